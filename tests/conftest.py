@@ -1,0 +1,61 @@
+"""What every test gets: it fails when asyncio complains, or when a task outlives it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+async def quiet_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """Fails the test on any asyncio log record from WARNING up and on any task left over.
+
+    `-W error` does not see "Task exception was never retrieved": it only goes to this logger.
+    """
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ended = {*before, asyncio.current_task()}
+    left = {task for task in asyncio.all_tasks() - ended if not task.done()}
+    complaints = [
+        record.getMessage()
+        for when in ("setup", "call", "teardown")
+        for record in caplog.get_records(when)
+        if record.name == "asyncio" and record.levelno >= logging.WARNING
+    ]
+    assert not left, f"tasks left over: {left}"
+    assert not complaints, f"asyncio complained: {complaints}"
+
+
+def _mend_aioresponses() -> None:
+    """Lets aioresponses make responses for aiohttp >= 3.14, which asks for a `stream_writer`.
+
+    Does nothing where aiohttp does not ask for one, or where aioresponses gives it by itself.
+    """
+    import inspect
+
+    import aiohttp
+    import aioresponses.core as core
+
+    wanted = "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters
+    if not wanted or "stream_writer" in inspect.getsource(core):
+        return
+
+    class Response(aiohttp.ClientResponse):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.setdefault("stream_writer", Mock())
+            super().__init__(*args, **kwargs)
+
+    core.ClientResponse = Response  # type: ignore[attr-defined]
+    core.stream_reader_factory = lambda loop=None: aiohttp.StreamReader(
+        Mock(_reading_paused=False), 2**16, loop=asyncio.get_running_loop()
+    )
+
+
+_mend_aioresponses()
