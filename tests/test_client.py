@@ -1,0 +1,228 @@
+"""The client over real sockets, against the stand-in: the parts work together as one."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.wire import once, serving
+from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit, where
+from voipstudio_cmb.errors import (
+    BadRequest,
+    ClientMisuse,
+    ConfigError,
+    NotFound,
+    RateLimited,
+    RequestTimeout,
+    ServerFault,
+    Unauthorized,
+)
+from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.observe import CallEvent
+from voipstudio_cmb.sandbox import Fault, Sandbox
+
+
+def client(api: Sandbox, **more: Any) -> CallMeBackClient:
+    return CallMeBackClient(api.token, base_url=api.base_url, **more)
+
+
+async def test_all_there_is_to_do() -> None:
+    async with Sandbox(rows=1234) as api, client(api) as cmb:
+        assert (await cmb.ping())["response"] == "Pong"
+        ids = [cdr.id async for cdr in cmb.cdrs.list(limit=100)]
+        assert len(ids) == len(set(ids)) == await cmb.cdrs.count() == 1234
+        assert ids == sorted(ids)
+        later = [v.id async for v in cmb.cdrs.list(filters=where("id") > ids[1000])]
+        assert later == ids[1001:]
+        newest = await cmb.cdrs.list(sort="id", descending=True).first()
+        assert newest is not None
+        assert newest.id == ids[-1]
+        setting = await cmb.settings.create(name="Shop", ddi_e164=442012345678)
+        assert (setting.name, setting.ddi) == ("Shop", 442012345678)
+        setting = await cmb.settings.update(setting.id, floating_icon=False)
+        assert setting.floating_icon is False
+        assert (await cmb.settings.get(setting.id)).name == "Shop"
+        await cmb.settings.delete(setting.id)
+        with pytest.raises(NotFound):
+            await cmb.settings.get(setting.id)
+        button = await cmb.buttons.create(name="Call us")
+        assert (await cmb.buttons.update(button.id, data_online="now")).data_online == "now"
+        await cmb.buttons.delete(button.id)
+        assert len([page async for page in cmb.websites.pages()]) == 1
+
+
+async def test_validation_errors_and_bad_filters_come_with_the_apis_words() -> None:
+    async with Sandbox(rows=10) as api, client(api) as cmb:
+        with pytest.raises(BadRequest, match="Filtration error"):
+            await cmb.cdrs.list(filters=where("no_such") == 1, window=1).collect()
+        assert api.requests == 1
+
+
+async def test_faults_on_the_way_cost_no_row() -> None:
+    async with Sandbox(rows=500) as api:
+        for fault in (
+            Fault(page=2, status=503),
+            Fault(page=3, drop="before"),
+            Fault(page=4, drop="mid-body"),
+            Fault(page=5, body=b"<html>maintenance</html>"),
+            Fault(page=6, status=200, body=b""),
+            Fault(page=7, status=429, headers={"Retry-After": "0"}),
+        ):
+            api.script(fault)
+        config = ClientConfig(retry=lambda error, request, attempt: 0.0 if attempt < 4 else None)
+        async with client(api, config=config) as cmb:
+            ids = [cdr.id async for cdr in cmb.cdrs.list(limit=50)]
+            assert len(ids) == len(set(ids)) == 500
+            assert cmb.usage.retries == 6
+            assert api.requests == cmb.usage.requests
+
+
+async def test_a_401_in_the_middle_of_a_walk_ends_it_after_the_rows_before() -> None:
+    async with Sandbox(rows=500) as api, client(api) as cmb:
+        api.script(Fault(page=4, status=401))
+        found = 0
+        with pytest.raises(Unauthorized, match="make an API key|Scripted"):
+            async for _ in cmb.cdrs.list(limit=50, window=3):
+                found += 1
+        assert found == 150
+
+
+async def test_a_token_provider_survives_an_expired_token() -> None:
+    async with Sandbox(rows=500, token="first") as api:
+        handed_out = []
+
+        async def provider() -> str:
+            handed_out.append(api.token)
+            return api.token
+
+        async with CallMeBackClient(provider, base_url=api.base_url) as cmb:
+            ids = []
+            async for cdr in cmb.cdrs.list(limit=20, window=8):
+                ids.append(cdr.id)
+                if len(ids) == 100:
+                    api.token = "second"
+            assert len(ids) == len(set(ids)) == 500
+            assert handed_out == ["first", "second"]
+
+
+async def test_a_rate_limit_that_is_kept_meets_no_429() -> None:
+    async with Sandbox(rows=300, rate=(20, 0.5)) as api:
+        async with client(api, limiter=RateLimit(20, per=0.5)) as cmb:
+            assert len(await cmb.cdrs.list(limit=10, window=8).collect()) == 300
+            assert {received.status for received in api.journal} == {200}
+            assert cmb.usage.retries == 0
+
+
+async def test_options_share_everything_but_what_they_name() -> None:
+    async with Sandbox(rows=10) as api, client(api) as cmb:
+        api.script(Fault(status=503, times=None))
+        hasty = cmb.with_options(attempts=1, deadline=5, timeout=1)
+        with pytest.raises(ServerFault):
+            await hasty.cdrs.count()
+        assert api.requests == 1
+        await hasty.aclose()  # owns nothing
+        with pytest.raises(ServerFault):
+            await cmb.with_options(attempts=2).cdrs.count()
+        assert cmb.usage.requests == 3
+        for wrong in ({"attempts": 0}, {"deadline": -1}, {"timeout": float("nan")}):
+            with pytest.raises(ConfigError):
+                cmb.with_options(**wrong)  # type: ignore[arg-type]
+    async with serving(once(hold=True)) as wire:
+        async with CallMeBackClient("t", base_url=wire.url) as cmb:
+            for options in ({"deadline": 0.05}, {"timeout": 0.05, "attempts": 1}):
+                with pytest.raises(RequestTimeout):
+                    await cmb.with_options(**options).ping()  # type: ignore[arg-type]
+
+
+async def test_middlewares_and_events_of_the_users_own() -> None:
+    events: list[CallEvent] = []
+
+    async def tagging(request: Request, handler: Handler) -> Response:
+        response = await handler(request)
+        assert response.status in (200, 503)  # statuses are seen as they are
+        return response
+
+    async with Sandbox(rows=10) as api:
+        api.script(Fault(status=503))
+        config = ClientConfig(on_event=events.append, retry=lambda e, r, a: 0.0)
+        async with client(api, config=config, middlewares=[tagging]) as cmb:
+            await cmb.cdrs.count()
+    assert [(event.operation, event.attempts) for event in events] == [("cdrs.count", 2)]
+
+
+async def test_a_session_of_the_users_own_is_left_open() -> None:
+    async with Sandbox(rows=10) as api, aiohttp.ClientSession() as session:
+        async with client(api, session=session) as cmb:
+            await cmb.ping()
+        assert not session.closed
+
+
+async def test_closing_ends_walks_and_requests_and_is_idempotent() -> None:
+    async with Sandbox(rows=1000, latency=0.01) as api:
+        cmb = client(api)
+        walk = cmb.cdrs.list(limit=10, window=8)
+        async for _ in walk:
+            break
+        async with asyncio.timeout(1):
+            await cmb.aclose()
+            await cmb.aclose()
+        with pytest.raises(ClientMisuse, match="closed"):
+            await cmb.ping()
+        with pytest.raises(ClientMisuse, match="closed"):
+            await walk.collect()
+
+
+async def test_the_token_is_in_no_repr_and_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async with Sandbox(rows=100, token="canary-not-a-token") as api:
+        api.script(Fault(status=503))
+        with caplog.at_level(logging.DEBUG):
+            async with client(api) as cmb:
+                await cmb.cdrs.list(limit=10).collect()
+                texts = [repr(cmb), repr(cmb.cdrs), repr(vars(cmb)), repr(cmb.cdrs._handler)]
+                texts += [
+                    repr(vars(part)) for part in vars(cmb).values() if hasattr(part, "__dict__")
+                ]
+                assert "canary" not in " ".join(texts)
+    assert "GET /callmeback/cdrs page 3" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_from_env(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("VOIPSTUDIO_API_TOKEN", raising=False)
+    with pytest.raises(ConfigError, match="no token"):
+        CallMeBackClient.from_env()
+    async with Sandbox(rows=10) as api:
+        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
+        monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
+        async with CallMeBackClient.from_env(limiter=RateLimit(100)) as cmb:
+            assert await cmb.cdrs.count() == 10
+    env = {"VOIPSTUDIO_API_TOKEN": "t", "VOIPSTUDIO_API_URL": "https://x.example"}
+    assert repr(CallMeBackClient.from_env(env=env)) == "<CallMeBackClient https://x.example>"
+
+
+async def test_a_rate_limited_call_without_patience_says_how_long_to_wait() -> None:
+    async with Sandbox(rows=10) as api, client(api) as cmb:
+        api.script(Fault(status=429, headers={"Retry-After": "300"}))
+        with pytest.raises(RateLimited) as caught:
+            await cmb.cdrs.count()
+        assert caught.value.retry_after == 300.0
+
+
+def test_a_limiter_without_acquire_is_refused() -> None:
+    with pytest.raises(ClientMisuse, match="async acquire"):
+        CallMeBackClient("t", limiter=60)  # type: ignore[arg-type]
+
+
+async def test_a_copy_of_an_error_of_a_real_call_is_whole() -> None:
+    async with Sandbox(rows=10) as api, client(api) as cmb:
+        with pytest.raises(NotFound) as caught:
+            await cmb.settings.get(10**9)
+        assert str(copy.copy(caught.value)) == str(caught.value)
+        assert str(caught.value).startswith("GET /callmeback/settings/1000000000: 404 ")

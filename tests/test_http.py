@@ -1,0 +1,33 @@
+"""The chain: the first middleware is outermost, and each may answer by itself."""
+
+from __future__ import annotations
+
+from voipstudio_cmb.http import UNREAD, Handler, Middleware, Request, Response, chain
+
+
+async def test_the_first_middleware_is_outermost() -> None:
+    order: list[str] = []
+
+    def named(name: str) -> Middleware:
+        # The second parameter's name is the middleware's own affair.
+        async def middleware(request: Request, next_one: Handler) -> Response:
+            order.append(f"{name} in")
+            response = await next_one(request)
+            order.append(f"{name} out")
+            return response
+
+        return middleware
+
+    async def wire(request: Request) -> Response:
+        order.append("wire")
+        return Response(status=200)
+
+    handler = chain(wire, [named("a"), named("b")])
+    assert (await handler(Request(method="GET", path="/ping"))).status == 200
+    assert order == ["a in", "b in", "wire", "b out", "a out"]
+
+
+def test_a_request_describes_itself() -> None:
+    assert Request(method="GET", path="/x").describe() == "GET /x"
+    assert Request(method="GET", path="/x", query=(("page", "3"),)).describe() == "GET /x page 3"
+    assert repr(UNREAD) == "UNREAD"

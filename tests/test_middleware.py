@@ -1,0 +1,487 @@
+"""The standard chain on virtual time: one guarantee a test, the network a function."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.clock import virtual
+from tests.doubles import Script, answer
+from voipstudio_cmb.auth import Auth
+from voipstudio_cmb.config import Secret
+from voipstudio_cmb.errors import (
+    BadRequest,
+    CallMeBackError,
+    ClientMisuse,
+    ConfigError,
+    ConnectFailed,
+    ConnectionLost,
+    EmptyBody,
+    Forbidden,
+    HTTPStatusError,
+    NotFound,
+    ProtocolFault,
+    RateLimited,
+    RequestTimeout,
+    ServerFault,
+    Unauthorized,
+    UnexpectedRedirect,
+    UnexpectedStatus,
+    WrongShape,
+)
+from voipstudio_cmb.http import Handler, Request, Response, chain
+from voipstudio_cmb.limits import RateLimit
+from voipstudio_cmb.middleware import Deadline, Limit, Retry, raising, standard
+from voipstudio_cmb.observe import CallEvent, Observe, Usage
+from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
+
+OK = Response(status=200, body=b"{}")
+CANARY = "canary-not-a-token"
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time() - 1000.0
+
+
+def request(method: str = "GET", **more: Any) -> Request:
+    return Request(method=method, path="/callmeback/cdrs", operation="cdrs.list", **more)
+
+
+def assembled(wire: Handler, **more: Any) -> Handler:
+    settings: dict[str, Any] = {
+        "auth": Auth(Secret(CANARY)),
+        "policy": Backoff(rng=lambda: 1.0),
+        "budget": Budget(),
+        "deadline": 60.0,
+        "timeout": 30.0,
+        "limit": Limit(),
+        **more,
+    }
+    return chain(wire, standard(**settings))
+
+
+def test_the_chain_stands_in_the_documented_order() -> None:
+    async def mine(request: Request, handler: Handler) -> Response:
+        return await handler(request)
+
+    made = standard(
+        auth=Auth(Secret("t")), policy=Backoff(), budget=Budget(), deadline=60, timeout=30,
+        limit=Limit(), middlewares=[mine],
+    )  # fmt: skip
+    kinds = [getattr(part, "__name__", type(part).__name__) for part in made]
+    assert kinds == ["Observe", "Deadline", "Retry", "raising", "mine", "Limit", "Auth"]
+
+
+# raising
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (301, UnexpectedRedirect),
+        (304, UnexpectedRedirect),
+        (400, BadRequest),
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (408, UnexpectedStatus),
+        (422, UnexpectedStatus),
+        (423, UnexpectedStatus),
+        (429, RateLimited),
+        (500, ServerFault),
+        (503, ServerFault),
+        (599, ServerFault),
+        (101, UnexpectedStatus),
+        (999, UnexpectedStatus),
+    ],
+)
+async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusError]) -> None:
+    wire = Script([answer({"message": "the API's words"}, status, x_request_id="r-1")])
+    with pytest.raises(HTTPStatusError) as caught:
+        await raising(request(query=(("page", "3"),)), wire)
+    error = caught.value
+    assert type(error) is kind
+    assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")
+    assert error.request == "GET /callmeback/cdrs page 3"
+    assert error.retryable is (status in RETRYABLE_STATUSES)
+    if kind is not UnexpectedRedirect:
+        assert "the API's words" in str(error)
+
+
+async def test_a_validation_error_names_the_fields() -> None:
+    body = {"errors": [{"message": "too long", "field": "name"}, {"message": "no", "field": "ddi"}]}
+    with pytest.raises(BadRequest, match="name: too long; ddi: no") as caught:
+        await raising(request("POST"), Script([answer(body, 400)]))
+    assert caught.value.messages == {"name": ["too long"], "ddi": ["no"]}
+
+
+async def test_a_redirect_names_the_other_origin_only() -> None:
+    wire = Script([Response(status=307, headers={"location": "https://evil.example/x?t=1"})])
+    with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
+        await raising(request(), wire)
+    assert "t=1" not in str(caught.value)
+
+
+async def test_the_token_that_a_server_echoes_is_masked() -> None:
+    echo = {"message": f"bad token {CANARY}", "errors": [{"message": CANARY, "field": "token"}]}
+    garbage = Response(status=200, body=f"<html>{CANARY}".encode())
+    located = Response(status=302, headers={"location": f"https://{CANARY}.example/"})
+
+    def parse(response: Response) -> None:
+        raise WrongShape(f"odd: {response.body.decode()}", sent="yes")
+
+    for outcome in (answer(echo, 400), answer(echo, 500), garbage, located):
+        with pytest.raises(CallMeBackError) as caught:
+            await assembled(Script([outcome]))(request("POST", parse=parse))
+        error = caught.value
+        assert CANARY not in str(error) + repr(error) + repr(vars(error)) + repr(error.args)
+
+
+async def test_a_success_is_parsed_inside_the_chain() -> None:
+    response = await raising(request(parse=lambda r: r.body * 2), Script([OK]))
+    assert response.value == b"{}{}"
+
+
+# retry
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
+@virtual
+async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) -> None:
+    wire = Script([ConnectFailed("refused"), ConnectFailed("refused"), OK])
+    assert (await assembled(wire)(request(method))).status == 200
+    assert [round(t - wire.times[0], 3) for t in wire.times] == [0.0, 0.25, 0.75]
+
+
+@pytest.mark.parametrize(("method", "sent"), [("GET", 4), ("DELETE", 4), ("PATCH", 1), ("POST", 1)])
+@pytest.mark.parametrize(
+    "outcome",
+    [ConnectionLost("x", sent="maybe"), RequestTimeout("x", sent="maybe"), answer({}, 500),
+     answer({}, 502), answer({}, 503), answer({}, 504), ProtocolFault("x", sent="maybe")],
+)  # fmt: skip
+@virtual
+async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
+    method: str, sent: int, outcome: Any
+) -> None:
+    wire = Script([outcome])
+    with pytest.raises(CallMeBackError) as caught:
+        await assembled(wire)(request(method))
+    assert len(wire.requests) == sent
+    assert caught.value.attempts == sent
+    assert caught.value.sent in ("maybe", "yes")
+
+
+@virtual
+async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
+    wire = Script([answer({}, 429, retry_after="2"), OK])
+    await assembled(wire)(request("POST"))
+    assert len(wire.requests) == 2
+
+
+@virtual
+async def test_what_is_known_of_a_call_is_the_most_of_its_attempts() -> None:
+    wire = Script([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
+    with pytest.raises(ConnectFailed) as caught:
+        await assembled(wire)(request("DELETE"))
+    assert caught.value.sent == "maybe"
+    assert caught.value.repeated
+    assert caught.value.waited == pytest.approx(0.25 + 0.5 + 1.0)
+
+
+@virtual
+async def test_an_empty_body_is_asked_for_again() -> None:
+    def parse(response: Response) -> bytes:
+        if not response.body:
+            raise EmptyBody("nothing", sent="yes")
+        return response.body
+
+    wire = Script([Response(status=200), OK])
+    assert (await assembled(wire)(request(parse=parse))).value == b"{}"
+    assert len(wire.requests) == 2
+
+
+@virtual
+async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None:
+    wire = Script([answer({}, 503, retry_after="100")])
+    with pytest.raises(ServerFault) as caught:
+        await assembled(wire, deadline=60.0)(request())
+    assert caught.value.retry_after == 100.0
+    assert now() == 0.0
+
+
+@virtual
+async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
+    wire = Script([answer({}, 429, retry_after="121")])
+    with pytest.raises(RateLimited) as caught:
+        await assembled(wire, deadline=3600.0)(request())
+    assert caught.value.retry_after == 121.0
+    assert now() == 0.0
+
+
+@virtual
+async def test_throttling_is_charged_to_the_deadline_and_not_to_the_attempts() -> None:
+    wire = Script([*[answer({}, 429, retry_after="1")] * 20, OK])
+    assert (await assembled(wire)(request())).status == 200
+    assert len(wire.requests) == 21
+
+
+@virtual
+async def test_an_outage_costs_little_more_than_the_calls() -> None:
+    wire = Script([answer({}, 503)])
+    handler = assembled(wire)
+    for _ in range(1000):
+        with pytest.raises(ServerFault):
+            await handler(request())
+    assert len(wire.requests) <= 1.1 * 1000 + 50
+
+
+@virtual
+async def test_an_error_of_the_callers_own_code_passes_untouched() -> None:
+    wire = Script([KeyError("mine")])
+    with pytest.raises(KeyError):
+        await assembled(wire)(request())
+    assert len(wire.requests) == 1
+
+
+# deadline
+
+
+@virtual
+async def test_the_deadline_bounds_everything() -> None:
+    async def hangs(request: Request) -> Response:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with pytest.raises(RequestTimeout, match="deadline of 60 s") as caught:
+        await assembled(hangs)(request())
+    assert caught.value.phase == "deadline"
+    assert caught.value.attempts == 1
+    assert now() == pytest.approx(60.0)
+
+
+@virtual
+async def test_the_deadline_bounds_the_wait_in_a_limiter() -> None:
+    class Never:
+        async def acquire(self) -> None:
+            await asyncio.Event().wait()
+
+    wire = Script([OK])
+    with pytest.raises(RequestTimeout) as caught:
+        await assembled(wire, limit=Limit(Never()))(request())
+    assert caught.value.sent == "no"
+    assert wire.requests == []
+
+
+@virtual
+async def test_the_callers_own_timeout_stays_the_callers() -> None:
+    wire = Script([answer({}, 503)])
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0.1):
+            await assembled(wire)(request())
+    assert not isinstance(caught.value, CallMeBackError)
+
+
+@virtual
+async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
+    with pytest.raises(TimeoutError) as caught:
+        await assembled(Script([TimeoutError("mine")]))(request())
+    assert caught.value.args == ("mine",)
+
+
+# limit
+
+
+@virtual
+async def test_every_attempt_takes_its_own_turn() -> None:
+    wire = Script([answer({}, 503), answer({}, 503), OK])
+    limiter = RateLimit(1, per=9.7)
+    await assembled(wire, limit=Limit(limiter))(request())
+    assert [round(t - wire.times[0], 6) for t in wire.times] == [0.0, 10.0, 20.0]
+
+
+@virtual
+async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
+    wire = Script([answer({}, 429, retry_after="5"), OK])
+    handler = assembled(wire)
+    first = asyncio.create_task(handler(request()))
+    await asyncio.sleep(0.5)
+    others = [asyncio.create_task(handler(request())) for _ in range(8)]
+    await asyncio.gather(first, *others)
+    later = [t - wire.times[0] for t in wire.times[1:]]
+    assert len(later) == 9
+    assert all(5.0 <= t <= 5.6 for t in later)
+
+
+@pytest.mark.parametrize("outcome", [answer({}, 429), ProtocolFault("garbled", sent="maybe")])
+@virtual
+async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome: Any) -> None:
+    limit = Limit(unasked=0.5)
+    wire = Script([outcome, OK])
+    first = asyncio.create_task(assembled(wire, limit=limit)(request()))
+    await asyncio.sleep(0.1)
+    await assembled(wire, limit=limit)(request())
+    assert wire.times[1] - wire.times[0] >= 0.5
+    await first
+
+
+@virtual
+async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
+    wire = Script([answer({}, 429, retry_after="9999"), OK])
+    handler = assembled(wire)
+    with pytest.raises(RateLimited):
+        await handler(request())
+    await handler(request())
+    assert now() == 0.0
+
+
+@virtual
+async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
+    limit = Limit(RateLimit(1, per=0.97))
+    wire = Script([OK])
+    handler = assembled(wire, limit=limit)
+    await handler(request())
+    second = asyncio.create_task(handler(request()))
+    await asyncio.sleep(0.5)
+    limit.pause.hold(10)
+    await second
+    assert wire.times[1] - wire.times[0] >= 10.5 - 1e-6
+
+
+# auth
+
+
+async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> None:
+    outside: list[Request] = []
+
+    async def mine(request: Request, handler: Handler) -> Response:
+        outside.append(request)
+        return await handler(attrs.evolve(request, headers={"X-Mine": "1"}))
+
+    wire = Script([OK])
+    await assembled(wire, middlewares=[mine])(request())
+    assert dict(wire.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
+    assert CANARY not in repr(wire.requests[0])
+    assert CANARY not in repr(outside)
+    assert "X-Auth-Token" not in outside[0].headers
+
+
+class Provider:
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes = list(outcomes)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        await asyncio.sleep(0.2)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return str(outcome)
+
+
+@virtual
+async def test_eight_401s_together_cost_one_fresh_token() -> None:
+    provider = Provider("old", "new")
+
+    async def wire(request: Request) -> Response:
+        token = request.headers["X-Auth-Token"]
+        await asyncio.sleep(0.1)
+        return OK if token == "new" else Response(status=401)
+
+    handler = assembled(wire, auth=Auth(provider))
+    responses = await asyncio.gather(*(handler(request("POST")) for _ in range(8)))
+    assert {r.status for r in responses} == {200}
+    assert provider.calls == 2
+
+
+@virtual
+async def test_a_second_401_is_the_end_of_the_call() -> None:
+    provider, wire = Provider("bad"), Script([Response(status=401)])
+    with pytest.raises(Unauthorized):
+        await assembled(wire, auth=Auth(provider))(request())
+    assert len(wire.requests) == 2
+
+
+@virtual
+async def test_a_401_without_a_provider_is_final() -> None:
+    wire = Script([Response(status=401)])
+    with pytest.raises(Unauthorized, match="make an API key"):
+        await assembled(wire)(request())
+    assert len(wire.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "words"),
+    [
+        (RuntimeError("vault closed"), ClientMisuse, "provider failed with RuntimeError"),
+        ("", ConfigError, "token is empty"),
+        ("a\r\nb", ConfigError, "white space"),
+        (ConfigError("mine"), ConfigError, "mine"),
+    ],
+)
+@virtual
+async def test_a_provider_that_fails_says_so_and_nothing_is_sent(
+    outcome: Any, kind: type[Exception], words: str
+) -> None:
+    wire = Script([OK])
+    with pytest.raises(kind, match=words):
+        await assembled(wire, auth=Auth(Provider(outcome)))(request())
+    assert wire.requests == []
+
+
+@virtual
+async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
+    async def hangs() -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    wire = Script([OK])
+    with pytest.raises(RequestTimeout) as caught:
+        await assembled(wire, auth=Auth(hangs))(request())
+    assert (caught.value.sent, wire.requests) == ("no", [])
+
+
+def test_auth_shows_no_token() -> None:
+    assert repr(Auth(Secret(CANARY))) == "Auth('***')"
+    assert repr(Auth(Provider("x"))) == "Auth(provider)"
+
+
+# observe
+
+
+@virtual
+async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[CallEvent] = []
+    usage = Usage()
+    handler = assembled(
+        Script([answer({}, 503), OK, Response(status=404), KeyError("mine")]),
+        on_event=events.append,
+        usage=usage,
+    )
+    with caplog.at_level(logging.DEBUG):
+        await handler(request())
+        with pytest.raises(NotFound):
+            await handler(request("DELETE"))
+        with pytest.raises(KeyError):
+            await handler(request())
+    told = [(e.operation, e.method, e.status, e.error, e.attempts) for e in events]
+    assert told == [
+        ("cdrs.list", "GET", 200, None, 2),
+        ("cdrs.list", "DELETE", 404, "NotFound", 1),
+        ("cdrs.list", "GET", None, "KeyError", 1),
+    ]
+    assert events[0].waited == events[0].elapsed == 0.25
+    assert (usage.calls, usage.requests, usage.retries, usage.waited) == (3, 4, 1, 0.25)
+    assert CANARY not in caplog.text
+    assert "GET /callmeback/cdrs: 200 after 2 attempts" in caplog.text
+
+
+@virtual
+async def test_each_part_works_alone() -> None:
+    wire = Script([OK])
+    for part in (Observe(), Deadline(5.0), Retry(), raising, Limit(), Auth(Secret("t"))):
+        assert (await part(request(), wire)).status == 200

@@ -1,0 +1,321 @@
+"""The page walk: every row once, in order, whatever the server's habits; nothing left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+
+from tests.clock import virtual
+from tests.doubles import Collection, row
+from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, PageDrift
+from voipstudio_cmb.paging import Seen, Tasks
+from voipstudio_cmb.services import Cdrs
+
+LIMIT = 10
+WINDOWS = (1, 2, 4, 16)
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [row(3 * n + 1) for n in range(count)]
+
+
+async def walked(server: Collection, window: int = 4, limit: int = LIMIT) -> list[int]:
+    walk = Cdrs(server).list(limit=limit, window=window)
+    return [record.id async for record in walk]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("count", [0, 1, LIMIT - 1, LIMIT, LIMIT + 1, 10 * LIMIT])
+@virtual
+async def test_every_row_once_and_in_order(count: int, window: int) -> None:
+    server = Collection(rows(count))
+    assert await walked(server, window) == [r["id"] for r in rows(count)]
+
+
+HABITS: dict[str, dict[str, Any]] = {
+    "caps limit": {"cap": 7},
+    "caps limit at 1": {"cap": 1},
+    "ignores page and limit": {"ignore_page": True, "ignore_limit": True},
+    "ignores limit": {"ignore_limit": True},
+    "total missing": {"total": lambda count: None},
+    "total a string": {"total": str},
+    "total too high": {"total": lambda count: count + 1000},
+    "total too low": {"total": lambda count: count // 3},
+    "total zero": {"total": lambda count: 0},
+    "total nonsense": {"total": lambda count: {"n": count}},
+    "total negative": {"total": lambda count: -1},
+    "total a float": {"total": lambda count: 1e9},
+    "an empty page in the middle, once": {"empty_once": {2}},
+    "an empty first page, once": {"empty_once": {1}},
+}
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("count", [1, LIMIT, 57])
+@pytest.mark.parametrize("habit", HABITS.values(), ids=HABITS.keys())
+@virtual
+async def test_no_habit_of_a_server_costs_a_row(
+    habit: dict[str, Any], count: int, window: int
+) -> None:
+    habit = {**habit, "empty_once": set(habit.get("empty_once", ()))}
+    server = Collection(rows(count), **habit)
+    assert await walked(server, window) == [r["id"] for r in rows(count)]
+
+
+@pytest.mark.parametrize("total", [lambda count: count, lambda count: None])
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
+    window: int, total: Any
+) -> None:
+    server = Collection(rows(50), ignore_page=True, total=total)
+    found: list[int] = []
+    with pytest.raises(PageDrift, match="ignore `page`"):
+        async for record in Cdrs(server).list(limit=LIMIT, window=window):
+            found.append(record.id)
+    assert found == [r["id"] for r in rows(LIMIT)]
+    assert len(server.asked) == 2
+
+
+@virtual
+async def test_an_empty_page_is_asked_for_again_only_if_the_total_says_that_there_is_more() -> None:
+    server = Collection(rows(20))
+    await walked(server, window=1)
+    assert server.asked == [1, 2, 3]
+    server = Collection(rows(20), total=lambda count: count + 1)
+    await walked(server, window=1)
+    assert server.asked == [1, 2, 3, 3]
+
+
+@virtual
+async def test_a_row_that_shifts_onto_the_next_page_is_yielded_once() -> None:
+    everything = rows(40)
+
+    class Shifting(Collection):
+        async def __call__(self, request: Any) -> Any:
+            response = await super().__call__(request)
+            self.rows.insert(0, row(10_000 + len(self.asked)))
+            return response
+
+    found = await walked(Shifting(everything), window=1)
+    assert len(found) == len(set(found))
+
+
+@virtual
+async def test_the_output_does_not_depend_on_window_or_latency() -> None:
+    expected = [r["id"] for r in rows(200)]
+    for seed in range(100):
+        draw = random.Random(seed)
+        window = draw.randint(1, 16)
+        server = Collection(rows(200), latency=lambda page, d=draw: d.random())
+        assert await walked(server, window) == expected
+        assert server.most_flying <= window
+
+
+@virtual
+async def test_a_window_walks_as_fast_as_the_latency_allows() -> None:
+    server = Collection(rows(100 * LIMIT), latency=lambda page: 0.05)
+    began = asyncio.get_running_loop().time()
+    await walked(server, window=8)
+    latencies = (asyncio.get_running_loop().time() - began) / 0.05
+    assert latencies <= 14.01  # ceil((100 - 1) / 8) + 1
+    assert len(server.asked) == 101
+
+
+@virtual
+async def test_no_page_beyond_the_total_is_asked_for_but_the_empty_one() -> None:
+    server = Collection(rows(5 * LIMIT), latency=lambda page: 1.0)
+    await walked(server, window=16)
+    assert sorted(server.asked) == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_rows_after_a_failed_page_are_never_yielded(window: int) -> None:
+    lost = ConnectionLost("the connection broke")
+    # The failure comes late: pages 4 to 6 are there by then.
+    server = Collection(rows(100), fail={3: lost}, latency=lambda page: 9.0 if page == 3 else 0.1)
+    found: list[int] = []
+    with pytest.raises(ConnectionLost):
+        async for record in Cdrs(server).list(limit=LIMIT, window=window):
+            found.append(record.id)
+    assert found == [r["id"] for r in rows(20)]
+    assert server.flying == 0
+
+
+@virtual
+async def test_an_error_waits_for_its_place_while_the_consumer_is_slow() -> None:
+    server = Collection(rows(100), fail={2: ConnectionLost("broken")})
+    found = 0
+    with pytest.raises(ConnectionLost):
+        async for _ in Cdrs(server).list(limit=LIMIT, window=4):
+            await asyncio.sleep(10)
+            found += 1
+    assert found == LIMIT
+
+
+@virtual
+async def test_memory_is_bounded_by_the_window() -> None:
+    server = Collection(rows(100 * LIMIT))
+    seen = 0
+    async with Cdrs(server).list(limit=LIMIT, window=3) as walk:
+        async for _ in walk:
+            seen += 1
+            await asyncio.sleep(1)  # time enough for everything that may run ahead
+            assert len(server.asked) <= (seen - 1) // LIMIT + 1 + 3
+
+
+@virtual
+async def test_leaving_early_with_aclosing_leaves_no_task() -> None:
+    tasks = Tasks()
+    server = Collection(rows(1000), latency=lambda page: float(page))
+    async with aclosing(Cdrs(server, tasks).list(limit=LIMIT, window=8)) as walk:
+        async for record in walk:
+            if record.id == rows(25)[-1]["id"]:
+                break
+        assert len(tasks) > 0
+    assert len(tasks) == 0
+    assert server.flying == 0
+
+
+@virtual
+async def test_a_walk_left_by_break_and_forgotten_ends_its_requests() -> None:
+    tasks = Tasks()
+    server = Collection(rows(1000), latency=lambda page: float(page))
+    left = 0
+    async for _ in Cdrs(server, tasks).list(limit=LIMIT, window=8):
+        left += 1
+        if left == 25:
+            break
+    gc.collect()
+    await asyncio.sleep(0.1)
+    assert len(tasks) == 0
+
+
+@virtual
+async def test_a_walk_that_is_still_referenced_ends_when_its_owner_does() -> None:
+    tasks = Tasks()
+    server = Collection(rows(1000), latency=lambda page: float(page))
+    walk = Cdrs(server, tasks).list(limit=LIMIT, window=8)
+    found = 0
+    async for _ in walk:
+        found += 1
+        if found == 25:
+            break
+    assert len(tasks) > 0
+    await tasks.aclose()
+    assert len(tasks) == 0
+    # What had come is still given; then it says why there is no more.
+    with pytest.raises(ClientMisuse, match="closed"):
+        async for _ in walk:
+            found += 1
+    assert found == 30
+
+
+@virtual
+async def test_a_cancelled_consumer_takes_its_requests_along() -> None:
+    tasks = Tasks()
+    server = Collection(rows(1000), latency=lambda page: 5.0)
+
+    async def consume() -> None:
+        async for _ in Cdrs(server, tasks).list(limit=LIMIT, window=8):
+            pass
+
+    consumer = asyncio.create_task(consume())
+    await asyncio.sleep(7)
+    assert server.flying == 8
+    consumer.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await consumer
+    assert (server.flying, len(tasks)) == (0, 0)
+
+
+@virtual
+async def test_an_exception_in_the_loop_body_ends_the_requests() -> None:
+    server = Collection(rows(1000), latency=lambda page: float(page))
+    with pytest.raises(ZeroDivisionError):
+        async with Cdrs(server).list(limit=LIMIT, window=8) as walk:
+            async for record in walk:
+                if record.id > 60:
+                    raise ZeroDivisionError
+    assert server.flying == 0
+
+
+@virtual
+async def test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed() -> None:
+    server = Collection(rows(100), latency=lambda page: 1.0)
+    walk = Cdrs(server).list(limit=LIMIT)
+
+    async def first() -> int:
+        return len([record async for record in walk])
+
+    async def second() -> None:
+        await asyncio.sleep(0.5)
+        async for _ in walk:
+            raise AssertionError
+
+    counted, refused = await asyncio.gather(first(), second(), return_exceptions=True)
+    assert counted == 100
+    assert isinstance(refused, ClientMisuse)
+    assert "another task" in str(refused)
+
+
+@virtual
+async def test_collect_and_first() -> None:
+    cdrs = Cdrs(Collection(rows(25)))
+    assert [r.id for r in await cdrs.list(limit=LIMIT).collect()] == [r["id"] for r in rows(25)]
+    assert [r.id for r in await cdrs.list(limit=LIMIT).collect(max=3)] == [1, 4, 7]
+    assert await cdrs.list().collect(max=0) == []
+    first = await cdrs.list().first()
+    assert first is not None
+    assert first.id == 1
+    assert await Cdrs(Collection([])).list().first() is None
+    for wrong in (-1, True, 1.5, "3"):
+        with pytest.raises(ClientMisuse, match="max must be"):
+            await cdrs.list().collect(max=wrong)  # type: ignore[arg-type]
+
+
+@virtual
+async def test_pages_come_with_number_and_total() -> None:
+    walk = Cdrs(Collection(rows(25))).pages(limit=LIMIT)
+    found = [(page.number, len(page), page.total) async for page in walk]
+    assert found == [(1, 10, 25), (2, 10, 25), (3, 5, 25)]
+
+
+@virtual
+async def test_progress_tells_how_far_the_walk_is() -> None:
+    walk = Cdrs(Collection(rows(25))).list(limit=LIMIT, window=1)
+    assert (walk.progress.seen, walk.progress.total) == (0, None)
+    assert await anext(walk) is not None
+    assert (walk.progress.seen, walk.progress.total, walk.progress.pages) == (10, 25, 1)
+    await walk.collect()
+    progress = walk.progress
+    assert (progress.seen, progress.pages, progress.requests) == (25, 3, 4)
+    assert "seen=25" in repr(walk)
+
+
+@virtual
+async def test_closing_a_walk_that_never_began_is_fine_and_ends_it() -> None:
+    walk = Cdrs(Collection(rows(5))).list()
+    await walk.aclose()
+    assert [record async for record in walk] == []
+
+
+def test_seen_yields_an_id_once_in_any_order() -> None:
+    from voipstudio_cmb.models import Cdr
+
+    def cdrs(*ids: int) -> list[Cdr]:
+        return [Cdr(id=id) for id in ids]
+
+    seen = Seen()
+    page = cdrs(1, 2, 5)
+    assert seen.fresh(page) is page
+    assert [r.id for r in seen.fresh(cdrs(5, 6, 6, 3))] == [6, 3]
+    assert [r.id for r in seen.fresh(cdrs(1, 2, 3))] == []
+    assert [r.id for r in seen.fresh(cdrs(9, 4))] == [9, 4]
+    assert len(seen) == 7

@@ -1,0 +1,170 @@
+"""When to try again and how long to wait: pure arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from voipstudio_cmb.errors import (
+    BadRequest,
+    CallMeBackError,
+    ConnectFailed,
+    ConnectionLost,
+    NotJSON,
+    ProtocolFault,
+    RateLimited,
+    ServerFault,
+    TLSFailed,
+    Unauthorized,
+    WrongShape,
+)
+from voipstudio_cmb.http import Call, Request
+from voipstudio_cmb.retry import Backoff, Budget, repeatable, retry_after
+
+NOW = 1_700_000_000.0
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5", 5.0),
+        (" 5 ", 5.0),
+        ("0", 0.0),
+        ("1.5", 1.5),
+        ("Tue, 14 Nov 2023 22:13:30 GMT", 10.0),
+        ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
+        ("Tue, 14 Nov 2023 22:13:30 -0000", None),
+        ("", None),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("1e999", None),
+        ("9" * 400, None),
+        ("\u0665", None),
+        ("5, 10", None),
+        ("120s", None),
+        ("soon", None),
+        ("Tue, 99 Nov 2023 99:99:99 GMT", None),
+        ("Tue, 14 Nov 99999 22:13:30 GMT", None),
+    ],
+)
+def test_retry_after_is_believed_only_where_it_makes_sense(
+    text: str, seconds: float | None
+) -> None:
+    assert retry_after({"retry-after": text}, now=lambda: NOW) == seconds
+
+
+def test_no_header_asks_for_nothing() -> None:
+    assert retry_after({}) is None
+
+
+@given(st.text())
+def test_retry_after_never_raises_and_never_waits_backwards(text: str) -> None:
+    seconds = retry_after({"retry-after": text})
+    assert seconds is None or 0 <= seconds < 1e12
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
+def test_what_was_not_sent_or_was_refused_may_always_be_repeated(method: str) -> None:
+    assert repeatable(ConnectFailed("x"), method)
+    assert repeatable(RateLimited("x", sent="yes"), method)
+    assert repeatable(Unauthorized("x", sent="yes"), method)
+
+
+@pytest.mark.parametrize(
+    ("method", "may"), [("GET", True), ("DELETE", True), ("PATCH", False), ("POST", False)]
+)
+@pytest.mark.parametrize("error", [ConnectionLost("x", sent="maybe"), ServerFault("x", sent="yes")])
+def test_after_a_doubtful_outcome_only_get_and_delete_are_repeated(
+    error: CallMeBackError, method: str, may: bool
+) -> None:
+    assert repeatable(error, method) is may
+
+
+def delay(error: CallMeBackError, attempts: int = 1, **call: Any) -> float | None:
+    request = Request(method="GET", path="/x", call=Call(**call))
+    return Backoff(rng=lambda: 1.0)(error, request, attempts)
+
+
+def fault(**details: Any) -> ServerFault:
+    error = ServerFault("x", sent="yes", **details)
+    error.retryable = True
+    return error
+
+
+def test_the_delay_doubles_up_to_the_cap() -> None:
+    policy = Backoff(attempts=100, rng=lambda: 1.0)
+    request = Request(method="GET", path="/x")
+    delays = [policy(fault(), request, n) for n in (1, 2, 3, 4, 8, 99)]
+    assert delays == [0.25, 0.5, 1.0, 2.0, 20.0, 20.0]
+
+
+def test_the_delay_is_fully_jittered() -> None:
+    assert Backoff(rng=lambda: 0.0)(fault(), Request(method="GET", path="/x"), 1) == 0.0
+
+
+def test_throttling_waits_longer_and_is_not_charged_to_the_attempts() -> None:
+    assert delay(RateLimited("x"), attempts=1, throttled=1) == 1.0
+    assert delay(RateLimited("x"), attempts=50, throttled=50) == 20.0
+    assert delay(RateLimited("x"), attempts=9000, throttled=9000) == 20.0
+    assert delay(fault(), attempts=6, throttled=3) == 1.0
+    assert delay(fault(), attempts=7, throttled=3) is None
+    assert delay(ProtocolFault("x", sent="maybe")) == 1.0
+
+
+def test_the_attempts_end() -> None:
+    assert [delay(fault(), attempts=n) is None for n in (1, 3, 4, 5)] == [False, False, True, True]
+    garbled = [delay(NotJSON("x", sent="yes"), attempts=n) is None for n in (1, 2, 3)]
+    assert garbled == [False, False, True]
+
+
+def test_retry_after_is_a_lower_bound_and_above_the_cap_no_reason_to_sleep() -> None:
+    assert Backoff(rng=lambda: 0.0)(
+        RateLimited("x", retry_after=5.0), Request(method="GET", path="/x"), 1
+    ) == 5.0  # fmt: skip
+    assert delay(RateLimited("x", retry_after=5.0), throttled=1) == 5.5
+    assert delay(RateLimited("x", retry_after=120.0), throttled=1) == 121.0
+    assert delay(RateLimited("x", retry_after=120.1), throttled=1) is None
+    assert delay(fault(retry_after=3.0)) == 3.3
+
+
+@pytest.mark.parametrize("error", [TLSFailed("x"), BadRequest("x"), WrongShape("x")])
+def test_what_will_not_get_better_is_not_tried_again(error: CallMeBackError) -> None:
+    assert delay(error) is None
+
+
+def test_a_renewed_token_is_tried_at_once() -> None:
+    error = Unauthorized("x", sent="yes")
+    assert delay(error) is None
+    error.retryable = True
+    assert delay(error, attempts=99) == 0.0
+
+
+def test_an_outage_empties_the_budget_and_successes_fill_it() -> None:
+    budget = Budget()
+    spent = [budget.spend(fault()) for _ in range(100)]
+    assert spent.count(14) == 35
+    assert spent[35:] == [None] * 65
+    budget.earn(14)
+    assert budget.spend(fault()) == 14
+    for _ in range(1000):
+        budget.earn(0)
+    assert budget.tokens == budget.capacity
+    assert budget.spend(RateLimited("x")) == 5
+    assert budget.spend(Unauthorized("x")) == 0
+    assert budget.tokens == 495
+
+
+@given(st.lists(st.sampled_from(["fault", "throttled", "success"]), max_size=300))
+def test_the_budget_stays_within_its_bounds(events: list[str]) -> None:
+    budget, owed = Budget(), 0
+    for event in events:
+        if event == "success":
+            budget.earn(owed)
+            owed = 0
+        else:
+            owed += budget.spend(fault() if event == "fault" else RateLimited("x")) or 0
+        assert 0 <= budget.tokens <= budget.capacity

@@ -1,0 +1,137 @@
+"""Services: arguments are checked at the call, queries are what the API takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.doubles import Script, answer
+from voipstudio_cmb.errors import BadPayload, ClientMisuse, Forbidden, NotFound, WrongShape
+from voipstudio_cmb.filters import Filter, where
+from voipstudio_cmb.http import Response
+from voipstudio_cmb.services import Buttons, Cdrs, Settings
+
+ITEM = Response(status=200, body=b'{"data":{"id":7},"links":{}}')
+NOBODY = Response(status=200, body=b'{"data":[],"total":0}')
+
+
+class Index:
+    """An integer of another library, as numpy's are."""
+
+    def __index__(self) -> int:
+        return 77
+
+
+@pytest.mark.parametrize("id", [0, -1, "1", "../x", "", None, True, False, 1.0, 2**63, 2**64, b"1"])
+@pytest.mark.parametrize("call", ["get", "update", "delete"])
+async def test_an_id_is_an_integer_from_1_and_nothing_else(call: str, id: Any) -> None:
+    wire = Script([ITEM])
+    for service in (Settings(wire), Buttons(wire)):
+        with pytest.raises(ClientMisuse, match="id must be an integer from 1 to"):
+            await getattr(service, call)(id, **({"name": "x"} if call == "update" else {}))
+    assert wire.requests == []
+
+
+async def test_an_integer_of_another_library_is_an_id() -> None:
+    wire = Script([ITEM])
+    await Settings(wire).get(Index())  # type: ignore[arg-type]
+    assert wire.requests[0].path == "/callmeback/settings/77"
+
+
+@pytest.mark.parametrize("name", ["limit", "window"])
+@pytest.mark.parametrize("value", [0, -1, 10**9, True, "10", 1.5, None])
+def test_limit_and_window_are_checked_at_the_call(name: str, value: Any) -> None:
+    wire = Script([NOBODY])
+    for walk in (Cdrs(wire).list, Cdrs(wire).pages):
+        with pytest.raises(ClientMisuse, match=f"{name} must be an integer from 1 to"):
+            walk(**{name: value})
+
+
+@pytest.mark.parametrize("sort", ["", None, 3])
+def test_sort_is_a_property(sort: Any) -> None:
+    with pytest.raises(ClientMisuse, match="sort must be the name of a property"):
+        Cdrs(Script([NOBODY])).list(sort=sort)
+
+
+async def test_the_query_is_what_the_api_takes() -> None:
+    wire = Script([NOBODY])
+    conditions = [where("created_at") >= "2026-01-01", Filter("name", "like", "a&b+c%\r\n'ü\"")]
+    walk = Cdrs(wire).list(
+        filters=conditions, sort="created_at", descending=True, limit=7, window=1
+    )
+    conditions.clear()  # what the caller does with the list later has no effect
+    assert await walk.collect() == []
+    query = dict(wire.requests[0].query)
+    sent = json.loads(query.pop("filter"))
+    assert query == {"page": "1", "limit": "7", "sort": "created_at", "dir": "DESC"}
+    assert sent == [
+        {"property": "created_at", "operator": "gte", "value": "2026-01-01"},
+        {"property": "name", "operator": "like", "value": "a&b+c%\r\n'ü\""},
+    ]
+
+
+def test_a_filter_that_no_url_can_carry_is_refused() -> None:
+    with pytest.raises(ClientMisuse, match="more than the 4000 that fit"):
+        Cdrs(Script([NOBODY])).list(filters=where("name") == "x" * 4000)
+
+
+async def test_count_is_one_request_for_one_row() -> None:
+    wire = Script([answer({"data": [{"id": 1}], "total": 59})])
+    assert await Cdrs(wire).count(filters=where("id") > 5) == 59
+    assert len(wire.requests) == 1
+    assert dict(wire.requests[0].query)["limit"] == "1"
+    assert "gt" in dict(wire.requests[0].query)["filter"]
+
+
+@pytest.mark.parametrize("total", [None, -1, 1.5, "many", [], True])
+async def test_count_does_not_guess_a_total(total: Any) -> None:
+    with pytest.raises(WrongShape, match="no usable total"):
+        await Cdrs(Script([answer({"data": [], "total": total})])).count()
+
+
+@pytest.mark.parametrize(
+    ("error", "then", "expected"),
+    [
+        (NotFound("gone", status=404, repeated=True), None, None),
+        (NotFound("never there", status=404), None, NotFound),
+        (Forbidden("no", status=403), None, Forbidden),
+        (Forbidden("no", status=403, repeated=True), NotFound("gone", status=404), None),
+        (Forbidden("no", status=403, repeated=True), ITEM, Forbidden),
+    ],
+)
+async def test_a_repeated_deletion_of_what_is_gone_is_a_success(
+    error: Exception, then: Any, expected: type[Exception] | None
+) -> None:
+    wire = Script([error, *([] if then is None else [then])])
+    if expected is None:
+        await Settings(wire).delete(7)
+    else:
+        with pytest.raises(expected):
+            await Settings(wire).delete(7)
+    methods = [request.method for request in wire.requests]
+    assert methods == ["DELETE"] + ([] if then is None else ["GET"])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda s: s.get(1),
+        lambda s: s.list().collect(),
+        lambda s: s.count(),
+        lambda s: s.create(name="x"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"error":"x"}', b'{"data":null}', b"<p>"])
+async def test_a_success_that_is_not_what_was_promised_is_an_error(
+    call: Callable[[Settings], Any], body: bytes
+) -> None:
+    with pytest.raises(BadPayload) as caught:
+        await call(Settings(Script([Response(status=200, body=body)])))
+    assert caught.value.sent == "yes"
+
+
+def test_a_service_says_what_it_is() -> None:
+    assert repr(Cdrs(Script([NOBODY]))) == "<Cdrs /callmeback/cdrs>"

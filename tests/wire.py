@@ -1,0 +1,140 @@
+"""A peer on a loopback socket that is scripted byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Script = Callable[["Peer"], Awaitable[None]]
+
+
+class Peer:
+    """One connection of the server's side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def request(self) -> bytes:
+        """Reads one request with its body; b"" if the client has hung up."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+        length = 0
+        for line in head.lower().split(b"\r\n"):
+            if line.startswith(b"content-length:"):
+                length = int(line.partition(b":")[2])
+        return head + await self._reader.readexactly(length)
+
+    async def send(self, *parts: bytes, pause: float = 0.02) -> None:
+        """Sends *parts*, each in a segment of its own."""
+        for number, part in enumerate(parts):
+            if number:
+                await asyncio.sleep(pause)
+            self._writer.write(part)
+            await self._writer.drain()
+
+    def reset(self) -> None:
+        """Ends the connection with an RST instead of a FIN."""
+        sock = self._writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+    async def hold(self) -> None:
+        """Keeps the connection open until the client hangs up."""
+        with contextlib.suppress(ConnectionError):
+            while await self._reader.read(65536):
+                pass
+
+
+class Wire:
+    """The server: each of *scripts* serves one connection, the last of them all further ones.
+
+    `requests` are the raw requests in order of arrival, over all connections.
+    """
+
+    def __init__(self, *scripts: Script) -> None:
+        self._scripts = list(scripts)
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.url = ""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        script = self._scripts[min(self.connections, len(self._scripts) - 1)]
+        self.connections += 1
+        peer = Peer(reader, writer)
+        receive = peer.request
+
+        async def request() -> bytes:
+            received = await receive()
+            if received:
+                self.requests.append(received)
+            return received
+
+        peer.request = request  # type: ignore[method-assign]
+        try:
+            await script(peer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client has hung up, as some tests want it to
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def serving(*scripts: Script) -> AsyncIterator[Wire]:
+    """Runs a `Wire` on a free loopback port."""
+    wire = Wire(*scripts)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(wire._serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    wire.url = f"http://{host}:{port}"
+    try:
+        yield wire
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await server.wait_closed()
+
+
+def reply(body: bytes = b'{"data":{}}', status: str = "200 OK", *headers: str) -> bytes:
+    """A well-formed answer."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def once(*parts: bytes, hold: bool = False) -> Script:
+    """A script that reads a request and sends *parts*; then it hangs up, unless it is to *hold*."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(*parts)
+        if hold:
+            await peer.hold()
+
+    return script
+
+
+async def well(peer: Peer) -> None:
+    """A script that answers every request well."""
+    while await peer.request():
+        await peer.send(reply())
+
+
+async def resets(peer: Peer) -> None:
+    """A script that reads a request and resets the connection."""
+    await peer.request()
+    peer.reset()

@@ -1,0 +1,175 @@
+"""`CallMeBackClient`: puts the parts together and owns what has to be closed."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import attrs
+
+from . import codec
+from .auth import Auth, TokenProvider
+from .config import DEFAULT_BASE_URL, ClientConfig, Secret, checked_base_url, resolve
+from .errors import ClientMisuse
+from .http import Middleware, Request, Response, chain
+from .limits import Limiter
+from .middleware import Limit, standard
+from .observe import Usage
+from .paging import Tasks
+from .retry import Budget
+from .services import Buttons, Cdrs, Settings, Visitors, Websites
+from .session import ClientSession, Session
+
+
+class CallMeBackClient:
+    """The Call Me Back module of one account.
+
+    *token* is an API key, or an async function that fetches a fresh token whenever one is needed.
+    *session* is an aiohttp session of the caller's to send through (never closed, never altered);
+    *middlewares* are the caller's own, called once for each attempt (see `middleware`); *limiter*
+    paces all requests and may be shared with other clients. `usage` counts calls and requests.
+
+    Use it with `async with`, or await `aclose()`. One client belongs to one event loop.
+
+    Raises:
+        ConfigError: no usable token or base URL.
+    """
+
+    websites: Websites
+    settings: Settings
+    cdrs: Cdrs
+    visitors: Visitors
+    buttons: Buttons
+
+    def __init__(
+        self,
+        token: str | TokenProvider | None = None,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        session: ClientSession | None = None,
+        config: ClientConfig | None = None,
+        middlewares: Iterable[Middleware] = (),
+        limiter: Limiter | None = None,
+    ) -> None:
+        source = token if callable(token) else Secret(token)
+        del token  # or a traceback with locals would show it
+        if isinstance(source, Secret):
+            source.checked()
+        if limiter is not None and not callable(getattr(limiter, "acquire", None)):
+            raise ClientMisuse(
+                "a limiter needs an async acquire(): pass limits.RateLimit(60, per=2)"
+            )
+        self._config = config or ClientConfig()
+        self._middlewares = tuple(middlewares)
+        self._auth = Auth(source)
+        self._limit = Limit(limiter)
+        self._budget = Budget(capacity=self._config.retry_budget)
+        self._tasks = Tasks()
+        self.usage = Usage()
+        self._base_url = checked_base_url(base_url)
+        self._session = Session(self._base_url, self._config, session)
+        self._owner = True
+        self._assemble()
+
+    @classmethod
+    def from_env(
+        cls,
+        profile: str | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        session: ClientSession | None = None,
+        config: ClientConfig | None = None,
+        middlewares: Iterable[Middleware] = (),
+        limiter: Limiter | None = None,
+    ) -> Self:
+        """A client for the account that the environment names.
+
+        `VOIPSTUDIO_API_TOKEN` and `VOIPSTUDIO_API_URL`, else the current profile of the vendor's
+        command line (`~/.config/voipstudio/config.json`, read only); a *profile* that is named goes
+        before both. *env* stands in for `os.environ`.
+
+        Raises:
+            ConfigError: no token is found, or the profile file can't be used.
+        """
+        found = resolve(profile, os.environ if env is None else env)
+        return cls(
+            found.token.header(),
+            base_url=found.base_url,
+            session=session,
+            config=config,
+            middlewares=middlewares,
+            limiter=limiter,
+        )
+
+    def _assemble(self) -> None:
+        """Builds the chain and the services from the parts."""
+        config = self._config
+        self._handler = chain(
+            self._session,
+            standard(
+                auth=self._auth,
+                policy=config.policy(),
+                budget=self._budget,
+                deadline=config.deadline,
+                timeout=config.timeout,
+                limit=self._limit,
+                on_event=config.on_event,
+                usage=self.usage,
+                middlewares=self._middlewares,
+            ),
+        )
+        self.websites = Websites(self._handler, self._tasks)
+        self.settings = Settings(self._handler, self._tasks)
+        self.cdrs = Cdrs(self._handler, self._tasks)
+        self.visitors = Visitors(self._handler, self._tasks)
+        self.buttons = Buttons(self._handler, self._tasks)
+
+    def __repr__(self) -> str:
+        # Not there yet while __init__ raises, and a crash reporter may ask even then.
+        return f"<CallMeBackClient {getattr(self, '_base_url', 'not made yet')}>"
+
+    def with_options(
+        self,
+        *,
+        attempts: int | None = None,
+        deadline: float | None = None,
+        timeout: float | None = None,
+    ) -> Self:
+        """A client that shares session, limiter and retry budget, and differs in what is named.
+
+        It needs no closing: it lives as long as the client that it was made from.
+        """
+        named = {"attempts": attempts, "deadline": deadline, "timeout": timeout}
+        changes: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
+        other = copy.copy(self)
+        other._config = attrs.evolve(self._config, **changes)
+        other._owner = False
+        other._assemble()
+        return other
+
+    async def ping(self) -> dict[str, Any]:
+        """What the API answers to `GET /ping`: proof that it is there and takes the token."""
+        request = Request(method="GET", path="/ping", operation="ping", parse=codec.read_object)
+        response: Response = await self._handler(request)
+        answer: dict[str, Any] = response.value
+        return answer
+
+    async def aclose(self) -> None:
+        """Ends what is in flight and closes the session that was opened; a second time is fine."""
+        if self._owner:
+            await self._tasks.aclose()
+            await self._session.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()

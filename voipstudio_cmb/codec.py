@@ -1,0 +1,336 @@
+"""Bytes to records and back. The only module that knows cattrs or msgspec.
+
+The hot path is `msgspec.convert` of a whole page in C. A page with a value that does not fit its
+documented type goes row by row through `converter`, which keeps such a value in `extra`. That
+cattrs converter is also where users register hooks of their own, for fields that they add in
+subclasses of the records.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from types import NoneType
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import attrs
+import cattrs
+import msgspec
+
+from .errors import BadPayload, EmptyBody, NotJSON, WrongShape
+from .http import Response
+from .models import Page, Record
+
+R = TypeVar("R", bound=Record)
+
+_MAX_ID = 2**63 - 1
+_DATE_TIME = "%Y-%m-%d %H:%M:%S"
+_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+_set_extra = Record.__dict__["extra"].__set__
+_set_row = Record.__dict__["_row"].__set__
+
+
+# What the API's values may be taken for. cattrs' own hooks would corrupt in silence: "false"
+# becomes True, None becomes "None", 5.9 becomes 5. These take what is exact and refuse the rest.
+
+
+def _int(value: object, _: type) -> int:
+    if type(value) is int:
+        return value
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        return int(value)
+    raise ValueError("not an integer")
+
+
+def _bool(value: object, _: type) -> bool:
+    if value in (True, "1") and not isinstance(value, float):
+        return True
+    if value in (False, "0") and not isinstance(value, float):
+        return False
+    raise ValueError("not a boolean")
+
+
+def _str(value: object, _: type) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("not a string")
+
+
+def _int_or_str(value: object, _: object) -> int | str:
+    if type(value) is int or isinstance(value, str):
+        return value
+    raise ValueError("neither an integer nor a string")
+
+
+def _datetime(value: object, _: type) -> datetime:
+    if isinstance(value, str) and len(value) >= len("2026-01-01 00:00:00"):
+        return datetime.fromisoformat(value)
+    raise ValueError("not a date and time")
+
+
+def _decimal(value: object, _: type) -> Decimal:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        try:
+            number = Decimal(str(value))
+        except InvalidOperation:
+            raise ValueError("not a number") from None
+        if number.is_finite():
+            return number
+    raise ValueError("not a number")
+
+
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that a union like `int | str | None` allows, without None."""
+    return tuple(t for t in get_args(annotation) or (annotation,) if t is not NoneType)
+
+
+@attrs.frozen
+class _Shape:
+    """What the codec needs to know of one record class."""
+
+    documented: frozenset[str]
+    fields: tuple[tuple[str, Any], ...]
+    rows: Any
+
+
+def _shape(record: type[Record]) -> _Shape:
+    kind: Any = record  # mypy does not take the attrs class for hashable
+    return _described(kind)
+
+
+@cache
+def _described(record: Any) -> _Shape:
+    hints = get_type_hints(record)
+    names = [f.name for f in attrs.fields(record) if f.name not in ("extra", "_row")]
+    fields = []
+    for name in names:
+        options = alternatives(hints[name])
+        fields.append((name, options[0] if len(options) == 1 else hints[name]))
+    return _Shape(frozenset(names), tuple(fields), list[record])
+
+
+def _structure(row: object, record: type[R]) -> R:
+    """One *row* as a *record*; what does not fit its field goes to `extra`."""
+    if not isinstance(row, Mapping):
+        raise WrongShape(f"a row is not an object but {_kind(row)}", sent="yes")
+    if "id" not in row:
+        raise WrongShape("a row has no id", sent="yes")
+    shape = _shape(record)
+    if type(row["id"]) is not int or not 1 <= row["id"] <= _MAX_ID:
+        raise WrongShape(f"a row's id is not an integer of at least 1 ({_kind(row['id'])})")
+    values: dict[str, Any] = {}
+    extra = {name: row[name] for name in row if name not in shape.documented}
+    for name, kind in shape.fields:
+        if row.get(name) is None:
+            continue
+        try:
+            values[name] = converter.structure(row[name], kind)
+        except Exception:  # a user's hook may raise what it likes: the value is kept all the same
+            extra[name] = row[name]
+    made = record(**values, extra=extra)
+    _set_row(made, row)
+    return made
+
+
+def _unstructure(record: Record) -> dict[str, Any]:
+    """The row that *record* came from, or for a record made by hand the row that it stands for."""
+    if record._row is not None:
+        return dict(record._row)
+    row = {
+        name: converter.unstructure(value)
+        for name, _ in _shape(type(record)).fields
+        if (value := getattr(record, name)) is not None
+    }
+    return {**row, **record.extra}
+
+
+def _is_record(kind: Any) -> bool:
+    return inspect.isclass(kind) and issubclass(kind, Record)
+
+
+def make_converter() -> cattrs.Converter:
+    """A cattrs converter for the records, with hooks that never guess."""
+    made = cattrs.Converter()
+    made.register_structure_hook(int, _int)
+    made.register_structure_hook(bool, _bool)
+    made.register_structure_hook(str, _str)
+    made.register_structure_hook(datetime, _datetime)
+    made.register_structure_hook(Decimal, _decimal)
+    made.register_structure_hook_func(
+        lambda kind: set(alternatives(kind)) == {int, str}, _int_or_str
+    )
+    made.register_structure_hook_func(_is_record, _structure)
+    made.register_unstructure_hook(datetime, lambda value: value.strftime(_DATE_TIME))
+    made.register_unstructure_hook(Decimal, str)
+    made.register_unstructure_hook_func(_is_record, _unstructure)
+    return made
+
+
+converter = make_converter()
+"""The converter in use; register hooks here for the types of fields that you add."""
+
+
+def to_dict(record: Record) -> dict[str, Any]:
+    """The row as the API sent it: every key in its order, every value as it came.
+
+    A record made by hand, or changed by `attrs.evolve`, gives its fields that are not None, spelt
+    as the API spells them, and what is in `extra`.
+    """
+    return _unstructure(record)
+
+
+def to_json(value: object) -> bytes:
+    """*value* (a row, a list of rows) as compact JSON in UTF-8, without a line end."""
+    return msgspec.json.encode(value)
+
+
+def _kind(value: object) -> str:
+    """What JSON calls the type of *value*."""
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}
+    return names.get(type(value), "number")
+
+
+def excerpt(body: bytes, length: int = 200) -> str:
+    """The beginning of *body* for a message: at most *length* characters, on one line."""
+    text = " ".join(body[: 4 * length].decode("utf-8", "replace").split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def decode(response: Response) -> Any:
+    """The JSON in *response*.
+
+    Raises:
+        EmptyBody: there is none.
+        NotJSON: it can't be read as JSON.
+    """
+    body = response.body
+    if not body.strip():
+        raise EmptyBody("the answer is empty where JSON is documented", sent="yes")
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        reason = str(error)
+    media = response.headers.get("content-type", "no media type")
+    raise NotJSON(
+        f"the answer is not JSON ({len(body)} bytes, {media}; {reason}): {excerpt(body)}",
+        sent="yes",
+    )
+
+
+def _data(response: Response, kind: type) -> Any:
+    """`{"data": …}` with data of the *kind* that is documented, as the whole object."""
+    answer = decode(response)
+    if not isinstance(answer, dict):
+        raise WrongShape(f"the answer is not an object but {_kind(answer)}", sent="yes")
+    if not isinstance(answer.get("data"), kind):
+        found = f"data is {_kind(answer['data'])}" if "data" in answer else "there is no data"
+        wanted = "an array" if kind is list else "an object"
+        raise WrongShape(
+            f"the answer should hold {wanted} in data, but {found}: {excerpt(response.body)}",
+            sent="yes",
+        )
+    return answer
+
+
+def _total(value: object) -> int | None:
+    """A collection's claimed total, or None for what can't be one."""
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def _records(rows: list[Any], record: type[R]) -> list[R]:
+    shape = _shape(record)
+    documented = shape.documented
+    try:
+        records: list[R] = msgspec.convert(rows, shape.rows)
+        for made, row in zip(records, rows, strict=True):
+            rate = made.max_call_rate
+            if not 1 <= made.id <= _MAX_ID or (rate is not None and not rate.is_finite()):
+                raise WrongShape("msgspec takes more than fits: numbers of any size, NaN")
+            _set_row(made, row)
+            if not row.keys() <= documented:
+                _set_extra(made, {name: row[name] for name in row if name not in documented})
+        return records
+    except (msgspec.ValidationError, TypeError, WrongShape):
+        pass  # some value does not fit (or a subclass has a type of its own): row by row, then
+    return [_row_record(index, row, record) for index, row in enumerate(rows)]
+
+
+def _row_record(index: int, row: object, record: type[R]) -> R:
+    try:
+        return converter.structure(row, record)
+    except BadPayload as error:
+        raise WrongShape(f"row {index} of the answer: {error.message}", sent="yes") from None
+
+
+def read_page(response: Response, record: type[R], number: int) -> Page[R]:
+    """A collection's answer, `{"data": […], "total": N}`, as page *number*.
+
+    Raises:
+        BadPayload: empty, not JSON, or not of that shape; a row that is no object or has no id.
+    """
+    answer = _data(response, list)
+    return Page(
+        records=_records(answer["data"], record), number=number, total=_total(answer.get("total"))
+    )
+
+
+def read_total(response: Response) -> int:
+    """The total in a collection's answer.
+
+    Raises:
+        BadPayload: as `read_page`, and if the total is missing or no count.
+    """
+    answer = _data(response, list)
+    total = _total(answer.get("total"))
+    if total is None:
+        raise WrongShape(f"the answer holds no usable total: {excerpt(response.body)}", sent="yes")
+    return total
+
+
+def read_item(response: Response, record: type[R]) -> R:
+    """A single resource's answer, `{"data": {…}, "links": {}}`.
+
+    Raises:
+        BadPayload: empty, not JSON, or not of that shape.
+    """
+    return _records([read_object(response)], record)[0]
+
+
+def read_object(response: Response) -> dict[str, Any]:
+    """The object in `{"data": {…}}`, as it is.
+
+    Raises:
+        BadPayload: empty, not JSON, or not of that shape.
+    """
+    found: dict[str, Any] = _data(response, dict)["data"]
+    return found
+
+
+def read_messages(body: bytes) -> dict[str, list[str]]:
+    """The API's own words in an error's *body*, by field; "" holds those about the whole request.
+
+    Takes the documented forms `{"message": …}` and `{"errors": [{"message": …}]}`; anything else
+    (HTML, nothing) gives an empty dict.
+    """
+    try:
+        answer = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return {}
+    if not isinstance(answer, dict):
+        return {}
+    found: dict[str, list[str]] = {}
+    if isinstance(answer.get("message"), str):
+        found[""] = [answer["message"]]
+    errors = answer.get("errors")
+    for item in errors if isinstance(errors, list) else []:
+        if isinstance(item, dict) and isinstance(item.get("message"), str):
+            names = (item.get(key) for key in ("field", "property", "name", "attribute"))
+            field = next((name for name in names if isinstance(name, str)), "")
+            found.setdefault(field, []).append(item["message"])
+    return found

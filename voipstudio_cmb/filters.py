@@ -1,0 +1,152 @@
+"""Conditions on a collection, as the API's `filter` parameter wants them. No I/O.
+
+The parameter, its operators and the 400 for `between` come from the vendor's client and connector,
+which use them on other collections; they are not confirmed for the Call Me Back module.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Literal, TypeAlias, get_args
+
+import attrs
+
+from .errors import ClientMisuse
+
+Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
+Value: TypeAlias = str | int | float | bool | Decimal | date | datetime
+_OPERATORS: tuple[str, ...] = get_args(Operator)
+
+
+def _plain(value: object) -> str | int | float | bool:
+    """*value* as the API writes such values: dates without a zone, decimals as their digits."""
+    if isinstance(value, datetime):
+        if value.tzinfo is not None:
+            raise ClientMisuse(
+                "the API's times have no zone, so a filter can't take an aware datetime: convert "
+                "it to your account's local time and drop the zone with .replace(tzinfo=None)"
+            )
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal) and value.is_finite():
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
+    if isinstance(value, str | int | float):
+        return value
+    raise ClientMisuse(
+        f"a filter can't compare with {type(value).__name__}: pass a str, number, bool or date"
+    )
+
+
+def _known(_: object, __: object, operator: str) -> None:
+    if operator not in _OPERATORS:
+        hint = ": write two conditions, gte and lte" if operator == "between" else ""
+        raise ClientMisuse(
+            f"unknown filter operator {operator!r}{hint} (known: {', '.join(_OPERATORS)})"
+        )
+
+
+def _named(_: object, __: object, name: Any) -> None:
+    if not isinstance(name, str) or not name:
+        raise ClientMisuse(f"a filter needs the name of a property, not {name!r}")
+
+
+@attrs.frozen
+class Filter:
+    """One condition: *property* (a field's name), *operator*, *value*. Several are ANDed."""
+
+    property: str = attrs.field(validator=_named)
+    operator: Operator = attrs.field(validator=_known)
+    value: str | int | float | bool = attrs.field(converter=_plain)
+
+
+@attrs.frozen(eq=False)
+class Property:
+    """A property's name, compared with Python's own operators to make a `Filter`; see `where`."""
+
+    name: str = attrs.field(validator=_named)
+
+    def __eq__(self, value: object) -> Filter:  # type: ignore[override]
+        return Filter(self.name, "eq", value)
+
+    def __ne__(self, value: object) -> Filter:  # type: ignore[override]
+        raise ClientMisuse("the API has no operator for 'not equal': filter the records instead")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __gt__(self, value: Value) -> Filter:
+        return Filter(self.name, "gt", value)
+
+    def __ge__(self, value: Value) -> Filter:
+        return Filter(self.name, "gte", value)
+
+    def __lt__(self, value: Value) -> Filter:
+        return Filter(self.name, "lt", value)
+
+    def __le__(self, value: Value) -> Filter:
+        return Filter(self.name, "lte", value)
+
+    def like(self, pattern: str) -> Filter:
+        """Matches by pattern, as SQL's LIKE does."""
+        return Filter(self.name, "like", pattern)
+
+
+def where(property: str) -> Property:
+    """Begins a condition on *property*, a field's name.
+
+    >>> where("created_at") >= "2026-01-01"
+    Filter(property='created_at', operator='gte', value='2026-01-01')
+    """
+    return Property(property)
+
+
+_CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|=|>|<|~)(.*)", re.DOTALL)
+_SIGNS: dict[str, Operator] = {
+    ">=": "gte", "<=": "lte", "=": "eq", ">": "gt", "<": "lt", "~": "like"
+}  # fmt: skip
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
+
+
+def parse(text: str) -> Filter:
+    """The condition that *text* writes, as on a command line: "id>100", "name~%shop%".
+
+    A value that is an integer is compared as one.
+
+    Raises:
+        ClientMisuse: *text* is not property, operator, value.
+    """
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        raise ClientMisuse(
+            f"the filter {text!r} is not PROPERTY OPERATOR VALUE, like 'id>100' "
+            f"(operators: {' '.join(_SIGNS)})"
+        )
+    name, sign, value = found[1], found[2], found[3].strip()
+    return Filter(name, _SIGNS[sign], int(value) if _INTEGER.fullmatch(value) else value)
+
+
+def checked(filters: Filter | Iterable[Filter] | None) -> tuple[Filter, ...]:
+    """*filters* as a tuple of its own, or `ClientMisuse` naming what is not a `Filter`."""
+    if filters is None:
+        return ()
+    if isinstance(filters, Filter):
+        return (filters,)
+    if isinstance(filters, str | bytes | Property) or not isinstance(filters, Iterable):
+        raise ClientMisuse(
+            f"filters must be Filter objects, not {type(filters).__name__}: "
+            'pass [where("created_at") >= "2026-01-01"]'
+        )
+    found = tuple(filters)
+    for item in found:
+        if not isinstance(item, Filter):
+            raise ClientMisuse(
+                f"filters must be Filter objects, not {type(item).__name__}: "
+                'write where("created_at") >= "2026-01-01", or Filter(property, operator, value)'
+            )
+    return found

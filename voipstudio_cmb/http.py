@@ -1,0 +1,109 @@
+"""One request in, one response out: the shape that every part of the chain shares. No I/O here.
+
+`Handler` answers a request; the wire is one, and in a test a plain function is one. `Middleware`
+wraps a handler. The shape is that of aiohttp's client middlewares, one level higher: it stands
+above the session and sees whole responses, their bodies read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from math import inf
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+Sent: TypeAlias = Literal["no", "maybe", "yes"]
+"""Whether a request reached the server: certainly not, nobody knows, or an answer came back."""
+
+
+class _Unread:
+    """The type of `UNREAD`."""
+
+    def __repr__(self) -> str:
+        return "UNREAD"
+
+
+UNREAD = _Unread()
+"""What `Response.value` is until somebody has parsed the body; None is a value."""
+
+
+def _as_it_is(text: str) -> str:
+    return text
+
+
+@attrs.define(kw_only=True)
+class Call:
+    """What one call has cost so far: shared by all its attempts, written by the middlewares."""
+
+    deadline: float = inf
+    """When the call must have ended, on the running loop's clock."""
+    timeout: float | None = None
+    """Seconds for one attempt; None leaves it to the session."""
+    attempts: int = 0
+    """Attempts begun."""
+    throttled: int = 0
+    """Attempts that ended in "slow down"; they are charged to the deadline, not to the attempts."""
+    waited: float = 0.0
+    """Seconds spent in back-off and in the limiter."""
+    sent: Sent = "no"
+    """The most that is known over all attempts so far."""
+    repeated: bool = False
+    """An earlier attempt may have been carried out, though its answer was lost or was a fault."""
+    renewed: bool = False
+    """A 401 has already cost this call a fresh token."""
+    mask: Callable[[str], str] = attrs.field(default=_as_it_is, repr=False)
+    """Removes this call's secrets from a text that a server sent back."""
+
+
+@attrs.frozen(kw_only=True)
+class Request:
+    """One operation to perform, before it is known where and with which token.
+
+    *path* is relative to the base URL; *query* are decoded pairs. *parse* turns the body of a 2xx
+    answer into what the caller gets and raises `BadPayload` if it can't; it runs inside the retry.
+    """
+
+    method: str
+    path: str
+    operation: str = ""
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = attrs.field(default=None, repr=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    parse: Callable[[Response], Any] | None = attrs.field(default=None, repr=False)
+    call: Call = attrs.field(factory=Call, repr=False, eq=False)
+
+    def describe(self) -> str:
+        """Method, path and page, for messages: "GET /callmeback/cdrs page 3"."""
+        page = dict(self.query).get("page")
+        return f"{self.method} {self.path}" + (f" page {page}" if page else "")
+
+
+@attrs.frozen(kw_only=True)
+class Response:
+    """One whole answer: *status*, *headers* with lower-case names, the decoded *body*.
+
+    *value* is what the request's `parse` made of it. *renew* says that the token was refused and
+    that asking again will bring a fresh one.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    body: bytes = attrs.field(default=b"", repr=False)
+    value: Any = attrs.field(default=UNREAD, repr=False)
+    renew: bool = False
+
+
+Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
+
+
+def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
+    """*handler* wrapped in *middlewares*, the first of them outermost."""
+    for middleware in reversed(tuple(middlewares)):
+        handler = _wrapped(middleware, handler)
+    return handler
+
+
+def _wrapped(middleware: Middleware, handler: Handler) -> Handler:
+    return lambda request: middleware(request, handler)

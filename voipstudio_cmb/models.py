@@ -1,0 +1,139 @@
+"""The records that the API answers, the attributes that it takes, and a page of records.
+
+Where they come from: the attributes of the vendor's page for the module (`operations.json` in the
+tests). That page prints one generated example for all five resources, so real rows carry other
+fields too: those are in `extra`. Nothing but `id` is ever required.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Generic, TypedDict, TypeVar
+
+import attrs
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Record:
+    """What all five kinds of record have in common: the documented fields and `extra`.
+
+    A field is None if the API sent null, sent nothing, or sent a value that does not fit its type;
+    `extra` then holds that value under the field's name, beside all fields that are not
+    documented. `codec.to_dict` gives back the row as it came.
+
+    *created_at* has no zone, because the API documents none. *culture* and *position* are integers
+    in the documented answers and strings in the requests: they stay what they were sent as.
+    """
+
+    id: int
+    allowed_countries: str | None = None
+    button_id: int | None = None
+    created_at: datetime | None = None
+    culture: int | str | None = None
+    ddi: int | None = None
+    floating_icon: bool | None = None
+    max_call_rate: Decimal | None = None
+    name: str | None = None
+    position: int | str | None = None
+    privacy_policy_url: str | None = None
+    show_to_allowed_countries_only: bool | None = None
+    title: str | None = None
+    welcome_screen_msg: str | None = None
+    extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    # Not an init argument, so that attrs.evolve drops it: a changed record is no longer that row.
+    _row: Mapping[str, Any] | None = attrs.field(default=None, init=False, eq=False)
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{field.name}={value!r}"
+            for field in attrs.fields(type(self))
+            if field.name != "_row"
+            and (value := getattr(self, field.name)) is not None
+            and (field.name != "extra" or value)
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Website(Record):
+    """A website that carries a call-me-back widget."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Setting(Record):
+    """The settings of a call-me-back widget.
+
+    *ddi_e164* is what requests call the number that answers call *ddi*.
+    """
+
+    ddi_e164: int | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Cdr(Record):
+    """The record of one call back."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Visitor(Record):
+    """A visitor who met a call-me-back widget."""
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Button(Record):
+    """A call-me-back button, with what it shows while the office is online and offline."""
+
+    data_online: str | None = None
+    data_offline: str | None = None
+
+
+class SettingFields(TypedDict, total=False):
+    """The attributes that `settings.create` and `settings.update` take. None is sent as null.
+
+    *allowed_countries* is documented as "undefined". *max_call_rate* is documented as a float, its
+    example is the string "100.00": a `Decimal` is sent as such a string.
+    """
+
+    button_id: int | None
+    name: str | None
+    position: str | int | None
+    floating_icon: bool | None
+    culture: str | int | None
+    allowed_countries: str | list[str] | None
+    show_to_allowed_countries_only: bool | None
+    welcome_screen_msg: str | None
+    privacy_policy_url: str | None
+    ddi_e164: int | None
+    max_call_rate: float | Decimal | str | None
+
+
+class ButtonFields(TypedDict, total=False):
+    """The attributes that `buttons.create` and `buttons.update` take. None is sent as null.
+
+    The API documents them for the update only and none for the creation.
+    """
+
+    name: str | None
+    data_online: str | None
+    data_offline: str | None
+
+
+R = TypeVar("R", bound=Record, covariant=True)
+
+
+@attrs.frozen(kw_only=True)
+class Page(Generic[R]):
+    """One page: its *records*, its *number* from 1, and the collection's *total*.
+
+    *total* is what the server claims, for all matches and not for this page; None if it claimed
+    nothing usable. It may be too high, too low, and may move.
+    """
+
+    records: Sequence[R]
+    number: int
+    total: int | None
+
+    def __len__(self) -> int:
+        return len(self.records)

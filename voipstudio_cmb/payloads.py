@@ -1,0 +1,55 @@
+"""What `create` and `update` send: attributes checked against a TypedDict, then JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, get_type_hints
+
+from .codec import alternatives, to_json
+from .errors import ClientMisuse
+
+
+@cache
+def _attributes(fields: type) -> dict[str, tuple[Any, ...]]:
+    """The attributes of a payload's TypedDict and the types that each takes."""
+    return {name: alternatives(hint) for name, hint in get_type_hints(fields).items()}
+
+
+def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, float):
+        return float in kinds and math.isfinite(value)
+    if isinstance(value, int):
+        return int in kinds or float in kinds
+    if isinstance(value, Decimal):
+        return Decimal in kinds and value.is_finite()
+    if isinstance(value, list):
+        return list[str] in kinds and all(isinstance(item, str) for item in value)
+    return isinstance(value, str) and str in kinds
+
+
+def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
+    """*values* as a JSON body, each checked against the TypedDict *fields*; None if there are none.
+
+    Raises:
+        ClientMisuse: an attribute that the API does not document, or a value of another type.
+    """
+    known = _attributes(fields)
+    for name, value in values.items():
+        if name not in known:
+            raise ClientMisuse(
+                f"the API knows no attribute {name!r} here (known: {', '.join(sorted(known))})"
+            )
+        if not _fits(value, known[name]):
+            wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
+            raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}")
+    try:
+        return to_json(dict(values)) if values else None
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise ClientMisuse(f"the attributes can't be written as JSON: {error}") from None

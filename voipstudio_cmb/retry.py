@@ -1,0 +1,133 @@
+"""When to try again and how long to wait first: pure arithmetic, no sleeping, no I/O."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import TypeAlias
+
+import attrs
+
+from .errors import (
+    CallMeBackError,
+    HTTPStatusError,
+    NotJSON,
+    ProtocolFault,
+    RateLimited,
+    Unauthorized,
+)
+from .http import Request
+
+RetryPolicy: TypeAlias = Callable[[CallMeBackError, Request, int], "float | None"]
+"""`(error, request, attempts so far) -> seconds to wait before the next, or None to give up`."""
+
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529})
+"""Statuses after which the same request may succeed: time-outs, throttling, failing back ends."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+
+
+def retry_after(headers: Mapping[str, str], *, now: Callable[[], float] = time) -> float | None:
+    """The seconds that a `Retry-After` header asks for, or None if there is none to believe.
+
+    Takes decimal seconds and HTTP dates (a past one is 0.0). Anything else (signs, nan, lists,
+    units, other digits) is None: `float()` would take several of these and sleep for ever.
+    """
+    text = headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        when = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        return None
+    return max(0.0, when.timestamp() - now())
+
+
+def repeatable(error: CallMeBackError, method: str) -> bool:
+    """Whether sending *method* again after *error* can't do harm.
+
+    What was certainly not sent, or was refused by a 429 or a 401, may be repeated whatever it is.
+    GET and DELETE may always be. POST creates (the API documents no idempotency key) and PATCH may
+    overwrite somebody else's edit, so after a doubtful outcome both are the caller's decision.
+    """
+    if error.sent == "no" or isinstance(error, RateLimited | Unauthorized):
+        return True
+    return method in ("GET", "HEAD", "DELETE")
+
+
+@attrs.frozen(kw_only=True)
+class Backoff:
+    """The standard policy: full-jitter exponential back-off that trusts `Retry-After` up to a cap.
+
+    *attempts* bounds the tries of one call; a 429 is not charged to them but to the deadline.
+    *base* and *throttled_base* are the first delays in seconds (after a fault, after throttling),
+    doubling up to *cap*. A `Retry-After` above *retry_after_cap* gives up at once: the error then
+    carries it. *garbled* bounds the tries after an answer that is not JSON.
+    """
+
+    attempts: int = 4
+    base: float = 0.25
+    throttled_base: float = 1.0
+    cap: float = 20.0
+    retry_after_cap: float = 120.0
+    garbled: int = 3
+    rng: Callable[[], float] = attrs.field(default=random.random, repr=False)
+
+    def __call__(self, error: CallMeBackError, request: Request, attempts: int) -> float | None:
+        if not error.retryable or not repeatable(error, request.method):
+            return None
+        if isinstance(error, Unauthorized):
+            return 0.0
+        if isinstance(error, RateLimited):
+            return self._delay(error, self.throttled_base, request.call.throttled)
+        charged = attempts - request.call.throttled
+        if charged >= self.attempts or (isinstance(error, NotJSON) and charged >= self.garbled):
+            return None
+        slow = isinstance(error, ProtocolFault)
+        return self._delay(error, self.throttled_base if slow else self.base, charged)
+
+    def _delay(self, error: CallMeBackError, base: float, failures: int) -> float | None:
+        asked = error.retry_after if isinstance(error, HTTPStatusError) else None
+        if asked is not None and asked > self.retry_after_cap:
+            return None
+        # The exponent is bounded, or the power overflows in a call that is throttled for hours.
+        jittered = self.rng() * min(self.cap, base * 2.0 ** min(failures - 1, 32))
+        if asked is not None:
+            return asked + self.rng() * min(1.0, 0.1 * asked)
+        return jittered
+
+
+@attrs.define(kw_only=True)
+class Budget:
+    """What a client may spend on retries, so that an outage is not answered with a flood.
+
+    Each retry costs (*fault_cost*, or *throttled_cost* after a 429); a call that succeeds in the
+    end gets its cost back, one that succeeds at once earns 1. Figures: botocore's standard mode.
+    """
+
+    capacity: int = 500
+    fault_cost: int = 14
+    throttled_cost: int = 5
+    tokens: int = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.tokens = self.capacity
+
+    def spend(self, error: CallMeBackError) -> int | None:
+        """Takes the cost of a retry after *error* and returns it; None if it can't be paid."""
+        if isinstance(error, Unauthorized):
+            return 0
+        cost = self.throttled_cost if isinstance(error, RateLimited) else self.fault_cost
+        if cost > self.tokens:
+            return None
+        self.tokens -= cost
+        return cost
+
+    def earn(self, spent: int) -> None:
+        """Books a success that has *spent* this much on its retries."""
+        self.tokens = min(self.capacity, self.tokens + (spent or 1))

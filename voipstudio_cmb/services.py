@@ -1,0 +1,326 @@
+"""The five resources and their twelve operations, exactly those that the API documents.
+
+A service is given a handler and knows nothing of what is behind it. Paths, parameters and
+attributes are those of the vendor's page for the module; `page limit sort dir filter` come from the
+vendor's client and connector, which use them on other collections.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import AsyncGenerator, Callable, Iterable
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
+
+import attrs
+
+from . import codec
+from .errors import ClientMisuse, Forbidden, NotFound
+from .filters import Filter, checked
+from .http import UNREAD, Handler, Request, Response
+from .models import (
+    Button,
+    ButtonFields,
+    Cdr,
+    Page,
+    Record,
+    Setting,
+    SettingFields,
+    Visitor,
+    Website,
+)
+from .paging import Progress, Tasks, Walk, flat, walk_pages
+from .payloads import write_payload
+
+R = TypeVar("R", bound=Record)
+
+PAGE_SIZE = 500
+"""Rows a page if the caller names no limit: few requests, small answers (some 200 kB)."""
+
+MAX_PAGE_SIZE = 10_000
+"""The largest limit that was seen in use; the server may cap it lower without saying."""
+
+MAX_WINDOW = 64
+"""The most page requests that one walk may have in flight."""
+
+_MAX_FILTER = 4_000
+
+
+def checked_integer(name: str, value: object, low: int, high: int) -> int:
+    """*value* as an integer from *low* to *high*; numpy's integers are some, True and "1" not."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = low - 1
+    if not low <= number <= high:
+        raise ClientMisuse(f"{name} must be an integer from {low} to {high}, not {value!r}")
+    return number
+
+
+def _query(
+    filters: Filter | Iterable[Filter] | None, sort: str, descending: bool
+) -> tuple[tuple[str, str], ...]:
+    if not isinstance(sort, str) or not sort:
+        raise ClientMisuse(f"sort must be the name of a property, not {sort!r}")
+    query = (("sort", sort), ("dir", "DESC" if descending else "ASC"))
+    conditions = [attrs.asdict(condition) for condition in checked(filters)]
+    if not conditions:
+        return query
+    text = codec.to_json(conditions).decode()
+    if len(text) > _MAX_FILTER:
+        raise ClientMisuse(
+            f"the filters take {len(text)} characters, more than the {_MAX_FILTER} that fit into "
+            "a URL everywhere: use fewer or shorter ones and filter the records instead"
+        )
+    return (*query, ("filter", text))
+
+
+class _Service(Generic[R]):
+    """What all services have: a path, a record class and a handler."""
+
+    path: ClassVar[str]
+    record: type[R]
+
+    def __init__(self, handler: Handler, tasks: Tasks | None = None) -> None:
+        self._handler = handler
+        self._tasks = Tasks() if tasks is None else tasks
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
+
+    async def _send(
+        self,
+        method: str,
+        operation: str,
+        parse: Callable[[Response], Any] | None,
+        *,
+        path: str = "",
+        query: tuple[tuple[str, str], ...] = (),
+        body: bytes | None = None,
+    ) -> Any:
+        request = Request(
+            method=method,
+            path=self.path + path,
+            operation=f"{self.path.rpartition('/')[2]}.{operation}",
+            query=query,
+            body=body,
+            parse=parse,
+        )
+        response = await self._handler(request)
+        # A handler without the standard chain, as in a test, leaves the parsing to the service.
+        if response.value is UNREAD and parse is not None:
+            return parse(response)
+        return response.value
+
+    def _item(self, response: Response) -> R:
+        return codec.read_item(response, self.record)
+
+
+class Collection(_Service[R]):
+    """A collection that can be walked and counted."""
+
+    def list(
+        self,
+        *,
+        filters: Filter | Iterable[Filter] | None = None,
+        sort: str = "id",
+        descending: bool = False,
+        limit: int = PAGE_SIZE,
+        window: int = 4,
+    ) -> Walk[R]:
+        """Every record, one by one, however many pages.
+
+        Only those that meet all *filters*, in the order of *sort*. *limit* is the page size in rows
+        and *window* how many page requests may be in flight; what is in memory is their product.
+
+        Raises:
+            ClientMisuse: an argument is out of range; at the call, before anything is sent.
+            CallMeBackError: from the iteration, after the rows of all pages before the failed one.
+        """
+        pages = self._walk(filters, sort, descending, limit, window)
+        return Walk(lambda progress: flat(pages(progress)))
+
+    def pages(
+        self,
+        *,
+        filters: Filter | Iterable[Filter] | None = None,
+        sort: str = "id",
+        descending: bool = False,
+        limit: int = PAGE_SIZE,
+        window: int = 4,
+    ) -> Walk[Page[R]]:
+        """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
+        return Walk(self._walk(filters, sort, descending, limit, window))
+
+    async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
+        """The collection's total (of what meets *filters*), by one request for one row.
+
+        Raises:
+            WrongShape: the server claims no total.
+        """
+        query = (("page", "1"), ("limit", "1"), *_query(filters, "id", False))
+        total: int = await self._send("GET", "count", codec.read_total, query=query)
+        return total
+
+    def _walk(
+        self,
+        filters: Filter | Iterable[Filter] | None,
+        sort: str,
+        descending: bool,
+        limit: int,
+        window: int,
+    ) -> Callable[[Progress], AsyncGenerator[Page[R]]]:
+        size = checked_integer("limit", limit, 1, MAX_PAGE_SIZE)
+        width = checked_integer("window", window, 1, MAX_WINDOW)
+        query = (("limit", str(size)), *_query(filters, sort, descending))
+
+        async def fetch(number: int) -> Page[R]:
+            def parse(response: Response) -> Page[R]:
+                return codec.read_page(response, self.record, number)
+
+            page: Page[R] = await self._send(
+                "GET", "list", parse, query=(("page", str(number)), *query)
+            )
+            return page
+
+        return lambda progress: walk_pages(
+            fetch, window=width, tasks=self._tasks, progress=progress
+        )
+
+
+class Editable(_Service[R]):
+    """A resource whose single items can be read and changed."""
+
+    fields: ClassVar[type]
+
+    async def get(self, id: int) -> R:
+        """The resource with this *id*.
+
+        Raises:
+            NotFound: there is none. Forbidden: it is not this account's.
+        """
+        found: R = await self._send("GET", "get", self._item, path=self._path(id))
+        return found
+
+    async def delete(self, id: int) -> None:
+        """Deletes the resource with this *id*.
+
+        A deletion whose answer was lost is sent again; if the API then says that there is no such
+        resource, it has been deleted. The API's page lists 403 and not 404 for this operation, so
+        a 403 then is looked into with a GET.
+
+        Raises:
+            NotFound: there was none. Forbidden: it is not this account's.
+        """
+        path = self._path(id)
+        try:
+            await self._send("DELETE", "delete", None, path=path)
+        except (NotFound, Forbidden) as error:
+            if not error.repeated:
+                raise
+            if isinstance(error, NotFound) or not await self._exists(path):
+                return
+            raise
+
+    async def _exists(self, path: str) -> bool:
+        try:
+            await self._send("GET", "get", None, path=path)
+        except NotFound:
+            return False
+        return True
+
+    async def _create(self, values: dict[str, Any]) -> R:
+        body = write_payload(values, self.fields)
+        made: R = await self._send("POST", "create", self._item, body=body)
+        return made
+
+    async def _update(self, id: int, values: dict[str, Any]) -> R:
+        path = self._path(id)
+        body = write_payload(values, self.fields)
+        if body is None:
+            raise ClientMisuse("nothing to update: name at least one attribute")
+        changed: R = await self._send("PATCH", "update", self._item, path=path, body=body)
+        return changed
+
+    @staticmethod
+    def _path(id: int) -> str:
+        return f"/{checked_integer('id', id, 1, 2**63 - 1)}"
+
+
+class Websites(Collection[Website]):
+    """`/callmeback/websites`: the websites that carry a widget."""
+
+    path = "/callmeback/websites"
+    record = Website
+
+
+class Cdrs(Collection[Cdr]):
+    """`/callmeback/cdrs`: the records of calls back."""
+
+    path = "/callmeback/cdrs"
+    record = Cdr
+
+
+class Visitors(Collection[Visitor]):
+    """`/callmeback/visitors`: the visitors who met a widget."""
+
+    path = "/callmeback/visitors"
+    record = Visitor
+
+
+class Settings(Collection[Setting], Editable[Setting]):
+    """`/callmeback/settings`: the widgets' settings."""
+
+    path = "/callmeback/settings"
+    record = Setting
+    fields = SettingFields
+
+    async def create(self, **attributes: Unpack[SettingFields]) -> Setting:
+        """Creates settings with the *attributes* that are named; None is sent as null.
+
+        Never sent twice unless the first was certainly not received: after a `ConnectionLost` or
+        `RequestTimeout` whose `sent` is "maybe", look before creating again.
+
+        Raises:
+            ClientMisuse: an unknown attribute or a value of another type; nothing was sent.
+            BadRequest: the API's validation refused it; `messages` says why.
+        """
+        return await self._create(dict(attributes))
+
+    async def update(self, id: int, **attributes: Unpack[SettingFields]) -> Setting:
+        """Changes the *attributes* that are named and no others; None is sent as null.
+
+        Raises:
+            ClientMisuse: no or an unknown attribute, or a value of another type; nothing was sent.
+            BadRequest: the API's validation refused it. NotFound: there is no such setting.
+        """
+        return await self._update(id, dict(attributes))
+
+
+class Buttons(Editable[Button]):
+    """`/callmeback/buttons`: single buttons; the API has no collection of them."""
+
+    path = "/callmeback/buttons"
+    record = Button
+    fields = ButtonFields
+
+    async def create(self, **attributes: Unpack[ButtonFields]) -> Button:
+        """Creates a button. The API documents no attributes for this and takes those of `update`.
+
+        Never sent twice unless the first was certainly not received, as `settings.create`.
+
+        Raises:
+            ClientMisuse: an unknown attribute or a value of another type; nothing was sent.
+            BadRequest: the API's validation refused it.
+        """
+        return await self._create(dict(attributes))
+
+    async def update(self, id: int, **attributes: Unpack[ButtonFields]) -> Button:
+        """Changes the *attributes* that are named and no others; None is sent as null.
+
+        Raises:
+            ClientMisuse: no or an unknown attribute, or a value of another type; nothing was sent.
+            BadRequest: the API's validation refused it.
+        """
+        return await self._update(id, dict(attributes))
