@@ -1,0 +1,1 @@
+"""What this package costs, measured beside what its users would otherwise use. Never a test."""

@@ -1,0 +1,5 @@
+"""`python -m benchmarks` runs them all."""
+
+from benchmarks import startup
+
+startup.run()

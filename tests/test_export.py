@@ -1,0 +1,322 @@
+"""The export: a file appears when it is whole, with every row as sent; a failure is one job's."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from voipstudio_cmb import Button, CallMeBackClient, Cdr, ClientConfig, Setting
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ExportError,
+    Forbidden,
+    ServerFault,
+    Unauthorized,
+)
+from voipstudio_cmb.export import Export, Job, Plan, Summary
+from voipstudio_cmb.export.sinks import CsvSink, JsonlSink
+from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
+
+
+async def export(api: Sandbox, plan: Plan, **config: Any) -> Summary:
+    settings = ClientConfig(retry=lambda e, r, n: 0.0 if e.retryable and n < 3 else None, **config)
+    async with CallMeBackClient(api.token, base_url=api.base_url, config=settings) as cmb:
+        return await Export(cmb, plan).run()
+
+
+def lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def states(summary: Summary) -> dict[str, str]:
+    return {job.resource: job.state for job in summary.jobs}
+
+
+async def rows_of(api: Sandbox, resource: str) -> list[Any]:
+    async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+        walk = getattr(cmb, resource).list()
+        from voipstudio_cmb.codec import to_dict
+
+        return [to_dict(record) async for record in walk]
+
+
+async def test_every_row_of_every_resource_is_in_its_file_as_sent(tmp_path: Path) -> None:
+    async with Sandbox(rows=1200) as api:
+        summary = await export(api, Plan(to=tmp_path / "deep" / "er", limit=100))
+        assert summary.complete
+        for resource in ("cdrs", "visitors", "websites", "settings"):
+            expected = await rows_of(api, resource)
+            assert lines(tmp_path / "deep" / "er" / f"{resource}.jsonl") == expected
+        named = {
+            row["button_id"]
+            for resource in ("websites", "settings")
+            for row in await rows_of(api, resource)
+            if row["button_id"]
+        }
+        buttons = lines(tmp_path / "deep" / "er" / "buttons.jsonl")
+        assert [row["id"] for row in buttons] == sorted(named)
+    assert summary.rows == sum(job.rows for job in summary.jobs)
+    assert summary.requests > 0
+    assert summary.retries == 0
+    assert {p.name for p in (tmp_path / "deep" / "er").iterdir()} == {
+        f"{name}.jsonl" for name in states(summary)
+    }
+
+
+async def test_faults_on_the_way_change_no_byte(tmp_path: Path) -> None:
+    async with Sandbox(rows=600) as api:
+        await export(api, Plan(to=tmp_path / "calm", limit=50))
+        for page, fault in enumerate(
+            ({"status": 503}, {"drop": "before"}, {"drop": "mid-body"}), 2
+        ):
+            api.script(Fault(path="/callmeback/cdrs", page=page, **fault))
+        summary = await export(api, Plan(to=tmp_path / "rough", limit=50))
+        assert summary.retries == 3
+    for path in (tmp_path / "calm").iterdir():
+        assert (tmp_path / "rough" / path.name).read_bytes() == path.read_bytes()
+
+
+async def test_only_the_resources_that_are_named(tmp_path: Path) -> None:
+    async with Sandbox(rows=50) as api:
+        summary = await export(api, Plan(to=tmp_path, resources=["buttons", "cdrs", "buttons"]))
+    assert states(summary) == {"buttons": "done", "cdrs": "done"}
+    assert {path.name for path in tmp_path.iterdir()} == {"buttons.jsonl", "cdrs.jsonl"}
+    assert len(lines(tmp_path / "buttons.jsonl")) > 0
+
+
+async def test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    async with Sandbox(rows=600) as api:
+        api.script(Fault(path="/callmeback/cdrs", page=3, status=500, times=None))
+        api.script(Fault(path="/callmeback/visitors", status=403, times=None))
+        summary = await export(api, Plan(to=tmp_path, limit=50))
+    assert states(summary) == {
+        "cdrs": "failed", "visitors": "failed", "websites": "done", "settings": "done",
+        "buttons": "done",
+    }  # fmt: skip
+    assert not summary.complete
+    errors = {job.resource: type(job.error) for job in summary.jobs if job.error}
+    assert errors == {"cdrs": ServerFault, "visitors": Forbidden}
+    assert {p.stem for p in tmp_path.iterdir()} == {"websites", "settings", "buttons"}
+
+
+@pytest.mark.parametrize("resources", [[], ["buttons"]])
+async def test_buttons_fail_with_the_resource_that_names_them(
+    tmp_path: Path, resources: list[str]
+) -> None:
+    async with Sandbox(rows=60) as api:
+        api.script(Fault(path="/callmeback/settings", status=403, times=None))
+        summary = await export(api, Plan(to=tmp_path, resources=resources))
+    job = next(job for job in summary.jobs if job.resource == "buttons")
+    assert job.state == "failed"
+    assert isinstance(job.error, ExportError)
+    assert "known from settings" in str(job.error)
+    assert not (tmp_path / "buttons.jsonl").exists()
+
+
+async def test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job(
+    tmp_path: Path,
+) -> None:
+    async with Sandbox(rows=60) as api:
+        gone = lines_of_buttons = sorted(
+            {row["button_id"] for row in await rows_of(api, "settings") if row["button_id"]}
+        )
+        api.script(Fault(path=f"/callmeback/buttons/{gone[0]}", status=404))
+        summary = await export(api, Plan(to=tmp_path / "a", resources=["buttons"]))
+        assert summary.complete
+        assert summary.jobs[0].missing == [gone[0]]
+        assert gone[0] not in [row["id"] for row in lines(tmp_path / "a" / "buttons.jsonl")]
+        api.script(Fault(path=f"/callmeback/buttons/{lines_of_buttons[-1]}", status=403))
+        summary = await export(api, Plan(to=tmp_path / "b", resources=["buttons"]))
+        assert states(summary) == {"buttons": "failed"}
+        assert list((tmp_path / "b").iterdir()) == []
+
+
+async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> None:
+    async with Sandbox(rows=600) as api:
+        api.script(Fault(path="/callmeback/cdrs", page=4, status=401))
+        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
+    assert isinstance(summary.jobs[0].error, Unauthorized)
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_page_of_garbage_is_named_and_leaves_no_file(tmp_path: Path) -> None:
+    async with Sandbox(rows=100) as api:
+        api.script(Fault(path="/callmeback/cdrs", page=2, body=b"{garbage", times=None))
+        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
+    assert "GET /callmeback/cdrs page 2: the answer is not JSON (8 bytes" in str(
+        summary.jobs[0].error
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_existing_file_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "cdrs.jsonl").write_text("precious")
+    async with Sandbox(rows=10) as api:
+        with pytest.raises(ClientMisuse, match="exists: choose another directory.*--overwrite"):
+            await export(api, Plan(to=tmp_path))
+        assert api.requests == 0
+        assert (tmp_path / "cdrs.jsonl").read_text() == "precious"
+        # With overwrite it stays as it is until the new one is whole.
+        api.script(Fault(path="/callmeback/cdrs", status=403))
+        plan = Plan(to=tmp_path, resources=["cdrs"], overwrite=True)
+        await export(api, plan)
+        assert (tmp_path / "cdrs.jsonl").read_text() == "precious"
+        await export(api, plan)
+        assert len(lines(tmp_path / "cdrs.jsonl")) == 10
+
+
+async def test_a_directory_that_cant_be_written_is_refused_before_anything_is_sent(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "taken" / "cdrs.jsonl").mkdir(parents=True)
+    async with Sandbox(rows=10) as api:
+        for wrong in (tmp_path / "file", tmp_path / "file" / "below", "/proc/nowhere", "x\0y",
+                      tmp_path / ("x" * 300)):  # fmt: skip
+            with pytest.raises(ClientMisuse, match="can't be written"):
+                await export(api, Plan(to=wrong))
+        with pytest.raises(ClientMisuse, match="is a directory where a file should go"):
+            await export(api, Plan(to=tmp_path / "taken"))
+        assert api.requests == 0
+
+
+@pytest.mark.parametrize("call", ["open", "write", "flush", "fsync", "replace"])
+async def test_a_full_disk_is_an_export_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fails(*_: Any, **__: Any) -> Any:
+        raise full
+
+    class Out(io.FileIO):
+        write = fails if call == "write" else io.FileIO.write
+        flush = fails if call == "flush" else io.FileIO.flush
+
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", fails)
+    elif call == "replace":
+        monkeypatch.setattr(Path, "replace", fails)
+    else:
+        monkeypatch.setattr(
+            Path, "open", fails if call == "open" else lambda path, mode: Out(path, mode)
+        )
+    async with Sandbox(rows=60) as api:
+        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"]))
+    assert isinstance(summary.jobs[0].error, ExportError)
+    assert "can't be written: No space left on device" in str(summary.jobs[0].error)
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
+    import asyncio
+
+    async with Sandbox(rows=600, latency=0.01) as api:
+        async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+            running = Export(cmb, Plan(to=tmp_path, limit=10))
+            task = asyncio.create_task(running.run())
+            while not any(job.rows for job in running.jobs if job.resource == "cdrs"):
+                await asyncio.sleep(0.001)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+    assert not (tmp_path / "cdrs.jsonl").exists()
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_plan_is_checked_before_anything_happens() -> None:
+    with pytest.raises(ClientMisuse, match=r"unknown resource 'calls' \(known: cdrs, visitors"):
+        Plan(to="x", resources=["cdrs", "calls"])
+    with pytest.raises(ClientMisuse, match=r"unknown format 'xml' \(known: jsonl, csv\)"):
+        Plan(to="x", format="xml")
+
+
+@pytest.mark.parametrize("option", [{"limit": 0}, {"window": 0}, {"limit": True}, {"window": 65}])
+async def test_a_plan_with_a_wrong_number_sends_nothing_and_writes_nothing(
+    tmp_path: Path, option: dict[str, Any]
+) -> None:
+    async with Sandbox(rows=10) as api:
+        with pytest.raises(ClientMisuse, match="must be an integer from 1 to"):
+            await export(api, Plan(to=tmp_path / "x", **option))
+        assert api.requests == 0
+    assert not (tmp_path / "x").exists()
+
+
+async def test_csv_is_read_back_as_it_was_sent(tmp_path: Path) -> None:
+    async with Sandbox(rows=300) as api:
+        await export(api, Plan(to=tmp_path, format="csv", resources=["cdrs"]))
+        expected = await rows_of(api, "cdrs")
+    with (tmp_path / "cdrs.csv").open(newline="", encoding="utf-8") as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == len(expected)
+    assert list(found[0]) == [*_documented(Cdr), "extra"]
+    for cells, row in zip(found, expected, strict=True):
+        extra = json.loads(cells.pop("extra") or "{}")
+        for name, cell in cells.items():
+            value = row.get(name)
+            text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
+            assert cell == text
+        assert {**{n: v for n, v in row.items() if n in cells}, **extra} == row
+
+
+def _documented(kind: Any) -> list[str]:
+    return [field.name for field in attrs.fields(kind) if field.name not in ("extra", "_row")]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"),
+        ("+1+1", "'+1+1"),
+        ("-2-cmd", "'-2-cmd"),
+        ("@SUM(1)", "'@SUM(1)"),
+        ("\tx", "'\tx"),
+        ("\rx", "'\rx"),
+        ("\nx", "'\nx"),
+        ("+442079460000", "+442079460000"),
+        ("+44 (20) 7946-0000", "+44 (20) 7946-0000"),
+        ("-5", "-5"),
+        ("plain", "plain"),
+        ('quo"te, comma', 'quo"te, comma'),
+        ("", ""),
+    ],
+)
+def test_a_csv_cell_runs_in_no_spreadsheet(value: str, cell: str) -> None:
+    sink = CsvSink()
+    text = (sink.header(Setting) + sink.rows([Setting(id=1, name=value)])).decode()
+    assert next(csv.DictReader(io.StringIO(text, newline="")))["name"] == cell
+
+
+def test_odd_values_in_both_formats() -> None:
+    made = Button(id=1, extra={"nested": {"a": [1, None]}, "n": 10**30, "flag": True, "zero": "\0"})
+    assert json.loads(JsonlSink().rows([made])) == {"id": 1, **made.extra}
+    sink = CsvSink()
+    text = (sink.header(Button) + sink.rows([made, Button(id=2)])).decode()
+    first, second = csv.DictReader(io.StringIO(text, newline=""))
+    assert json.loads(first["extra"]) == made.extra
+    assert second["extra"] == ""
+
+
+async def test_jobs_can_be_watched_and_totals_are_the_servers_claims(tmp_path: Path) -> None:
+    async with Sandbox(rows=100, temper=Temper(total_offset=5)) as api:
+        async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+            running = Export(cmb, Plan(to=tmp_path, resources=["cdrs"]))
+            assert [(job.state, job.rows, job.total) for job in running.jobs] == [
+                ("waiting", 0, None)
+            ]
+            await running.run()
+            job: Job = running.jobs[0]
+            assert (job.state, job.rows, job.total, job.pages) == ("done", 100, 105, 1)
+    assert issubclass(ExportError, CallMeBackError)

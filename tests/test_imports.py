@@ -1,0 +1,116 @@
+"""Imports point one way: what each module may import of the package is written here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import voipstudio_cmb
+
+ROOT = Path(voipstudio_cmb.__file__).parent
+
+ALLOWED: dict[str, set[str]] = {
+    "__init__": {"client", "config", "errors", "filters", "limits", "models", "paging"},
+    "cli": {"client", "codec", "errors", "export", "ext.rich", "filters", "limits", "output",
+            "sandbox"},
+    "output": {"codec", "export.sinks", "ext.rich", "models"},
+    "ext": set(),
+    "ext.rich": {"export"},
+    "export": {"export.plan", "export.runner"},
+    "export.runner": {"client", "errors", "export.plan", "export.sinks", "models", "services"},
+    "export.plan": {"errors", "export.sinks", "services"},
+    "export.sinks": {"export.sinks.csv", "export.sinks.jsonl", "models"},
+    "export.sinks.csv": {"codec", "models"},
+    "export.sinks.jsonl": {"codec", "models"},
+    "client": {"auth", "codec", "config", "errors", "http", "limits", "middleware", "observe",
+               "paging", "retry", "services", "session"},
+    "services": {"codec", "errors", "filters", "http", "models", "paging", "payloads"},
+    "paging": {"errors", "models"},
+    "payloads": {"codec", "errors"},
+    "middleware": {"auth", "codec", "errors", "http", "limits", "observe", "retry"},
+    "auth": {"config", "errors", "http"},
+    "observe": {"errors", "http"},
+    "session": {"config", "errors", "http"},
+    "codec": {"errors", "http", "models"},
+    "config": {"errors", "retry"},
+    "filters": {"errors"},
+    "limits": {"errors"},
+    "retry": {"errors", "http"},
+    "errors": {"http"},
+    "models": set(),
+    "http": set(),
+}  # fmt: skip
+
+ONLY_IN = {
+    "aiohttp": {"session"},
+    "cattrs": {"codec"},
+    "msgspec": {"codec"},
+    "rich": {"ext.rich"},
+}
+"""Which module of the client's side may import a package that is not ours."""
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+
+
+MODULES = {_name(path): path for path in ROOT.rglob("*.py")}
+
+
+def _imports(module: str) -> set[str]:
+    """All that *module* imports, lazily and for type checkers too, our own without the prefix."""
+    path = MODULES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    package = "" if module in ("__init__",) else package
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                up = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join(["voipstudio_cmb", *filter(None, up), *filter(None, [base])])
+            for alias in node.names:
+                whole = f"{base}.{alias.name}".removeprefix("voipstudio_cmb.")
+                found.add(f"voipstudio_cmb.{whole}" if whole in MODULES else base)
+    return found
+
+
+def _own(module: str) -> set[str]:
+    ours = {i.removeprefix("voipstudio_cmb.") for i in _imports(module) if "voipstudio_cmb" in i}
+    return ours - {module}
+
+
+def test_every_module_imports_what_it_may_and_all_that_is_listed_is_real() -> None:
+    found = {m: _own(m) for m in MODULES if not m.startswith("sandbox")}
+    assert found == ALLOWED
+
+
+def test_the_sandbox_imports_nothing_else_of_the_package() -> None:
+    for module in MODULES:
+        if module.startswith("sandbox"):
+            assert all(other.startswith("sandbox") for other in _own(module)), module
+
+
+def test_no_module_needs_a_module_that_needs_it() -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a circle: {' -> '.join((*path, module))}"
+        if module not in done:
+            for other in _own(module):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in MODULES:
+        if module not in ("sandbox", "__init__"):  # tables of contents, lazily filled
+            visit(module, ())
+
+
+def test_each_outside_package_is_known_to_one_module() -> None:
+    for module in MODULES:
+        if not module.startswith("sandbox"):
+            for name in {name.partition(".")[0] for name in _imports(module)} & set(ONLY_IN):
+                assert module in ONLY_IN[name], f"{module} imports {name}"

@@ -1,0 +1,338 @@
+"""The command line: arguments in, calls, exit codes. Results on stdout, all else on stderr.
+
+Everything but the parser is imported inside the commands, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import io
+import math
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .client import CallMeBackClient
+    from .export import Job, Summary
+
+TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
+
+DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
+_RESOURCES = (*_COLLECTIONS, "buttons")
+_EPILOG = """exit codes: 0 done, 1 failed, 2 usage, 3 incomplete (some of it was exported),
+4 not authorised, 130 interrupted
+
+The token comes from VOIPSTUDIO_API_TOKEN (and the base URL from VOIPSTUDIO_API_URL), else from
+the profile that `vs auth login` wrote."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voipstudio-cmb",
+        description="VoIPstudio's Call Me Back module: export, list, get.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    account = argparse.ArgumentParser(add_help=False)
+    account.add_argument("--profile", metavar="NAME", help="a profile of the vendor's command line")
+    account.add_argument(
+        "--rate", type=float, metavar="PER_SECOND", help="requests per second at the most"
+    )
+
+    export = commands.add_parser(
+        "export", parents=[account], help="export collections into files, whole or not at all"
+    )
+    export.add_argument(
+        "resources", nargs="*", metavar="RESOURCE", help=f"of {', '.join(_RESOURCES)}; default: all"
+    )
+    export.add_argument("--to", required=True, metavar="DIR", help="the directory to write into")
+    export.add_argument("--format", default="jsonl", help="jsonl (default) or csv")
+    export.add_argument("--limit", type=int, default=500, metavar="PAGE_SIZE", help="rows a page")
+    export.add_argument(
+        "--window", type=int, default=4, metavar="N", help="page requests in flight a resource"
+    )
+    export.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    export.add_argument(
+        "--sandbox", action="store_true", help="export from the embedded stand-in: needs no token"
+    )
+    export.set_defaults(run=_export)
+
+    listing = commands.add_parser("list", parents=[account], help="print rows of a collection")
+    listing.add_argument("resource", metavar="RESOURCE", help=f"of {', '.join(_COLLECTIONS)}")
+    many = listing.add_mutually_exclusive_group()
+    many.add_argument("--limit", type=int, default=25, metavar="N", help="rows (default 25)")
+    many.add_argument("--all", action="store_true", help="all rows")
+    listing.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable",
+    )
+    listing.add_argument("--sort", default="id", metavar="PROPERTY")
+    listing.add_argument("--desc", action="store_true", help="descending")
+    listing.add_argument(
+        "--format",
+        choices=("json", "jsonl", "csv", "table"),
+        help="default: table on a terminal, jsonl elsewhere",
+    )
+    listing.set_defaults(run=_list)
+
+    get = commands.add_parser("get", parents=[account], help="print one setting or button as JSON")
+    get.add_argument("resource", choices=("settings", "buttons"), metavar="RESOURCE")
+    get.add_argument("id", type=int, metavar="ID")
+    get.set_defaults(run=_get)
+
+    ping = commands.add_parser("ping", parents=[account], help="check the token and the connection")
+    ping.set_defaults(run=_ping)
+
+    sandbox = commands.add_parser("sandbox", help="serve a stand-in for the API on loopback")
+    sandbox.add_argument("--port", type=int, default=0, help="default: a free one")
+    sandbox.add_argument("--rows", type=int, default=25_000, help="call records (default 25,000)")
+    sandbox.add_argument("--seed", type=int, default=1, help="decides what is in them")
+    sandbox.add_argument(
+        "--rate", type=float, metavar="PER_SECOND", help="answer 429 above this many requests"
+    )
+    sandbox.set_defaults(run=_sandbox)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command in *argv* and returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # an ASCII terminal is no reason to fail
+    from .errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
+
+    try:
+        code: int = asyncio.run(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        _say("interrupted: nothing was left half written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has what it wanted. Python's own flush at exit must not complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except CallMeBackError as error:
+        _say(f"error: {error}")
+        if isinstance(error, Unauthorized | NoToken):
+            return NOT_AUTHORISED
+        return USAGE if isinstance(error, ClientMisuse) else FAILED
+
+
+def _say(text: str) -> None:
+    from .output import harmless
+
+    print(harmless(text), file=sys.stderr)
+
+
+@contextlib.asynccontextmanager
+async def _client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBackClient]:
+    from .client import CallMeBackClient
+    from .limits import RateLimit
+
+    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
+    async with CallMeBackClient.from_env(arguments.profile, limiter=limiter) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _sandbox_client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBackClient]:
+    from .client import CallMeBackClient
+    from .limits import RateLimit
+    from .sandbox import Sandbox
+
+    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
+    # In a thread of its own, as a server elsewhere would be: the client shares no loop with it.
+    with Sandbox() as api:
+        _say(f"sandbox: a stand-in for the API at {api.base_url}")
+        async with CallMeBackClient(api.token, base_url=api.base_url, limiter=limiter) as client:
+            yield client
+
+
+async def _export(arguments: argparse.Namespace) -> int:
+    from .export import Export, Plan
+
+    plan = Plan(
+        to=arguments.to,
+        resources=arguments.resources,
+        format=arguments.format,
+        limit=arguments.limit,
+        window=arguments.window,
+        overwrite=arguments.overwrite,
+    )
+    async with (_sandbox_client if arguments.sandbox else _client)(arguments) as client:
+        export = Export(client, plan)
+        running = asyncio.create_task(export.run())
+        try:
+            with _display() as show:
+                while not running.done():
+                    show(export.jobs)
+                    await asyncio.wait((running,), timeout=0.1)
+                show(export.jobs)
+        finally:
+            running.cancel()
+            await asyncio.wait((running,))
+        return _report(running.result())
+
+
+@contextlib.contextmanager
+def _display() -> Any:
+    """A function that shows how far jobs are: bars on a terminal, else a line now and then."""
+    if sys.stderr.isatty():
+        with contextlib.suppress(ImportError):
+            from .ext.rich import Bars
+
+            with Bars(sys.stderr) as bars:
+                yield bars.show
+            return
+    yield _Lines().show
+
+
+class _Lines:
+    """Says what changed: each job's state, and every two seconds how far it is."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, str] = {}
+        self._next = 0.0
+
+    def show(self, jobs: Sequence[Job]) -> None:
+        due = time.monotonic() >= self._next
+        if due:
+            self._next = time.monotonic() + 2.0
+        for job in jobs:
+            if job.state == "waiting" or (self._shown.get(job.resource) == job.state and not due):
+                continue
+            if self._shown.get(job.resource) in ("done", "failed"):
+                continue
+            self._shown[job.resource] = job.state
+            of = f" of {job.total:,}" if job.total is not None and job.state == "running" else ""
+            _say(f"{job.resource}: {job.state}, {job.rows:,}{of} rows")
+
+
+def _report(summary: Summary) -> int:
+    """Prints the files on stdout and the rest of the summary on stderr; returns the exit code."""
+    from .errors import Unauthorized
+
+    for job in summary.jobs:
+        if job.state == "done":
+            print(f"{job.path}\t{job.rows}")
+        if job.missing:
+            ids = ", ".join(map(str, job.missing[:10]))
+            _say(f"{job.resource}: {len(job.missing)} are named and do not exist (ids {ids})")
+        if job.error is not None:
+            _say(f"{job.resource}: failed: {job.error}")
+    done = [job for job in summary.jobs if job.state == "done"]
+    _say(
+        f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
+        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
+        f"{len(done)} of {len(summary.jobs)} files"
+    )
+    if summary.complete:
+        return DONE
+    if any(isinstance(job.error, Unauthorized) for job in summary.jobs):
+        _say("run the same command again with a valid token: incomplete files were not written")
+        return NOT_AUTHORISED
+    return INCOMPLETE if done else FAILED
+
+
+async def _list(arguments: argparse.Namespace) -> int:
+    from .errors import ClientMisuse
+    from .filters import parse
+    from .output import PRINTERS
+
+    if arguments.resource not in _COLLECTIONS:
+        hint = (
+            "; the API has no collection of buttons: use `get buttons ID`"
+            if arguments.resource == "buttons"
+            else ""
+        )
+        known = ", ".join(_COLLECTIONS)
+        raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known}){hint}")
+    wanted = None if arguments.all else arguments.limit
+    if wanted is not None and wanted < 1:
+        raise ClientMisuse(f"--limit must be at least 1, not {wanted}")
+    form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
+    filters = [parse(text) for text in arguments.filter]
+    async with _client(arguments) as client:
+        service = getattr(client, arguments.resource)
+        walk = service.list(
+            filters=filters,
+            sort=arguments.sort,
+            descending=arguments.desc,
+            limit=500 if wanted is None else min(wanted + 1, 500),
+        )
+        printer = PRINTERS[form](service.record, sys.stdout)
+        shown = 0
+        async with walk:
+            async for record in walk:
+                if shown == wanted:
+                    _say(f"the first {wanted} rows; --limit N or --all for more")
+                    break
+                printer.add(record)
+                shown += 1
+        printer.finish()
+    return DONE
+
+
+async def _get(arguments: argparse.Namespace) -> int:
+    from .codec import to_dict
+
+    async with _client(arguments) as client:
+        record = await getattr(client, arguments.resource).get(arguments.id)
+    _print_json(to_dict(record))
+    return DONE
+
+
+async def _ping(arguments: argparse.Namespace) -> int:
+    async with _client(arguments) as client:
+        began = time.monotonic()
+        answer = await client.ping()
+    _say(f"answered in {time.monotonic() - began:.3f} s")
+    _print_json(answer)
+    return DONE
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    from .output import escaped
+
+    print(escaped(json.dumps(value, indent=2, ensure_ascii=False)))
+
+
+async def _sandbox(arguments: argparse.Namespace) -> int:
+    from .errors import ClientMisuse
+    from .sandbox import Sandbox
+
+    rate = arguments.rate
+    if rate is not None and not 0 < rate < math.inf:
+        raise ClientMisuse(f"--rate must be a finite number above 0, not {rate}")
+    # A server counts whole requests: below one a second it allows one in a longer time.
+    allowed = None if rate is None else (int(rate), 1.0) if rate >= 1 else (1, 1 / rate)
+    try:
+        api = Sandbox(port=arguments.port, rows=arguments.rows, seed=arguments.seed, rate=allowed)
+        async with api:
+            print(f"export {URL_VARIABLE}={api.base_url}")
+            print(f"export {TOKEN_VARIABLE}={api.token}", flush=True)
+            _say("serving until interrupted; the two lines above point the client at it")
+            await asyncio.Event().wait()
+    except (ValueError, OverflowError, OSError) as error:
+        raise ClientMisuse(f"the sandbox can't be started: {error}") from None
+    return DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

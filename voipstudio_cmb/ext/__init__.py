@@ -1,0 +1,1 @@
+"""Integrations: one file each, named after what it integrates. The core imports none of them."""
