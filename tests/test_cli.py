@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import voipstudio_cmb
 from voipstudio_cmb import cli
-from voipstudio_cmb.sandbox import Fault, Sandbox
+from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 COMMAND = [sys.executable, "-m", "voipstudio_cmb.cli"]
 
@@ -99,7 +101,7 @@ def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api.script(Fault(path="/callmeback/cdrs", page=4, status=401))
     ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--limit", "50")
     assert ran.code == 4
-    assert "run the same command again with a valid token" in ran.err
+    assert "no file was written for: cdrs. Export these again with a valid token" in ran.err
     assert list((tmp_path / "a").iterdir()) == []
     assert ran.out == ""
 
@@ -118,8 +120,8 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["export", "--to", "{}/a", "--format", "xml"], "unknown format 'xml'"),
         (["export", "--to", "{}/a", "--limit", "0"], "limit must be an integer from 1"),
         (["export", "--to", "{}/a", "--window", "0"], "window must be an integer from 1"),
-        (["export", "--to", "{}/a", "--rate", "nan"], "n must be a finite number above 0"),
-        (["export", "--to", "{}/a", "--rate", "0"], "n must be a finite number above 0"),
+        (["export", "--to", "{}/a", "--rate", "nan"], "--rate must be a finite number above 0"),
+        (["export", "--to", "{}/a", "--rate", "0"], "--rate must be a finite number above 0"),
         (["export", "--to", "/proc/x"], "can't be written"),
         (["export"], "the following arguments are required: --to"),
         (["list", "calls"], "unknown collection 'calls'"),
@@ -196,7 +198,7 @@ def test_list_prints_the_first_rows_and_says_that_there_are_more(run: Any, api: 
     assert ran.code == 0
     rows = [json.loads(line) for line in ran.out.splitlines()]
     assert len(rows) == 3
-    assert "the first 3 rows; --limit N or --all for more" in ran.err
+    assert ran.err == "only the first 3 printed; --limit N or --all for more\n"
     rest = run("list", "cdrs", "--all", "--filter", f"id>{rows[-1]['id']}", "--format", "json")
     assert len(json.loads(rest.out)) == 297
     assert rest.err == ""
@@ -279,10 +281,68 @@ def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert "interrupted" in err
+    assert "interrupted: no file is left half written" in err
     assert "Traceback" not in err
     assert out == ""
     assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_a_terminated_export_is_exit_143_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/cdrs", page=5, delay=60.0, times=None))
+    with subprocess.Popen(
+        [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
+        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "40" in line:
+                break
+        process.terminate()
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert "no file is left half written" in err
+    assert list((tmp_path / "a").iterdir()) == []
+
+
+def test_an_interrupted_list_does_not_claim_to_be_complete(api: Sandbox) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "list", "cdrs", "--all", "--rate", "0.01"],
+        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while not api.requests:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err == "interrupted: the output is incomplete\n"
+
+
+def test_a_full_disk_behind_stdout_is_exit_1(api: Sandbox) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"{' '.join(COMMAND)} list cdrs --all > /dev/full"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr == "error: the output can't be written: No space left on device\n"
+
+
+def test_an_empty_list_and_a_total_that_is_too_high_are_said(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    assert run("list", "cdrs", "--filter", "id>999999999").err == "no rows\n"
+    with Sandbox(rows=50, temper=Temper(total_offset=7), token=api.token) as liar:
+        os.environ["VOIPSTUDIO_API_URL"] = liar.base_url
+        ran = run("export", "cdrs", "--to", str(tmp_path / "a"))
+    assert ran.code == 0
+    assert "the API's total is 57, but after 50 rows its pages are empty" in ran.err
+
+
+def test_version(run: Any) -> None:
+    assert run("--version").out == f"voipstudio-cmb {voipstudio_cmb.__version__}\n"
+    ran = subprocess.run(
+        [sys.executable, "-m", "voipstudio_cmb", "--version"], capture_output=True, check=True
+    )
+    assert ran.stdout.startswith(b"voipstudio-cmb ")
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(api: Sandbox) -> None:

@@ -23,7 +23,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.observe import CallEvent
+from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -140,7 +140,7 @@ async def test_options_share_everything_but_what_they_name() -> None:
 
 
 async def test_middlewares_and_events_of_the_users_own() -> None:
-    events: list[CallEvent] = []
+    events: list[Event] = []
 
     async def tagging(request: Request, handler: Handler) -> Response:
         response = await handler(request)
@@ -152,7 +152,10 @@ async def test_middlewares_and_events_of_the_users_own() -> None:
         config = ClientConfig(on_event=events.append, retry=lambda e, r, a: 0.0)
         async with client(api, config=config, middlewares=[tagging]) as cmb:
             await cmb.cdrs.count()
-    assert [(event.operation, event.attempts) for event in events] == [("cdrs.count", 2)]
+    assert [type(event) for event in events] == [AttemptEvent, AttemptEvent, CallEvent]
+    assert isinstance(events[2], CallEvent)
+    assert (events[2].operation, events[2].attempts) == ("cdrs.count", 2)
+    assert events[2].tries == tuple(events[:2])
 
 
 async def test_a_session_of_the_users_own_is_left_open() -> None:
@@ -213,6 +216,36 @@ async def test_a_rate_limited_call_without_patience_says_how_long_to_wait() -> N
         with pytest.raises(RateLimited) as caught:
             await cmb.cdrs.count()
         assert caught.value.retry_after == 300.0
+
+
+def test_what_the_client_is_made_of_is_checked() -> None:
+    async def listener(event: Any) -> None: ...
+
+    for wrong in ({"config": {"attempts": 3}}, {"middlewares": listener}, {"middlewares": [5]}):
+        with pytest.raises(ClientMisuse, match="must be"):
+            CallMeBackClient("t", **wrong)
+    for hook in (listener, 5):
+        with pytest.raises(ConfigError, match="on_event must be a function that is not async"):
+            ClientConfig(on_event=hook)  # type: ignore[arg-type]
+
+
+async def test_a_listener_that_fails_fails_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(event: Any) -> None:
+        raise RuntimeError("metrics are down")
+
+    async with Sandbox(rows=10) as api:
+        async with client(api, config=ClientConfig(on_event=fails)) as cmb:
+            assert await cmb.cdrs.count() == 10
+    assert "on_event failed" in caplog.text
+
+
+async def test_a_middleware_that_forgets_to_return_is_told_so() -> None:
+    async def forgets(request: Request, handler: Handler) -> Any:
+        await handler(request)
+
+    async with Sandbox(rows=10) as api, client(api, middlewares=[forgets]) as cmb:
+        with pytest.raises(ClientMisuse, match="a middleware returned NoneType and no Response"):
+            await cmb.cdrs.count()
 
 
 def test_a_limiter_without_acquire_is_refused() -> None:

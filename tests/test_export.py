@@ -236,11 +236,42 @@ async def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
+async def test_a_second_export_to_one_file_is_refused_and_the_first_is_whole(
+    tmp_path: Path,
+) -> None:
+    import asyncio
+
+    async with Sandbox(rows=600, latency=0.01) as api:
+        async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+            plan = Plan(to=tmp_path, resources=["cdrs"], limit=50)
+            first = Export(cmb, plan)
+            task = asyncio.create_task(first.run())
+            while not first.jobs[0].rows:
+                await asyncio.sleep(0.001)
+            second = await Export(cmb, plan).run()
+            assert isinstance(second.jobs[0].error, ExportError)
+            assert "another export is writing" in str(second.jobs[0].error)
+            assert (await task).complete
+    assert len(lines(tmp_path / "cdrs.jsonl")) == 600
+    assert [path.name for path in tmp_path.iterdir()] == ["cdrs.jsonl"]
+
+
+async def test_a_temporary_file_that_a_killed_export_left_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / ".cdrs.jsonl.part").write_text("left over\n" * 5000)
+    async with Sandbox(rows=20) as api:
+        assert (await export(api, Plan(to=tmp_path, resources="cdrs"))).complete
+    assert len(lines(tmp_path / "cdrs.jsonl")) == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["cdrs.jsonl"]
+
+
 def test_a_plan_is_checked_before_anything_happens() -> None:
     with pytest.raises(ClientMisuse, match=r"unknown resource 'calls' \(known: cdrs, visitors"):
         Plan(to="x", resources=["cdrs", "calls"])
     with pytest.raises(ClientMisuse, match=r"unknown format 'xml' \(known: jsonl, csv\)"):
         Plan(to="x", format="xml")
+    for nowhere in (None, "", 5):
+        with pytest.raises(ClientMisuse, match="needs the path of a directory"):
+            Plan(to=nowhere)
 
 
 @pytest.mark.parametrize("option", [{"limit": 0}, {"window": 0}, {"limit": True}, {"window": 65}])

@@ -55,6 +55,21 @@ def test_a_property_has_a_name(name: Any) -> None:
         Filter(name, "eq", 1)
 
 
+def test_conditions_are_not_joined_by_python() -> None:
+    for wrong in (
+        lambda: (where("id") > 1) and (where("id") < 9),
+        lambda: 1 < where("id") < 9,
+        lambda: not (where("id") > 1),
+    ):
+        with pytest.raises(ClientMisuse, match="list them, as in filters="):
+            wrong()
+
+
+def test_half_a_surrogate_pair_is_no_text() -> None:
+    with pytest.raises(ClientMisuse, match="half a surrogate pair"):
+        Filter("name", "eq", "\ud800")
+
+
 def test_between_and_not_equal_are_refused_with_a_way_out() -> None:
     with pytest.raises(ClientMisuse, match="write two conditions, gte and lte"):
         Filter("x", "between", 1)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from tests.clock import virtual
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.limits import Pace, Pause, RateLimit
+from voipstudio_cmb.limits import Governor, RateLimit
 
 
 def now() -> float:
@@ -33,7 +33,7 @@ def test_a_rate_is_a_finite_number_above_0(value: Any) -> None:
 )
 def test_no_window_of_the_period_sees_more_than_n(n: int, per: float, gaps: list[float]) -> None:
     limit = RateLimit(n, per)
-    pace: Pace = limit._pace
+    pace = limit._window
     clock, grants = 0.0, []
     for gap in gaps:
         clock += gap * per / n
@@ -77,7 +77,7 @@ async def test_it_is_first_come_first_served() -> None:
 
 @virtual
 async def test_a_cancelled_waiter_costs_nobody_a_turn() -> None:
-    limit, granted = RateLimit(1, per=0.97), []
+    limit, granted = RateLimit(1, per=1 / 1.025), []
 
     async def one(number: int) -> None:
         await limit.acquire()
@@ -115,17 +115,17 @@ def test_it_says_what_it_is() -> None:
 
 @virtual
 async def test_a_pause_holds_everybody_until_the_latest_time_asked_for() -> None:
-    pause, passed = Pause(), []
-    await pause.wait()
-    pause.hold(5)
-    pause.hold(2)
+    governor, passed = Governor(), []
+    await governor.wait()
+    governor.pause(5)
+    governor.pause(2)
 
     async def one() -> None:
-        await pause.wait()
+        await governor.wait()
         passed.append(now() - 1000)
 
     tasks = [asyncio.create_task(one()) for _ in range(8)]
     await asyncio.sleep(3)
-    pause.hold(4)
+    governor.pause(4)
     await asyncio.wait(tasks)
     assert passed == [7.0] * 8

@@ -11,7 +11,7 @@ import pytest
 
 from tests.clock import virtual
 from tests.doubles import Script, answer
-from voipstudio_cmb.auth import Auth
+from voipstudio_cmb.auth import Auth, Token
 from voipstudio_cmb.config import Secret
 from voipstudio_cmb.errors import (
     BadRequest,
@@ -35,8 +35,9 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.http import Handler, Request, Response, chain
 from voipstudio_cmb.limits import RateLimit
-from voipstudio_cmb.middleware import Deadline, Limit, Retry, raising, standard
-from voipstudio_cmb.observe import CallEvent, Observe, Usage
+from voipstudio_cmb.middleware import Deadline, Limit, Retry, standard
+from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event, Observe, Usage
+from voipstudio_cmb.raising import raising
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
 
 OK = Response(status=200, body=b"{}")
@@ -53,7 +54,7 @@ def request(method: str = "GET", **more: Any) -> Request:
 
 def assembled(wire: Handler, **more: Any) -> Handler:
     settings: dict[str, Any] = {
-        "auth": Auth(Secret(CANARY)),
+        "auth": Auth(Token(Secret(CANARY))),
         "policy": Backoff(rng=lambda: 1.0),
         "budget": Budget(),
         "deadline": 60.0,
@@ -69,7 +70,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
         return await handler(request)
 
     made = standard(
-        auth=Auth(Secret("t")), policy=Backoff(), budget=Budget(), deadline=60, timeout=30,
+        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=Budget(), deadline=60, timeout=30,
         limit=Limit(), middlewares=[mine],
     )  # fmt: skip
     kinds = [getattr(part, "__name__", type(part).__name__) for part in made]
@@ -106,7 +107,7 @@ async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusErro
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")
-    assert error.request == "GET /callmeback/cdrs page 3"
+    assert (error.method, error.path, error.page) == ("GET", "/callmeback/cdrs", 3)
     assert error.retryable is (status in RETRYABLE_STATUSES)
     if kind is not UnexpectedRedirect:
         assert "the API's words" in str(error)
@@ -298,7 +299,7 @@ async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
 @virtual
 async def test_every_attempt_takes_its_own_turn() -> None:
     wire = Script([answer({}, 503), answer({}, 503), OK])
-    limiter = RateLimit(1, per=9.7)
+    limiter = RateLimit(1, per=10 / 1.025)
     await assembled(wire, limit=Limit(limiter))(request())
     assert [round(t - wire.times[0], 6) for t in wire.times] == [0.0, 10.0, 20.0]
 
@@ -316,10 +317,56 @@ async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
     assert all(5.0 <= t <= 5.6 for t in later)
 
 
+@virtual
+async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
+    limit = Limit()
+    wire = Script([answer({}, 429, retry_after="100"), OK])
+    with pytest.raises(RateLimited, match="it asks to wait 100 s"):
+        await assembled(wire, limit=limit)(request())
+    with pytest.raises(RequestTimeout, match="asked for a pause of 100 s more") as caught:
+        await assembled(wire, limit=limit)(request())
+    assert (caught.value.phase, caught.value.sent, now()) == ("deadline", "no", 0.0)
+    await assembled(wire, limit=limit, deadline=200.0)(request())
+    assert now() == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "methods", "gone"),
+    [
+        ([answer({}, 503), answer({}, 404)], ["DELETE", "DELETE"], True),
+        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 404)],
+         ["DELETE", "DELETE", "GET"], True),
+        ([ConnectionLost("x", sent="maybe"), answer({}, 403), OK],
+         ["DELETE", "DELETE", "GET"], Forbidden),
+        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 500)],
+         ["DELETE", "DELETE", "GET"], Forbidden),
+        ([answer({}, 404)], ["DELETE"], NotFound),
+        ([answer({}, 403)], ["DELETE"], Forbidden),
+        ([ConnectFailed("refused"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
+        ([answer({}, 429), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
+    ],
+)  # fmt: skip
+@virtual
+async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
+    outcomes: Any, methods: list[str], gone: Any
+) -> None:
+    events: list[Any] = []
+    wire = Script(outcomes)
+    handler = assembled(wire, on_event=events.append)
+    if gone is True:
+        assert (await handler(request("DELETE"))).already_gone
+    else:
+        with pytest.raises(gone):
+            await handler(request("DELETE"))
+    assert [r.method for r in wire.requests] == methods
+    assert events[-1].already_gone is (gone is True)
+    assert events[-1].attempts == len(methods)
+
+
 @pytest.mark.parametrize("outcome", [answer({}, 429), ProtocolFault("garbled", sent="maybe")])
 @virtual
 async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome: Any) -> None:
-    limit = Limit(unasked=0.5)
+    limit = Limit()
     wire = Script([outcome, OK])
     first = asyncio.create_task(assembled(wire, limit=limit)(request()))
     await asyncio.sleep(0.1)
@@ -340,13 +387,13 @@ async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
 
 @virtual
 async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
-    limit = Limit(RateLimit(1, per=0.97))
+    limit = Limit(RateLimit(1, per=1 / 1.025))
     wire = Script([OK])
     handler = assembled(wire, limit=limit)
     await handler(request())
     second = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
-    limit.pause.hold(10)
+    limit.governor.pause(10)
     await second
     assert wire.times[1] - wire.times[0] >= 10.5 - 1e-6
 
@@ -446,7 +493,7 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
 
 
 def test_auth_shows_no_token() -> None:
-    assert repr(Auth(Secret(CANARY))) == "Auth('***')"
+    assert repr(Auth(Token(Secret(CANARY)))) == "Auth('***')"
     assert repr(Auth(Provider("x"))) == "Auth(provider)"
 
 
@@ -455,7 +502,7 @@ def test_auth_shows_no_token() -> None:
 
 @virtual
 async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) -> None:
-    events: list[CallEvent] = []
+    events: list[Event] = []
     usage = Usage()
     handler = assembled(
         Script([answer({}, 503), OK, Response(status=404), KeyError("mine")]),
@@ -468,13 +515,23 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
             await handler(request("DELETE"))
         with pytest.raises(KeyError):
             await handler(request())
-    told = [(e.operation, e.method, e.status, e.error, e.attempts) for e in events]
+    calls = [event for event in events if isinstance(event, CallEvent)]
+    told = [(e.operation, e.method, e.status, e.error, e.attempts) for e in calls]
     assert told == [
         ("cdrs.list", "GET", 200, None, 2),
         ("cdrs.list", "DELETE", 404, "NotFound", 1),
         ("cdrs.list", "GET", None, "KeyError", 1),
     ]
-    assert events[0].waited == events[0].elapsed == 0.25
+    assert calls[0].waited == calls[0].elapsed == 0.25
+    tries = [event for event in events if isinstance(event, AttemptEvent)]
+    assert [(t.number, t.status, t.error, t.sent) for t in tries] == [
+        (1, 503, "ServerFault", "yes"),
+        (2, 200, None, "yes"),
+        (1, 404, "NotFound", "yes"),
+        (1, None, "KeyError", "no"),
+    ]
+    assert [tuple(call.tries) for call in calls] == [(*tries[:2],), (tries[2],), (tries[3],)]
+    assert [r.event for r in caplog.records if hasattr(r, "event")] == events
     assert (usage.calls, usage.requests, usage.retries, usage.waited) == (3, 4, 1, 0.25)
     assert CANARY not in caplog.text
     assert "GET /callmeback/cdrs: 200 after 2 attempts" in caplog.text
@@ -483,5 +540,5 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
 @virtual
 async def test_each_part_works_alone() -> None:
     wire = Script([OK])
-    for part in (Observe(), Deadline(5.0), Retry(), raising, Limit(), Auth(Secret("t"))):
+    for part in (Observe(), Deadline(5.0), Retry(), raising, Limit(), Auth(Token(Secret("t")))):
         assert (await part(request(), wire)).status == 200

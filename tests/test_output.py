@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from typing import Any
 
@@ -57,9 +58,29 @@ def test_a_table_has_a_column_for_every_field_that_is_there(
     assert printed("table", []) == ""
     on_terminal = printed("table", RECORDS, Terminal())
     assert "b[/]" in on_terminal
+    assert "calls" in on_terminal
     assert "┃" in on_terminal
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
     assert printed("table", RECORDS, Terminal()) == text
+
+
+def test_a_table_on_a_terminal_shows_what_fits_and_names_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    wide = [Cdr(id=123456789, name="n", title="t" * 90, extra={f"field_{n}": n for n in range(9)})]
+    for rich in (True, False):
+        if not rich:
+            monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
+        text = printed("table", wide, Terminal())
+        assert "123456789" in text
+        assert "not shown: title, " in text
+        assert all(
+            len(line) <= 40 or line.startswith("not shown")
+            for line in re.sub(r"\x1b\[\d*m", "", text).splitlines()
+        )
+    assert "t" * 90 in printed("table", wide)
+    assert len(printed("table", [Cdr(id=1, name="two\nlines")]).splitlines()) == 2
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "table"])

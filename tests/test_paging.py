@@ -12,7 +12,7 @@ import pytest
 
 from tests.clock import virtual
 from tests.doubles import Collection, row
-from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, PageDrift
+from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, PageDrift
 from voipstudio_cmb.paging import Seen, Tasks
 from voipstudio_cmb.services import Cdrs
 
@@ -89,7 +89,7 @@ async def test_an_empty_page_is_asked_for_again_only_if_the_total_says_that_ther
     assert server.asked == [1, 2, 3]
     server = Collection(rows(20), total=lambda count: count + 1)
     await walked(server, window=1)
-    assert server.asked == [1, 2, 3, 3]
+    assert server.asked == [1, 2, 3, 3, 4]
 
 
 @virtual
@@ -303,7 +303,37 @@ async def test_progress_tells_how_far_the_walk_is() -> None:
 async def test_closing_a_walk_that_never_began_is_fine_and_ends_it() -> None:
     walk = Cdrs(Collection(rows(5))).list()
     await walk.aclose()
-    assert [record async for record in walk] == []
+    await walk.aclose()
+    with pytest.raises(ClientMisuse, match="this walk has ended"):
+        await walk.collect()
+
+
+@virtual
+async def test_a_walk_that_has_ended_says_so_instead_of_being_empty() -> None:
+    walk = Cdrs(Collection(rows(25))).list(limit=LIMIT)
+    assert len(await walk.collect()) == 25
+    with pytest.raises(ClientMisuse, match=r"call list\(\) or pages\(\) again"):
+        await walk.collect()
+    with pytest.raises(StopAsyncIteration):
+        await anext(walk)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end(
+    window: int,
+) -> None:
+    class Holed(Collection):
+        async def __call__(self, request: Any) -> Any:
+            if request.page == 3:
+                self.empty_once.add(3)
+            return await super().__call__(request)
+
+    found: list[int] = []
+    with pytest.raises(IncompleteWalk, match="page 3 is empty, asked for twice, and page 4 is not"):
+        async for record in Cdrs(Holed(rows(60))).list(limit=LIMIT, window=window):
+            found.append(record.id)
+    assert found == [r["id"] for r in rows(20)]
 
 
 def test_seen_yields_an_id_once_in_any_order() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import Script, answer
-from voipstudio_cmb.errors import BadPayload, ClientMisuse, Forbidden, NotFound, WrongShape
+from voipstudio_cmb.errors import BadPayload, ClientMisuse, WrongShape
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.services import Buttons, Cdrs, Settings
@@ -90,29 +90,6 @@ async def test_count_is_one_request_for_one_row() -> None:
 async def test_count_does_not_guess_a_total(total: Any) -> None:
     with pytest.raises(WrongShape, match="no usable total"):
         await Cdrs(Script([answer({"data": [], "total": total})])).count()
-
-
-@pytest.mark.parametrize(
-    ("error", "then", "expected"),
-    [
-        (NotFound("gone", status=404, repeated=True), None, None),
-        (NotFound("never there", status=404), None, NotFound),
-        (Forbidden("no", status=403), None, Forbidden),
-        (Forbidden("no", status=403, repeated=True), NotFound("gone", status=404), None),
-        (Forbidden("no", status=403, repeated=True), ITEM, Forbidden),
-    ],
-)
-async def test_a_repeated_deletion_of_what_is_gone_is_a_success(
-    error: Exception, then: Any, expected: type[Exception] | None
-) -> None:
-    wire = Script([error, *([] if then is None else [then])])
-    if expected is None:
-        await Settings(wire).delete(7)
-    else:
-        with pytest.raises(expected):
-            await Settings(wire).delete(7)
-    methods = [request.method for request in wire.requests]
-    assert methods == ["DELETE"] + ([] if then is None else ["GET"])
 
 
 @pytest.mark.parametrize(

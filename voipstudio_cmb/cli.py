@@ -11,6 +11,7 @@ import contextlib
 import io
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -22,15 +23,21 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
 
-DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
 _COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
 _RESOURCES = (*_COLLECTIONS, "buttons")
 _EPILOG = """exit codes: 0 done, 1 failed, 2 usage, 3 incomplete (some of it was exported),
-4 not authorised, 130 interrupted
+4 not authorised, 130 interrupted, 143 terminated
 
-The token comes from VOIPSTUDIO_API_TOKEN (and the base URL from VOIPSTUDIO_API_URL), else from
-the profile that `vs auth login` wrote."""
+The token comes from the profile that --profile names; else from VOIPSTUDIO_API_TOKEN, and the base
+URL from VOIPSTUDIO_API_URL; else from the current profile that `vs auth login` wrote."""
+
+
+def _version() -> str:
+    from . import __version__
+
+    return f"voipstudio-cmb {__version__}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     account = argparse.ArgumentParser(add_help=False)
@@ -78,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="CONDITION",
         help="like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable",
     )
-    listing.add_argument("--sort", default="id", metavar="PROPERTY")
+    listing.add_argument("--sort", default="id", metavar="PROPERTY", help="default: id")
     listing.add_argument("--desc", action="store_true", help="descending")
     listing.add_argument(
         "--format",
@@ -88,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(run=_list)
 
     get = commands.add_parser("get", parents=[account], help="print one setting or button as JSON")
-    get.add_argument("resource", choices=("settings", "buttons"), metavar="RESOURCE")
+    get.add_argument(
+        "resource", choices=("settings", "buttons"), metavar="RESOURCE", help="settings or buttons"
+    )
     get.add_argument("id", type=int, metavar="ID")
     get.set_defaults(run=_get)
 
@@ -115,21 +125,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     from .errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
     try:
-        code: int = asyncio.run(arguments.run(arguments))
+        code: int = asyncio.run(_run(arguments))
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        _say("interrupted: nothing was left half written")
-        return INTERRUPTED
+    except (KeyboardInterrupt, asyncio.CancelledError) as stop:
+        left = {"export": ": no file is left half written", "list": ": the output is incomplete"}
+        _say("interrupted" + left.get(arguments.command, ""))
+        return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
     except BrokenPipeError:
         # The reader has what it wanted. Python's own flush at exit must not complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         return DONE
     except CallMeBackError as error:
         _say(f"error: {error}")
         if isinstance(error, Unauthorized | NoToken):
             return NOT_AUTHORISED
         return USAGE if isinstance(error, ClientMisuse) else FAILED
+    except OSError as error:
+        _drop_stdout()
+        _say(f"error: the output can't be written: {error.strerror or error}")
+        return FAILED
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    """Runs the command so that SIGTERM ends it as Ctrl-C does: with its files cleaned up."""
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.suppress(NotImplementedError):  # where a loop has no signal handlers
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    code: int = await arguments.run(arguments)
+    return code
+
+
+def _drop_stdout() -> None:
+    """Python's own flush at exit must not complain again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:
@@ -138,11 +168,19 @@ def _say(text: str) -> None:
     print(harmless(text), file=sys.stderr)
 
 
+def _check_rate(rate: float | None) -> None:
+    from .errors import ClientMisuse
+
+    if rate is not None and not 0 < rate < math.inf:
+        raise ClientMisuse(f"--rate must be a finite number above 0, not {rate}")
+
+
 @contextlib.asynccontextmanager
 async def _client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBackClient]:
     from .client import CallMeBackClient
     from .limits import RateLimit
 
+    _check_rate(arguments.rate)
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     async with CallMeBackClient.from_env(arguments.profile, limiter=limiter) as client:
         yield client
@@ -154,6 +192,7 @@ async def _sandbox_client(arguments: argparse.Namespace) -> AsyncIterator[CallMe
     from .limits import RateLimit
     from .sandbox import Sandbox
 
+    _check_rate(arguments.rate)
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     # In a thread of its own, as a server elsewhere would be: the client shares no loop with it.
     with Sandbox() as api:
@@ -234,6 +273,11 @@ def _report(summary: Summary) -> int:
             _say(f"{job.resource}: {len(job.missing)} are named and do not exist (ids {ids})")
         if job.error is not None:
             _say(f"{job.resource}: failed: {job.error}")
+        elif job.total is not None and job.rows < job.total:
+            _say(
+                f"{job.resource}: the API's total is {job.total:,}, but after {job.rows:,} rows "
+                "its pages are empty: its totals can be too high"
+            )
     done = [job for job in summary.jobs if job.state == "done"]
     _say(
         f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
@@ -242,10 +286,10 @@ def _report(summary: Summary) -> int:
     )
     if summary.complete:
         return DONE
-    if any(isinstance(job.error, Unauthorized) for job in summary.jobs):
-        _say("run the same command again with a valid token: incomplete files were not written")
-        return NOT_AUTHORISED
-    return INCOMPLETE if done else FAILED
+    rest = " ".join(job.resource for job in summary.jobs if job.state != "done")
+    refused = any(isinstance(job.error, Unauthorized) for job in summary.jobs)
+    _say(f"no file was written for: {rest}. Export these again{' with a valid token' * refused}")
+    return NOT_AUTHORISED if refused else INCOMPLETE if done else FAILED
 
 
 async def _list(arguments: argparse.Namespace) -> int:
@@ -275,15 +319,20 @@ async def _list(arguments: argparse.Namespace) -> int:
             limit=500 if wanted is None else min(wanted + 1, 500),
         )
         printer = PRINTERS[form](service.record, sys.stdout)
-        shown = 0
+        shown, note = 0, ""
         async with walk:
             async for record in walk:
                 if shown == wanted:
-                    _say(f"the first {wanted} rows; --limit N or --all for more")
+                    note = f"only the first {wanted} printed; --limit N or --all for more"
                     break
                 printer.add(record)
                 shown += 1
         printer.finish()
+        sys.stdout.flush()
+        if not shown:
+            note = "no rows"
+        if note:
+            _say(note)
     return DONE
 
 
@@ -318,8 +367,7 @@ async def _sandbox(arguments: argparse.Namespace) -> int:
     from .sandbox import Sandbox
 
     rate = arguments.rate
-    if rate is not None and not 0 < rate < math.inf:
-        raise ClientMisuse(f"--rate must be a finite number above 0, not {rate}")
+    _check_rate(rate)
     # A server counts whole requests: below one a second it allows one in a longer time.
     allowed = None if rate is None else (int(rate), 1.0) if rate >= 1 else (1, 1 / rate)
     try:

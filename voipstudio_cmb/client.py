@@ -11,7 +11,7 @@ from typing import Any, Self
 import attrs
 
 from . import codec
-from .auth import Auth, TokenProvider
+from .auth import Auth, Basic, Login, Token, TokenProvider
 from .config import DEFAULT_BASE_URL, ClientConfig, Secret, checked_base_url, resolve
 from .errors import ClientMisuse
 from .http import Middleware, Request, Response, chain
@@ -24,10 +24,19 @@ from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .session import ClientSession, Session
 
 
+def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
+    if not isinstance(middlewares, Iterable) or not all(map(callable, found := tuple(middlewares))):
+        raise ClientMisuse(
+            "middlewares must be a list of async functions (request, handler) -> response"
+        )
+    return found
+
+
 class CallMeBackClient:
     """The Call Me Back module of one account.
 
-    *token* is an API key, or an async function that fetches a fresh token whenever one is needed.
+    *token* is an API key, or an async function that fetches a fresh token whenever one is needed,
+    or `auth.login(email, password)`, or `auth.Basic(user_id, token)`.
     *session* is an aiohttp session of the caller's to send through (never closed, never altered);
     *middlewares* are the caller's own, called once for each attempt (see `middleware`); *limiter*
     paces all requests and may be shared with other clients. `usage` counts calls and requests.
@@ -46,7 +55,7 @@ class CallMeBackClient:
 
     def __init__(
         self,
-        token: str | TokenProvider | None = None,
+        token: str | TokenProvider | Basic | Login | None = None,
         *,
         base_url: str = DEFAULT_BASE_URL,
         session: ClientSession | None = None,
@@ -54,16 +63,20 @@ class CallMeBackClient:
         middlewares: Iterable[Middleware] = (),
         limiter: Limiter | None = None,
     ) -> None:
-        source = token if callable(token) else Secret(token)
+        source = (
+            token if isinstance(token, Basic | Login) or callable(token) else Token(Secret(token))
+        )
         del token  # or a traceback with locals would show it
-        if isinstance(source, Secret):
-            source.checked()
+        if isinstance(source, Token):
+            source.secret.checked()
         if limiter is not None and not callable(getattr(limiter, "acquire", None)):
             raise ClientMisuse(
                 "a limiter needs an async acquire(): pass limits.RateLimit(60, per=2)"
             )
+        if not isinstance(config, ClientConfig | None):
+            raise ClientMisuse(f"config must be a ClientConfig(…), not {type(config).__name__}")
         self._config = config or ClientConfig()
-        self._middlewares = tuple(middlewares)
+        self._middlewares = _checked(middlewares)
         self._auth = Auth(source)
         self._limit = Limit(limiter)
         self._budget = Budget(capacity=self._config.retry_budget)

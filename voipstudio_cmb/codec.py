@@ -9,13 +9,15 @@ subclasses of the records.
 from __future__ import annotations
 
 import inspect
+import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from types import NoneType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import attrs
 import cattrs
@@ -185,7 +187,10 @@ def to_dict(record: Record) -> dict[str, Any]:
 
 def to_json(value: object) -> bytes:
     """*value* (a row, a list of rows) as compact JSON in UTF-8, without a line end."""
-    return msgspec.json.encode(value)
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
+        return json.dumps(value, separators=(",", ":"), default=str).encode()
 
 
 def _kind(value: object) -> str:
@@ -200,6 +205,15 @@ def excerpt(body: bytes, length: int = 200) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _float(text: str) -> float | Decimal:
+    number = float(text)
+    return number if math.isfinite(number) else Decimal(text)
+
+
 def decode(response: Response) -> Any:
     """The JSON in *response*.
 
@@ -210,22 +224,45 @@ def decode(response: Response) -> Any:
     body = response.body
     if not body.strip():
         raise EmptyBody("the answer is empty where JSON is documented", sent="yes")
+    lasting = False
     try:
         return msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        reason = str(error)
+    except RecursionError:
+        problem, lasting = "nested too deeply", True
+    except (msgspec.MsgspecError, ValueError):
+        try:
+            # Slower, and takes what msgspec does not: half a surrogate pair, a float of any size.
+            return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
+        except RecursionError:
+            problem, lasting = "nested too deeply", True
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            problem = str(error)
+        except ValueError as error:
+            problem, lasting = str(error), True
     media = response.headers.get("content-type", "no media type")
-    raise NotJSON(
-        f"the answer is not JSON ({len(body)} bytes, {media}; {reason}): {excerpt(body)}",
+    fault = NotJSON(
+        f"the answer is not JSON ({len(body)} bytes, {media}; {problem}): {excerpt(body)}",
         sent="yes",
     )
+    fault.retryable = not lasting  # an answer cut short may be whole the next time
+    raise fault
+
+
+def read_whole(response: Response) -> dict[str, Any]:
+    """The answer itself, which must be an object.
+
+    Raises:
+        BadPayload: empty, not JSON, or no object.
+    """
+    answer = decode(response)
+    if isinstance(answer, dict):
+        return answer
+    raise WrongShape(f"the answer is not an object but {_kind(answer)}", sent="yes")
 
 
 def _data(response: Response, kind: type) -> Any:
     """`{"data": …}` with data of the *kind* that is documented, as the whole object."""
-    answer = decode(response)
-    if not isinstance(answer, dict):
-        raise WrongShape(f"the answer is not an object but {_kind(answer)}", sent="yes")
+    answer = read_whole(response)
     if not isinstance(answer.get("data"), kind):
         found = f"data is {_kind(answer['data'])}" if "data" in answer else "there is no data"
         wanted = "an array" if kind is list else "an object"
@@ -321,7 +358,7 @@ def read_messages(body: bytes) -> dict[str, list[str]]:
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}
+        return {}  # HTML, nothing, or something cut short
     if not isinstance(answer, dict):
         return {}
     found: dict[str, list[str]] = {}

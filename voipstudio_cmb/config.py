@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ipaddress
 import json
 import math
@@ -62,13 +63,22 @@ class Secret:
         Raises:
             ConfigError: it is no string, empty, or has characters that no header may carry.
         """
-        if not isinstance(self._reveal(), str) or not self._reveal():
-            raise ConfigError("the token is empty or not a string: pass the API key itself")
+        self.checked_text("token")
         if not _PRINTABLE.fullmatch(self.header()):
             raise ConfigError(
                 "the token contains white space, control or non-ASCII characters (a line end from "
                 "a file?): strip it before passing it"
             )
+        return self
+
+    def checked_text(self, name: str) -> Secret:
+        """Itself, if it is text of some length; *name* is what to call it in the error.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        if not isinstance(self._reveal(), str) or not self._reveal():
+            raise ConfigError(f"the {name} is empty or not a string: pass the {name} itself")
         return self
 
     def header(self) -> HeaderSecret:
@@ -78,7 +88,8 @@ class Secret:
     def mask(self, text: str) -> str:
         """*text* with the token, plain or in base64, replaced by ***."""
         for form in (self.header(), b64encode(self.header().encode()).decode().rstrip("=")):
-            text = text.replace(form, "***")
+            if len(form) > 3:  # or every such letter of the text would be taken for the secret
+                text = text.replace(form, "***")
         return text
 
 
@@ -98,6 +109,11 @@ def _whole(_: object, field: attrs.Attribute[Any], value: object) -> None:
         raise ConfigError(f"{field.name} must be an integer of at least 0, not {value!r}")
 
 
+def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
+        raise ConfigError(f"{field.name} must be a function that is not async, or None")
+
+
 @attrs.frozen(kw_only=True)
 class ClientConfig:
     """How a client behaves. Times are in seconds, sizes in bytes.
@@ -106,8 +122,8 @@ class ClientConfig:
     may take with its waits, how long one attempt may take with its body. *connect_timeout* bounds
     making a connection, *connections* how many are open at once, *max_body* a decoded answer.
     *retry* replaces the standard policy (and *attempts* with it), *retry_budget* is what the client
-    may spend on retries (see `retry.Budget`). *on_event* is called once for each call, with a
-    `CallEvent`.
+    may spend on retries (see `retry.Budget`). *on_event* is called with an
+    `observe.AttemptEvent` for each attempt and an `observe.CallEvent` for each call.
     """
 
     attempts: int = attrs.field(default=4, validator=_count)
@@ -119,7 +135,7 @@ class ClientConfig:
     user_agent: str = "voipstudio-cmb-python"
     retry: RetryPolicy | None = None
     retry_budget: int = attrs.field(default=500, validator=_whole)
-    on_event: Callable[[Any], None] | None = None
+    on_event: Callable[[Any], None] | None = attrs.field(default=None, validator=_plain_function)
 
     def policy(self) -> RetryPolicy:
         """The retry policy in force."""
@@ -206,6 +222,8 @@ def _parse_profiles(content: bytes) -> _Profiles | None:
 def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
     """The credentials of one profile of the vendor's file, which is only ever read."""
     how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
+    if name is not None:  # then the environment is not looked at
+        how = f"run `vs auth login`, or do without the profile {name!r}"
     try:
         profiles = _parse_profiles(path.read_bytes())
     except FileNotFoundError:

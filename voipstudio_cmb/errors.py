@@ -26,7 +26,7 @@
     │   └── TooLarge
     ├── WalkError
     │   ├── PageDrift                             pages contradict each other; rows may be missing
-    │   └── IncompleteWalk                        pages stopped before the total was reached
+    │   └── IncompleteWalk                        a page stayed empty in the middle
     └── ExportError                               a file could not be written
 
 None holds an aiohttp object, all pickle, none contains the token.
@@ -36,7 +36,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from .http import Sent
+from .http import Request, Sent
 
 
 class CallMeBackError(Exception):
@@ -45,7 +45,7 @@ class CallMeBackError(Exception):
     *sent* says whether the request reached the server, *attempts* how often it was tried,
     *waited* how many seconds of that went into back-off and pacing, *retryable* whether the same
     request may succeed later, *repeated* whether an earlier attempt of the call may have been
-    carried out. *request* names method, path and page.
+    carried out. *method*, *path* and *page* say which request it was (None: none was made).
     """
 
     retryable: bool = False
@@ -58,7 +58,9 @@ class CallMeBackError(Exception):
         sent: Sent = "no",
         attempts: int = 0,
         waited: float = 0.0,
-        request: str = "",
+        method: str | None = None,
+        path: str | None = None,
+        page: int | None = None,
         **details: Any,
     ) -> None:
         super().__init__(message)
@@ -66,13 +68,22 @@ class CallMeBackError(Exception):
         self.sent: Sent = sent
         self.attempts = attempts
         self.waited = waited
-        self.request = request
+        self.method = method
+        self.path = path
+        self.page = page
         # Plain attributes and one positional argument: this is what makes every error pickle.
         self.__dict__.update(details)
 
     def __str__(self) -> str:
         tried = f" (after {self.attempts} attempts)" if self.attempts > 1 else ""
-        return (f"{self.request}: " if self.request else "") + self.message + tried
+        page = f" page {self.page}" if self.page else ""
+        where = f"{self.method} {self.path}{page}: " if self.path else ""
+        return where + self.message + tried
+
+    def about(self, request: Request) -> None:
+        """Notes which request this is about, unless that is known."""
+        if self.path is None:
+            self.method, self.path, self.page = request.method, request.path, request.page
 
 
 class ClientMisuse(CallMeBackError, ValueError, RuntimeError):
@@ -122,17 +133,20 @@ class HTTPStatusError(CallMeBackError):
 
     *status* is that status, *messages* the API's own words by field ("" for those about the whole
     request), *retry_after* the seconds it asked to wait or None, *body* at most 200 characters of
-    its text, *request_id* the server's name for the request or None.
+    its text, *request_id* the server's name for the request or None, *headers* those of the answer
+    that are harmless to log.
     """
 
     status: int = 0
     messages: dict[str, list[str]]
+    headers: dict[str, str]
     retry_after: float | None = None
     request_id: str | None = None
     body: str = ""
 
     def __init__(self, message: str, **details: Any) -> None:
         details.setdefault("messages", {})
+        details.setdefault("headers", {})
         super().__init__(message, **details)
 
 
@@ -205,7 +219,7 @@ class PageDrift(WalkError):
 
 
 class IncompleteWalk(WalkError):
-    """The pages ended before the collection's total was reached."""
+    """A page stayed empty although there are rows after it, so rows are missing."""
 
 
 class ExportError(CallMeBackError):

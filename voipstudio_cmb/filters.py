@@ -37,6 +37,8 @@ def _plain(value: object) -> str | int | float | bool:
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
+    if isinstance(value, str) and value != value.encode(errors="replace").decode():
+        raise ClientMisuse("a filter can't compare with half a surrogate pair: it is no text")
     if isinstance(value, str | int | float):
         return value
     raise ClientMisuse(
@@ -64,6 +66,13 @@ class Filter:
     property: str = attrs.field(validator=_named)
     operator: Operator = attrs.field(validator=_known)
     value: str | int | float | bool = attrs.field(converter=_plain)
+
+    def __bool__(self) -> bool:
+        # `a and b` and `1 < where("id") < 9` would otherwise drop one of the two unseen.
+        raise ClientMisuse(
+            "conditions can't be joined by and, or, not or a chained comparison: "
+            'list them, as in filters=[where("id") > 1, where("id") < 9]'
+        )
 
 
 @attrs.frozen(eq=False)

@@ -52,6 +52,8 @@ class Call:
     """An earlier attempt may have been carried out, though its answer was lost or was a fault."""
     renewed: bool = False
     """A 401 has already cost this call a fresh token."""
+    on_attempt: Callable[[Any], None] | None = attrs.field(default=None, repr=False)
+    """Told of each attempt that has ended, with an `observe.AttemptEvent`."""
     mask: Callable[[str], str] = attrs.field(default=_as_it_is, repr=False)
     """Removes this call's secrets from a text that a server sent back."""
 
@@ -73,9 +75,15 @@ class Request:
     parse: Callable[[Response], Any] | None = attrs.field(default=None, repr=False)
     call: Call = attrs.field(factory=Call, repr=False, eq=False)
 
+    @property
+    def page(self) -> int | None:
+        """The page that is asked for, or None."""
+        found = dict(self.query).get("page")
+        return None if found is None else int(found)
+
     def describe(self) -> str:
         """Method, path and page, for messages: "GET /callmeback/cdrs page 3"."""
-        page = dict(self.query).get("page")
+        page = self.page
         return f"{self.method} {self.path}" + (f" page {page}" if page else "")
 
 
@@ -84,7 +92,8 @@ class Response:
     """One whole answer: *status*, *headers* with lower-case names, the decoded *body*.
 
     *value* is what the request's `parse` made of it. *renew* says that the token was refused and
-    that asking again will bring a fresh one.
+    that asking again will bring a fresh one, *already_gone* that a deletion was sent again after
+    its answer was lost, and that there was nothing left to delete.
     """
 
     status: int
@@ -92,6 +101,7 @@ class Response:
     body: bytes = attrs.field(default=b"", repr=False)
     value: Any = attrs.field(default=UNREAD, repr=False)
     renew: bool = False
+    already_gone: bool = False
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]

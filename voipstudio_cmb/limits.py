@@ -1,12 +1,13 @@
-"""Pacing: how many requests may leave in a period, and a pause that holds everybody.
+"""Pacing: how many requests may leave in a period, and how all slow down when the API says so.
 
-The arithmetic (`Pace`) knows no clock and no sleep; the rest sleeps by it.
+The arithmetic (`Window`, `Aimd`) knows no clock and no sleep; the rest sleeps by it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from typing import Protocol
 
 import attrs
@@ -25,32 +26,71 @@ class Limiter(Protocol):
         ...
 
 
-@attrs.define(kw_only=True)
-class Pace:
-    """The generic cell rate algorithm: *interval* seconds apart, *burst* of them at once at most.
+class _Schedule(Protocol):
+    """Arithmetic that a `_Queue` goes by: times are seconds on the loop's clock."""
 
-    Any window of length T sees at most `burst + T / interval` grants.
+    def wait(self, now: float) -> float: ...
+
+    def take(self, now: float) -> None: ...
+
+
+class _Queue:
+    """Lets callers through one by one, first come first served, as a schedule says.
+
+    A caller that is cancelled while it waits has taken nothing, so the next one goes in its stead.
     """
 
-    interval: float
-    burst: int = 1
-    _next: float = -math.inf
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def pass_through(self, schedule: _Schedule) -> None:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            if self._turn.locked():
+                raise ClientMisuse(
+                    "this limiter is in use on another event loop: make one for each loop"
+                )
+            self._turn, self._loop = asyncio.Lock(), loop
+        async with self._turn:
+            while (wait := schedule.wait(loop.time())) > 0:
+                await asyncio.sleep(wait)
+            schedule.take(loop.time())
+
+
+class Window:
+    """At most *n* grants in any *period* seconds, evenly spread.
+
+    Two conditions hold together. Grants are due *period* / *n* apart, and one that comes late may
+    be followed sooner, or every late wake-up of a busy loop would be lost for good. And the *n*th
+    last grant must be a whole period ago, by the time at which it was really made.
+    """
+
+    def __init__(self, n: int, period: float) -> None:
+        self._interval = period / n
+        self._period = period
+        self._last: deque[float] = deque(maxlen=n)
+        self._due = -math.inf
 
     def wait(self, now: float) -> float:
-        """Seconds from *now* until a grant is due; 0 or less: now."""
-        return self._next - (self.burst - 1) * self.interval - now
+        """Seconds from *now* until a grant may be made; 0 or less: now."""
+        full = self._last[0] + self._period if len(self._last) == self._last.maxlen else -math.inf
+        return max(self._due, full) - now
 
     def take(self, now: float) -> None:
         """Books one grant at *now*."""
-        self._next = max(self._next, now) + self.interval
+        # Only so much lateness is made up for, or an idle time would be followed by a burst.
+        self._due = max(self._due, now - 2 * self._interval) + self._interval
+        self._last.append(now)
 
 
 class RateLimit:
     """At most *n* requests in any *per* seconds, first come first served.
 
-    It aims at 97 % of the allowance, evenly spread, so that jitter on the way to the server does
-    not push a window over it. Share one among all clients of an account; each process needs its
-    own share. A cancelled waiter costs nobody a turn.
+    It sends *n* requests in 1.025 x *per* seconds: the server counts when requests arrive, and so
+    no window of *per* seconds sees more than *n* as long as the time on the way varies by less
+    than 2.5 % of *per*. Share one among all clients of an account; processes do not know of each
+    other, so each needs a share of its own. A cancelled waiter costs nobody a turn.
     """
 
     def __init__(self, n: float, per: float = 1.0) -> None:
@@ -62,9 +102,10 @@ class RateLimit:
                 )
         self.n = n
         self.per = per
-        self._pace = Pace(interval=per / (0.97 * n), burst=max(1, int(0.03 * n)))
-        self._turn = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        # Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
+        whole = max(1, int(n))
+        self._window = Window(whole, 1.025 * per * whole / n)
+        self._queue = _Queue()
 
     def __repr__(self) -> str:
         return f"RateLimit({self.n}, per={self.per})"
@@ -75,31 +116,129 @@ class RateLimit:
         Raises:
             ClientMisuse: the limiter is in use on another event loop.
         """
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            if self._turn.locked():
-                raise ClientMisuse(
-                    "this RateLimit is in use on another event loop: make one for each loop"
-                )
-            self._turn, self._loop = asyncio.Lock(), loop
-        async with self._turn:
-            while (wait := self._pace.wait(loop.time())) > 0:
-                await asyncio.sleep(wait)
-            self._pace.take(loop.time())
+        await self._queue.pass_through(self._window)
 
 
-class Pause:
-    """A gate that a "slow down" closes for all callers at once, until the latest time asked for."""
+@attrs.define(kw_only=True)
+class Aimd:
+    """An estimate of a rate that nobody has told: down at once, up slowly.
+
+    Unbounded until the first 429. An episode of them sets *ceiling* to the rate that was allowed
+    when it began, or to what has really got through if that is far less; the rate starts again
+    *back* of it and climbs to it in *climb* seconds, which keeps episodes rare, and beyond it ever
+    faster, which finds an allowance that has grown. What was sent before an episode began belongs
+    to it, however late its 429 comes in.
+    """
+
+    back: float = 0.92
+    climb: float = 60.0
+    lowest: float = 0.1
+    unasked: float = 0.5
+    longest: float = 20.0
+    ceiling: float = math.inf
+    until: float = -math.inf
+    """When the present pause ends."""
+    _began: float = -math.inf
+    _start: float = 1.0
+    _since: float = math.inf
+    _passed: int = 0
+    _in_a_row: int = 0
+    _counted_once: bool = False
+    _due: float = -math.inf
+
+    def rate(self, now: float) -> float:
+        """Requests a second that are allowed at *now*."""
+        if math.isinf(self.ceiling):
+            return math.inf
+        at = max(0.0, now - self.until) / self.climb
+        return self.ceiling * (
+            self._start + (1 - self._start) * min(at, 1.0) + max(0.0, at - 1) ** 2
+        )
+
+    def passed(self, now: float) -> None:
+        """Books a request that the server let through."""
+        self._since = min(self._since, now)
+        self._passed += 1
+        self._in_a_row = 0
+
+    def throttled(self, sent: float, now: float, asked: float | None) -> bool:
+        """Books a 429 for what was sent at *sent*; everybody waits for the seconds *asked* for.
+
+        If none were, for *unasked*, twice as long each time that nothing got through in between.
+        Returns whether this began an episode.
+        """
+        pause = asked
+        if pause is None:
+            pause = min(self.unasked * 2.0 ** min(self._in_a_row, 16), self.longest)
+        if sent <= self._began:
+            self.until = max(self.until, now + pause)
+            return False
+        horizon = now - self._since
+        base = self.ceiling if self._in_a_row else self.rate(now)
+        # Short after a new beginning the count says nothing, but for the very first one, which
+        # holds the burst that met the limit.
+        if horizon > 0 and (horizon >= 30 or not self._counted_once):
+            through = self._passed / horizon
+            base = through if base > 2 * through else base
+        # No request passed since the last episode: that says how long, and not how fast.
+        if not self._in_a_row:
+            self._start = 0.7 if now - self.until < 5.0 else self.back
+        self.ceiling = max(self.lowest, min(base, 1e6))
+        self._began = now
+        self.until = max(self.until, now + pause)
+        self._in_a_row += 1
+        if horizon >= 60:
+            self._since, self._passed, self._counted_once = now, 0, True
+        return True
+
+    def wait(self, now: float) -> float:
+        """Seconds from *now* until a request may leave; 0 or less: now."""
+        return max(self._due, self.until) - now
+
+    def take(self, now: float) -> None:
+        """Books one request that leaves at *now*."""
+        self._due = max(self._due, now) + 1.0 / self.rate(now)
+
+
+class Governor:
+    """What all callers of a client share about the API's patience: a pause, and a rate to keep.
+
+    Nothing until the first 429 (or an answer that is not HTTP: the vendor's own client has met a
+    rate-limit page that no parser takes).
+    """
 
     def __init__(self) -> None:
-        self._until = -math.inf
+        self._aimd = Aimd()
+        self._queue = _Queue()
 
-    def hold(self, seconds: float) -> None:
-        """Closes the gate for *seconds* from now, unless it is already closed for longer."""
-        self._until = max(self._until, asyncio.get_running_loop().time() + seconds)
+    @property
+    def rate(self) -> float:
+        """Requests a second that are let through now; infinite while nothing has been throttled."""
+        return self._aimd.rate(asyncio.get_running_loop().time())
+
+    def paused(self) -> float:
+        """Seconds that the present pause still lasts; 0 or less if there is none."""
+        return self._aimd.until - asyncio.get_running_loop().time()
+
+    def throttled(self, sent: float, asked: float | None) -> bool:
+        """Makes everybody wait, after a request that left at *sent* was told to slow down.
+
+        For the seconds *asked* for; if none were, for a while. Returns whether this began an
+        episode, which lowers the rate.
+        """
+        return self._aimd.throttled(sent, asyncio.get_running_loop().time(), asked)
+
+    def pause(self, seconds: float) -> None:
+        """Makes everybody wait for *seconds* without lowering the rate."""
+        until = asyncio.get_running_loop().time() + seconds
+        self._aimd.until = max(self._aimd.until, until)
+
+    def passed(self) -> None:
+        """Books a request that the server let through."""
+        self._aimd.passed(asyncio.get_running_loop().time())
 
     async def wait(self) -> None:
-        """Returns once the gate is open."""
-        loop = asyncio.get_running_loop()
-        while (left := self._until - loop.time()) > 0:
-            await asyncio.sleep(left)
+        """Returns when this caller's request may leave."""
+        if math.isinf(self._aimd.ceiling) and self.paused() <= 0:
+            return
+        await self._queue.pass_through(self._aimd)

@@ -17,32 +17,31 @@ and then the session, which is one attempt.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
+import time
+from collections.abc import Iterable
+from typing import Any
 
 import attrs
 
 from .auth import Auth
-from .codec import excerpt, read_messages
 from .errors import (
-    BadPayload,
-    BadRequest,
     CallMeBackError,
     Forbidden,
-    HTTPStatusError,
     NotFound,
     ProtocolFault,
     RateLimited,
     RequestTimeout,
-    ServerFault,
     Unauthorized,
-    UnexpectedRedirect,
-    UnexpectedStatus,
 )
 from .http import Call, Handler, Middleware, Request, Response, Sent
-from .limits import Limiter, Pause
-from .observe import CallEvent, Observe, Usage, log
-from .retry import RETRYABLE_STATUSES, Backoff, Budget, RetryPolicy, retry_after
+from .limits import Governor, Limiter
+from .observe import Observe, OnEvent, Usage, attempt_event, log
+from .raising import raising
+from .retry import Backoff, Budget, RetryPolicy, retry_after
+
+
+def _place(request: Request) -> dict[str, Any]:
+    return {"method": request.method, "path": request.path, "page": request.page}
 
 
 @attrs.frozen
@@ -70,7 +69,7 @@ class Deadline:
             sent=call.sent,
             attempts=call.attempts,
             waited=call.waited,
-            request=request.describe(),
+            **_place(request),
         )
 
 
@@ -90,19 +89,20 @@ class Retry:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
+        clock = asyncio.get_running_loop().time
         spent = 0
         while True:
-            call.attempts += 1
             try:
-                response = await handler(request)
+                response = await _attempt(request, handler)
             except CallMeBackError as error:
                 failure = error
             else:
                 self.budget.earn(spent)
                 return response
-            self._book(failure, call)
+            _book(failure, call)
+            if await _already_gone(failure, request, handler):
+                return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
-            clock = asyncio.get_running_loop().time
             # A sleep that would end past the deadline is hopeless: the real error says more.
             if delay is None or clock() + delay >= call.deadline:
                 raise failure
@@ -110,131 +110,122 @@ class Retry:
             if cost is None:
                 raise failure
             spent += cost
-            log.debug("%s: trying again in %.3f s (%s)", request.describe(), delay, failure.message)
+            log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
             await asyncio.sleep(delay)
 
-    @staticmethod
-    def _book(failure: CallMeBackError, call: Call) -> None:
-        """What an error says is of the whole call, not of its last attempt."""
-        call.sent = failure.sent = _more_certain(failure.sent, call.sent)
-        failure.repeated = call.repeated
-        if isinstance(failure, RateLimited):
-            call.throttled += 1
-        elif failure.sent != "no" and not isinstance(failure, Unauthorized):
-            call.repeated = True
-        failure.attempts = call.attempts
-        failure.waited = call.waited
 
-
-_BY_STATUS: dict[int, type[HTTPStatusError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    429: RateLimited,
-}
-
-
-def _kind_of(status: int) -> type[HTTPStatusError]:
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    if 300 <= status < 400:
-        return UnexpectedRedirect
-    return ServerFault if 500 <= status < 600 else UnexpectedStatus
-
-
-_HINTS: dict[type[HTTPStatusError], str] = {
-    Unauthorized: "the token is missing, wrong or has expired; make an API key in the dashboard",
-    Forbidden: "the token is valid and may not do this",
-}
-
-
-def status_error(request: Request, response: Response) -> HTTPStatusError:
-    """The error that *response*, which is no success, stands for. Performs no I/O."""
-    kind = _kind_of(response.status)
-    mask = request.call.mask
-    text = mask(excerpt(response.body))
-    messages = {
-        field: [mask(words) for words in said]
-        for field, said in read_messages(response.body).items()
-    }
-    said = "; ".join(
-        f"{field}: {words}" if field else words
-        for field, all_words in messages.items()
-        for words in all_words
-    )
-    if kind is UnexpectedRedirect:
-        parts = urlsplit(response.headers.get("location", ""))
-        origin = mask(f"{parts.scheme}://{parts.hostname}") if parts.hostname else "another path"
-        said = f"to {origin}, not followed: check the base URL"
-    error = kind(
-        f"{response.status} {said or _HINTS.get(kind) or text or 'without a body'}",
-        status=response.status,
-        messages=messages,
-        retry_after=retry_after(response.headers),
-        request_id=response.headers.get("x-request-id"),
-        body=text,
-        sent="yes",
-    )
-    error.retryable = response.status in RETRYABLE_STATUSES or response.renew
-    return error
-
-
-async def raising(request: Request, handler: Handler) -> Response:
-    """Raises for every answer that is no success, and for a success that is not what it promised.
-
-    The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
-    is asked for again.
-    """
+async def _attempt(request: Request, handler: Handler) -> Response:
+    """One attempt, counted, and told of if anybody listens."""
+    call = request.call
+    call.attempts += 1
+    if call.on_attempt is None:
+        return await handler(request)
+    clock = asyncio.get_running_loop().time
+    began, unix = clock(), time.time()
+    outcome: Response | BaseException | None = None
     try:
-        response = await handler(request)
-        if not 200 <= response.status < 300:
-            raise status_error(request, response)
-        if request.parse is None:
-            return response
-        return attrs.evolve(response, value=request.parse(response))
-    except CallMeBackError as error:
-        if isinstance(error, BadPayload):
-            error.message = request.call.mask(error.message)
-            error.args = (error.message,)
-        error.request = error.request or request.describe()
+        outcome = await handler(request)
+        return outcome
+    except BaseException as error:  # a cancellation is an outcome too; all pass through
+        outcome = error
         raise
+    finally:
+        assert outcome is not None
+        elapsed = clock() - began
+        call.on_attempt(attempt_event(request, outcome, began=unix, elapsed=elapsed))
+        del outcome  # or frame and error would keep each other alive
+
+
+def _book(failure: CallMeBackError, call: Call) -> None:
+    """What an error says is of the whole call, not of its last attempt."""
+    call.sent = failure.sent = _more_certain(failure.sent, call.sent)
+    failure.repeated = call.repeated
+    failure.attempts = call.attempts
+    failure.waited = call.waited
+    if isinstance(failure, RateLimited):
+        call.throttled += 1
+    elif failure.sent != "no" and not isinstance(failure, Unauthorized):
+        call.repeated = True
+
+
+async def _already_gone(failure: CallMeBackError, request: Request, handler: Handler) -> bool:
+    """Whether *failure* says that an earlier attempt of this deletion has done it.
+
+    A 404 says so. The API's page lists 403 and not 404 for deletions, so a 403 is looked into with
+    a GET: if that finds nothing, there is nothing left.
+    """
+    if request.method != "DELETE" or not failure.repeated:
+        return False
+    if isinstance(failure, Forbidden):
+        try:
+            await _attempt(attrs.evolve(request, method="GET", parse=None), handler)
+        except CallMeBackError as error:
+            return isinstance(error, NotFound)
+        return False
+    return isinstance(failure, NotFound)
 
 
 @attrs.frozen
 class Limit:
     """Makes every attempt wait for its turn, and everybody wait when the server says so.
 
-    *pause* closes for all callers on a 429 or a 503 with a believable `Retry-After` of at most
-    *cap* seconds, and for *unasked* seconds on a 429 without one and on an answer that is not
-    HTTP: the vendor's own client has met a rate-limit page that no parser takes.
+    *governor* pauses and slows all callers on a 429, and on an answer that is not HTTP, for the
+    seconds that a believable `Retry-After` of at most *cap* asks for, or for a while of its own. A
+    503 with a `Retry-After` pauses them too. A pause that outlasts a call's deadline ends the call.
     """
 
     limiter: Limiter | None = None
-    pause: Pause = attrs.field(factory=Pause)
+    governor: Governor = attrs.field(factory=Governor)
     cap: float = 120.0
-    unasked: float = 0.5
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
+        call = request.call
         clock = asyncio.get_running_loop().time
         began = clock()
-        await self.pause.wait()
-        if self.limiter is not None:
-            await self.limiter.acquire()
-            await self.pause.wait()  # it may have closed while this turn was waited for
-        request.call.waited += clock() - began
+        await self._turn(request)
+        left_at = clock()
+        call.waited += left_at - began
         try:
             response = await handler(request)
         except ProtocolFault:
-            self.pause.hold(self.unasked)
+            self.governor.throttled(left_at, None)
             raise
-        asked = retry_after(response.headers)
-        if response.status == 429 or (response.status == 503 and asked is not None):
-            seconds = self.unasked if asked is None else asked
-            if seconds <= self.cap:
-                self.pause.hold(seconds)
+        if response.status == 429 or response.status >= 500:
+            asked = retry_after(response.headers)
+            believed = asked is None or asked <= self.cap
+            if response.status == 429 and believed:
+                self.governor.throttled(left_at, asked)
+            elif response.status == 503 and asked is not None and believed:
+                self.governor.pause(asked)
+        else:
+            self.governor.passed()
         return response
+
+    async def _turn(self, request: Request) -> None:
+        """Returns when the request may leave.
+
+        Raises:
+            RequestTimeout: the API has asked for a pause that outlasts the call's deadline.
+        """
+        while True:
+            pause = self.governor.paused()
+            if asyncio.get_running_loop().time() + pause >= request.call.deadline:
+                hopeless = RequestTimeout(
+                    f"the API has asked for a pause of {pause:.3g} s more, which is longer than "
+                    "this call may take",
+                    phase="deadline",
+                    **_place(request),
+                )
+                hopeless.retryable = False
+                raise hopeless
+            await self.governor.wait()
+            if self.limiter is None:
+                return
+            await self.limiter.acquire()
+            if self.governor.paused() <= 0:
+                return
+            # It began while this turn was waited for, so this turn is spent for nothing.
 
 
 def standard(
@@ -245,7 +236,7 @@ def standard(
     deadline: float,
     timeout: float | None,
     limit: Limit,
-    on_event: Callable[[CallEvent], None] | None = None,
+    on_event: OnEvent | None = None,
     usage: Usage | None = None,
     middlewares: Iterable[Middleware] = (),
 ) -> tuple[Middleware, ...]:

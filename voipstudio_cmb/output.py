@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from typing import IO, Protocol
 
@@ -81,7 +82,13 @@ class Csv:
 
 
 class Table:
-    """Columns fitted to their contents: by rich where it is installed, else by blanks."""
+    """Columns fitted to their contents, and on a terminal to its width: what does not fit is left.
+
+    A row is a line. On a terminal cells are cut at 30 characters and the columns that have no room
+    are named below; elsewhere nothing is cut.
+    """
+
+    _FIRST = ("id", "name", "created_at")
 
     def __init__(self, record: type[Record], stream: IO[str]) -> None:
         self._stream = stream
@@ -90,26 +97,56 @@ class Table:
     def add(self, record: Record) -> None:
         self._rows.append(
             {
-                name: harmless(value if isinstance(value, str) else to_json(value).decode())
+                name: self._cell(value)
                 for name, value in to_dict(record).items()
                 if value is not None
             }
         )
 
+    def _cell(self, value: object) -> str:
+        text = value if isinstance(value, str) else to_json(value).decode()
+        text = harmless(" ".join(text.split()))
+        return text[:29] + "…" if self._stream.isatty() and len(text) > 30 else text
+
     def finish(self) -> None:
-        columns = list(dict.fromkeys(name for row in self._rows for name in row))
+        found = dict.fromkeys(name for row in self._rows for name in row)
+        columns = [name for name in self._FIRST if name in found]
+        columns += [name for name in found if name not in columns]
+        width = shutil.get_terminal_size().columns if self._stream.isatty() else None
+        shown, left = self._fitting(columns, width)
+        if shown and not (width and self._drawn(shown)):
+            self._print(shown)
+        if left:
+            self._stream.write(f"not shown: {', '.join(left)} (--format json shows all)\n")
+
+    def _width(self, column: str) -> int:
+        return max(len(column), *(len(row.get(column, "")) for row in self._rows))
+
+    def _fitting(self, columns: list[str], width: int | None) -> tuple[list[str], list[str]]:
+        if width is None:
+            return columns, []
+        shown: list[str] = []
+        used = 1
+        for column in columns:
+            used += self._width(column) + 3
+            if used <= width or not shown:
+                shown.append(column)
+        return shown, [column for column in columns if column not in shown]
+
+    def _drawn(self, columns: list[str]) -> bool:
+        """Draws the table with rich, if that is installed."""
+        try:
+            from .ext.rich import print_table
+        except ImportError:
+            return False
         rows = [[row.get(name, "") for name in columns] for row in self._rows]
-        if self._stream.isatty():
-            try:
-                from .ext.rich import print_table
-            except ImportError:
-                pass  # plain columns, then
-            else:
-                print_table(self._stream, columns, rows)
-                return
-        widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-        for row in (columns, *rows) if columns else ():
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print_table(self._stream, columns, rows)
+        return True
+
+    def _print(self, columns: list[str]) -> None:
+        widths = {column: self._width(column) for column in columns}
+        for row in ({name: name for name in columns}, *self._rows):
+            cells = (row.get(name, "").ljust(widths[name]) for name in columns)
             self._stream.write("  ".join(cells).rstrip() + "\n")
 
 

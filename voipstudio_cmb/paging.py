@@ -8,8 +8,9 @@ ignore `page`, and may claim a wrong `total`:
 * From then on a sliding window of requests is kept in flight and yielded in order. `total` is a
   hint for how far to reach ahead, never a reason to stop.
 * Only an empty page ends a collection: a short page does not, for a server may cap `limit` without
-  saying. If `total` says that there is more, the empty page is asked for once again first, and what
-  is then missing is the total's error: it counts rows that come and go.
+  saying. If `total` says that there is more, the empty page is asked for once again first, and the
+  one after it too: rows there mean that the server left some out (`IncompleteWalk`). If there are
+  none, what is missing is the total's error: it counts rows that come and go.
 * A page that brings nothing but ids seen before is the end if the total is reached (the server
   answers everything at once, or its last page again), and `PageDrift` if it is not.
 * An id is yielded once.
@@ -34,7 +35,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import attrs
 
-from .errors import ClientMisuse, PageDrift
+from .errors import ClientMisuse, IncompleteWalk, PageDrift
 from .models import Page, Record
 
 T = TypeVar("T")
@@ -159,6 +160,7 @@ async def walk_pages(
 
     Raises:
         PageDrift: a page repeats earlier ones although the total says that there are more rows.
+        IncompleteWalk: a page stays empty although there are rows after it.
     """
 
     async def ask(number: int) -> Page[R]:
@@ -177,6 +179,12 @@ async def walk_pages(
             number += 1
             if not page.records and page.total is not None and page.total > len(seen):
                 page = await ask(number)
+                if not page.records and (await ask(number + 1)).records:
+                    raise IncompleteWalk(
+                        f"page {number} is empty, asked for twice, and page {number + 1} is not: "
+                        "the server has left out rows. Walk again later",
+                        sent="yes",
+                    )
             if page.total is not None:
                 progress.total = page.total
             if not page.records:
@@ -248,6 +256,8 @@ class Walk(AsyncIterator[T]):
         return self._items
 
     def __aiter__(self) -> AsyncIterator[T]:
+        if getattr(self._items, "ag_frame", self) is None:  # exhausted or closed
+            raise ClientMisuse("this walk has ended: call list() or pages() again for another")
         # The generator itself, because a method of our own would cost a coroutine a record.
         return self._begun()
 

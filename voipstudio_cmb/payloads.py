@@ -34,6 +34,15 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     return isinstance(value, str) and str in kinds
 
 
+def _encodable(text: str) -> bool:
+    """Whether *text* can arrive as it is: half a surrogate pair can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
     """*values* as a JSON body, each checked against the TypedDict *fields*; None if there are none.
 
@@ -48,8 +57,11 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
             )
         if not _fits(value, known[name]):
             wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
-            raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}")
+            hint = " (digits only, without quotes or a plus sign)" if known[name] == (int,) else ""
+            raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}{hint}")
+        if isinstance(value, str) and not _encodable(value):
+            raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
     try:
         return to_json(dict(values)) if values else None
-    except (UnicodeEncodeError, OverflowError) as error:
+    except OverflowError as error:
         raise ClientMisuse(f"the attributes can't be written as JSON: {error}") from None

@@ -67,7 +67,8 @@ class Backoff:
     *attempts* bounds the tries of one call; a 429 is not charged to them but to the deadline.
     *base* and *throttled_base* are the first delays in seconds (after a fault, after throttling),
     doubling up to *cap*. A `Retry-After` above *retry_after_cap* gives up at once: the error then
-    carries it. *garbled* bounds the tries after an answer that is not JSON.
+    carries it. *garbled* bounds the tries after an answer that is not JSON. *repeat_patch* also
+    sends a PATCH again after a doubtful outcome: harmless unless somebody else edits meanwhile.
     """
 
     attempts: int = 4
@@ -76,10 +77,12 @@ class Backoff:
     cap: float = 20.0
     retry_after_cap: float = 120.0
     garbled: int = 3
+    repeat_patch: bool = False
     rng: Callable[[], float] = attrs.field(default=random.random, repr=False)
 
     def __call__(self, error: CallMeBackError, request: Request, attempts: int) -> float | None:
-        if not error.retryable or not repeatable(error, request.method):
+        patch = self.repeat_patch and request.method == "PATCH"
+        if not error.retryable or not (patch or repeatable(error, request.method)):
             return None
         if isinstance(error, Unauthorized):
             return 0.0

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Unpack
 import attrs
 
 from . import codec
-from .errors import ClientMisuse, Forbidden, NotFound
+from .errors import ClientMisuse
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
 from .models import (
@@ -206,29 +206,12 @@ class Editable(_Service[R]):
     async def delete(self, id: int) -> None:
         """Deletes the resource with this *id*.
 
-        A deletion whose answer was lost is sent again; if the API then says that there is no such
-        resource, it has been deleted. The API's page lists 403 and not 404 for this operation, so
-        a 403 then is looked into with a GET.
+        A deletion whose answer was lost is sent again, and is done if there is nothing left then.
 
         Raises:
             NotFound: there was none. Forbidden: it is not this account's.
         """
-        path = self._path(id)
-        try:
-            await self._send("DELETE", "delete", None, path=path)
-        except (NotFound, Forbidden) as error:
-            if not error.repeated:
-                raise
-            if isinstance(error, NotFound) or not await self._exists(path):
-                return
-            raise
-
-    async def _exists(self, path: str) -> bool:
-        try:
-            await self._send("GET", "get", None, path=path)
-        except NotFound:
-            return False
-        return True
+        await self._send("DELETE", "delete", None, path=self._path(id))
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)
@@ -286,6 +269,8 @@ class Settings(Collection[Setting], Editable[Setting]):
             ClientMisuse: an unknown attribute or a value of another type; nothing was sent.
             BadRequest: the API's validation refused it; `messages` says why.
         """
+        if not attributes:
+            raise ClientMisuse("nothing to create: name at least one attribute")
         return await self._create(dict(attributes))
 
     async def update(self, id: int, **attributes: Unpack[SettingFields]) -> Setting:

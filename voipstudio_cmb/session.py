@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import os
 import warnings
+from collections import deque
+from collections.abc import Awaitable
 from typing import Any
 
 import aiohttp
@@ -105,6 +107,30 @@ def translate(error: BaseException) -> CallMeBackError:
     return ConnectionLost(f"the connection broke ({what})", sent="maybe")
 
 
+def _check_encoding(encoding: str) -> None:
+    """aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON"."""
+    if encoding.lower() not in ("", "identity", "gzip", "deflate"):
+        raise BadPayload(
+            f"the answer is encoded as {encoding[:50]!r}, which was not asked for", sent="yes"
+        )
+
+
+def _abandon(session: ClientSession, loop: asyncio.AbstractEventLoop) -> None:
+    """Closes a session that nobody has closed, without the warnings that aiohttp would add."""
+    connector = session.connector
+    session.detach()
+    if connector is not None and (loop.is_closed() or loop.is_running()):
+        waiter = connector.close()
+        if loop.is_closed():
+            deque(waiter.__await__(), maxlen=0)
+        else:
+            loop.create_task(_awaited(waiter))
+
+
+async def _awaited(waiter: Awaitable[None]) -> None:
+    await waiter
+
+
 class Session:
     """The wire: a handler that performs one attempt of a request.
 
@@ -188,6 +214,7 @@ class Session:
                 total=None, connect=min(self._config.connect_timeout, seconds * 0.95)
             ),
         ) as response:
+            _check_encoding(response.headers.get("Content-Encoding", ""))
             body = await self._read(response)
             return Response(
                 status=response.status,
@@ -258,3 +285,5 @@ class Session:
             source=self,
             stacklevel=2,
         )
+        if self._loop is not None:
+            _abandon(own, self._loop)

@@ -20,7 +20,14 @@ RESOURCES = ("cdrs", "visitors", "websites", "settings", "buttons")
 FORMATS = tuple(SINKS)
 
 
+def _directory(to: object) -> Path:
+    if not isinstance(to, str | os.PathLike) or not os.fspath(to):
+        raise ClientMisuse(f"an export needs the path of a directory to write to, not {to!r}")
+    return Path(to)
+
+
 def _resources(names: Iterable[str]) -> tuple[str, ...]:
+    names = (names,) if isinstance(names, str) else names
     found = tuple(dict.fromkeys(names)) or RESOURCES
     for name in found:
         if name not in RESOURCES:
@@ -36,7 +43,7 @@ class Plan:
     flight for each resource. An existing file is refused unless *overwrite*.
     """
 
-    to: Path = attrs.field(converter=Path)
+    to: Path = attrs.field(converter=_directory)
     resources: tuple[str, ...] = attrs.field(default=(), converter=_resources)
     format: str = "jsonl"
     limit: int = 500

@@ -7,6 +7,7 @@ one by one, by the `button_id`s found in settings and websites.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
@@ -44,7 +45,11 @@ class Job:
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """What became of an export. *requests* counts attempts, *retries* those beyond the first."""
+    """What became of an export in *seconds*.
+
+    *requests* counts attempts and *retries* those beyond the first of their call: all that the
+    client has made meanwhile.
+    """
 
     jobs: Sequence[Job]
     requests: int
@@ -69,13 +74,40 @@ class _File:
         self._path = path
         self._part = path.with_name(f".{path.name}.part")
         self._out: BinaryIO | None = None
+        self._committed = False
 
     def __enter__(self) -> _File:
         try:
-            self._out = self._part.open("wb")
+            while not self._opened():
+                pass
         except OSError as error:
             raise self._failed(error) from None
         return self
+
+    def _opened(self) -> bool:
+        """Opens the temporary file for this export alone; False if it has gone meanwhile.
+
+        Raises:
+            ExportError: another export holds it. Its lock ends with its process, however that ends.
+        """
+        out = self._part.open("ab")
+        try:
+            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever held the lock before may have renamed the file between our two steps.
+            if not os.path.samestat(os.fstat(out.fileno()), self._part.stat()):
+                out.close()
+                return False
+            out.truncate(0)
+        except BlockingIOError:
+            out.close()
+            raise ExportError(
+                f"another export is writing {str(self._path)!r}: wait until it has ended"
+            ) from None
+        except FileNotFoundError:
+            out.close()
+            return False
+        self._out = out
+        return True
 
     def write(self, data: bytes) -> None:
         assert self._out is not None
@@ -90,18 +122,21 @@ class _File:
         try:
             self._out.flush()
             os.fsync(self._out.fileno())
-            self._out.close()
             self._part.replace(self._path)
+            self._committed = True
+            self._out.close()
         except OSError as error:
             raise self._failed(error) from None
 
     def __exit__(self, *_: object) -> None:
-        assert self._out is not None
+        if self._out is None or self._committed:
+            return
+        # Removed before it is closed: closing ends the lock, and then it may be somebody else's.
+        self._part.unlink(missing_ok=True)
         try:
             self._out.close()
         except OSError:
             pass  # only after a failed write, which has been reported
-        self._part.unlink(missing_ok=True)
 
     def _failed(self, error: OSError) -> ExportError:
         return ExportError(

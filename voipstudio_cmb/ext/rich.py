@@ -8,7 +8,7 @@ from typing import IO, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from voipstudio_cmb.export import Job
@@ -59,7 +59,7 @@ class Bars:
 
 def print_table(stream: IO[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints *rows* under *columns*, fitted to the terminal."""
-    table = Table(*columns)
+    table = Table(*(Column(name, no_wrap=True) for name in columns))
     for row in rows:
         # As Text, or brackets in a value would be taken for markup.
         table.add_row(*(Text(cell) for cell in row))
