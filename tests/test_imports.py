@@ -16,6 +16,7 @@ ALLOWED: dict[str, set[str]] = {
             "output", "sandbox"},
     "output": {"codec", "export.sinks", "ext.rich", "models"},
     "ext": set(),
+    "ext.otel": {"observe"},
     "ext.rich": {"export"},
     "export": {"export.plan", "export.runner"},
     "export.runner": {"client", "errors", "export.plan", "export.sinks", "models", "services"},
@@ -47,6 +48,7 @@ ONLY_IN = {
     "aiohttp": {"session"},
     "cattrs": {"codec"},
     "msgspec": {"codec"},
+    "opentelemetry": {"ext.otel"},
     "rich": {"ext.rich"},
 }
 """Which module of the client's side may import a package that is not ours."""

@@ -1,0 +1,85 @@
+"""OpenTelemetry: a span for each call and an event in it for each attempt. Extra: `otel`.
+
+    CallMeBackClient(token, config=ClientConfig(on_event=otel.spans()))
+
+Names follow OpenTelemetry's semantic conventions for HTTP clients. Neither the query (it may hold
+what somebody searched for) nor any header but those of `observe.LOGGED_HEADERS` is recorded.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TypeAlias
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
+
+from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event, OnEvent
+
+_ID = re.compile(r"/[0-9]+")
+_Attributes: TypeAlias = dict[str, str | int | float | bool]
+
+
+def spans(provider: TracerProvider | None = None) -> OnEvent:
+    """A listener for `ClientConfig(on_event=…)` that turns each call into a span.
+
+    *provider* is the tracer provider; without one, the global one. A span's parent is the span
+    that is current where the call was made; its times are those of the call.
+    """
+    tracer = trace.get_tracer("voipstudio_cmb", tracer_provider=provider)
+
+    def listen(event: Event) -> None:
+        if not isinstance(event, CallEvent):
+            return  # attempts are told of once more, all together, with their call
+        template = _ID.sub("/{id}", event.path)
+        span = tracer.start_span(
+            f"{event.method} {template}",
+            kind=SpanKind.CLIENT,
+            start_time=_nanoseconds(event.began),
+            attributes=_attributes(event, template),
+        )
+        for attempt in event.tries:
+            span.add_event(
+                "attempt",
+                attributes=_attempt_attributes(attempt),
+                timestamp=_nanoseconds(attempt.began + attempt.elapsed),
+            )
+        if event.error is not None:
+            span.set_status(Status(StatusCode.ERROR, event.error))
+        span.end(end_time=_nanoseconds(event.began + event.elapsed))
+
+    return listen
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)
+
+
+def _attributes(event: CallEvent, template: str) -> _Attributes:
+    found: _Attributes = {
+        "http.request.method": event.method,
+        "url.template": template,
+        "url.path": event.path,
+        "voipstudio_cmb.operation": event.operation,
+        "voipstudio_cmb.waited": event.waited,
+    }
+    if event.attempts > 1:
+        found["http.request.resend_count"] = event.attempts - 1
+    if event.status is not None:
+        found["http.response.status_code"] = event.status
+    if event.error is not None:
+        found["error.type"] = event.error
+    return found
+
+
+def _attempt_attributes(attempt: AttemptEvent) -> _Attributes:
+    found: _Attributes = {
+        "voipstudio_cmb.attempt": attempt.number,
+        "voipstudio_cmb.sent": attempt.sent,
+        **{f"http.response.header.{name}": value for name, value in attempt.headers.items()},
+    }
+    if attempt.status is not None:
+        found["http.response.status_code"] = attempt.status
+    if attempt.error is not None:
+        found["error.type"] = attempt.error
+    return found
