@@ -67,14 +67,14 @@ class Login:
     program this way.
     """
 
-    def __init__(self, email: str, password: str) -> None:
-        secret = Secret(password)
+    def __init__(self, email: str, password: str | Secret) -> None:
+        secret = password if isinstance(password, Secret) else Secret(password)
         del password  # or a traceback with locals would show it
+        self._email = email
+        self._password = secret
         secret.checked_text("password")
         if not isinstance(email, str) or "@" not in email:
             raise ConfigError("login needs the e-mail address of a user, and the password")
-        self._email = email
-        self._password = secret
 
     def __repr__(self) -> str:
         return f"Login({self._email!r}, '***')"
@@ -89,7 +89,7 @@ class Login:
             method="POST",
             path="/login",
             operation="login",
-            body=to_json({"email": self._email, "password": self._password.header()}),
+            body=to_json({"email": self._email, "password": str(self._password.header())}),
         )
         login.call.mask = self._password.mask
         refusal = None
@@ -116,7 +116,9 @@ def _user_token(response: Response) -> str:
 
 def login(email: str, password: str) -> Login:
     """A source of tokens for `CallMeBackClient(login("me@example.com", "…"))`; see `Login`."""
-    return Login(email, password)
+    secret = Secret(password)
+    del password  # or a traceback with locals would show it
+    return Login(email, secret)
 
 
 class Auth:
