@@ -88,7 +88,7 @@ async def test_cancelled_at_every_await(work: Work, tmp_path: Path) -> None:
             directory = tmp_path / str(last)
             directory.mkdir()
             api.clear_faults()
-            api.script(Fault(path="/callmeback", status=429, headers={"Retry-After": "0"}))
+            api.script(Fault(path="/callmeback", status=429, headers={"Retry-After": "0.01"}))
             config = ClientConfig(connections=2, retry=lambda e, r, n: 0.001)
             async with CallMeBackClient(
                 api.token, base_url=api.base_url, config=config, limiter=RateLimit(10_000)

@@ -24,6 +24,14 @@ from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 COMMAND = [sys.executable, "-m", "voipstudio_cmb.cli"]
 
+# Whoever runs the tests in the background may have Ctrl-C switched off for all that they start.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from voipstudio_cmb.cli import main; sys.exit(main())",
+]
+
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
@@ -271,7 +279,7 @@ def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -
 def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
     api.script(Fault(path="/callmeback/cdrs", page=5, delay=60.0, times=None))
     with subprocess.Popen(
-        [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
+        [*INTERRUPTIBLE, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
@@ -306,7 +314,7 @@ def test_a_terminated_export_is_exit_143_and_leaves_no_file(api: Sandbox, tmp_pa
 
 def test_an_interrupted_list_does_not_claim_to_be_complete(api: Sandbox) -> None:
     with subprocess.Popen(
-        [*COMMAND, "list", "cdrs", "--all", "--rate", "0.01"],
+        [*INTERRUPTIBLE, "list", "cdrs", "--all", "--rate", "0.01"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         while not api.requests:
@@ -356,6 +364,25 @@ def test_a_reader_that_has_seen_enough_is_no_error(api: Sandbox) -> None:
     assert ran.returncode == 0
 
 
+def test_a_reader_that_has_gone_does_not_hide_a_failure(api: Sandbox, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/visitors", status=403, times=None))
+    command = f"{' '.join(COMMAND)} export visitors websites --to {tmp_path / 'a'}"
+    ran = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | true"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 3
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_closed_stdout_is_no_traceback(api: Sandbox) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"{' '.join(COMMAND)} list cdrs >&-"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+
+
 def test_an_ascii_terminal_is_no_reason_to_fail(api: Sandbox) -> None:
     ran = subprocess.run(
         [*COMMAND, "list", "cdrs", "--all"],
@@ -366,7 +393,7 @@ def test_an_ascii_terminal_is_no_reason_to_fail(api: Sandbox) -> None:
 
 def test_the_sandbox_command_serves_until_interrupted(tmp_path: Path) -> None:
     with subprocess.Popen(
-        [*COMMAND, "sandbox", "--rows", "50", "--rate", "0.5"],
+        [*INTERRUPTIBLE, "sandbox", "--rows", "50", "--rate", "0.5"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None

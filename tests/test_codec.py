@@ -14,10 +14,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from tests.doubles import Script
 from voipstudio_cmb import codec
 from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
-from voipstudio_cmb.http import Response
+from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.models import Button, Cdr, Record, Setting
+from voipstudio_cmb.raising import raising
 
 
 def page(*rows: Any, **more: Any) -> Response:
@@ -102,6 +104,29 @@ def test_what_does_not_fit_is_kept_in_extra(field: str, sent: Any) -> None:
     assert record.extra == {field: sent, "other": "kept"}
     assert type(record.extra[field]) is type(sent)
     assert codec.to_dict(record) == {"id": 1, field: sent, "other": "kept"}
+
+
+def test_a_time_is_read_alike_whichever_way_its_row_takes() -> None:
+    for text in ("2024-07-17t04:46:26z", "2024-07-17 04:46:26.123456789", "2024-07-17 04:46:26"):
+        fast = read({"id": 1, "created_at": text})
+        slow = read({"id": 1, "created_at": text, "floating_icon": "1"})
+        assert fast.created_at == slow.created_at is not None
+
+
+def test_what_only_an_escape_can_write_and_numbers_of_any_size_are_kept() -> None:
+    body = b'{"data":[{"id":1,"half":"\\ud800","big":1e400,"n":%s}]}' % (b"7" * 40)
+    record = codec.read_page(Response(status=200, body=body), Cdr, 1).records[0]
+    assert record.extra["half"] == "\ud800"
+    assert str(record.extra["big"]) == "1E+400"
+    assert record.extra["n"] == int("7" * 40)
+    line = codec.to_json(codec.to_dict(record))
+    assert line.isascii()
+    assert json.loads(line)["half"] == "\ud800"
+
+
+def test_a_field_that_was_changed_goes_before_what_had_not_fitted_it() -> None:
+    record = read({"id": 1, "ddi": "none"})
+    assert codec.to_dict(attrs.evolve(record, ddi=5)) == {"id": 1, "ddi": 5}
 
 
 def test_one_row_that_does_not_fit_changes_nothing_for_its_neighbours() -> None:
@@ -195,10 +220,12 @@ def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
     assert caught.value.sent == "yes"
 
 
-def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
+async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     body = b"<html>\n" + b"x" * 5000
+    wire = Script([Response(status=200, body=body, headers={"content-type": "t/h"})])
+    request = Request(method="GET", path="/x", parse=lambda r: codec.read_page(r, Cdr, 1))
     with pytest.raises(NotJSON) as caught:
-        codec.read_page(Response(status=200, body=body, headers={"content-type": "t/h"}), Cdr, 1)
+        await raising(request, wire)
     message = str(caught.value)
     assert "5007 bytes" in message
     assert "t/h" in message

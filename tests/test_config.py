@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import pickle
 import stat
 import traceback
@@ -17,6 +18,7 @@ from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.config import (
     DEFAULT_BASE_URL,
     Credentials,
+    Environment,
     HeaderSecret,
     Secret,
     checked_base_url,
@@ -122,6 +124,9 @@ def test_a_secret_masks_itself_in_texts() -> None:
     assert secret.mask(f"token {CANARY} refused") == "token *** refused"
     encoded = "Y2FuYXJ5LW5vdC1hLXRva2Vu"
     assert secret.mask(f"Basic {encoded}") == "Basic ***"
+    assert secret.mask(f"https://{CANARY.upper()}/") == "https://***/"
+    assert Secret("to/ken/x").mask(r"as PHP writes it: to\/ken\/x") == "as PHP writes it: ***"
+    assert Secret("t").mask("too short to hide") == "too short to hide"
 
 
 @pytest.mark.parametrize("name", ["deadline", "timeout", "connect_timeout"])
@@ -174,18 +179,18 @@ def test_the_environment_goes_first(tmp_path: Path) -> None:
     profile_file(tmp_path, PROFILES)
     env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_TOKEN": "env-token"}
     # Never the environment's token with the file's URL.
-    assert found(resolve(env=env)) == ("env-token", DEFAULT_BASE_URL)
+    assert found(resolve(None, Environment(env))) == ("env-token", DEFAULT_BASE_URL)
     env["VOIPSTUDIO_API_URL"] = "https://env.example/"
-    assert found(resolve(env=env)) == ("env-token", "https://env.example")
+    assert found(resolve(None, Environment(env))) == ("env-token", "https://env.example")
 
 
 def test_then_the_current_profile_of_the_vendors_file(tmp_path: Path) -> None:
     path = profile_file(tmp_path, PROFILES)
     before = path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns
     env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_TOKEN": ""}
-    assert found(resolve(env=env)) == ("file-token", "https://file.example/v1.2")
+    assert found(resolve(None, Environment(env))) == ("file-token", "https://file.example/v1.2")
     env["VOIPSTUDIO_API_URL"] = "https://env.example"
-    assert found(resolve(env=env)) == ("file-token", "https://env.example")
+    assert found(resolve(None, Environment(env))) == ("file-token", "https://env.example")
     after = path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns
     assert after == before
     assert list(path.parent.iterdir()) == [path]
@@ -194,7 +199,7 @@ def test_then_the_current_profile_of_the_vendors_file(tmp_path: Path) -> None:
 def test_xdg_config_home_is_honoured(tmp_path: Path) -> None:
     profile_file(tmp_path, PROFILES)
     env = {"HOME": "/nowhere", "XDG_CONFIG_HOME": str(tmp_path / ".config")}
-    assert found(resolve(env=env))[0] == "file-token"
+    assert found(resolve(None, Environment(env)))[0] == "file-token"
 
 
 def test_a_profile_that_is_named_decides_token_and_url(tmp_path: Path) -> None:
@@ -204,7 +209,7 @@ def test_a_profile_that_is_named_decides_token_and_url(tmp_path: Path) -> None:
         "VOIPSTUDIO_API_TOKEN": "env-token",
         "VOIPSTUDIO_API_URL": "https://env.example",
     }
-    assert found(resolve("other", env)) == ("other-token", DEFAULT_BASE_URL)
+    assert found(resolve("other", Environment(env))) == ("other-token", DEFAULT_BASE_URL)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +226,7 @@ def test_a_profile_that_cant_be_used_says_why_and_shows_no_token(
 ) -> None:
     profile_file(tmp_path, PROFILES)
     with pytest.raises(ConfigError, match=words) as caught:
-        resolve(profile, {"HOME": str(tmp_path)})
+        resolve(profile, Environment({"HOME": str(tmp_path)}))
     assert CANARY not in shown(caught.value)
     assert "-token" not in shown(caught.value)
 
@@ -235,7 +240,7 @@ def test_a_profile_that_cant_be_used_says_why_and_shows_no_token(
 def test_a_broken_profile_file_is_refused_with_a_clear_error(tmp_path: Path, content: str) -> None:
     path = profile_file(tmp_path, content)
     with pytest.raises(ConfigError, match="not the JSON that `vs auth login` writes") as caught:
-        resolve(env={"HOME": str(tmp_path)})
+        resolve(None, Environment({"HOME": str(tmp_path)}))
     assert str(path) in str(caught.value)
     assert CANARY not in shown(caught.value)
 
@@ -243,20 +248,27 @@ def test_a_broken_profile_file_is_refused_with_a_clear_error(tmp_path: Path, con
 def test_a_profile_file_that_cant_be_read_says_so(tmp_path: Path) -> None:
     (tmp_path / ".config" / "voipstudio" / "config.json").mkdir(parents=True)
     with pytest.raises(ConfigError, match="can't be read"):
-        resolve(env={"HOME": str(tmp_path)})
+        resolve(None, Environment({"HOME": str(tmp_path)}))
 
 
 def test_no_token_anywhere_says_where_one_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(NoToken, match="set VOIPSTUDIO_API_TOKEN, or run `vs auth login`"):
-        resolve(env={"HOME": str(tmp_path)})
+        resolve(None, Environment({"HOME": str(tmp_path)}))
     profile_file(tmp_path, {"version": 1, "profiles": {}})
     with pytest.raises(NoToken, match="holds no profile"):
-        resolve(env={"HOME": str(tmp_path)})
+        resolve(None, Environment({"HOME": str(tmp_path)}))
 
 
 def test_a_refused_url_beside_a_token_shows_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", CANARY)
     monkeypatch.setenv("VOIPSTUDIO_API_URL", "http://l7api.com")
-    with pytest.raises(ConfigError, match="clear text") as caught:
-        CallMeBackClient.from_env()
-    assert CANARY not in shown(caught.value)
+    for env in (None, dict(os.environ)):
+        with pytest.raises(ConfigError, match="clear text") as caught:
+            CallMeBackClient.from_env(env=env)
+        assert CANARY not in shown(caught.value)
+
+
+@pytest.mark.parametrize("agent", ["a\r\nb", "", " a", "ü", 5, None])
+def test_a_user_agent_that_no_header_can_carry_is_refused(agent: Any) -> None:
+    with pytest.raises(ConfigError, match="user_agent must be printable ASCII"):
+        ClientConfig(user_agent=agent)

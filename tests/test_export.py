@@ -7,6 +7,7 @@ import errno
 import io
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from voipstudio_cmb.errors import (
     ServerFault,
     Unauthorized,
 )
-from voipstudio_cmb.export import Export, Job, Plan, Summary
+from voipstudio_cmb.export import Export, Job, Plan, Summary, runner
 from voipstudio_cmb.export.sinks import CsvSink, JsonlSink
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
@@ -191,7 +192,7 @@ async def test_a_directory_that_cant_be_written_is_refused_before_anything_is_se
         assert api.requests == 0
 
 
-@pytest.mark.parametrize("call", ["open", "write", "flush", "fsync", "replace"])
+@pytest.mark.parametrize("call", ["open", "write", "flush", "fsync", "link"])
 async def test_a_full_disk_is_an_export_error_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
@@ -206,12 +207,11 @@ async def test_a_full_disk_is_an_export_error_and_leaves_nothing(
 
     if call == "fsync":
         monkeypatch.setattr(os, "fsync", fails)
-    elif call == "replace":
-        monkeypatch.setattr(Path, "replace", fails)
+    elif call == "link":
+        monkeypatch.setattr(os, "link", fails)
     else:
-        monkeypatch.setattr(
-            Path, "open", fails if call == "open" else lambda path, mode: Out(path, mode)
-        )
+        opened = fails if call == "open" else lambda path, mode, opener: Out(path, mode)
+        monkeypatch.setattr(runner, "open", opened, raising=False)
     async with Sandbox(rows=60) as api:
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"]))
     assert isinstance(summary.jobs[0].error, ExportError)
@@ -254,6 +254,50 @@ async def test_a_second_export_to_one_file_is_refused_and_the_first_is_whole(
             assert (await task).complete
     assert len(lines(tmp_path / "cdrs.jsonl")) == 600
     assert [path.name for path in tmp_path.iterdir()] == ["cdrs.jsonl"]
+
+
+async def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    async with Sandbox(rows=20) as api:
+        written = tmp_path / "cdrs.jsonl"
+        api.script(Fault(path="/callmeback/cdrs", change=lambda _: written.write_text("precious")))
+        summary = await export(api, Plan(to=tmp_path, resources="cdrs"))
+    assert "has appeared while it was exported, and stays" in str(summary.jobs[0].error)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("cdrs.jsonl", "precious")]
+
+
+async def test_links_are_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".cdrs.jsonl.part").symlink_to(victim)
+    async with Sandbox(rows=20) as api:
+        summary = await export(api, Plan(to=out, resources="cdrs"))
+        assert isinstance(summary.jobs[0].error, ExportError)
+        (out / "visitors.jsonl").symlink_to(tmp_path / "nowhere")
+        with pytest.raises(ClientMisuse, match="exists"):
+            await export(api, Plan(to=out, resources="visitors"))
+    assert victim.read_text() == "precious"
+
+
+async def test_a_directory_that_vanishes_is_an_export_error(tmp_path: Path) -> None:
+    def vanish(_: Any) -> None:
+        shutil.rmtree(tmp_path / "out")
+        (tmp_path / "out").write_text("a file now")
+
+    async with Sandbox(rows=20) as api:
+        api.script(Fault(path="/callmeback/cdrs", change=vanish))
+        summary = await export(api, Plan(to=tmp_path / "out", resources="cdrs"))
+    assert isinstance(summary.jobs[0].error, ExportError)
+
+
+async def test_an_export_is_run_once(tmp_path: Path) -> None:
+    async with Sandbox(rows=20) as api:
+        async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+            once = Export(cmb, Plan(to=tmp_path, resources="cdrs", overwrite=True))
+            await once.run()
+            with pytest.raises(ClientMisuse, match="has been run"):
+                await once.run()
 
 
 async def test_a_temporary_file_that_a_killed_export_left_is_no_obstacle(tmp_path: Path) -> None:

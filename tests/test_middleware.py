@@ -35,7 +35,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.http import Handler, Request, Response, chain
 from voipstudio_cmb.limits import RateLimit
-from voipstudio_cmb.middleware import Deadline, Limit, Retry, standard
+from voipstudio_cmb.middleware import Closing, Deadline, Limit, Retry, standard
 from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event, Observe, Usage
 from voipstudio_cmb.raising import raising
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
@@ -57,10 +57,9 @@ def assembled(wire: Handler, **more: Any) -> Handler:
         "auth": Auth(Token(Secret(CANARY))),
         "policy": Backoff(rng=lambda: 1.0),
         "budget": Budget(),
-        "deadline": 60.0,
-        "timeout": 30.0,
         "limit": Limit(),
         **more,
+        "deadline": Deadline(more.get("deadline", 60.0), 30.0),
     }
     return chain(wire, standard(**settings))
 
@@ -70,7 +69,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
         return await handler(request)
 
     made = standard(
-        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=Budget(), deadline=60, timeout=30,
+        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=Budget(), deadline=Deadline(60),
         limit=Limit(), middlewares=[mine],
     )  # fmt: skip
     kinds = [getattr(part, "__name__", type(part).__name__) for part in made]
@@ -120,6 +119,13 @@ async def test_a_validation_error_names_the_fields() -> None:
     assert caught.value.messages == {"name": ["too long"], "ddi": ["no"]}
 
 
+async def test_a_redirect_to_nowhere_is_still_a_redirect() -> None:
+    for location in ("http://[bad", "http://a\u2100b/", "http://[::1%]/", ""):
+        wire = Script([Response(status=302, headers={"location": location})])
+        with pytest.raises(UnexpectedRedirect, match="not followed"):
+            await raising(request(), wire)
+
+
 async def test_a_redirect_names_the_other_origin_only() -> None:
     wire = Script([Response(status=307, headers={"location": "https://evil.example/x?t=1"})])
     with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
@@ -129,17 +135,21 @@ async def test_a_redirect_names_the_other_origin_only() -> None:
 
 async def test_the_token_that_a_server_echoes_is_masked() -> None:
     echo = {"message": f"bad token {CANARY}", "errors": [{"message": CANARY, "field": "token"}]}
+    field = {"errors": [{"field": CANARY, "message": "bad"}]}
     garbage = Response(status=200, body=f"<html>{CANARY}".encode())
-    located = Response(status=302, headers={"location": f"https://{CANARY}.example/"})
+    cut = Response(status=500, body=b"x" * 190 + CANARY.encode())
+    located = Response(status=302, headers={"location": f"https://{CANARY.upper()}.example/"})
+    named = Response(status=500, headers={"x-request-id": CANARY, "server": CANARY})
 
     def parse(response: Response) -> None:
         raise WrongShape(f"odd: {response.body.decode()}", sent="yes")
 
-    for outcome in (answer(echo, 400), answer(echo, 500), garbage, located):
+    for outcome in (answer(echo, 400), answer(field, 400), garbage, cut, located, named):
         with pytest.raises(CallMeBackError) as caught:
             await assembled(Script([outcome]))(request("POST", parse=parse))
         error = caught.value
-        assert CANARY not in str(error) + repr(error) + repr(vars(error)) + repr(error.args)
+        shown = str(error) + repr(error) + repr(vars(error)) + repr(error.args)
+        assert CANARY[:12] not in shown.lower()
 
 
 async def test_a_success_is_parsed_inside_the_chain() -> None:
@@ -343,7 +353,7 @@ async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
         ([answer({}, 404)], ["DELETE"], NotFound),
         ([answer({}, 403)], ["DELETE"], Forbidden),
         ([ConnectFailed("refused"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
-        ([answer({}, 429), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
+        ([answer({}, 429, retry_after="1"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
     ],
 )  # fmt: skip
 @virtual
@@ -398,6 +408,73 @@ async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
     assert wire.times[1] - wire.times[0] >= 10.5 - 1e-6
 
 
+@virtual
+async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> None:
+    limit = Limit()
+    wire = Script([answer({}, 503, retry_after="5"), OK])
+    first = asyncio.create_task(assembled(wire, limit=limit)(request()))
+    await asyncio.sleep(0.1)
+    await assembled(wire, limit=limit)(request())
+    assert wire.times[1] - wire.times[0] >= 5.0
+    assert limit.governor.rate == float("inf")
+    await first
+
+
+@pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+@virtual
+async def test_wait_0_seconds_is_not_taken_at_its_word(asked: str) -> None:
+    wire = Script([answer({}, 429, retry_after=asked)])
+    with pytest.raises(CallMeBackError):
+        await assembled(wire)(request("POST"))
+    assert len(wire.requests) < 12
+
+
+@virtual
+async def test_waiting_for_a_turn_is_counted_also_when_it_is_cut_short() -> None:
+    class Slow:
+        async def acquire(self) -> None:
+            await asyncio.sleep(7)
+
+    usage = Usage()
+    await assembled(Script([OK]), limit=Limit(Slow()), usage=usage)(request())
+    assert usage.waited == pytest.approx(7.0)
+    with pytest.raises(RequestTimeout) as caught:
+        await assembled(Script([OK]), limit=Limit(Slow()), deadline=3.0)(request())
+    assert caught.value.waited == pytest.approx(3.0)
+
+
+@virtual
+async def test_a_limiter_must_be_async() -> None:
+    class Sync:
+        def acquire(self) -> None: ...
+
+    with pytest.raises(ClientMisuse, match=r"acquire\(\) must be async"):
+        await assembled(Script([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
+
+
+@virtual
+async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
+    closing = Closing()
+    parts = [Deadline(60.0, None, closing), Retry(Backoff(rng=lambda: 1.0)), raising, Limit()]
+    handler = chain(Script([answer({}, 503, retry_after="30")]), parts)
+    task = asyncio.create_task(handler(request()))
+    await asyncio.sleep(1)
+    closing.close()
+    with pytest.raises(ClientMisuse, match="closed while this call was running") as caught:
+        await task
+    assert (caught.value.attempts, now()) == (1, 1.0)
+    with pytest.raises(ClientMisuse, match="the client is closed"):
+        await handler(request())
+
+
+@virtual
+async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
+    budget = Budget()
+    wire = Script([answer({}, 503), answer({}, 503), OK])
+    await assembled(wire, budget=budget)(request())
+    assert budget.tokens == budget.capacity
+
+
 # auth
 
 
@@ -443,6 +520,22 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
     responses = await asyncio.gather(*(handler(request("POST")) for _ in range(8)))
     assert {r.status for r in responses} == {200}
     assert provider.calls == 2
+
+
+@virtual
+async def test_a_deletion_that_met_a_401_has_not_been_carried_out() -> None:
+    wire = Script([Response(status=401), answer({}, 404)])
+    with pytest.raises(NotFound):
+        await assembled(wire, auth=Auth(Provider("old", "new")))(request("DELETE"))
+
+
+@virtual
+async def test_what_a_provider_has_sent_is_not_this_call() -> None:
+    wire = Script([OK])
+    lost = ConnectionLost("the vault hung up", sent="maybe")
+    await assembled(wire, auth=Auth(Provider(lost, "token")))(request("POST"))
+    assert len(wire.requests) == 1
+    assert lost.sent == "maybe"
 
 
 @virtual

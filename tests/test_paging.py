@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.clock import virtual
-from tests.doubles import Collection, row
-from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, PageDrift
+from tests.doubles import Collection, answer, row
+from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.paging import Seen, Tasks
 from voipstudio_cmb.services import Cdrs
 
@@ -80,6 +80,73 @@ async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
             found.append(record.id)
     assert found == [r["id"] for r in rows(LIMIT)]
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("total", [None, 0, "0", 30, 100])
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_passing_empty_page_is_no_end_whatever_total_it_carries(
+    window: int, total: Any
+) -> None:
+    class Hiccup(Collection):
+        done = False
+
+        async def __call__(self, request: Any) -> Any:
+            if request.page == 4 and not self.done:
+                self.done = True
+                return answer({"data": []} if total is None else {"data": [], "total": total})
+            return await super().__call__(request)
+
+    assert await walked(Hiccup(rows(100)), window) == [r["id"] for r in rows(100)]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for(
+    window: int,
+) -> None:
+    class Capping(Collection):
+        async def __call__(self, request: Any) -> Any:
+            query = dict(request.query)
+            start = (request.page - 1) * int(query["limit"])
+            found = self.rows[start : start + min(int(query["limit"]), 7)]
+            return answer({"data": found, "total": len(self.rows)})
+
+    assert await walked(Capping(rows(100)), window) == [r["id"] for r in rows(100)]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_server_that_answers_404_past_the_end(window: int) -> None:
+    class Missing(Collection):
+        async def __call__(self, request: Any) -> Any:
+            if (request.page - 1) * LIMIT >= len(self.rows):
+                raise NotFound("no such page", status=404)
+            return await super().__call__(request)
+
+    assert await walked(Missing(rows(35)), window) == [r["id"] for r in rows(35)]
+    with pytest.raises(NotFound):
+        await walked(Missing([]), window)
+
+
+@virtual
+async def test_collect_with_a_maximum_ends_the_requests_before_it_returns() -> None:
+    tasks = Tasks()
+    server = Collection(rows(1000), latency=lambda page: 0.1 if page < 3 else 60.0)
+    assert len(await Cdrs(server, tasks).list(limit=LIMIT, window=8).collect(max=15)) == 15
+    assert (len(tasks), server.flying) == (0, 0)
+
+
+@virtual
+async def test_closing_a_walk_that_another_task_waits_in_says_so() -> None:
+    walk = Cdrs(Collection(rows(100), latency=lambda page: 5.0)).list(limit=LIMIT)
+    consumer = asyncio.create_task(anext(walk))  # type: ignore[arg-type]
+    await asyncio.sleep(1)
+    with pytest.raises(ClientMisuse, match="another task waits"):
+        await walk.aclose()
+    consumer.cancel()
+    await asyncio.wait((consumer,))
+    await walk.aclose()
 
 
 @virtual

@@ -110,5 +110,46 @@ async def test_a_success_that_is_not_what_was_promised_is_an_error(
     assert caught.value.sent == "yes"
 
 
+async def test_an_answer_that_is_another_records_is_asked_for_again() -> None:
+    # As when a server has left an answer on an idle connection.
+    wire = Script([Response(status=200, body=b'{"data":{"id":1}}'), ITEM])
+    assert (await Settings(wire).get(7)).id == 7
+    assert len(wire.requests) == 2
+
+
+async def test_a_deletion_is_answered_with_nothing() -> None:
+    for fine in (Response(status=204), Response(status=200), Response(status=204, body=b"odd")):
+        await Settings(Script([fine])).delete(7)
+    for body in (b"<html>please log in</html>", b'{"error":"no"}'):
+        with pytest.raises(WrongShape, match="answered with 204 and no body, this was 200"):
+            await Settings(Script([Response(status=200, body=body)])).delete(7)
+
+
+async def test_subclasses_of_plain_types_are_sent_as_plain_values() -> None:
+    class Text(str):
+        pass
+
+    class Number(int):
+        pass
+
+    class Real(float):
+        pass
+
+    wire = Script([ITEM])
+    await Settings(wire).create(
+        name=Text("x"), button_id=Number(5), max_call_rate=Real(1.5), allowed_countries=[Text("GB")]
+    )
+    assert json.loads(wire.requests[0].body or b"") == {
+        "name": "x", "button_id": 5, "max_call_rate": 1.5, "allowed_countries": ["GB"],
+    }  # fmt: skip
+    walk = Cdrs(Script([NOBODY])).list(filters=[where("x") == Text("y"), where("x") > Real(1.5)])
+    assert await walk.collect() == []
+
+
+async def test_nothing_to_create_is_refused() -> None:
+    with pytest.raises(ClientMisuse, match="nothing to create"):
+        await Settings(Script([ITEM])).create()
+
+
 def test_a_service_says_what_it_is() -> None:
     assert repr(Cdrs(Script([NOBODY]))) == "<Cdrs /callmeback/cdrs>"

@@ -208,6 +208,43 @@ async def test_a_body_is_read_up_to_the_cap_decoded(sessions: Any) -> None:
             assert "larger than 200000 bytes" in str(error)
 
 
+async def test_a_session_that_raises_for_status_by_itself_does_not_here() -> None:
+    async with serving(once(reply(b"{}", "404 Not Found"))) as wire:
+        async with aiohttp.ClientSession(raise_for_status=True) as given:
+            assert (await Session(wire.url, ClientConfig(), given)(GET)).status == 404
+
+
+async def test_cookies_are_neither_kept_nor_sent(sessions: Any) -> None:
+    async def sets(peer: Peer) -> None:
+        while await peer.request():
+            await peer.send(reply(b"{}", "200 OK", "Set-Cookie: session=1; Path=/"))
+
+    async with serving(sets) as wire:
+        session = sessions(wire.url)
+        await session(GET)
+        await session(GET)
+        assert b"cookie" not in wire.requests[1].lower()
+
+
+async def test_no_more_requests_are_open_than_allowed(sessions: Any) -> None:
+    flying, most = 0, 0
+
+    async def slow(peer: Peer) -> None:
+        nonlocal flying, most
+        while await peer.request():
+            flying += 1
+            most = max(most, flying)
+            await asyncio.sleep(0.01)
+            flying -= 1
+            await peer.send(reply())
+
+    async with serving(slow) as wire:
+        async with aiohttp.ClientSession() as given:
+            session = Session(wire.url, ClientConfig(connections=3), given)
+            await asyncio.gather(*(session(GET) for _ in range(12)))
+    assert most == 3
+
+
 async def test_a_redirect_is_an_answer_and_nobody_follows(sessions: Any) -> None:
     async with serving(well) as elsewhere:
         moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -139,7 +140,9 @@ class Auth:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         proof = self._current or await self._fetch(handler)
-        request.call.mask = proof.mask
+        earlier = request.call.mask
+        # With those before: a server may echo the token that has just been replaced.
+        request.call.mask = lambda text: proof.mask(earlier(text))
         response = await handler(
             attrs.evolve(request, headers={**request.headers, **proof.headers()})
         )
@@ -167,8 +170,13 @@ async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
         if not inspect.isawaitable(coming):
             raise ClientMisuse("the token provider must be an async function that returns a token")
         secret = Secret(await coming)
-    except CallMeBackError:
-        raise
+    except CallMeBackError as error:
+        if error.sent == "no":
+            raise
+        failure = copy.copy(error)
+        failure.sent = "no"  # what the provider has sent is not this call
     except Exception as error:  # the caller's own code: whatever it raises is the cause
         raise ClientMisuse(f"the token provider failed with {type(error).__name__}") from error
-    return Token(secret.checked())
+    else:
+        return Token(secret.checked())
+    raise failure

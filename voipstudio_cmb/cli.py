@@ -119,15 +119,15 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in *argv* and returns its exit code."""
     arguments = _parser().parse_args(argv)
+    if sys.stdout is None:  # closed by who started this
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # an ASCII terminal is no reason to fail
     from .errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
     try:
-        code: int = asyncio.run(_run(arguments))
-        sys.stdout.flush()
-        return code
+        return _flushed(asyncio.run(_run(arguments)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         left = {"export": ": no file is left half written", "list": ": the output is incomplete"}
         _say("interrupted" + left.get(arguments.command, ""))
@@ -145,6 +145,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         _drop_stdout()
         _say(f"error: the output can't be written: {error.strerror or error}")
         return FAILED
+
+
+def _flushed(code: int) -> int:
+    """*code*, once what was printed is out; a reader that has gone does not change it."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+    return code
 
 
 async def _run(arguments: argparse.Namespace) -> int:
@@ -267,7 +276,10 @@ def _report(summary: Summary) -> int:
 
     for job in summary.jobs:
         if job.state == "done":
-            print(f"{job.path}\t{job.rows}")
+            try:
+                print(f"{job.path}\t{job.rows}")
+            except BrokenPipeError:
+                _drop_stdout()  # the exit code is still to be told
         if job.missing:
             ids = ", ".join(map(str, job.missing[:10]))
             _say(f"{job.resource}: {len(job.missing)} are named and do not exist (ids {ids})")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -12,11 +11,11 @@ import attrs
 
 from . import codec
 from .auth import Auth, Basic, Login, Token, TokenProvider
-from .config import DEFAULT_BASE_URL, ClientConfig, Secret, checked_base_url, resolve
+from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
 from .errors import ClientMisuse
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
-from .middleware import Limit, standard
+from .middleware import Closing, Deadline, Limit, standard
 from .observe import Usage
 from .paging import Tasks
 from .retry import Budget
@@ -73,6 +72,10 @@ class CallMeBackClient:
             raise ClientMisuse(
                 "a limiter needs an async acquire(): pass limits.RateLimit(60, per=2)"
             )
+        if session is not None and not callable(getattr(session, "request", None)):
+            raise ClientMisuse(
+                "session must be an aiohttp.ClientSession, or None for one of our own"
+            )
         if not isinstance(config, ClientConfig | None):
             raise ClientMisuse(f"config must be a ClientConfig(…), not {type(config).__name__}")
         self._config = config or ClientConfig()
@@ -81,6 +84,7 @@ class CallMeBackClient:
         self._limit = Limit(limiter)
         self._budget = Budget(capacity=self._config.retry_budget)
         self._tasks = Tasks()
+        self._closing = Closing()
         self.usage = Usage()
         self._base_url = checked_base_url(base_url)
         self._session = Session(self._base_url, self._config, session)
@@ -107,7 +111,9 @@ class CallMeBackClient:
         Raises:
             ConfigError: no token is found, or the profile file can't be used.
         """
-        found = resolve(profile, os.environ if env is None else env)
+        hidden = Environment(env)
+        del env  # or a traceback with locals would show the token in it
+        found = resolve(profile, hidden)
         return cls(
             found.token.header(),
             base_url=found.base_url,
@@ -126,8 +132,7 @@ class CallMeBackClient:
                 auth=self._auth,
                 policy=config.policy(),
                 budget=self._budget,
-                deadline=config.deadline,
-                timeout=config.timeout,
+                deadline=Deadline(config.deadline, config.timeout, self._closing),
                 limit=self._limit,
                 on_event=config.on_event,
                 usage=self.usage,
@@ -173,6 +178,7 @@ class CallMeBackClient:
     async def aclose(self) -> None:
         """Ends what is in flight and closes the session that was opened; a second time is fine."""
         if self._owner:
+            self._closing.close()
             await self._tasks.aclose()
             await self._session.aclose()
 

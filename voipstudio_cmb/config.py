@@ -86,10 +86,15 @@ class Secret:
         return HeaderSecret(self._reveal())
 
     def mask(self, text: str) -> str:
-        """*text* with the token, plain or in base64, replaced by ***."""
-        for form in (self.header(), b64encode(self.header().encode()).decode().rstrip("=")):
+        """*text* with the secret replaced by ***: as it is, in base64, and as JSON may escape it.
+
+        In any case of its letters, because a host name is lower-cased on its way.
+        """
+        plain = str(self.header())
+        forms = {plain, b64encode(plain.encode()).decode().rstrip("="), plain.replace("/", "\\/")}
+        for form in forms:
             if len(form) > 3:  # or every such letter of the text would be taken for the secret
-                text = text.replace(form, "***")
+                text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
         return text
 
 
@@ -107,6 +112,11 @@ def _count(_: object, field: attrs.Attribute[Any], value: object) -> None:
 def _whole(_: object, field: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ConfigError(f"{field.name} must be an integer of at least 0, not {value!r}")
+
+
+def _header(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~][ -~]*", value):
+        raise ConfigError(f"{field.name} must be printable ASCII, not {value!r}")
 
 
 def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -132,7 +142,7 @@ class ClientConfig:
     connect_timeout: float = attrs.field(default=5.0, validator=_positive)
     connections: int = attrs.field(default=32, validator=_count)
     max_body: int = attrs.field(default=32 * 1024 * 1024, validator=_count)
-    user_agent: str = "voipstudio-cmb-python"
+    user_agent: str = attrs.field(default="voipstudio-cmb-python", validator=_header)
     retry: RetryPolicy | None = None
     retry_budget: int = attrs.field(default=500, validator=_whole)
     on_event: Callable[[Any], None] | None = attrs.field(default=None, validator=_plain_function)
@@ -189,7 +199,17 @@ class Credentials:
     base_url: str
 
 
-def profile_path(env: Mapping[str, str]) -> Path:
+class Environment:
+    """Environment variables that do not show themselves, as a mapping in a traceback would."""
+
+    __slots__ = ("get",)
+
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        variables = os.environ if env is None else env
+        self.get: Callable[[str], str | None] = lambda name: variables.get(name)
+
+
+def profile_path(env: Environment) -> Path:
     """Where the vendor's command line keeps its profiles."""
     home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME") or "~", ".config")
     return Path(os.path.expanduser(home)) / "voipstudio" / "config.json"
@@ -247,7 +267,7 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
         raise ConfigError(f"profile {chosen!r} in {path}: {error}") from None
 
 
-def resolve(profile: str | None = None, env: Mapping[str, str] | None = None) -> Credentials:
+def resolve(profile: str | None, env: Environment) -> Credentials:
     """The token and base URL to use.
 
     A *profile* that is named decides both. Else `VOIPSTUDIO_API_TOKEN` is the token; without it
@@ -257,10 +277,8 @@ def resolve(profile: str | None = None, env: Mapping[str, str] | None = None) ->
     Raises:
         ConfigError: no token, or a token, URL or profile file that can't be used.
     """
-    env = os.environ if env is None else env
     found = Secret(env.get(TOKEN_VARIABLE))
     is_set, url, path = bool(env.get(TOKEN_VARIABLE)), env.get(URL_VARIABLE), profile_path(env)
-    del env  # or a traceback with locals would show the token in it
     if profile is None and is_set:
         return Credentials(found.checked(), checked_base_url(url or DEFAULT_BASE_URL))
     return _from_profile(path, profile, None if profile is not None else url)

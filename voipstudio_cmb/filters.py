@@ -22,7 +22,7 @@ Value: TypeAlias = str | int | float | bool | Decimal | date | datetime
 _OPERATORS: tuple[str, ...] = get_args(Operator)
 
 
-def _plain(value: object) -> str | int | float | bool:
+def _plain(value: Any) -> str | int | float | bool:
     """*value* as the API writes such values: dates without a zone, decimals as their digits."""
     if isinstance(value, datetime):
         if value.tzinfo is not None:
@@ -39,8 +39,9 @@ def _plain(value: object) -> str | int | float | bool:
         raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
     if isinstance(value, str) and value != value.encode(errors="replace").decode():
         raise ClientMisuse("a filter can't compare with half a surrogate pair: it is no text")
-    if isinstance(value, str | int | float):
-        return value
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)  # exactly: numpy's and enums' are subclasses, which JSON refuses
     raise ClientMisuse(
         f"a filter can't compare with {type(value).__name__}: pass a str, number, bool or date"
     )

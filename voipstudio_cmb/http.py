@@ -97,7 +97,7 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     value: Any = attrs.field(default=UNREAD, repr=False)
     renew: bool = False

@@ -17,6 +17,7 @@ and then the session, which is one attempt.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -26,6 +27,7 @@ import attrs
 from .auth import Auth
 from .errors import (
     CallMeBackError,
+    ClientMisuse,
     Forbidden,
     NotFound,
     ProtocolFault,
@@ -44,14 +46,35 @@ def _place(request: Request) -> dict[str, Any]:
     return {"method": request.method, "path": request.path, "page": request.page}
 
 
+@attrs.define(eq=False)
+class Closing:
+    """What ends the calls in flight when their client closes, wherever they are waiting then."""
+
+    closed: bool = False
+    _running: set[asyncio.Timeout] = attrs.field(factory=set)
+
+    def close(self) -> None:
+        """Ends them."""
+        self.closed = True
+        for bound in self._running:
+            if not bound.expired():
+                bound.reschedule(0.0)
+
+
 @attrs.frozen
 class Deadline:
-    """Ends a call after *seconds*, whatever it is doing then, and an attempt after *timeout*."""
+    """Ends a call after *seconds*, whatever it is doing then, and an attempt after *timeout*.
+
+    Ends it at once when *closing* says that the client is closed.
+    """
 
     seconds: float
     timeout: float | None = None
+    closing: Closing = attrs.field(factory=Closing)
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
+        if self.closing.closed:
+            raise ClientMisuse("the client is closed: make a new one (or keep the async with open)")
         call = request.call
         now = asyncio.get_running_loop().time()
         call.deadline = min(call.deadline, now + self.seconds)
@@ -59,17 +82,23 @@ class Deadline:
         bound = asyncio.timeout_at(call.deadline)
         try:
             async with bound:
+                self.closing._running.add(bound)
                 return await handler(request)
         except TimeoutError as error:
             if isinstance(error, CallMeBackError) or not bound.expired():
                 raise
-        raise RequestTimeout(
-            f"the call's deadline of {self.seconds:g} s passed",
-            phase="deadline",
-            sent=call.sent,
-            attempts=call.attempts,
-            waited=call.waited,
+        finally:
+            self.closing._running.discard(bound)
+        details = {
+            "sent": call.sent,
+            "attempts": call.attempts,
+            "waited": call.waited,
             **_place(request),
+        }
+        if self.closing.closed:
+            raise ClientMisuse("the client was closed while this call was running", **details)
+        raise RequestTimeout(
+            f"the call's deadline of {self.seconds:g} s passed", phase="deadline", **details
         )
 
 
@@ -183,9 +212,11 @@ class Limit:
         call = request.call
         clock = asyncio.get_running_loop().time
         began = clock()
-        await self._turn(request)
-        left_at = clock()
-        call.waited += left_at - began
+        try:
+            await self._turn(request)
+        finally:
+            left_at = clock()
+            call.waited += left_at - began
         try:
             response = await handler(request)
         except ProtocolFault:
@@ -195,7 +226,8 @@ class Limit:
             asked = retry_after(response.headers)
             believed = asked is None or asked <= self.cap
             if response.status == 429 and believed:
-                self.governor.throttled(left_at, asked)
+                # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
+                self.governor.throttled(left_at, asked or None)
             elif response.status == 503 and asked is not None and believed:
                 self.governor.pause(asked)
         else:
@@ -222,7 +254,12 @@ class Limit:
             await self.governor.wait()
             if self.limiter is None:
                 return
-            await self.limiter.acquire()
+            turn = self.limiter.acquire()
+            if not inspect.isawaitable(turn):
+                raise ClientMisuse(
+                    "the limiter's acquire() must be async: pass RateLimit(60, per=2)"
+                )
+            await turn
             if self.governor.paused() <= 0:
                 return
             # It began while this turn was waited for, so this turn is spent for nothing.
@@ -233,8 +270,7 @@ def standard(
     auth: Auth,
     policy: RetryPolicy,
     budget: Budget,
-    deadline: float,
-    timeout: float | None,
+    deadline: Deadline,
     limit: Limit,
     on_event: OnEvent | None = None,
     usage: Usage | None = None,
@@ -243,7 +279,7 @@ def standard(
     """The standard chain, outermost first; the module's docstring says why in this order."""
     return (
         Observe(on_event, usage or Usage()),
-        Deadline(deadline, timeout),
+        deadline,
         Retry(policy, budget),
         raising,
         *middlewares,

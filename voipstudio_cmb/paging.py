@@ -7,8 +7,10 @@ ignore `page`, and may claim a wrong `total`:
   for a small collection it is the empty page that ends it.
 * From then on a sliding window of requests is kept in flight and yielded in order. `total` is a
   hint for how far to reach ahead, never a reason to stop.
-* Only an empty page ends a collection: a short page does not, for a server may cap `limit` without
-  saying. If `total` says that there is more, the empty page is asked for once again first, and the
+* A first page that is shorter than asked sets the limit for the others: a server that caps `limit`
+  may still count its pages by the one asked for.
+* Only an empty page ends a collection: a short page does not. If the highest `total` so far says
+  that there is more, the empty page is asked for once again first, and the
   one after it too: rows there mean that the server left some out (`IncompleteWalk`). If there are
   none, what is missing is the total's error: it counts rows that come and go.
 * A page that brings nothing but ids seen before is the end if the total is reached (the server
@@ -119,13 +121,14 @@ class Progress:
     total: int | None = None
 
 
-FetchPage = Callable[[int], Coroutine[Any, Any, Page[R]]]
+FetchPage = Callable[[int, int], Coroutine[Any, Any, Page[R]]]
+"""`(number, limit) -> page`."""
 
 
 class _Window(Generic[R]):
     """Page requests in flight, oldest first."""
 
-    def __init__(self, fetch: FetchPage[R], tasks: Tasks) -> None:
+    def __init__(self, fetch: Callable[[int], Coroutine[Any, Any, Page[R]]], tasks: Tasks) -> None:
         self._fetch = fetch
         self._tasks = tasks
         self._flying: deque[asyncio.Task[Page[R]]] = deque()
@@ -147,16 +150,23 @@ class _Window(Generic[R]):
             raise ClientMisuse("the client was closed while this walk was running")
         return task.result()
 
+    async def restart(self) -> None:
+        """Drops what is in flight, to be asked for again."""
+        self._asked -= len(self._flying)
+        await self.aclose()
+        self._flying.clear()
+
     async def aclose(self) -> None:
+        """Ends what is in flight."""
         await end(self._flying)
 
 
 async def walk_pages(
-    fetch: FetchPage[R], *, window: int, tasks: Tasks, progress: Progress
+    fetch: FetchPage[R], *, limit: int, window: int, tasks: Tasks, progress: Progress
 ) -> AsyncGenerator[Page[R]]:
     """The pages of a collection from the first to the end, in order, each id once.
 
-    *fetch* gets one page by its number; up to *window* of them are in flight at once.
+    *fetch* gets one page by its number and its limit; up to *window* of them are in flight at once.
 
     Raises:
         PageDrift: a page repeats earlier ones although the total says that there are more rows.
@@ -165,34 +175,33 @@ async def walk_pages(
 
     async def ask(number: int) -> Page[R]:
         progress.requests += 1
-        return await fetch(number)
+        return await fetch(number, limit)
 
     seen = Seen()
     flights = _Window(ask, tasks)
     # No wider until page 2 shows that the server honours `page`.
     reach, width = 2, min(window, 2)
-    number = size = 0
+    number = highest = 0
     try:
         while True:
             flights.reach(reach, width)
             page = await flights.next()
             number += 1
-            if not page.records and page.total is not None and page.total > len(seen):
-                page = await ask(number)
-                if not page.records and (await ask(number + 1)).records:
-                    raise IncompleteWalk(
-                        f"page {number} is empty, asked for twice, and page {number + 1} is not: "
-                        "the server has left out rows. Walk again later",
-                        sent="yes",
-                    )
+            if not page.records and highest > len(seen):
+                page = await _confirmed_end(ask, number)
             if page.total is not None:
                 progress.total = page.total
+                highest = max(highest, page.total)
             if not page.records:
-                return
+                if number > 1 or highest == 0:
+                    return
+                page = await _confirmed_end(ask, number)
+                if not page.records:
+                    return
             records = seen.fresh(page.records)
             progress.seen = len(seen)
             if not records:
-                if progress.total is not None and progress.total <= progress.seen:
+                if highest and highest <= progress.seen:
                     return
                 raise PageDrift(
                     "this page repeats rows of earlier ones, so the server seems to ignore `page`: "
@@ -201,12 +210,33 @@ async def walk_pages(
                     sent="yes",
                 )
             progress.pages += 1
-            size = max(size, len(page.records))
+            if number == 1 and len(records) < limit and progress.total != len(records):
+                # The server caps `limit`, and may still count its pages by the one asked for.
+                limit = len(records)
+                await flights.restart()
             if number >= 2:
-                reach, width = number + _ahead(progress, size, window), window
+                reach, width = number + _ahead(progress, limit, window), window
             yield page if records is page.records else attrs.evolve(page, records=records)
     finally:
         await flights.aclose()
+
+
+async def _confirmed_end(
+    ask: Callable[[int], Coroutine[Any, Any, Page[R]]], number: int
+) -> Page[R]:
+    """Page *number*, which was empty though there should be more rows, asked for once again.
+
+    Raises:
+        IncompleteWalk: it stays empty, and the page after it is not.
+    """
+    page = await ask(number)
+    if not page.records and (await ask(number + 1)).records:
+        raise IncompleteWalk(
+            f"page {number} is empty, asked for twice, and page {number + 1} is not: "
+            "the server has left out rows. Walk again later",
+            sent="yes",
+        )
+    return page
 
 
 def _ahead(progress: Progress, size: int, window: int) -> int:
@@ -286,7 +316,12 @@ class Walk(AsyncIterator[T]):
         """Ends the walk; its requests in flight are cancelled and waited for."""
         if self._items is None:
             self._items, self._consumer = self._make(self.progress), asyncio.current_task()
-        await self._items.aclose()
+        try:
+            await self._items.aclose()
+        except RuntimeError:
+            raise ClientMisuse(
+                "another task waits for this walk's next item: end that task, or close the client"
+            ) from None
 
     async def __aenter__(self) -> Self:
         return self

@@ -34,6 +34,16 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     return isinstance(value, str) and str in kinds
 
 
+def _exact(value: Any) -> Any:
+    """*value* as plain data: numpy's and enums' types are subclasses, which JSON refuses."""
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
 def _encodable(text: str) -> bool:
     """Whether *text* can arrive as it is: half a surrogate pair can't."""
     try:
@@ -62,6 +72,7 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
         if isinstance(value, str) and not _encodable(value):
             raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
     try:
-        return to_json(dict(values)) if values else None
+        exact = {name: _exact(value) for name, value in values.items()}
+        return to_json(exact) if values else None
     except OverflowError as error:
         raise ClientMisuse(f"the attributes can't be written as JSON: {error}") from None

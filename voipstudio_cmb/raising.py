@@ -55,9 +55,9 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that *response*, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response.status)
     mask = request.call.mask
-    text = mask(excerpt(response.body))
+    text = excerpt(response.body, mask)
     messages = {
-        field: [mask(words) for words in said]
+        mask(field): [mask(words) for words in said]
         for field, said in read_messages(response.body).items()
     }
     said = "; ".join(
@@ -66,9 +66,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         for words in all_words
     )
     if kind is UnexpectedRedirect:
-        parts = urlsplit(response.headers.get("location", ""))
-        origin = mask(f"{parts.scheme}://{parts.hostname}") if parts.hostname else "another path"
-        said = f"to {origin}, not followed: check the base URL"
+        said = f"to {mask(_origin(response))}, not followed: check the base URL"
     asked = retry_after(response.headers)
     words = [f"{response.status} {said or text or 'without a body'}"]
     if kind in _HINTS:
@@ -80,13 +78,22 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         status=response.status,
         messages=messages,
         retry_after=asked,
-        request_id=response.headers.get("x-request-id"),
-        headers=harmless_headers(response.headers),
+        request_id=mask(response.headers.get("x-request-id", "")) or None,
+        headers={n: mask(text) for n, text in harmless_headers(response.headers).items()},
         body=text,
         sent="yes",
     )
     error.retryable = response.status in RETRYABLE_STATUSES or response.renew
     return error
+
+
+def _origin(response: Response) -> str:
+    """Where a redirect points to, without what could be in its path and query."""
+    try:
+        parts = urlsplit(response.headers.get("location", ""))
+        return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
+    except ValueError:
+        return "what is no URL"
 
 
 async def raising(request: Request, handler: Handler) -> Response:
@@ -104,12 +111,21 @@ async def raising(request: Request, handler: Handler) -> Response:
             )
         if not 200 <= response.status < 300:
             raise status_error(request, response)
-        if request.parse is None:
-            return response
-        return attrs.evolve(response, value=request.parse(response))
+        return _parsed(request, response)
     except CallMeBackError as error:
-        if isinstance(error, BadPayload):
-            error.message = request.call.mask(error.message)
-            error.args = (error.message,)
         error.about(request)
+        raise
+
+
+def _parsed(request: Request, response: Response) -> Response:
+    if request.parse is None:
+        return response
+    try:
+        return attrs.evolve(response, value=request.parse(response))
+    except BadPayload as error:
+        mask = request.call.mask
+        error.message = mask(error.message)
+        if response.body:
+            error.message += f": {excerpt(response.body, mask)}"
+        error.args = (error.message,)
         raise

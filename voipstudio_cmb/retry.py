@@ -100,9 +100,9 @@ class Backoff:
             return None
         # The exponent is bounded, or the power overflows in a call that is throttled for hours.
         jittered = self.rng() * min(self.cap, base * 2.0 ** min(failures - 1, 32))
-        if asked is not None:
-            return asked + self.rng() * min(1.0, 0.1 * asked)
-        return jittered
+        # "Wait 0 seconds" (or until a time that our clock has passed) is no answer: taken at its
+        # word, a call would ask as fast as it can.
+        return asked + self.rng() * min(1.0, 0.1 * asked) if asked else jittered
 
 
 @attrs.define(kw_only=True)

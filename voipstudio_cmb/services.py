@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Unpack
 import attrs
 
 from . import codec
-from .errors import ClientMisuse
+from .errors import ClientMisuse, NotFound
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
 from .models import (
@@ -171,21 +171,29 @@ class Collection(_Service[R]):
         limit: int,
         window: int,
     ) -> Callable[[Progress], AsyncGenerator[Page[R]]]:
-        size = checked_integer("limit", limit, 1, MAX_PAGE_SIZE)
+        rows = checked_integer("limit", limit, 1, MAX_PAGE_SIZE)
         width = checked_integer("window", window, 1, MAX_WINDOW)
-        query = (("limit", str(size)), *_query(filters, sort, descending))
+        query = _query(filters, sort, descending)
 
-        async def fetch(number: int) -> Page[R]:
+        async def fetch(number: int, size: int) -> Page[R]:
             def parse(response: Response) -> Page[R]:
                 return codec.read_page(response, self.record, number)
 
-            page: Page[R] = await self._send(
-                "GET", "list", parse, query=(("page", str(number)), *query)
-            )
+            try:
+                page: Page[R] = await self._send(
+                    "GET",
+                    "list",
+                    parse,
+                    query=(("page", str(number)), ("limit", str(size)), *query),
+                )
+            except NotFound:
+                if number == 1:
+                    raise
+                return Page(records=[], number=number, total=None)  # some say so past the end
             return page
 
         return lambda progress: walk_pages(
-            fetch, window=width, tasks=self._tasks, progress=progress
+            fetch, limit=rows, window=width, tasks=self._tasks, progress=progress
         )
 
 
@@ -200,7 +208,12 @@ class Editable(_Service[R]):
         Raises:
             NotFound: there is none. Forbidden: it is not this account's.
         """
-        found: R = await self._send("GET", "get", self._item, path=self._path(id))
+        path = self._path(id)
+        found: R = await self._send("GET", "get", self._item, path=path)
+        if found.id != id:
+            # An answer that a server left on an idle connection is taken for that of the next
+            # request. Asked again, it is the API's own, whatever it says.
+            found = await self._send("GET", "get", self._item, path=path)
         return found
 
     async def delete(self, id: int) -> None:
@@ -211,7 +224,7 @@ class Editable(_Service[R]):
         Raises:
             NotFound: there was none. Forbidden: it is not this account's.
         """
-        await self._send("DELETE", "delete", None, path=self._path(id))
+        await self._send("DELETE", "delete", codec.read_nothing, path=self._path(id))
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)

@@ -209,6 +209,7 @@ class Session:
             data=request.body,
             headers=headers,
             allow_redirects=False,
+            raise_for_status=False,
             # The outer timeout bounds the attempt: aiohttp's own do not cover a broken body.
             timeout=aiohttp.ClientTimeout(
                 total=None, connect=min(self._config.connect_timeout, seconds * 0.95)

@@ -82,7 +82,7 @@ class Plan:
             path = self.path(resource)
             if path.is_dir():
                 raise ClientMisuse(f"{str(path)!r} is a directory where a file should go")
-            if path.exists() and not self.overwrite:
+            if os.path.lexists(path) and not self.overwrite:
                 raise ClientMisuse(
                     f"{str(path)!r} exists: choose another directory, or allow it to be replaced "
                     "with --overwrite (overwrite=True)"

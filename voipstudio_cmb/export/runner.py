@@ -17,7 +17,7 @@ from typing import BinaryIO, Literal
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, NotFound
 from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.services import Collection
 
@@ -67,11 +67,17 @@ class Summary:
         return sum(job.rows for job in self.jobs if job.state == "done")
 
 
+def _no_link(path: str, flags: int) -> int:
+    """Opens *path*, unless it is a link: what is behind one is not ours to write."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
+
+
 class _File:
     """A file that is written under a temporary name beside its place, and renamed when whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
         self._path = path
+        self._overwrite = overwrite
         self._part = path.with_name(f".{path.name}.part")
         self._out: BinaryIO | None = None
         self._committed = False
@@ -90,7 +96,7 @@ class _File:
         Raises:
             ExportError: another export holds it. Its lock ends with its process, however that ends.
         """
-        out = self._part.open("ab")
+        out = open(self._part, "ab", opener=_no_link)  # noqa: SIM115 - open as long as the export
         try:
             fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever held the lock before may have renamed the file between our two steps.
@@ -122,9 +128,18 @@ class _File:
         try:
             self._out.flush()
             os.fsync(self._out.fileno())
-            self._part.replace(self._path)
+            if self._overwrite:
+                self._part.replace(self._path)
+            else:
+                os.link(self._part, self._path)  # fails where replacing would destroy
+                self._part.unlink()
             self._committed = True
             self._out.close()
+        except FileExistsError:
+            raise ExportError(
+                f"{str(self._path)!r} has appeared while it was exported, and stays: "
+                "export to another directory, or with --overwrite (overwrite=True)"
+            ) from None
         except OSError as error:
             raise self._failed(error) from None
 
@@ -132,11 +147,11 @@ class _File:
         if self._out is None or self._committed:
             return
         # Removed before it is closed: closing ends the lock, and then it may be somebody else's.
-        self._part.unlink(missing_ok=True)
-        try:
-            self._out.close()
-        except OSError:
-            pass  # only after a failed write, which has been reported
+        for clean_up in (self._part.unlink, self._out.close):
+            try:
+                clean_up()
+            except OSError:
+                pass  # the failure that led here is the one to report
 
     def _failed(self, error: OSError) -> ExportError:
         return ExportError(
@@ -163,6 +178,8 @@ class Export:
         Raises:
             ClientMisuse: the files can't be written there.
         """
+        if any(job.state != "waiting" for job in self.jobs):
+            raise ClientMisuse("this export has been run: make another Export(client, plan)")
         self._plan.prepare()
         loop = asyncio.get_running_loop()
         began, usage = loop.time(), attrs.evolve(self._client.usage)
@@ -221,7 +238,7 @@ class Export:
         batches: AsyncGenerator[Sequence[Record]],
     ) -> None:
         sink: Sink = SINKS[self._plan.format]()
-        with _File(job.path) as file:
+        with _File(job.path, overwrite=self._plan.overwrite) as file:
             file.write(sink.header(record))
             async with aclosing(batches):
                 async for records in batches:
