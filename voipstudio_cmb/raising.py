@@ -51,6 +51,15 @@ _HINTS: dict[type[HTTPStatusError], str] = {
 }
 
 
+def _origin(location: str) -> str:
+    """What of *location* may be told: whatever follows the host may hold a secret."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "what is no URL"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
+
+
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that *response*, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response.status)
@@ -66,8 +75,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         for words in all_words
     )
     if kind is UnexpectedRedirect:
-        parts = urlsplit(response.headers.get("location", ""))
-        origin = mask(f"{parts.scheme}://{parts.hostname}") if parts.hostname else "another path"
+        origin = mask(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
     asked = retry_after(response.headers)
     words = [f"{response.status} {said or text or 'without a body'}"]
