@@ -109,6 +109,11 @@ def _whole(_: object, field: attrs.Attribute[Any], value: object) -> None:
         raise ConfigError(f"{field.name} must be an integer of at least 0, not {value!r}")
 
 
+def _header(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    if not isinstance(value, str) or not re.fullmatch(r"[ -~]*", value, re.ASCII):
+        raise ConfigError(f"{field.name} must be printable ASCII, not {value!r}")
+
+
 def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> None:
     if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
         raise ConfigError(f"{field.name} must be a function that is not async, or None")
@@ -132,7 +137,7 @@ class ClientConfig:
     connect_timeout: float = attrs.field(default=5.0, validator=_positive)
     connections: int = attrs.field(default=32, validator=_count)
     max_body: int = attrs.field(default=32 * 1024 * 1024, validator=_count)
-    user_agent: str = "voipstudio-cmb-python"
+    user_agent: str = attrs.field(default="voipstudio-cmb-python", validator=_header)
     retry: RetryPolicy | None = None
     retry_budget: int = attrs.field(default=500, validator=_whole)
     on_event: Callable[[Any], None] | None = attrs.field(default=None, validator=_plain_function)
