@@ -64,8 +64,9 @@ class Deadline:
             if isinstance(error, CallMeBackError) or not bound.expired():
                 raise
         raise RequestTimeout(
-            f"the call's deadline of {self.seconds:g} s passed",
-            phase="deadline",
+            f"the call's deadline of {self.seconds:g} s passed"
+            + (" while it waited for a free connection" if call.queued else ""),
+            phase="pool" if call.queued else "deadline",
             sent=call.sent,
             attempts=call.attempts,
             waited=call.waited,

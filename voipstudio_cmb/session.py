@@ -171,7 +171,9 @@ class Session:
             TooLarge: a body above `ClientConfig.max_body`, decoded.
         """
         session = self._bound()
+        request.call.queued = True
         async with self._slots:
+            request.call.queued = False
             left = request.call.deadline - asyncio.get_running_loop().time()
             seconds = min(request.call.timeout or self._config.timeout, max(left, 0.001))
             limit = asyncio.timeout(seconds)
