@@ -99,7 +99,8 @@ class Response:
     """
 
     status: int
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    # Not shown: a Location or another header may echo what was sent.
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     value: Any = attrs.field(default=UNREAD, repr=False)
     renew: bool = False

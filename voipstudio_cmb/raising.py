@@ -78,6 +78,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         origin = mask(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
     asked = retry_after(response.headers)
+    request_id = response.headers.get("x-request-id")
     words = [f"{response.status} {said or text or 'without a body'}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
@@ -88,8 +89,8 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         status=response.status,
         messages=messages,
         retry_after=asked,
-        request_id=response.headers.get("x-request-id"),
-        headers=harmless_headers(response.headers),
+        request_id=None if request_id is None else mask(request_id),
+        headers=harmless_headers(response.headers, mask),
         body=text,
         sent="yes",
     )
@@ -119,5 +120,7 @@ async def raising(request: Request, handler: Handler) -> Response:
         if isinstance(error, BadPayload):
             error.message = request.call.mask(error.message)
             error.args = (error.message,)
+            # The parser's frames hold the body, which may echo the token.
+            error.__traceback__ = error.__context__ = None
         error.about(request)
         raise

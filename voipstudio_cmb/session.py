@@ -185,6 +185,8 @@ class Session:
                 failure.__context__ = None
                 if request.call.sent == "no":
                     request.call.sent = "maybe"
+            except CallMeBackError as error:
+                failure = error.with_traceback(None)
             except _FAULTS as error:
                 failure = self._failure(error, seconds if limit.expired() else None)
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
