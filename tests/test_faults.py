@@ -12,14 +12,13 @@ import sys
 import time
 from collections import deque
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.bench import ATTEMPTS, client, without_waiting
 from tests.clock import virtual
-from tests.doubles import Collection, Script, answer, row
+from tests.doubles import Script, answer
 from tests.test_faults_wire import ROWS
 from tests.wire import Peer, once, reply, serving, well
 from voipstudio_cmb import where
@@ -32,12 +31,9 @@ from voipstudio_cmb.errors import (
     NotJSON,
     RequestTimeout,
 )
-from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Handler, Request, Response, chain
 from voipstudio_cmb.limits import Governor
 from voipstudio_cmb.middleware import Limit, standard
-from voipstudio_cmb.observe import Usage
-from voipstudio_cmb.paging import Tasks
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, Settings
 
@@ -92,6 +88,7 @@ ELSEWHERE = {
     "C7": "test_paging.py::test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed",
     "C9": "test_session.py::test_a_session_that_is_passed_in_is_used_and_left_alone",
     "C10": "test_session.py::test_a_forked_process_is_told_so",
+    "X1": "test_cancellation.py::test_cancelled_at_every_await",
     "X2": "test_middleware.py::test_the_callers_own_timeout_stays_the_callers",
     "X3": "test_middleware.py::test_a_hopeless_sleep_is_refused_at_once_with_the_real_error",
     "X4": "test_middleware.py::test_the_deadline_bounds_everything",
@@ -416,47 +413,3 @@ async def test_c8_what_the_caller_does_to_its_list_afterwards_changes_nothing() 
     filters.clear()
     await walk.collect()
     assert json.loads(dict(wire.requests[0].query)["filter"])[0]["value"] == 5
-
-
-def exporting(server: Collection, tasks: Tasks, to: Path) -> Any:
-    services = Cdrs(assembled(server), tasks)
-    stand_in: Any = SimpleNamespace(cdrs=services, usage=Usage())
-    return Export(stand_in, Plan(to=to, resources=["cdrs"], limit=10)).run()
-
-
-@pytest.mark.parametrize("pace", [0.0, 0.01])
-@pytest.mark.parametrize("what", ["get", "walk", "export"])
-@virtual
-async def test_x1_a_cancellation_leaves_at_once_whatever_step_it_meets(
-    what: str, pace: float, tmp_path: Path
-) -> None:
-    loop = asyncio.get_running_loop()
-    for steps in range(5000):
-        tasks = Tasks()
-        server = Collection([row(n + 1) for n in range(40)], latency=lambda page: 10 * pace)
-        faulty = Script([answer({}, 503), answer({"data": {"id": 1}})])
-        limit = Limit()
-        work: Any
-        if what == "get":
-            hasty = without_waiting() if pace == 0 else Backoff(rng=lambda: 1.0)
-            work = Settings(assembled(faulty, limit=limit, policy=hasty)).get(1)
-        elif what == "walk":
-            work = Cdrs(assembled(server, limit=limit), tasks).list(limit=10).collect()
-        else:
-            work = exporting(server, tasks, tmp_path / str(steps))
-        task = asyncio.create_task(work)
-        for _ in range(steps):
-            await asyncio.sleep(pace)
-        if task.done():
-            await task
-            assert steps > 5
-            return
-        task.cancel()
-        began = loop.time()
-        await asyncio.wait((task,))
-        assert task.cancelled()
-        assert loop.time() - began < 0.25
-        assert (len(tasks), server.flying) == (0, 0)
-        assert what != "export" or not list((tmp_path / str(steps)).glob(".*"))
-        await limit(Request(method="GET", path="/x"), Script([answer({})]))
-    raise AssertionError("it never ended")
