@@ -118,10 +118,15 @@ async def test_an_answer_that_is_another_records_is_asked_for_again() -> None:
 
 
 async def test_a_deletion_is_answered_with_nothing() -> None:
-    for fine in (Response(status=204), Response(status=200), Response(status=204, body=b"odd")):
+    for fine in (
+        Response(status=204),
+        Response(status=200),
+        Response(status=204, body=b"odd"),
+        ITEM,
+    ):
         await Settings(Script([fine])).delete(7)
-    for body in (b"<html>please log in</html>", b'{"error":"no"}'):
-        with pytest.raises(WrongShape, match="answered with 204 and no body, this was 200"):
+    for body in (b"<html>please log in</html>", b'{"error":"no"}', b'{"success":false}', b"[]"):
+        with pytest.raises(BadPayload):
             await Settings(Script([Response(status=200, body=body)])).delete(7)
 
 

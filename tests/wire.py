@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -54,12 +55,14 @@ class Peer:
 class Wire:
     """The server: each of *scripts* serves one connection, the last of them all further ones.
 
-    `requests` are the raw requests in order of arrival, over all connections.
+    `requests` are the raw requests in order of arrival, over all connections; `accepted` counts
+    the connections, `connections` those whose TLS handshake, if there is one, is done.
     """
 
     def __init__(self, *scripts: Script) -> None:
         self._scripts = list(scripts)
         self.requests: list[bytes] = []
+        self.accepted = 0
         self.connections = 0
         self.url = ""
 
@@ -87,8 +90,10 @@ class Wire:
 
 
 @contextlib.asynccontextmanager
-async def serving(*scripts: Script) -> AsyncIterator[Wire]:
-    """Runs a `Wire` on a free loopback port."""
+async def serving(
+    *scripts: Script, port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Wire]:
+    """Runs a `Wire` on a loopback *port*, a free one unless it is named."""
     wire = Wire(*scripts)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -97,9 +102,15 @@ async def serving(*scripts: Script) -> AsyncIterator[Wire]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    def accepted() -> asyncio.StreamReaderProtocol:
+        wire.accepted += 1
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(), accept)
+
+    # asyncio.start_server would not tell of a connection whose handshake fails.
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(accepted, "127.0.0.1", port, ssl=tls)
     host, port = server.sockets[0].getsockname()
-    wire.url = f"http://{host}:{port}"
+    wire.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield wire
     finally:

@@ -32,6 +32,7 @@ class Basic:
             raise ConfigError(f"the user id must be an integer of at least 1, not {user_id!r}")
         self._token = secret
         self._encoded = Secret(b64encode(f"{user_id}:{secret.header()}".encode()).decode())
+        self._unpadded = Secret(self._encoded.header().rstrip("="))
 
     def __repr__(self) -> str:
         return "Basic('***')"
@@ -42,7 +43,7 @@ class Basic:
 
     def mask(self, text: str) -> str:
         """*text* without the token in any form that was sent."""
-        return self._encoded.mask(self._token.mask(text))
+        return self._unpadded.mask(self._encoded.mask(self._token.mask(text)))
 
 
 @attrs.frozen
@@ -91,6 +92,7 @@ class Login:
             path="/login",
             operation="login",
             body=to_json({"email": self._email, "password": str(self._password.header())}),
+            parse=_user_token,  # in there, or what can't be read would be quoted unmasked
         )
         login.call.mask = self._password.mask
         refusal = None
@@ -99,8 +101,9 @@ class Login:
         except (BadRequest, Unauthorized, Forbidden) as error:
             refusal = f"the e-mail address or the password was refused ({error.message})"
         else:
-            if response.status != 202:
-                return _user_token(response)
+            token: str | None = response.value
+            if token is not None:
+                return token
             refusal = (
                 "this account asks for a second factor, so no program can log in with a password: "
                 "make an API key in the dashboard (or by POST /apitokens) and pass it as the token"
@@ -108,7 +111,10 @@ class Login:
         raise Unauthorized(refusal, status=401, sent="yes", method="POST", path="/login")
 
 
-def _user_token(response: Response) -> str:
+def _user_token(response: Response) -> str | None:
+    """The token, or None if the account asks for a second factor first."""
+    if response.status == 202:
+        return None
     token = read_whole(response).get("user_token")
     if not isinstance(token, str):
         raise ConfigError("POST /login answered without a user_token: use an API key instead")

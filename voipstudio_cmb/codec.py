@@ -357,11 +357,16 @@ def read_nothing(response: Response) -> None:
     """The answer to a deletion, which is documented as 204 without a body.
 
     Raises:
-        WrongShape: another success with something in it, as a login page is.
+        BadPayload: another success that holds something else than an object, as a login page does,
+            or an object that speaks of an error.
     """
-    if response.status != 204 and response.body.strip():
+    if response.status == 204 or not response.body.strip():
+        return
+    answer = read_whole(response)
+    if answer.get("error") or answer.get("errors") or answer.get("success") is False:
         raise WrongShape(
-            f"a deletion is answered with 204 and no body, this was {response.status}", sent="yes"
+            f"the deletion was answered with {response.status}, and the answer speaks of an error",
+            sent="yes",
         )
 
 

@@ -50,6 +50,8 @@ class Call:
     """The most that is known over all attempts so far."""
     repeated: bool = False
     """An earlier attempt may have been carried out, though its answer was lost or was a fault."""
+    queued: bool = False
+    """It waits for a free connection."""
     renewed: bool = False
     """A 401 has already cost this call a fresh token."""
     on_attempt: Callable[[Any], None] | None = attrs.field(default=None, repr=False)
@@ -97,6 +99,7 @@ class Response:
     """
 
     status: int
+    # Not shown: a Location or another header may echo what was sent.
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     body: bytes = attrs.field(default=b"", repr=False)
     value: Any = attrs.field(default=UNREAD, repr=False)

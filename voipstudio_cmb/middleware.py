@@ -98,7 +98,10 @@ class Deadline:
         if self.closing.closed:
             raise ClientMisuse("the client was closed while this call was running", **details)
         raise RequestTimeout(
-            f"the call's deadline of {self.seconds:g} s passed", phase="deadline", **details
+            f"the call's deadline of {self.seconds:g} s passed"
+            + (" while it waited for a free connection" if call.queued else ""),
+            phase="pool" if call.queued else "deadline",
+            **details,
         )
 
 

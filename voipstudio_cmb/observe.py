@@ -22,9 +22,9 @@ LOGGED_HEADERS = frozenset(
 thought of may hold a secret."""
 
 
-def harmless_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Those of *headers* (lower-case names) that may be logged."""
-    return {name: value for name, value in headers.items() if name in LOGGED_HEADERS}
+def harmless_headers(headers: Mapping[str, str], mask: Callable[[str], str]) -> dict[str, str]:
+    """Those of *headers* (lower-case names) that may be logged, without what *mask* removes."""
+    return {name: mask(value) for name, value in headers.items() if name in LOGGED_HEADERS}
 
 
 @attrs.frozen(kw_only=True)
@@ -193,7 +193,7 @@ def attempt_event(
         status=told.status if told else None,
         error=None if isinstance(outcome, Response) else type(outcome).__name__,
         sent=sent,
-        headers=harmless_headers(told.headers) if told else {},
+        headers=harmless_headers(told.headers, request.call.mask) if told else {},
         began=began,
         elapsed=elapsed,
     )

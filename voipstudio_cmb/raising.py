@@ -51,6 +51,15 @@ _HINTS: dict[type[HTTPStatusError], str] = {
 }
 
 
+def _origin(location: str) -> str:
+    """What of *location* may be told: whatever follows the host may hold a secret."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "what is no URL"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
+
+
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that *response*, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response.status)
@@ -66,8 +75,10 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         for words in all_words
     )
     if kind is UnexpectedRedirect:
-        said = f"to {mask(_origin(response))}, not followed: check the base URL"
+        origin = mask(_origin(response.headers.get("location", "")))
+        said = f"to {origin}, not followed: check the base URL"
     asked = retry_after(response.headers)
+    request_id = response.headers.get("x-request-id")
     words = [f"{response.status} {said or text or 'without a body'}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
@@ -78,22 +89,13 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         status=response.status,
         messages=messages,
         retry_after=asked,
-        request_id=mask(response.headers.get("x-request-id", "")) or None,
-        headers={n: mask(text) for n, text in harmless_headers(response.headers).items()},
+        request_id=None if request_id is None else mask(request_id),
+        headers=harmless_headers(response.headers, mask),
         body=text,
         sent="yes",
     )
     error.retryable = response.status in RETRYABLE_STATUSES or response.renew
     return error
-
-
-def _origin(response: Response) -> str:
-    """Where a redirect points to, without what could be in its path and query."""
-    try:
-        parts = urlsplit(response.headers.get("location", ""))
-        return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
-    except ValueError:
-        return "what is no URL"
 
 
 async def raising(request: Request, handler: Handler) -> Response:
@@ -113,6 +115,9 @@ async def raising(request: Request, handler: Handler) -> Response:
             raise status_error(request, response)
         return _parsed(request, response)
     except CallMeBackError as error:
+        if isinstance(error, BadPayload):
+            error.message = request.call.mask(error.message)
+            error.args = (error.message,)
         error.about(request)
         raise
 
@@ -123,9 +128,8 @@ def _parsed(request: Request, response: Response) -> Response:
     try:
         return attrs.evolve(response, value=request.parse(response))
     except BadPayload as error:
-        mask = request.call.mask
-        error.message = mask(error.message)
         if response.body:
-            error.message += f": {excerpt(response.body, mask)}"
-        error.args = (error.message,)
+            error.message += f": {excerpt(response.body, request.call.mask)}"
+        # The parser's frames hold the body, which may echo the token.
+        error.__traceback__ = error.__context__ = None
         raise

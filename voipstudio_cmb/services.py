@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Unpack
 import attrs
 
 from . import codec
-from .errors import ClientMisuse, NotFound
+from .errors import BadPayload, ClientMisuse, NotFound
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
 from .models import (
@@ -228,8 +228,16 @@ class Editable(_Service[R]):
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)
-        made: R = await self._send("POST", "create", self._item, body=body)
+        made: R = await self._send("POST", "create", self._created, body=body)
         return made
+
+    def _created(self, response: Response) -> R:
+        try:
+            return self._item(response)
+        except BadPayload as error:
+            error.message += "; the resource was probably created: look before creating again"
+            error.args = (error.message,)
+            raise
 
     async def _update(self, id: int, values: dict[str, Any]) -> R:
         path = self._path(id)

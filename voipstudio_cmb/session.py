@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientSession as ClientSession
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from .config import ClientConfig
 from .errors import (
@@ -93,12 +93,18 @@ def translate(error: BaseException) -> CallMeBackError:
         return ClientMisuse(f"this is no URL to send a request to ({what})")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         # Its text quotes what the peer sent, and its status is aiohttp's, not the server's.
-        return ProtocolFault("the server's answer is not valid HTTP", sent="maybe")
+        fault = ProtocolFault("the server's answer is not valid HTTP", sent="maybe")
+        if isinstance(getattr(error.__cause__, "__cause__", None), ContentEncodingError):
+            # A codec that is not installed, found missing before any of the body was read.
+            fault.message = "the answer is encoded in a way that was not asked for"
+            fault.args = (fault.message,)
+            fault.retryable = False
+        return fault
     if isinstance(error, aiohttp.ClientPayloadError):
         if "ContentEncodingError" in repr(error.__cause__) + str(error):
-            fault = BadPayload("the answer's compressed body is damaged", sent="yes")
-            fault.retryable = True
-            return fault
+            damage = BadPayload("the answer's compressed body is damaged", sent="yes")
+            damage.retryable = True
+            return damage
         return ConnectionLost("the connection broke within the answer", sent="maybe")
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return ConnectionLost("the server closed the connection without an answer", sent="maybe")
@@ -165,7 +171,9 @@ class Session:
             TooLarge: a body above `ClientConfig.max_body`, decoded.
         """
         session = self._bound()
+        request.call.queued = True
         async with self._slots:
+            request.call.queued = False
             left = request.call.deadline - asyncio.get_running_loop().time()
             seconds = min(request.call.timeout or self._config.timeout, max(left, 0.001))
             limit = asyncio.timeout(seconds)
@@ -177,6 +185,8 @@ class Session:
                 failure.__context__ = None
                 if request.call.sent == "no":
                     request.call.sent = "maybe"
+            except CallMeBackError as error:
+                failure = error.with_traceback(None)
             except _FAULTS as error:
                 failure = self._failure(error, seconds if limit.expired() else None)
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.

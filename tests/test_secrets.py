@@ -1,0 +1,193 @@
+"""No secret leaves by any way but its header: logs, reprs, errors, tracebacks, pickles, files."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import pickle
+import traceback
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.bench import CALLS, CANARY, without_waiting
+from tests.wire import Script, once, reply, resets, serving, well
+from voipstudio_cmb import CallMeBackClient, ClientConfig
+from voipstudio_cmb.auth import Basic, login
+from voipstudio_cmb.config import Secret
+from voipstudio_cmb.errors import CallMeBackError, UnexpectedRedirect
+from voipstudio_cmb.export import Export, Plan
+from voipstudio_cmb.observe import AttemptEvent, Event
+from voipstudio_cmb.sandbox import Sandbox
+
+EMAIL = "me@example.com"
+
+
+def encoded(text: str) -> str:
+    return b64encode(text.encode()).decode()
+
+
+PLAIN = (CANARY, encoded(CANARY).rstrip("="))
+BASIC = (*PLAIN, encoded(f"7:{CANARY}").rstrip("="))
+ECHO = " ".join((*BASIC, encoded(f"7:{CANARY}")))
+
+
+def leaks(*texts: object, forms: tuple[str, ...] = PLAIN) -> list[str]:
+    """Where in *texts* the secret stands in one of the *forms*, with what is around it."""
+    found = []
+    for text in map(str, texts):
+        for form in forms:
+            at = text.find(form)
+            if at >= 0:
+                found.append(text[max(0, at - 100) : at + 100])
+    return found
+
+
+def chained(error: BaseException | None) -> list[BaseException]:
+    """*error*, and every cause and context behind it, suppressed or not."""
+    found: list[BaseException] = []
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one not in found:
+            found.append(one)
+            waiting += [one.__cause__, one.__context__]
+    return found
+
+
+def told_by(error: BaseException) -> list[str]:
+    """All that a log, a crash reporter with locals and contexts, or another process would see."""
+    texts = []
+    for one in chained(error):
+        report = traceback.TracebackException.from_exception(one, capture_locals=True)
+        texts += [str(one), repr(one), format(one), repr(vars(one)), repr(one.args)]
+        texts += ["".join(report.format(chain=True))]
+        if isinstance(one, CallMeBackError):
+            texts += [repr(pickle.dumps(one)), repr(vars(copy.copy(one)))]
+            texts += [repr(vars(pickle.loads(pickle.dumps(one))))]
+    return texts
+
+
+def echoed(status: str, *headers: str) -> Script:
+    body = f'{{"message":"bad {ECHO}","errors":[{{"message":"{ECHO}","field":"x"}}]}}'
+    return once(reply(body.encode(), status, *headers), hold=True)
+
+
+LATE = b"x" * 190 + CANARY.encode() + b" " + ECHO.encode()
+FAULTS: dict[str, Script] = {
+    "reset": resets,
+    "closed": once(),
+    "garbage": once(ECHO.encode() + b"\r\n\r\n"),
+    "a broken header": once(b"HTTP/1.1 200 OK\r\n" + ECHO.encode() + b"\r\n\r\n"),
+    "a cut body": once(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n" + ECHO.encode()),
+    "silence": once(hold=True),
+    "an unknown encoding": once(reply(b"x", "200 OK", f"Content-Encoding: {CANARY}"), hold=True),
+    "no JSON": once(reply(b"<html>" + ECHO.encode(), "200 OK"), hold=True),
+    "a media type": once(reply(b"<html>", "200 OK", f"Content-Type: {CANARY}"), hold=True),
+    "no JSON, cut": once(reply(LATE), hold=True),
+    "the wrong shape": once(reply(f'{{"error":"{ECHO}"}}'.encode()), hold=True),
+    "a redirect": once(reply(b"", "302 Found", f"Location: https://{CANARY}.example/"), hold=True),
+    "a redirect's path": once(
+        reply(b"", "302 Found", f"Location: https://a.example/{ECHO}"), hold=True
+    ),
+    "headers": echoed("400 Bad Request", f"X-Request-Id: {CANARY}", f"Server: {ECHO}"),
+    "a status, cut": once(reply(LATE, "400 Bad Request"), hold=True),
+    **{
+        status: echoed(status)
+        for status in ("400 Bad", "401 No", "403 No", "404 No", "408 Slow", "423 Odd", "500 Oh")
+    },
+    "429": echoed("429 Slow down", "Retry-After: 999"),
+}
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "token": lambda: Secret(CANARY).header(),
+    "basic": lambda: Basic(7, Secret(CANARY).header()),
+    "password": lambda: login(EMAIL, Secret(CANARY).header()),
+}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
+    fault: str, source: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 9.0  # its warning about slow steps is not what is looked for
+    events: list[Event] = []
+    texts: list[object] = []
+    async with serving(FAULTS[fault]) as wire:
+        config = ClientConfig(
+            timeout=0.03, attempts=1, retry=lambda e, r, n: None, on_event=events.append
+        )
+        with caplog.at_level(logging.DEBUG):
+            async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
+                for method in ("GET", "POST"):
+                    with pytest.raises(CallMeBackError) as caught:
+                        await CALLS[method](cmb)
+                    texts += told_by(caught.value)
+                texts += [repr(cmb), repr(vars(cmb)), repr(cmb._auth), vars(cmb._auth)]
+                assert len(texts) > 10
+        assert wire.requests
+    loop.set_debug(False)
+    texts += [repr(events), str(events), *map(attrs.asdict, events), repr(pickle.dumps(events))]
+    texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
+    assert any(isinstance(event, AttemptEvent) for event in events)
+    assert leaks(*texts, forms=BASIC if source == "basic" else PLAIN) == []
+
+
+async def test_s3_a_cancelled_call_shows_no_secret() -> None:
+    async with serving(once(hold=True)) as wire:
+        async with CallMeBackClient(Secret(CANARY).header(), base_url=wire.url) as cmb:
+            task = asyncio.create_task(cmb.ping())
+            while not wire.requests:
+                await asyncio.sleep(0.001)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as caught:
+                await task
+    assert leaks(*told_by(caught.value)) == []
+
+
+@pytest.mark.parametrize("wrong", ["\r\n", " ", "\u00fc", "\0"])
+def test_s3_a_token_that_is_refused_is_not_in_the_refusal(wrong: str) -> None:
+    bad = Secret(CANARY + wrong)
+    for make in (lambda: CallMeBackClient(bad.header()), lambda: Basic(7, bad.header())):
+        with pytest.raises(CallMeBackError) as caught:
+            make()
+        assert leaks(*told_by(caught.value)) == []
+
+
+async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:
+    async with Sandbox(rows=50, token=CANARY) as api:
+        async with CallMeBackClient(CANARY, base_url=api.base_url) as cmb:
+            summary = await Export(cmb, Plan(to=tmp_path, limit=20)).run()
+    assert summary.complete
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(written) == 5
+    assert leaks(repr(summary), summary.jobs, *written, *map(str, tmp_path.rglob("*"))) == []
+
+
+@pytest.mark.parametrize("source", SOURCES)
+async def test_s7_another_origin_hears_nothing(source: str) -> None:
+    async with serving(well) as elsewhere:
+        moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")
+        async with serving(once(moved, hold=True)) as wire:
+            config = ClientConfig(retry=without_waiting())
+            async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
+                with pytest.raises(UnexpectedRedirect):
+                    await cmb.settings.create(name="x")
+        assert (elsewhere.accepted, elsewhere.requests) == (0, [])
+
+
+async def test_s8_the_secret_is_sent_as_it_is_meant_to_be() -> None:
+    async with serving(well) as wire:
+        for source in ("token", "basic"):
+            async with CallMeBackClient(SOURCES[source](), base_url=wire.url) as cmb:
+                await cmb.ping()
+    assert f"X-Auth-Token: {CANARY}\r\n".encode() in wire.requests[0]
+    assert f"Authorization: Basic {encoded(f'7:{CANARY}')}\r\n".encode() in wire.requests[1]
