@@ -349,6 +349,16 @@ def read_object(response: Response) -> dict[str, Any]:
     return found
 
 
+def read_nothing(response: Response) -> None:
+    """Nothing, which is what an answer without a promised content should hold; JSON is let pass.
+
+    Raises:
+        NotJSON: a proxy's page, which says nothing about what the server has done.
+    """
+    if response.body.strip():
+        decode(response)
+
+
 def read_messages(body: bytes) -> dict[str, list[str]]:
     """The API's own words in an error's *body*, by field; "" holds those about the whole request.
 

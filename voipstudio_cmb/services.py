@@ -211,7 +211,7 @@ class Editable(_Service[R]):
         Raises:
             NotFound: there was none. Forbidden: it is not this account's.
         """
-        await self._send("DELETE", "delete", None, path=self._path(id))
+        await self._send("DELETE", "delete", codec.read_nothing, path=self._path(id))
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)
