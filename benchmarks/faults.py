@@ -143,8 +143,8 @@ def _then_closes(rng: random.Random, answer: bytes) -> Reply:
 
 
 LOST = ("ConnectionLost",)
-# What a socket may bring that holds something from before.
-STALE = ("", "ConnectionLost", "ProtocolFault", "UnexpectedStatus")
+# What may become of a request whose answer comes behind something that nobody asked for.
+STALE = ("", "ConnectionLost", "ProtocolFault", "UnexpectedStatus", "NotJSON", "RequestTimeout")
 # A cut may miss nothing but the check sum, and a deletion needs no content: both are successes.
 UNPACKED = ("", "BadPayload", "NotJSON", "EmptyBody")
 MAYBE = (True, False)
