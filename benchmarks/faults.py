@@ -584,6 +584,8 @@ def run(
             totals["wrong"] += 1
             print(f"schedule {result.seed} is wrong (--only {result.seed}):")
             print(*(f"  {said}" for said in result.wrong), sep="\n")
+            if only is None:
+                print(*(f"    {line}" for line in result.log), sep="\n", flush=True)
 
     began = time.monotonic()
     with asyncio.Runner(loop_factory=HurriedLoop) as runner:
