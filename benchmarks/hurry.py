@@ -7,7 +7,6 @@ jumps to the next timer: what is slept for takes microseconds, and everything el
 from __future__ import annotations
 
 import asyncio
-import os
 import selectors
 import time
 from typing import Any
@@ -31,7 +30,7 @@ class _HurriedSelector(selectors.DefaultSelector):
             events = super().select(0)
             if events or timeout <= 0:
                 return events
-            os.sched_yield()
+            time.sleep(0)
         # A long wait is a time-out most likely, which would be wrong if a packet came late.
         if timeout >= _LONG and (events := super().select(_LONG_TAKES)):
             return events

@@ -2,7 +2,7 @@
 one 429; and a client that knows no limit finds it: within 60 s at most 1 % of its requests are
 429s, and 85 % of the allowance is used.
 
-In real time, against servers that count 60 requests per 2 s in a fixed window, in a sliding window
+In real time (but see `--skipping`), against servers that count 60 requests per 2 s in a fixed window, in a sliding window
 and by a token bucket, beside aiolimiter's `AsyncLimiter` through the same client.
 """
 
@@ -20,6 +20,7 @@ from contextlib import AsyncExitStack
 
 import attrs
 
+from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Connection, Reply, http, serving
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -128,16 +129,33 @@ class Cell:
             f"{self.refused:>5} x 429 ({share:.2%})  {self.used:6.1%} used"
         )
 
-    def failure(self) -> str | None:
-        """What of the claim does not hold here."""
-        if self.jobs == 1:  # which can't use the allowance with such a latency
-            return None
-        least = 0.97 if self.jobs == 8 else 0.95
-        if self.limiter == "RateLimit" and (self.refused or self.used < least):
-            return f"a 429, or less than {least:.0%} used: {self}"
-        if self.limiter == "none" and (self.refused > 0.01 * self.requests or self.used < 0.85):
-            return f"more than 1 % of 429s, or less than 85 % used: {self}"
-        return None
+
+def failures(cells: Sequence[Cell]) -> list[str]:
+    """What of the claim does not hold in *cells*.
+
+    One job can't use the allowance with such a latency, so nothing is claimed for it. What is used
+    is the mean of the servers: a cell of 20 s is a request or two off by chance.
+    """
+    found = []
+    for limiter, least, most in (("RateLimit", {8: 0.97, 32: 0.95}, 0.0), ("none", {}, 0.01)):
+        for jobs in sorted({cell.jobs for cell in cells} - {1}):
+            for jittered in (False, True):
+                group = [
+                    c for c in cells if (c.limiter, c.jobs, c.jittered) == (limiter, jobs, jittered)
+                ]
+                if not group:
+                    continue
+                what = f"{limiter}, {jobs} jobs{', jitter' if jittered else ''}"
+                wanted = least.get(jobs, 0.95) if least else 0.85
+                used = sum(c.used for c in group) / len(group)
+                if used < wanted:
+                    found.append(f"{what}: {used:.1%} used, less than {wanted:.0%}")
+                found += [
+                    f"{what}, {c.server}: {c.refused} x 429 of {c.requests}"
+                    for c in group
+                    if c.refused > most * c.requests
+                ]
+    return found
 
 
 def _limiter(name: str) -> Limiter | None:
@@ -223,15 +241,21 @@ async def campaign(
 
 
 def run(
-    limiters: Sequence[str], jobs: Sequence[int], seconds: float, settle: float, seed: int
+    limiters: Sequence[str],
+    jobs: Sequence[int],
+    seconds: float,
+    settle: float,
+    seed: int,
+    skipping: bool = False,
 ) -> list[str]:
     """Runs the campaign and prints its table; returns what of the claim does not hold."""
     began = time.monotonic()
-    cells = asyncio.run(campaign(limiters, jobs, seconds, settle, seed))
-    failures = [said for each in cells if (said := each.failure()) is not None]
+    with asyncio.Runner(loop_factory=HurriedLoop if skipping else None) as runner:
+        cells = runner.run(campaign(limiters, jobs, seconds, settle, seed))
+    wrong = failures(cells)
     print(f"{len(cells)} cells of {seconds:g} s each in {time.monotonic() - began:.0f} s")
-    print(*failures, sep="\n") if failures else print("the claim holds")
-    return failures
+    print(*wrong or ["the claim holds"], sep="\n")
+    return wrong
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -242,11 +266,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limiters", nargs="*", default=list(LIMITERS), choices=LIMITERS)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a second a cell: proves nothing")
+    parser.add_argument(
+        "--skipping", action="store_true", help="skip idle time: for cells of many minutes"
+    )
     given = parser.parse_args(arguments)
     if given.quick:
         run(given.limiters, [8], 1.0, 1.0, given.seed)
         return 0
-    return bool(run(given.limiters, given.jobs, given.seconds, given.settle, given.seed))
+    failed = run(
+        given.limiters, given.jobs, given.seconds, given.settle, given.seed, given.skipping
+    )
+    return bool(failed)
 
 
 if __name__ == "__main__":
