@@ -39,7 +39,10 @@ class Reply:
     pause: float = 0.0
     end: Literal["keep", "close", "reset"] = "keep"
     idly: bool = False
-    """Leaves out what comes after the first part, if another request has come in before it."""
+    """Leaves out what comes after the first part, if another request has come in before it.
+
+    Else the connection's dict holds under "spoke" when it was sent.
+    """
 
 
 Answer = Callable[[Asked], Reply]
@@ -105,6 +108,8 @@ class Connection(asyncio.Protocol):
     def _part(self, reply: Reply, at: int) -> None:
         if self.transport.is_closing() or (at and reply.idly and reply is not self._latest):
             return
+        if at and reply.idly:
+            self._state["spoke"] = self._loop.time()
         if at < len(reply.parts):
             self.transport.write(reply.parts[at])
             at += 1
