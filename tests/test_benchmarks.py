@@ -7,6 +7,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,7 @@ def test_a_campaign_tells_what_it_claims(name: str) -> None:
     assert (importlib.import_module(f"benchmarks.{name}").__doc__ or "").startswith("Claim: ")
     told = subprocess.run(
         [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", "--help"],
+        cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
         check=True,
