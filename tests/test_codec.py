@@ -129,6 +129,14 @@ def test_a_field_that_was_changed_goes_before_what_had_not_fitted_it() -> None:
     assert codec.to_dict(attrs.evolve(record, ddi=5)) == {"id": 1, "ddi": 5}
 
 
+@pytest.mark.parametrize("field", ["id2", "ddi", "created_at", "max_call_rate", "extra", "_row"])
+def test_half_a_surrogate_pair_is_kept_wherever_it_stands(field: str) -> None:
+    body = b'{"data":[{"id":1,"%s":"\\ud800"}]}' % field.encode()
+    [record] = codec.read_page(Response(status=200, body=body), Cdr, 1).records
+    assert record.extra == {field: "\ud800"}
+    assert codec.to_dict(record) == {"id": 1, field: "\ud800"}
+
+
 def test_one_row_that_does_not_fit_changes_nothing_for_its_neighbours() -> None:
     rows = [{"id": 1, "name": "a"}, {"id": 2, "name": 5}, {"id": 3, "name": "c", "x": None}]
     records = codec.read_page(page(*rows), Cdr, 1).records
@@ -199,6 +207,7 @@ def test_a_row_without_a_usable_id_is_named_by_its_place(row: Any, words: str) -
         (b'{"data":"\xff"}', NotJSON),
         ('{"data":[]}'.encode("utf-16"), NotJSON),
         (b'{"data":[{"id":1,"x":NaN}]}', NotJSON),
+        (b'{"data":[{"id":1,"x":1e' + b"9" * 30 + b"}]}", NotJSON),
         (b'{"data":' + b"[" * 100_000, NotJSON),
         (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", NotJSON),
         (b"null", WrongShape),

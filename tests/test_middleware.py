@@ -193,6 +193,18 @@ async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
     assert len(wire.requests) == 2
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
+@virtual
+async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: str) -> None:
+    wire = Script([answer({}, 429), ConnectFailed("refused"), OK])
+    await assembled(wire)(request(method))
+    assert len(wire.requests) == 3
+    wire = Script([answer({}, 429), ConnectFailed("refused")])
+    with pytest.raises(ConnectFailed) as caught:
+        await assembled(wire)(request(method))
+    assert (caught.value.sent, caught.value.repeated) == ("yes", False)
+
+
 @virtual
 async def test_what_is_known_of_a_call_is_the_most_of_its_attempts() -> None:
     wire = Script([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
@@ -354,6 +366,11 @@ async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
         ([answer({}, 403)], ["DELETE"], Forbidden),
         ([ConnectFailed("refused"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
         ([answer({}, 429, retry_after="1"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
+        (
+            [answer({}, 429), ConnectFailed("refused"), answer({}, 404)],
+            ["DELETE", "DELETE", "DELETE"],
+            NotFound,
+        ),
     ],
 )  # fmt: skip
 @virtual

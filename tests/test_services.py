@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import Script, answer
-from voipstudio_cmb.errors import BadPayload, ClientMisuse, WrongShape
+from voipstudio_cmb.errors import BadPayload, ClientMisuse, NotJSON, WrongShape
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.services import Buttons, Cdrs, Settings
@@ -33,6 +33,18 @@ async def test_an_id_is_an_integer_from_1_and_nothing_else(call: str, id: Any) -
         with pytest.raises(ClientMisuse, match="id must be an integer from 1 to"):
             await getattr(service, call)(id, **({"name": "x"} if call == "update" else {}))
     assert wire.requests == []
+
+
+@pytest.mark.parametrize("status", [200, 202, 204])
+@pytest.mark.parametrize("body", [b"", b"\n", b"{}", b'{"data":{}}'])
+async def test_a_deletion_may_answer_with_nothing_or_with_json(status: int, body: bytes) -> None:
+    await Settings(Script([Response(status=status, body=body)])).delete(7)
+
+
+@pytest.mark.parametrize("body", [b"<html>Down for maintenance</html>", b'{"data":{'])
+async def test_a_page_of_a_proxy_does_not_say_that_anything_was_deleted(body: bytes) -> None:
+    with pytest.raises(NotJSON):
+        await Buttons(Script([Response(status=200, body=body)])).delete(7)
 
 
 async def test_an_integer_of_another_library_is_an_id() -> None:

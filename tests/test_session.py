@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
 from tests.wire import Peer, once, reply, resets, serving, well
@@ -30,7 +31,7 @@ from voipstudio_cmb.errors import (
     TransportError,
 )
 from voipstudio_cmb.http import Request
-from voipstudio_cmb.session import Session, send_once, translate
+from voipstudio_cmb.session import CleanRequest, Session, send_once, translate
 
 CANARY = "canary-not-a-token"
 GET = Request(method="GET", path="/x", headers={"X-Auth-Token": Secret(CANARY).header()})
@@ -399,3 +400,50 @@ async def test_users_can_mock_it_with_aioresponses(sessions: Any) -> None:
 
 def test_it_says_what_it_is() -> None:
     assert repr(Session("https://x.example", ClientConfig())) == "Session('https://x.example')"
+
+
+STALE = reply(b'{"data":{"id":1}}')
+
+
+async def talks(peer: Peer) -> None:
+    """A script that answers each request, and a little later once more."""
+    while await peer.request():
+        await peer.send(reply(), STALE)
+
+
+@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "DELETE"])
+async def test_what_came_on_an_idle_connection_is_nobodys_answer(
+    sessions: Any, method: str, given: bool
+) -> None:
+    passed = None
+    if given:
+        passed = aiohttp.ClientSession(middlewares=(send_once,), request_class=CleanRequest)
+    async with serving(talks) as wire:
+        session = sessions(wire.url, passed)
+        for _ in range(3):
+            response = await session(Request(method=method, path="/x"))
+            assert response.body == b'{"data":{}}'
+            await asyncio.sleep(0.06)
+    assert (len(wire.requests), wire.connections) == (3, 3)
+    if passed is not None:
+        await passed.close()
+
+
+async def test_a_server_that_always_speaks_first_is_a_fault_and_no_loop(sessions: Any) -> None:
+    async def speaks(peer: Peer) -> None:
+        await peer.send(STALE)
+        await peer.hold()
+
+    class Late(CleanRequest):
+        async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+            await asyncio.sleep(0.02)  # until the greeting is there
+            return await super().send(conn)
+
+    async with (
+        serving(speaks) as wire,
+        aiohttp.ClientSession(middlewares=(send_once,), request_class=Late) as passed,
+    ):
+        error = await failure(sessions(wire.url, passed, connections=3))
+    assert isinstance(error, ProtocolFault)
+    assert (error.sent, wire.requests, wire.connections) == ("no", [], 4)

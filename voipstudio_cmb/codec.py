@@ -215,7 +215,12 @@ def _refuse(constant: str) -> NoReturn:
 
 def _float(text: str) -> float | Decimal:
     number = float(text)
-    return number if math.isfinite(number) else Decimal(text)
+    if math.isfinite(number):
+        return number
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("a number's exponent is larger than any decimal can have") from None
 
 
 def decode(response: Response) -> Any:
@@ -297,7 +302,7 @@ def _records(rows: list[Any], record: type[R]) -> list[R]:
             if not row.keys() <= documented:
                 _set_extra(made, {name: row[name] for name in row if name not in documented})
         return records
-    except (msgspec.ValidationError, TypeError, WrongShape):
+    except (msgspec.ValidationError, UnicodeEncodeError, TypeError, WrongShape):
         pass  # some value does not fit (or a subclass has a type of its own): row by row, then
     return [_row_record(index, row, record) for index, row in enumerate(rows)]
 

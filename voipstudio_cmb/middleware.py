@@ -136,10 +136,10 @@ class Retry:
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
             # A sleep that would end past the deadline is hopeless: the real error says more.
-            if delay is None or clock() + delay >= call.deadline:
-                raise failure
-            cost = self.budget.spend(failure)
-            if cost is None:
+            hopeless = delay is None or clock() + delay >= call.deadline
+            cost = None if hopeless else self.budget.spend(failure)
+            if delay is None or cost is None:
+                failure.sent = call.sent
                 raise failure
             spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
@@ -170,8 +170,12 @@ async def _attempt(request: Request, handler: Handler) -> Response:
 
 
 def _book(failure: CallMeBackError, call: Call) -> None:
-    """What an error says is of the whole call, not of its last attempt."""
-    call.sent = failure.sent = _more_certain(failure.sent, call.sent)
+    """What an error says is of the whole call, not of its last attempt.
+
+    But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
+    a 429 refused could not be tried again after a connection that failed.
+    """
+    call.sent = _more_certain(failure.sent, call.sent)
     failure.repeated = call.repeated
     failure.attempts = call.attempts
     failure.waited = call.waited

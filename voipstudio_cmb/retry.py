@@ -56,7 +56,8 @@ def repeatable(error: CallMeBackError, method: str) -> bool:
     GET and DELETE may always be. POST creates (the API documents no idempotency key) and PATCH may
     overwrite somebody else's edit, so after a doubtful outcome both are the caller's decision.
     """
-    if error.sent == "no" or isinstance(error, RateLimited | Unauthorized):
+    unsent = error.sent == "no" and not error.repeated
+    if unsent or isinstance(error, RateLimited | Unauthorized):
         return True
     return method in ("GET", "HEAD", "DELETE")
 

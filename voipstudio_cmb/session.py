@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientSession as ClientSession
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
 from .config import ClientConfig
@@ -56,9 +57,29 @@ async def send_once(
     raise dropped
 
 
+class _Unclean(Exception):
+    """A pooled connection was found to hold an answer that nobody has asked for."""
+
+
+class CleanRequest(aiohttp.ClientRequest):
+    """An aiohttp request that goes out on a connection only if nothing is waiting to be read there.
+
+    aiohttp takes whatever a server has sent on an idle connection for the answer to the next
+    request on it. The client's own session has it; pass it as the `request_class=` of a session
+    that you pass in.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Sends the request, or raises before anything is sent."""
+        if conn.protocol is None or conn.protocol.should_close:
+            raise _Unclean
+        return await super().send(conn)
+
+
 # What aiohttp's calls raise, as measured: the last four families do escape from them.
 _FAULTS = (
     _Dropped,
+    _Unclean,
     aiohttp.ClientError,
     HttpProcessingError,
     OSError,
@@ -89,6 +110,8 @@ def translate(error: BaseException) -> CallMeBackError:
         return ConnectFailed(f"no connection could be made ({what})")
     if isinstance(error, TimeoutError):
         return RequestTimeout("the server stopped sending", phase="read", sent="maybe")
+    if isinstance(error, _Unclean):
+        return ProtocolFault("the server sends answers before it is asked")
     if isinstance(error, aiohttp.InvalidURL):
         return ClientMisuse(f"this is no URL to send a request to ({what})")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
@@ -179,6 +202,12 @@ class Session:
             limit = asyncio.timeout(seconds)
             try:
                 async with limit:
+                    # As often as there may be such connections; each is closed when it is found.
+                    for _ in range(self._config.connections):
+                        try:
+                            return await self._attempt(session, request, seconds)
+                        except _Unclean:
+                            pass
                     return await self._attempt(session, request, seconds)
             except asyncio.CancelledError as error:
                 failure: BaseException = error.with_traceback(None)
@@ -276,6 +305,7 @@ class Session:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 middlewares=(send_once,),
+                request_class=CleanRequest,
             )
         return self._own
 

@@ -1,0 +1,127 @@
+"""The campaigns still run, and what they claim holds in a small share of each: nothing on time."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import bounds, faults, fuzz, limiter, outage
+from benchmarks.__main__ import CAMPAIGNS
+from benchmarks.hurry import HurriedLoop
+from benchmarks.peer import Reply, http
+from voipstudio_cmb.retry import Budget
+
+
+def hurried(work: Callable[[], Any]) -> Any:
+    with asyncio.Runner(loop_factory=HurriedLoop) as runner:
+        return runner.run(work())
+
+
+def test_2000_fault_schedules_have_no_wrong_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = faults.run(2_000, seed=1)
+    said = capsys.readouterr().out
+    assert wrong == 0, said
+    assert all(f"{kind.name} " in said for kind in faults.KINDS)
+
+
+def test_a_wrong_outcome_is_found_and_can_be_run_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("voipstudio_cmb.retry.repeatable", lambda error, method: True)
+    assert faults.run(100, seed=1) > 0
+    said = capsys.readouterr().out
+    seed = int(said.partition("--only ")[2].partition(")")[0])
+    assert faults.run(1, seed=1, only=seed) == 1
+    assert "sent again after" in capsys.readouterr().out
+
+
+def test_an_outage_is_no_flood_and_no_post_is_made_twice() -> None:
+    assert outage.run(calls=1_000, posts=500, seed=1)
+
+
+def test_a_flood_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Budget, "spend", lambda budget, error: 0)
+    assert not outage.run(calls=200, posts=10, seed=1)
+
+
+def test_no_payload_gets_past_the_documented_exceptions() -> None:
+    assert not fuzz.fuzz_payloads(3_000, seed=2).wrong
+
+
+def test_what_is_changed_on_the_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz, "to_dict", lambda record: {"id": record.id})
+    assert fuzz.fuzz_payloads(300, seed=2).wrong
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(1, True), (1, 1.0), (0.0, -0.0), ({"a": 1, "b": 2}, {"b": 2, "a": 1}), ([1], [1.0])],
+)
+def test_the_comparison_is_strict(one: Any, other: Any) -> None:
+    assert fuzz.same(one, one)
+    assert not fuzz.same(one, other)
+
+
+def test_no_answer_gets_past_the_documented_exceptions() -> None:
+    # On skipped time, so that no machine is too slow for the time-outs.
+    assert not hurried(lambda: fuzz.fuzz_bytes(400, seed=2)).wrong
+
+
+def test_a_bomb_ends_as_too_large() -> None:
+    packed = bounds.bomb(40 * bounds.MIB)
+    reply = Reply(parts=(http(packed, "200 OK", "Content-Encoding: gzip"),))
+    outcome, _, _ = asyncio.run(bounds.too_large(reply))
+    assert outcome == "TooLarge"
+
+
+def test_faulty_calls_end_in_documented_errors() -> None:
+    late, outcomes = asyncio.run(bounds.overruns(100, seed=2, at_once=50))
+    assert len(late) == outcomes.total() == 100
+
+
+@pytest.mark.parametrize("server", limiter.SERVERS)
+@pytest.mark.parametrize("name", ["RateLimit", "none"])
+def test_a_cell_of_the_limiters_table_counts(server: str, name: str) -> None:
+    # An hour of requests would pass on skipped time as fast as these ten seconds.
+    found = hurried(lambda: limiter.cell(server, name, 8, True, 2.0, 10.0, seed=1))
+    assert found.requests > 200
+    assert found.refused == 0 or name == "none"
+    assert f"{server} " in str(found)
+
+
+@pytest.mark.parametrize("name", CAMPAIGNS)
+def test_a_campaign_tells_what_it_claims(name: str) -> None:
+    assert (importlib.import_module(f"benchmarks.{name}").__doc__ or "").startswith("Claim: ")
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", "--help"],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--seed" in told.stdout
+
+
+def test_the_limiters_claim_is_judged() -> None:
+    def cells(refused: int, used: float) -> list[limiter.Cell]:
+        return [
+            limiter.Cell(
+                server="sliding window", limiter=name, jobs=jobs, jittered=False,
+                requests=1000, refused=refused, used=used,
+            )
+            for name in limiter.LIMITERS
+            for jobs in (1, 8, 32)
+        ]  # fmt: skip
+
+    assert limiter.failures(cells(0, 0.971)) == []
+    assert len(limiter.failures(cells(1, 0.971))) == 2
+    assert len(limiter.failures(cells(11, 0.971))) == 4
+    assert len(limiter.failures(cells(0, 0.96))) == 1
+    assert len(limiter.failures(cells(0, 0.84))) == 4
