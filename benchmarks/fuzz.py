@@ -24,7 +24,8 @@ import attrs
 from aiohttp import http_parser
 
 from benchmarks.peer import Asked, Reply, http, serving
-from voipstudio_cmb.codec import read_item, read_messages, read_page, read_total, to_dict
+from voipstudio_cmb.answers import read_item, read_messages, read_page, read_total
+from voipstudio_cmb.codec import to_dict
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import BadPayload, CallMeBackError
 from voipstudio_cmb.http import Call, Request, Response

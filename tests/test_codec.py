@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 
 from tests.doubles import Script
-from voipstudio_cmb import codec
+from voipstudio_cmb import answers, codec
 from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.models import Button, Cdr, Record, Setting
@@ -27,7 +27,7 @@ def page(*rows: Any, **more: Any) -> Response:
 
 
 def read(row: dict[str, Any], record: type[Record] = Setting) -> Any:
-    return codec.read_page(page(row), record, 1).records[0]
+    return answers.read_page(page(row), record, 1).records[0]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_time_is_read_alike_whichever_way_its_row_takes() -> None:
 
 def test_what_only_an_escape_can_write_and_numbers_of_any_size_are_kept() -> None:
     body = b'{"data":[{"id":1,"half":"\\ud800","big":1e400,"n":%s}]}' % (b"7" * 40)
-    record = codec.read_page(Response(status=200, body=body), Cdr, 1).records[0]
+    record = answers.read_page(Response(status=200, body=body), Cdr, 1).records[0]
     assert record.extra["half"] == "\ud800"
     assert str(record.extra["big"]) == "1E+400"
     assert record.extra["n"] == int("7" * 40)
@@ -132,14 +132,14 @@ def test_a_field_that_was_changed_goes_before_what_had_not_fitted_it() -> None:
 @pytest.mark.parametrize("field", ["id2", "ddi", "created_at", "max_call_rate", "extra", "_row"])
 def test_half_a_surrogate_pair_is_kept_wherever_it_stands(field: str) -> None:
     body = b'{"data":[{"id":1,"%s":"\\ud800"}]}' % field.encode()
-    [record] = codec.read_page(Response(status=200, body=body), Cdr, 1).records
+    [record] = answers.read_page(Response(status=200, body=body), Cdr, 1).records
     assert record.extra == {field: "\ud800"}
     assert codec.to_dict(record) == {"id": 1, field: "\ud800"}
 
 
 def test_one_row_that_does_not_fit_changes_nothing_for_its_neighbours() -> None:
     rows = [{"id": 1, "name": "a"}, {"id": 2, "name": 5}, {"id": 3, "name": "c", "x": None}]
-    records = codec.read_page(page(*rows), Cdr, 1).records
+    records = answers.read_page(page(*rows), Cdr, 1).records
     assert [r.name for r in records] == ["a", None, "c"]
     assert [r.extra for r in records] == [{}, {"name": 5}, {"x": None}]
 
@@ -190,7 +190,7 @@ def test_a_changed_record_and_one_made_by_hand_give_what_they_hold() -> None:
 )
 def test_a_row_without_a_usable_id_is_named_by_its_place(row: Any, words: str) -> None:
     with pytest.raises(WrongShape) as caught:
-        codec.read_page(page({"id": 1}, row), Cdr, 1)
+        answers.read_page(page({"id": 1}, row), Cdr, 1)
     assert words in str(caught.value)
     assert caught.value.sent == "yes"
 
@@ -224,7 +224,7 @@ def test_a_row_without_a_usable_id_is_named_by_its_place(row: Any, words: str) -
 )
 def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
     with pytest.raises(BadPayload) as caught:
-        codec.read_page(Response(status=200, body=body), Cdr, 1)
+        answers.read_page(Response(status=200, body=body), Cdr, 1)
     assert type(caught.value) is kind
     assert caught.value.sent == "yes"
 
@@ -232,7 +232,7 @@ def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
 async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     body = b"<html>\n" + b"x" * 5000
     wire = Script([Response(status=200, body=body, headers={"content-type": "t/h"})])
-    request = Request(method="GET", path="/x", parse=lambda r: codec.read_page(r, Cdr, 1))
+    request = Request(method="GET", path="/x", parse=lambda r: answers.read_page(r, Cdr, 1))
     with pytest.raises(NotJSON) as caught:
         await raising(request, wire)
     message = str(caught.value)
@@ -256,7 +256,7 @@ async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     ],
 )
 def test_a_total_is_a_count_or_nothing(total: Any, read_as: int | None) -> None:
-    assert codec.read_page(page(total=total), Cdr, 1).total == read_as
+    assert answers.read_page(page(total=total), Cdr, 1).total == read_as
 
 
 def test_a_record_prints_readably() -> None:
@@ -309,7 +309,7 @@ _NAMES = st.sampled_from([f.name for f in attrs.fields(Button)]) | st.text(max_s
 def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
     rows = [{**r, "id": n + 1} for n, r in enumerate(rows)]
     body = codec.to_json({"data": rows})
-    records = codec.read_page(Response(status=200, body=body), Button, 1).records
+    records = answers.read_page(Response(status=200, body=body), Button, 1).records
     for record, row in zip(records, rows, strict=True):
         assert codec.to_dict(record) == row
         for name, value in row.items():
@@ -322,13 +322,13 @@ def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
     for reader in (
-        lambda r: codec.read_page(r, Cdr, 1),
-        lambda r: codec.read_item(r, Cdr),
-        codec.read_total,
+        lambda r: answers.read_page(r, Cdr, 1),
+        lambda r: answers.read_item(r, Cdr),
+        answers.read_total,
     ):
         with pytest.raises(BadPayload):
             reader(Response(status=200, body=body))
-    assert isinstance(codec.read_messages(body), dict)
+    assert isinstance(answers.read_messages(body), dict)
 
 
 @pytest.mark.parametrize(
@@ -346,4 +346,4 @@ def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
     ],
 )  # fmt: skip
 def test_the_apis_own_words_are_read_by_field(body: bytes, messages: dict[str, Any]) -> None:
-    assert codec.read_messages(body) == messages
+    assert answers.read_messages(body) == messages

@@ -77,7 +77,7 @@ async def test_it_is_first_come_first_served() -> None:
 
 @virtual
 async def test_a_cancelled_waiter_costs_nobody_a_turn() -> None:
-    limit, granted = RateLimit(1, per=1 / 1.025), []
+    limit, granted = RateLimit(1, per=1 / 1.02), []
 
     async def one(number: int) -> None:
         await limit.acquire()

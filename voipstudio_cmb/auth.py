@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import attrs
 
-from .codec import read_whole, to_json
+from .answers import read_whole
+from .codec import to_json
 from .config import HeaderSecret, Secret
 from .errors import BadRequest, CallMeBackError, ClientMisuse, ConfigError, Forbidden, Unauthorized
 from .http import Handler, Request, Response

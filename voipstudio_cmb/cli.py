@@ -17,13 +17,23 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .report import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NOT_AUTHORISED,
+    TERMINATED,
+    USAGE,
+    display,
+    drop_stdout,
+    report,
+    say,
+)
+
 if TYPE_CHECKING:
     from .client import CallMeBackClient
-    from .export import Job, Summary
 
 TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
-
-DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
 
 _COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
 _RESOURCES = (*_COLLECTIONS, "buttons")
@@ -130,20 +140,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _flushed(asyncio.run(_run(arguments)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         left = {"export": ": no file is left half written", "list": ": the output is incomplete"}
-        _say("interrupted" + left.get(arguments.command, ""))
+        say("interrupted" + left.get(arguments.command, ""))
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
     except BrokenPipeError:
         # The reader has what it wanted. Python's own flush at exit must not complain again.
-        _drop_stdout()
+        drop_stdout()
         return DONE
     except CallMeBackError as error:
-        _say(f"error: {error}")
+        say(f"error: {error}")
         if isinstance(error, Unauthorized | NoToken):
             return NOT_AUTHORISED
         return USAGE if isinstance(error, ClientMisuse) else FAILED
     except OSError as error:
-        _drop_stdout()
-        _say(f"error: the output can't be written: {error.strerror or error}")
+        drop_stdout()
+        say(f"error: the output can't be written: {error.strerror or error}")
         return FAILED
 
 
@@ -152,7 +162,7 @@ def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop_stdout()
+        drop_stdout()
     return code
 
 
@@ -164,17 +174,6 @@ async def _run(arguments: argparse.Namespace) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     code: int = await arguments.run(arguments)
     return code
-
-
-def _drop_stdout() -> None:
-    """Python's own flush at exit must not complain again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _say(text: str) -> None:
-    from .output import harmless
-
-    print(harmless(text), file=sys.stderr)
 
 
 def _check_rate(rate: float | None) -> None:
@@ -205,7 +204,7 @@ async def _sandbox_client(arguments: argparse.Namespace) -> AsyncIterator[CallMe
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     # In a thread of its own, as a server elsewhere would be: the client shares no loop with it.
     with Sandbox() as api:
-        _say(f"sandbox: a stand-in for the API at {api.base_url}")
+        say(f"sandbox: a stand-in for the API at {api.base_url}")
         async with CallMeBackClient(api.token, base_url=api.base_url, limiter=limiter) as client:
             yield client
 
@@ -225,7 +224,7 @@ async def _export(arguments: argparse.Namespace) -> int:
         export = Export(client, plan)
         running = asyncio.create_task(export.run())
         try:
-            with _display() as show:
+            with display() as show:
                 while not running.done():
                     show(export.jobs)
                     await asyncio.wait((running,), timeout=0.1)
@@ -233,75 +232,7 @@ async def _export(arguments: argparse.Namespace) -> int:
         finally:
             running.cancel()
             await asyncio.wait((running,))
-        return _report(running.result())
-
-
-@contextlib.contextmanager
-def _display() -> Any:
-    """A function that shows how far jobs are: bars on a terminal, else a line now and then."""
-    if sys.stderr.isatty():
-        with contextlib.suppress(ImportError):
-            from .ext.rich import Bars
-
-            with Bars(sys.stderr) as bars:
-                yield bars.show
-            return
-    yield _Lines().show
-
-
-class _Lines:
-    """Says what changed: each job's state, and every two seconds how far it is."""
-
-    def __init__(self) -> None:
-        self._shown: dict[str, str] = {}
-        self._next = 0.0
-
-    def show(self, jobs: Sequence[Job]) -> None:
-        due = time.monotonic() >= self._next
-        if due:
-            self._next = time.monotonic() + 2.0
-        for job in jobs:
-            if job.state == "waiting" or (self._shown.get(job.resource) == job.state and not due):
-                continue
-            if self._shown.get(job.resource) in ("done", "failed"):
-                continue
-            self._shown[job.resource] = job.state
-            of = f" of {job.total:,}" if job.total is not None and job.state == "running" else ""
-            _say(f"{job.resource}: {job.state}, {job.rows:,}{of} rows")
-
-
-def _report(summary: Summary) -> int:
-    """Prints the files on stdout and the rest of the summary on stderr; returns the exit code."""
-    from .errors import Unauthorized
-
-    for job in summary.jobs:
-        if job.state == "done":
-            try:
-                print(f"{job.path}\t{job.rows}")
-            except BrokenPipeError:
-                _drop_stdout()  # the exit code is still to be told
-        if job.missing:
-            ids = ", ".join(map(str, job.missing[:10]))
-            _say(f"{job.resource}: {len(job.missing)} are named and do not exist (ids {ids})")
-        if job.error is not None:
-            _say(f"{job.resource}: failed: {job.error}")
-        elif job.total is not None and job.rows < job.total:
-            _say(
-                f"{job.resource}: the API's total is {job.total:,}, but after {job.rows:,} rows "
-                "its pages are empty: its totals can be too high"
-            )
-    done = [job for job in summary.jobs if job.state == "done"]
-    _say(
-        f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
-        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
-        f"{len(done)} of {len(summary.jobs)} files"
-    )
-    if summary.complete:
-        return DONE
-    rest = " ".join(job.resource for job in summary.jobs if job.state != "done")
-    refused = any(isinstance(job.error, Unauthorized) for job in summary.jobs)
-    _say(f"no file was written for: {rest}. Export these again{' with a valid token' * refused}")
-    return NOT_AUTHORISED if refused else INCOMPLETE if done else FAILED
+        return report(running.result())
 
 
 async def _list(arguments: argparse.Namespace) -> int:
@@ -344,7 +275,7 @@ async def _list(arguments: argparse.Namespace) -> int:
         if not shown:
             note = "no rows"
         if note:
-            _say(note)
+            say(note)
     return DONE
 
 
@@ -361,7 +292,7 @@ async def _ping(arguments: argparse.Namespace) -> int:
     async with _client(arguments) as client:
         began = time.monotonic()
         answer = await client.ping()
-    _say(f"answered in {time.monotonic() - began:.3f} s")
+    say(f"answered in {time.monotonic() - began:.3f} s")
     _print_json(answer)
     return DONE
 
@@ -387,7 +318,7 @@ async def _sandbox(arguments: argparse.Namespace) -> int:
         async with api:
             print(f"export {URL_VARIABLE}={api.base_url}")
             print(f"export {TOKEN_VARIABLE}={api.token}", flush=True)
-            _say("serving until interrupted; the two lines above point the client at it")
+            say("serving until interrupted; the two lines above point the client at it")
             await asyncio.Event().wait()
     except (ValueError, OverflowError, OSError) as error:
         raise ClientMisuse(f"the sandbox can't be started: {error}") from None

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import attrs
 
-from . import codec
+from . import answers
 from .auth import Auth, Basic, Login, Token, TokenProvider
 from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
 from .errors import ClientMisuse
@@ -170,7 +170,7 @@ class CallMeBackClient:
 
     async def ping(self) -> dict[str, Any]:
         """What the API answers to `GET /ping`: proof that it is there and takes the token."""
-        request = Request(method="GET", path="/ping", operation="ping", parse=codec.read_object)
+        request = Request(method="GET", path="/ping", operation="ping", parse=answers.read_object)
         response: Response = await self._handler(request)
         answer: dict[str, Any] = response.value
         return answer

@@ -12,7 +12,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -25,13 +25,13 @@ import msgspec
 
 from .errors import BadPayload, EmptyBody, NotJSON, WrongShape
 from .http import Response
-from .models import Page, Record
+from .models import Record
 
 R = TypeVar("R", bound=Record)
 
 _MAX_ID = 2**63 - 1
 _DATE_TIME = "%Y-%m-%d %H:%M:%S"
-_INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _set_extra = Record.__dict__["extra"].__set__
 _set_row = Record.__dict__["_row"].__set__
 
@@ -43,7 +43,7 @@ _set_row = Record.__dict__["_row"].__set__
 def _int(value: object, _: type) -> int:
     if type(value) is int:
         return value
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
+    if isinstance(value, str) and INTEGER.fullmatch(value):
         return int(value)
     raise ValueError("not an integer")
 
@@ -118,12 +118,12 @@ def _described(record: Any) -> _Shape:
 def _structure(row: object, record: type[R]) -> R:
     """One *row* as a *record*; what does not fit its field goes to `extra`."""
     if not isinstance(row, Mapping):
-        raise WrongShape(f"a row is not an object but {_kind(row)}", sent="yes")
+        raise WrongShape(f"a row is not an object but {kind_of(row)}", sent="yes")
     if "id" not in row:
         raise WrongShape("a row has no id", sent="yes")
     shape = _shape(record)
     if type(row["id"]) is not int or not 1 <= row["id"] <= _MAX_ID:
-        raise WrongShape(f"a row's id is not an integer of at least 1 ({_kind(row['id'])})")
+        raise WrongShape(f"a row's id is not an integer of at least 1 ({kind_of(row['id'])})")
     values: dict[str, Any] = {}
     extra = {name: row[name] for name in row if name not in shape.documented}
     for name, kind in shape.fields:
@@ -194,19 +194,10 @@ def to_json(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), default=str).encode()
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """What JSON calls the type of *value*."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}
     return names.get(type(value), "number")
-
-
-def excerpt(body: bytes, mask: Callable[[str], str], length: int = 200) -> str:
-    """The beginning of *body* for a message: at most *length* characters, on one line.
-
-    Masked before it is cut, or the cut could leave most of a secret standing.
-    """
-    text = " ".join(mask(body[:65536].decode("utf-8", "replace")).split())
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -257,51 +248,24 @@ def decode(response: Response) -> Any:
     raise fault
 
 
-def read_whole(response: Response) -> dict[str, Any]:
-    """The answer itself, which must be an object.
+def records(rows: list[Any], record: type[R]) -> list[R]:
+    """*rows* as records, in their order.
 
     Raises:
-        BadPayload: empty, not JSON, or no object.
+        WrongShape: a row is no object or has no usable id; the message says which one.
     """
-    answer = decode(response)
-    if isinstance(answer, dict):
-        return answer
-    raise WrongShape(f"the answer is not an object but {_kind(answer)}", sent="yes")
-
-
-def _data(response: Response, kind: type) -> Any:
-    """`{"data": …}` with data of the *kind* that is documented, as the whole object."""
-    answer = read_whole(response)
-    if not isinstance(answer.get("data"), kind):
-        found = f"data is {_kind(answer['data'])}" if "data" in answer else "there is no data"
-        wanted = "an array" if kind is list else "an object"
-        raise WrongShape(
-            f"the answer should hold {wanted} in data, but {found}",
-            sent="yes",
-        )
-    return answer
-
-
-def _total(value: object) -> int | None:
-    """A collection's claimed total, or None for what can't be one."""
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        value = int(value)
-    return value if type(value) is int and value >= 0 else None
-
-
-def _records(rows: list[Any], record: type[R]) -> list[R]:
     shape = _shape(record)
     documented = shape.documented
     try:
-        records: list[R] = msgspec.convert(rows, shape.rows)
-        for made, row in zip(records, rows, strict=True):
+        made_of_them: list[R] = msgspec.convert(rows, shape.rows)
+        for made, row in zip(made_of_them, rows, strict=True):
             rate = made.max_call_rate
             if not 1 <= made.id <= _MAX_ID or (rate is not None and not rate.is_finite()):
                 raise WrongShape("msgspec takes more than fits: numbers of any size, NaN")
             _set_row(made, row)
             if not row.keys() <= documented:
                 _set_extra(made, {name: row[name] for name in row if name not in documented})
-        return records
+        return made_of_them
     except (msgspec.ValidationError, UnicodeEncodeError, TypeError, WrongShape):
         pass  # some value does not fit (or a subclass has a type of its own): row by row, then
     return [_row_record(index, row, record) for index, row in enumerate(rows)]
@@ -312,88 +276,3 @@ def _row_record(index: int, row: object, record: type[R]) -> R:
         return converter.structure(row, record)
     except BadPayload as error:
         raise WrongShape(f"row {index} of the answer: {error.message}", sent="yes") from None
-
-
-def read_page(response: Response, record: type[R], number: int) -> Page[R]:
-    """A collection's answer, `{"data": […], "total": N}`, as page *number*.
-
-    Raises:
-        BadPayload: empty, not JSON, or not of that shape; a row that is no object or has no id.
-    """
-    answer = _data(response, list)
-    return Page(
-        records=_records(answer["data"], record), number=number, total=_total(answer.get("total"))
-    )
-
-
-def read_total(response: Response) -> int:
-    """The total in a collection's answer.
-
-    Raises:
-        BadPayload: as `read_page`, and if the total is missing or no count.
-    """
-    answer = _data(response, list)
-    total = _total(answer.get("total"))
-    if total is None:
-        raise WrongShape("the answer holds no usable total", sent="yes")
-    return total
-
-
-def read_item(response: Response, record: type[R]) -> R:
-    """A single resource's answer, `{"data": {…}, "links": {}}`.
-
-    Raises:
-        BadPayload: empty, not JSON, or not of that shape.
-    """
-    return _records([read_object(response)], record)[0]
-
-
-def read_object(response: Response) -> dict[str, Any]:
-    """The object in `{"data": {…}}`, as it is.
-
-    Raises:
-        BadPayload: empty, not JSON, or not of that shape.
-    """
-    found: dict[str, Any] = _data(response, dict)["data"]
-    return found
-
-
-def read_nothing(response: Response) -> None:
-    """The answer to a deletion, which is documented as 204 without a body.
-
-    Raises:
-        BadPayload: another success that holds something else than an object, as a login page does,
-            or an object that speaks of an error.
-    """
-    if response.status == 204 or not response.body.strip():
-        return
-    answer = read_whole(response)
-    if answer.get("error") or answer.get("errors") or answer.get("success") is False:
-        raise WrongShape(
-            f"the deletion was answered with {response.status}, and the answer speaks of an error",
-            sent="yes",
-        )
-
-
-def read_messages(body: bytes) -> dict[str, list[str]]:
-    """The API's own words in an error's *body*, by field; "" holds those about the whole request.
-
-    Takes the documented forms `{"message": …}` and `{"errors": [{"message": …}]}`; anything else
-    (HTML, nothing) gives an empty dict.
-    """
-    try:
-        answer = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return {}  # HTML, nothing, or something cut short
-    if not isinstance(answer, dict):
-        return {}
-    found: dict[str, list[str]] = {}
-    if isinstance(answer.get("message"), str):
-        found[""] = [answer["message"]]
-    errors = answer.get("errors")
-    for item in errors if isinstance(errors, list) else []:
-        if isinstance(item, dict) and isinstance(item.get("message"), str):
-            names = (item.get(key) for key in ("field", "property", "name", "attribute"))
-            field = next((name for name in names if isinstance(name, str)), "")
-            found.setdefault(field, []).append(item["message"])
-    return found

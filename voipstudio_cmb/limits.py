@@ -68,6 +68,9 @@ class Window:
 
     def __init__(self, n: int, period: float) -> None:
         self._interval = period / n
+        # What may be made up for at once: a tenth of the grants. More would be a burst, less would
+        # lose the moments in which all callers happen to wait for their answers.
+        self._credit = max(2.0, n / 10) * self._interval
         self._period = period
         self._last: deque[float] = deque(maxlen=n)
         self._due = -math.inf
@@ -79,17 +82,16 @@ class Window:
 
     def take(self, now: float) -> None:
         """Books one grant at *now*."""
-        # Only so much lateness is made up for, or an idle time would be followed by a burst.
-        self._due = max(self._due, now - 2 * self._interval) + self._interval
+        self._due = max(self._due, now - self._credit) + self._interval
         self._last.append(now)
 
 
 class RateLimit:
     """At most *n* requests in any *per* seconds, first come first served.
 
-    It sends *n* requests in 1.025 x *per* seconds: the server counts when requests arrive, and so
+    It sends *n* requests in 1.02 x *per* seconds: the server counts when requests arrive, and so
     no window of *per* seconds sees more than *n* as long as the time on the way varies by less
-    than 2.5 % of *per*. Share one among all clients of an account; processes do not know of each
+    than 2 % of *per*. Share one among all clients of an account; processes do not know of each
     other, so each needs a share of its own. A cancelled waiter costs nobody a turn.
     """
 
@@ -104,7 +106,7 @@ class RateLimit:
         self.per = per
         # Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
         whole = max(1, int(n))
-        self._window = Window(whole, 1.025 * per * whole / n)
+        self._window = Window(whole, 1.02 * per * whole / n)
         self._queue = _Queue()
 
     def __repr__(self) -> str:

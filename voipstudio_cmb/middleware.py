@@ -132,7 +132,7 @@ class Retry:
                 self.budget.earn(spent)
                 return response
             _book(failure, call)
-            if await _already_gone(failure, request, handler):
+            if await self._already_gone(failure, request, handler):
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
             # A sleep that would end past the deadline is hopeless: the real error says more.
@@ -145,6 +145,24 @@ class Retry:
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
             await asyncio.sleep(delay)
+
+    async def _already_gone(
+        self, failure: CallMeBackError, request: Request, handler: Handler
+    ) -> bool:
+        """Whether *failure* says that an earlier attempt of this deletion has done it.
+
+        A 404 says so. The API's page lists 403 and not 404 for deletions, so a 403 is looked into
+        with a GET: if that finds nothing, there is nothing left.
+        """
+        if request.method != "DELETE" or not failure.repeated:
+            return False
+        if isinstance(failure, Forbidden):
+            try:
+                await self(attrs.evolve(request, method="GET", parse=None), handler)
+            except CallMeBackError as error:
+                return isinstance(error, NotFound)
+            return False
+        return isinstance(failure, NotFound)
 
 
 async def _attempt(request: Request, handler: Handler) -> Response:
@@ -183,23 +201,6 @@ def _book(failure: CallMeBackError, call: Call) -> None:
         call.throttled += 1
     elif failure.sent != "no" and not isinstance(failure, Unauthorized):
         call.repeated = True
-
-
-async def _already_gone(failure: CallMeBackError, request: Request, handler: Handler) -> bool:
-    """Whether *failure* says that an earlier attempt of this deletion has done it.
-
-    A 404 says so. The API's page lists 403 and not 404 for deletions, so a 403 is looked into with
-    a GET: if that finds nothing, there is nothing left.
-    """
-    if request.method != "DELETE" or not failure.repeated:
-        return False
-    if isinstance(failure, Forbidden):
-        try:
-            await _attempt(attrs.evolve(request, method="GET", parse=None), handler)
-        except CallMeBackError as error:
-            return isinstance(error, NotFound)
-        return False
-    return isinstance(failure, NotFound)
 
 
 @attrs.frozen

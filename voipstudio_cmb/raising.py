@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .codec import excerpt, read_messages
+from .answers import excerpt, read_messages
 from .errors import (
     BadPayload,
     BadRequest,

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 import attrs
 
-from . import codec
+from . import answers, codec
 from .errors import BadPayload, ClientMisuse, NotFound
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
@@ -114,7 +114,7 @@ class _Service(Generic[R]):
         return response.value
 
     def _item(self, response: Response) -> R:
-        return codec.read_item(response, self.record)
+        return answers.read_item(response, self.record)
 
 
 class Collection(_Service[R]):
@@ -160,7 +160,7 @@ class Collection(_Service[R]):
             WrongShape: the server claims no total.
         """
         query = (("page", "1"), ("limit", "1"), *_query(filters, "id", False))
-        total: int = await self._send("GET", "count", codec.read_total, query=query)
+        total: int = await self._send("GET", "count", answers.read_total, query=query)
         return total
 
     def _walk(
@@ -177,7 +177,7 @@ class Collection(_Service[R]):
 
         async def fetch(number: int, size: int) -> Page[R]:
             def parse(response: Response) -> Page[R]:
-                return codec.read_page(response, self.record, number)
+                return answers.read_page(response, self.record, number)
 
             try:
                 page: Page[R] = await self._send(
@@ -224,7 +224,7 @@ class Editable(_Service[R]):
         Raises:
             NotFound: there was none. Forbidden: it is not this account's.
         """
-        await self._send("DELETE", "delete", codec.read_nothing, path=self._path(id))
+        await self._send("DELETE", "delete", answers.read_nothing, path=self._path(id))
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)
