@@ -140,7 +140,10 @@ class Retry:
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
                 failure.sent = call.sent
-                raise failure
+                try:
+                    raise failure
+                finally:
+                    del failure  # or frame and error would keep each other alive
             spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay

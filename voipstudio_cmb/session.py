@@ -219,7 +219,10 @@ class Session:
             except _FAULTS as error:
                 failure = self._failure(error, seconds if limit.expired() else None)
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # or frame and error would keep each other alive
 
     def _failure(self, error: BaseException, expired: float | None) -> CallMeBackError:
         if self._closed:
