@@ -148,7 +148,10 @@ def _then_closes(rng: random.Random, answer: bytes) -> Reply:
 
 LOST = ("ConnectionLost",)
 # What may become of a request whose answer comes behind something that nobody asked for.
-STALE = ("", "ConnectionLost", "ProtocolFault", "UnexpectedStatus", "NotJSON", "RequestTimeout")
+STALE = (
+    "", "ConnectionLost", "ProtocolFault", "UnexpectedStatus", "NotJSON", "RequestTimeout",
+    "WrongShape", "EmptyBody",
+)  # fmt: skip
 # A cut may miss nothing but the check sum, and a deletion needs no content: both are successes.
 UNPACKED = ("", "BadPayload", "NotJSON", "EmptyBody")
 MAYBE = (True, False)

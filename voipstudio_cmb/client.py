@@ -14,6 +14,7 @@ from .auth import Auth, Basic, Login, Token, TokenProvider
 from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
 from .errors import ClientMisuse
 from .http import Middleware, Request, Response, chain
+from .keyset import Proofs
 from .limits import Limiter
 from .middleware import Closing, Deadline, Limit, standard
 from .observe import Usage
@@ -84,6 +85,7 @@ class CallMeBackClient:
         self._limit = Limit(limiter)
         self._budget = Budget(capacity=self._config.retry_budget)
         self._tasks = Tasks()
+        self._proofs = Proofs()
         self._closing = Closing()
         self.usage = Usage()
         self._base_url = checked_base_url(base_url)
@@ -139,10 +141,10 @@ class CallMeBackClient:
                 middlewares=self._middlewares,
             ),
         )
-        self.websites = Websites(self._handler, self._tasks)
-        self.settings = Settings(self._handler, self._tasks)
-        self.cdrs = Cdrs(self._handler, self._tasks)
-        self.visitors = Visitors(self._handler, self._tasks)
+        self.websites = Websites(self._handler, self._tasks, self._proofs)
+        self.settings = Settings(self._handler, self._tasks, self._proofs)
+        self.cdrs = Cdrs(self._handler, self._tasks, self._proofs)
+        self.visitors = Visitors(self._handler, self._tasks, self._proofs)
         self.buttons = Buttons(self._handler, self._tasks)
 
     def __repr__(self) -> str:

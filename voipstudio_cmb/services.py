@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import AsyncGenerator, Callable, Iterable
-from typing import Any, ClassVar, Generic, TypeVar, Unpack
+from contextlib import aclosing
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, Unpack, get_args
 
 import attrs
 
 from . import answers, codec
-from .errors import BadPayload, ClientMisuse, NotFound
-from .filters import Filter, checked
+from .errors import BadPayload, ClientMisuse, NotFound, WalkError
+from .filters import Filter, checked, where
 from .http import UNREAD, Handler, Request, Response
+from .keyset import KeysetWalk, NotHonoured, Proofs
 from .models import (
     Button,
     ButtonFields,
@@ -32,6 +34,8 @@ from .paging import Progress, Tasks, Walk, flat, walk_pages
 from .payloads import write_payload
 
 R = TypeVar("R", bound=Record)
+
+WalkBy: TypeAlias = Literal["page", "keyset", "auto"]
 
 PAGE_SIZE = 500
 """Rows a page if the caller names no limit: few requests, small answers (some 200 kB)."""
@@ -82,9 +86,12 @@ class _Service(Generic[R]):
     path: ClassVar[str]
     record: type[R]
 
-    def __init__(self, handler: Handler, tasks: Tasks | None = None) -> None:
+    def __init__(
+        self, handler: Handler, tasks: Tasks | None = None, proofs: Proofs | None = None
+    ) -> None:
         self._handler = handler
         self._tasks = Tasks() if tasks is None else tasks
+        self._proofs = Proofs() if proofs is None else proofs
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
@@ -128,17 +135,23 @@ class Collection(_Service[R]):
         descending: bool = False,
         limit: int = PAGE_SIZE,
         window: int = 4,
+        walk: WalkBy = "page",
     ) -> Walk[R]:
         """Every record, one by one, however many pages.
 
         Only those that meet all *filters*, in the order of *sort*. *limit* is the page size in rows
         and *window* how many page requests may be in flight; what is in memory is their product.
 
+        *walk* says how: "page" counts pages, which any server takes; "keyset" asks for ids above
+        the last, so that rows may come and go meanwhile, if the server honours such conditions;
+        "auto" walks by keyset if the server proves that it does, and else by page. A keyset walk
+        is in the order of ids.
+
         Raises:
             ClientMisuse: an argument is out of range; at the call, before anything is sent.
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
-        pages = self._walk(filters, sort, descending, limit, window)
+        pages = self._walk(filters, sort, descending, limit, window, walk)
         return Walk(lambda progress: flat(pages(progress)))
 
     def pages(
@@ -149,9 +162,10 @@ class Collection(_Service[R]):
         descending: bool = False,
         limit: int = PAGE_SIZE,
         window: int = 4,
+        walk: WalkBy = "page",
     ) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
-        return Walk(self._walk(filters, sort, descending, limit, window))
+        return Walk(self._walk(filters, sort, descending, limit, window, walk))
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets *filters*), by one request for one row.
@@ -170,6 +184,7 @@ class Collection(_Service[R]):
         descending: bool,
         limit: int,
         window: int,
+        by: WalkBy,
     ) -> Callable[[Progress], AsyncGenerator[Page[R]]]:
         rows = checked_integer("limit", limit, 1, MAX_PAGE_SIZE)
         width = checked_integer("window", window, 1, MAX_WINDOW)
@@ -192,9 +207,65 @@ class Collection(_Service[R]):
                 return Page(records=[], number=number, total=None)  # some say so past the end
             return page
 
-        return lambda progress: walk_pages(
-            fetch, limit=rows, window=width, tasks=self._tasks, progress=progress
+        def by_page(progress: Progress) -> AsyncGenerator[Page[R]]:
+            return walk_pages(fetch, limit=rows, window=width, tasks=self._tasks, progress=progress)
+
+        if by not in get_args(WalkBy):
+            raise ClientMisuse(f"walk must be one of {', '.join(get_args(WalkBy))}, not {by!r}")
+        by_id = sort == "id" and not descending
+        if by == "keyset" and not by_id:
+            raise ClientMisuse(
+                "a keyset walk is in the order of ids: leave out sort and descending"
+            )
+        if by == "page" or not by_id:
+            return by_page
+        conditions = checked(filters)
+        return lambda progress: self._by_keyset(
+            conditions, rows, width, progress, None if by == "keyset" else by_page
         )
+
+    async def _by_keyset(
+        self,
+        conditions: tuple[Filter, ...],
+        limit: int,
+        window: int,
+        progress: Progress,
+        otherwise: Callable[[Progress], AsyncGenerator[Page[R]]] | None,
+    ) -> AsyncGenerator[Page[R]]:
+        """A keyset walk, or *otherwise* if the server does not honour what that takes."""
+
+        async def fetch(low: int, high: int | None, size: int, descending: bool) -> Page[R]:
+            bounds = [where("id") > low] if low else []
+            bounds += [] if high is None else [where("id") <= high]
+            found: Page[R] = await self._send(
+                "GET",
+                "list",
+                lambda response: answers.read_page(response, self.record, 1),
+                query=(
+                    ("page", "1"),
+                    ("limit", str(size)),
+                    *_query((*conditions, *bounds), "id", descending),
+                ),
+            )
+            return found
+
+        if self.path not in self._proofs.refused or otherwise is None:
+            keyset = KeysetWalk(fetch, limit, window, self._tasks, progress)
+            try:
+                async with aclosing(keyset.pages(self.path, self._proofs)) as pages:
+                    async for page in pages:
+                        yield page
+                return
+            except NotHonoured:
+                if otherwise is None:
+                    raise WalkError(
+                        f"{self.path} can't be walked by keyset: the server refuses or ignores "
+                        'filter or sort on id. Use walk="auto" or walk="page"',
+                        sent="yes",
+                    ) from None
+        async with aclosing(otherwise(progress)) as pages:
+            async for page in pages:
+                yield page
 
 
 class Editable(_Service[R]):

@@ -1,0 +1,276 @@
+"""The keyset walk: `id > last` instead of page numbers, so that rows may come and go meanwhile.
+
+A page number counts rows, and rows that come or go before it shift what it means; an id does not.
+Every row that exists throughout the walk is yielded exactly once, in the order of ids, whatever is
+inserted or deleted meanwhile. The walk ends at the highest id that there was when it began.
+
+A server has to honour `filter` and `sort` on `id` for this, and proves it by its answers: the first
+page ascends, and the first answer to a condition keeps to it; nothing is yielded before. What
+a server has proved is remembered (`Proofs`) for the walks after.
+
+With a window the ids are cut into ranges, each about a page of rows by the density that was found
+last, and several ranges are asked for at once. A range with more than a page is cut again. The
+rows come in order all the same, and what is in memory is bounded by the window.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from itertools import pairwise
+from typing import Generic, TypeVar
+
+import attrs
+
+from .errors import BadRequest, PageDrift
+from .models import Page, Record
+from .paging import Progress, Tasks, end
+
+R = TypeVar("R", bound=Record)
+
+FILL = 0.95
+"""How full of rows a range is meant to be: one meant to be full would run over half of the time."""
+
+FetchRange = Callable[[int, "int | None", int, bool], Coroutine[None, None, Page[R]]]
+"""`(after, up to or None, limit, descending) -> page` of the rows with such ids."""
+
+
+class NotHonoured(Exception):
+    """The server does not honour `filter` or `sort` on `id`: such a walk has to count pages."""
+
+
+@attrs.frozen
+class Proofs:
+    """What a server has shown of each resource: that it honours conditions on `id`, or that not."""
+
+    honoured: set[str] = attrs.field(factory=set)
+    refused: set[str] = attrs.field(factory=set)
+
+
+@attrs.define
+class Cutter:
+    """Cuts the ids from above *low* to *high* into ranges of about *size* rows each.
+
+    *rows* is how many there should be in all, *near* how many ids the page right before took. As
+    long as those two tell of the same density, as many ranges are cut as may be asked for at once;
+    where they do not, one, and one more after each that was well filled. After one that was
+    not, all that is left is one range: its first page is found behind any gap. Pure arithmetic.
+    """
+
+    low: int
+    high: int
+    rows: int
+    size: int
+    near: int
+    _reach: int = attrs.field(init=False)
+    _lost: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._reach = 64 if self.near / 2 <= self._mean() * self.size <= self.near * 2 else 1
+
+    def _mean(self) -> float:
+        """Ids a row, by what is left of both."""
+        return (self.high - self.low) / max(self.rows, 1)
+
+    def next(self, flying: int) -> tuple[int, int] | None:
+        """The next range, while *flying* are on their way; None if there is none to ask for now."""
+        if self.low >= self.high or flying >= (1 if self._lost else self._reach):
+            return None
+        ids, page = self.high - self.low, self.size * FILL
+        width = ids
+        if not self._lost and self.rows > flying * page:
+            # Ids that follow each other without a gap can't be more than they are.
+            width = self.near if self.near == self.size else int(self.near * FILL)
+        cut = (self.low, self.low + max(1, min(width, ids)))
+        self.low = cut[1]
+        return cut
+
+    def learn(self, rows: int) -> None:
+        """Notes how many rows a range has turned out to hold."""
+        self.rows = max(0, self.rows - rows)
+        self._lost = rows <= self.size / 2
+        self._reach = 1 if self._lost else min(64, self._reach + 1)
+
+
+def ascends(page: Page[R], low: int, high: int | None) -> bool:
+    """Whether the ids of *page* ascend strictly within (*low*, *high*]."""
+    ids = [record.id for record in page.records]
+    in_order = all(a < b for a, b in pairwise([low, *ids]))
+    return in_order and (not ids or high is None or ids[-1] <= high)
+
+
+@attrs.define(eq=False)
+class KeysetWalk(Generic[R]):
+    """One walk: *fetch* asks, at most *window* requests are in flight, *limit* rows each."""
+
+    fetch: FetchRange[R]
+    limit: int
+    window: int
+    tasks: Tasks
+    progress: Progress
+    _slots: asyncio.Semaphore = attrs.field(init=False)
+    _size: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.window)
+
+    async def _ask(
+        self, low: int, high: int | None, limit: int, descending: bool = False
+    ) -> Page[R]:
+        async with self._slots:
+            self.progress.requests += 1
+            return await self.fetch(low, high, limit, descending)
+
+    async def pages(self, resource: str, proofs: Proofs) -> AsyncGenerator[Page[R]]:
+        """The pages, numbered from 1.
+
+        Raises:
+            NotHonoured: before anything is yielded, if the server refuses or ignores conditions.
+            PageDrift: later, if an answer breaks what the server had proved.
+        """
+        number = 0
+        async with aclosing(self._all(resource, proofs)) as pages:
+            async for page in pages:
+                number += 1
+                self.progress.pages = number
+                self.progress.seen += len(page.records)
+                yield attrs.evolve(page, number=number, total=self.progress.total)
+
+    async def _all(self, resource: str, proofs: Proofs) -> AsyncGenerator[Page[R]]:
+        try:
+            first, mark = await self._opening()
+            rest = first.records[-1].id if first.records else mark
+            proof: Page[R] | None = None
+            if rest < mark and resource not in proofs.honoured:
+                proof = await self._proof(rest, mark, resource, proofs)
+        except BadRequest:
+            raise NotHonoured from None  # of the caller's own conditions: pages will say so again
+        self.progress.total = first.total
+        self._size = max(1, len(first.records))
+        left = None if first.total is None else first.total - len(first.records)
+        near = first.records[-1].id - first.records[0].id + 1 if first.records else 1
+        if first.records:
+            yield first
+        if proof is not None and proof.records:
+            yield proof
+            rest = proof.records[-1].id
+            left = None if proof.total is None else proof.total - len(proof.records)
+        async with aclosing(self._segment(rest, mark, left, near)) as pages:
+            async for page in pages:
+                yield page
+
+    async def _proof(self, low: int, high: int, resource: str, proofs: Proofs) -> Page[R]:
+        """The answer to the first condition, if it keeps to it."""
+        try:
+            page = await self._ask(low, high, self.limit)
+        except BadRequest:
+            page = None
+        if page is None or not ascends(page, low, high):
+            proofs.refused.add(resource)
+            raise NotHonoured
+        proofs.honoured.add(resource)
+        return page
+
+    async def _opening(self) -> tuple[Page[R], int]:
+        """The first page, and the highest id that there is now."""
+        oldest = self.tasks.start(self._ask(0, None, self.limit))
+        newest = self.tasks.start(self._ask(0, None, 2, True))
+        try:
+            await asyncio.wait((oldest, newest))
+            first, top = oldest.result(), newest.result()
+        finally:
+            await end((oldest, newest))
+        if not ascends(first, 0, None):
+            raise NotHonoured
+        last = max((record.id for record in first.records), default=0)
+        tops = [record.id for record in top.records]
+        descends = all(a > b for a, b in pairwise(tops))
+        # Rows may come or go between the two answers, so one row that is lower may be all there is.
+        lone = len(tops) == 1 and tops[0] < last and (top.total or 0) > 1
+        if not descends or lone:
+            raise NotHonoured
+        return first, max(last, *tops, 0)
+
+    async def _segment(
+        self, low: int, high: int, rows: int | None, near: int
+    ) -> AsyncGenerator[Page[R]]:
+        """The pages with ids from above *low* to *high*, of which there should be *rows*.
+
+        The page right before took *near* ids.
+        """
+        if self.window == 1 or rows is None:  # or there is no density to go by
+            async with aclosing(self._one_by_one(low, high)) as pages:
+                async for page in pages:
+                    yield page
+            return
+        cutter = Cutter(low, high, rows, self._size, near)
+        flying: deque[tuple[int, int, asyncio.Task[Page[R]]]] = deque()
+        try:
+            while True:
+                while len(flying) < self.window and (cut := cutter.next(len(flying))):
+                    flying.append((*cut, self.tasks.start(self._ask(*cut, self.limit))))
+                if not flying:
+                    return
+                after, until, task = flying[0]
+                await asyncio.wait((task,))
+                flying.popleft()
+                page = self._kept(task.result(), after, until)
+                if not page.records and page.total:
+                    # It says that there are rows, and has sent none.
+                    page = self._kept(await self._ask(after, until, self.limit), after, until)
+                cutter.learn(len(page.records) if page.total is None else page.total)
+                if not page.records:
+                    continue
+                yield page
+                if not self._more(page):
+                    continue
+                last, more = page.records[-1].id, (page.total or 0) - len(page.records)
+                span = last - page.records[0].id + 1
+                if until == high and len(page.records) >= self._size and more > 0:
+                    # The last of all ranges, so that what is left of it is all that is left.
+                    cutter = Cutter(last, high, more, self._size, span)
+                    continue
+                async with aclosing(self._rest(page, until, more, span)) as pages:
+                    async for page in pages:
+                        yield page
+        finally:
+            await end([task for _, _, task in flying])
+
+    def _rest(self, page: Page[R], high: int, more: int, span: int) -> AsyncGenerator[Page[R]]:
+        """The pages of a range after its first one, *page*."""
+        low = page.records[-1].id
+        if len(page.records) < self._size or more <= self._size:
+            # A short page that says that there is more: one look is enough to know.
+            return self._one_by_one(low, high)
+        return self._segment(low, high, more, span)
+
+    async def _one_by_one(self, low: int, high: int) -> AsyncGenerator[Page[R]]:
+        """As `_segment`, each page after the last id of the one before."""
+        while low < high:
+            page = self._kept(await self._ask(low, high, self.limit), low, high)
+            if not page.records and page.total:
+                page = self._kept(await self._ask(low, high, self.limit), low, high)
+            if not page.records:
+                return
+            yield page
+            low = page.records[-1].id
+            if not self._more(page):
+                return
+
+    def _kept(self, page: Page[R], low: int, high: int) -> Page[R]:
+        if ascends(page, low, high):
+            return page
+        raise PageDrift(
+            "the server answered with other ids than it was asked for, or in another order, after "
+            'it had proved to honour such conditions: walk with walk="page"',
+            evidence=f"asked for: ids above {low} up to {high}",
+            sent="yes",
+        )
+
+    def _more(self, page: Page[R]) -> bool:
+        """Whether the range of *page* may hold more rows: a total can be too low."""
+        if page.total is None:
+            return True
+        return page.total > len(page.records) or len(page.records) >= self._size
