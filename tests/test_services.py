@@ -51,6 +51,9 @@ async def test_an_integer_of_another_library_is_an_id() -> None:
     wire = Script([ITEM])
     await Settings(wire).get(Index())  # type: ignore[arg-type]
     assert wire.requests[0].path == "/callmeback/settings/77"
+    wire = Script([answer({"data": {"id": 77}})])
+    await Settings(wire).get(Index())  # type: ignore[arg-type]
+    assert len(wire.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["limit", "window"])

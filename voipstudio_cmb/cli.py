@@ -170,8 +170,7 @@ async def _run(arguments: argparse.Namespace) -> int:
     """Runs the command so that SIGTERM ends it as Ctrl-C does: with its files cleaned up."""
     task = asyncio.current_task()
     assert task is not None
-    with contextlib.suppress(NotImplementedError):  # where a loop has no signal handlers
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     code: int = await arguments.run(arguments)
     return code
 

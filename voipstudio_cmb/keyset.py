@@ -30,6 +30,8 @@ from .paging import Progress, Tasks, end
 
 R = TypeVar("R", bound=Record)
 
+_MAX_ID = 2**63 - 1
+
 FILL = 0.95
 """How full of rows a range is meant to be: one meant to be full would run over half of the time."""
 
@@ -187,11 +189,13 @@ class KeysetWalk(Generic[R]):
         last = max((record.id for record in first.records), default=0)
         tops = [record.id for record in top.records]
         descends = all(a > b for a, b in pairwise(tops))
-        # Rows may come or go between the two answers, so one row that is lower may be all there is.
-        lone = len(tops) == 1 and tops[0] < last and (top.total or 0) > 1
-        if not descends or lone:
+        if not descends:
             raise NotHonoured
-        return first, max(last, *tops, 0)
+        mark = max(last, *tops, 0)
+        if mark == last and (first.total or 0) > len(first.records):
+            # No row is higher, and the total says that there are more: one of them is wrong.
+            mark = _MAX_ID
+        return first, mark
 
     async def _segment(
         self, low: int, high: int, rows: int | None, near: int

@@ -7,14 +7,12 @@ vendor's client and connector, which use them on other collections.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, Unpack, get_args
 
-import attrs
-
-from . import answers, codec
+from . import answers
+from .arguments import MAX_PAGE_SIZE, MAX_WINDOW, PAGE_SIZE, checked_integer, collection_query
 from .errors import BadPayload, ClientMisuse, NotFound, WalkError
 from .filters import Filter, checked, where
 from .http import UNREAD, Handler, Request, Response
@@ -36,48 +34,6 @@ from .payloads import write_payload
 R = TypeVar("R", bound=Record)
 
 WalkBy: TypeAlias = Literal["page", "keyset", "auto"]
-
-PAGE_SIZE = 500
-"""Rows a page if the caller names no limit: few requests, small answers (some 200 kB)."""
-
-MAX_PAGE_SIZE = 10_000
-"""The largest limit that was seen in use; the server may cap it lower without saying."""
-
-MAX_WINDOW = 64
-"""The most page requests that one walk may have in flight."""
-
-_MAX_FILTER = 4_000
-
-
-def checked_integer(name: str, value: object, low: int, high: int) -> int:
-    """*value* as an integer from *low* to *high*; numpy's integers are some, True and "1" not."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = low - 1
-    if not low <= number <= high:
-        raise ClientMisuse(f"{name} must be an integer from {low} to {high}, not {value!r}")
-    return number
-
-
-def _query(
-    filters: Filter | Iterable[Filter] | None, sort: str, descending: bool
-) -> tuple[tuple[str, str], ...]:
-    if not isinstance(sort, str) or not sort:
-        raise ClientMisuse(f"sort must be the name of a property, not {sort!r}")
-    query = (("sort", sort), ("dir", "DESC" if descending else "ASC"))
-    conditions = [attrs.asdict(condition) for condition in checked(filters)]
-    if not conditions:
-        return query
-    text = codec.to_json(conditions).decode()
-    if len(text) > _MAX_FILTER:
-        raise ClientMisuse(
-            f"the filters take {len(text)} characters, more than the {_MAX_FILTER} that fit into "
-            "a URL everywhere: use fewer or shorter ones and filter the records instead"
-        )
-    return (*query, ("filter", text))
 
 
 class _Service(Generic[R]):
@@ -173,7 +129,7 @@ class Collection(_Service[R]):
         Raises:
             WrongShape: the server claims no total.
         """
-        query = (("page", "1"), ("limit", "1"), *_query(filters, "id", False))
+        query = (("page", "1"), ("limit", "1"), *collection_query(filters, "id", False))
         total: int = await self._send("GET", "count", answers.read_total, query=query)
         return total
 
@@ -188,7 +144,7 @@ class Collection(_Service[R]):
     ) -> Callable[[Progress], AsyncGenerator[Page[R]]]:
         rows = checked_integer("limit", limit, 1, MAX_PAGE_SIZE)
         width = checked_integer("window", window, 1, MAX_WINDOW)
-        query = _query(filters, sort, descending)
+        query = collection_query(filters, sort, descending)
 
         async def fetch(number: int, size: int) -> Page[R]:
             def parse(response: Response) -> Page[R]:
@@ -244,7 +200,7 @@ class Collection(_Service[R]):
                 query=(
                     ("page", "1"),
                     ("limit", str(size)),
-                    *_query((*conditions, *bounds), "id", descending),
+                    *collection_query((*conditions, *bounds), "id", descending),
                 ),
             )
             return found
@@ -281,7 +237,7 @@ class Editable(_Service[R]):
         """
         path = self._path(id)
         found: R = await self._send("GET", "get", self._item, path=path)
-        if found.id != id:
+        if path != f"/{found.id}":
             # An answer that a server left on an idle connection is taken for that of the next
             # request. Asked again, it is the API's own, whatever it says.
             found = await self._send("GET", "get", self._item, path=path)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.arguments import MAX_PAGE_SIZE, MAX_WINDOW, checked_integer
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.services import MAX_PAGE_SIZE, MAX_WINDOW, checked_integer
 
 from .sinks import SINKS
 
