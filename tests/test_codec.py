@@ -326,8 +326,10 @@ def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
         lambda r: answers.read_item(r, Cdr),
         answers.read_total,
     ):
-        with pytest.raises(BadPayload):
+        try:
             reader(Response(status=200, body=body))
+        except BadPayload:
+            pass  # the documented one; some bytes are a page
     assert isinstance(answers.read_messages(body), dict)
 
 
