@@ -152,7 +152,10 @@ def test_rows_may_come_and_go(seed: int, count: int, limit: int, window: int, ha
     async def run() -> None:
         table = Table(list(ids), change=watched, latency=0.01, **HABITS[habit])
         table.latency = 0.01
-        found = await walked(table, limit=limit, window=window)
+        try:
+            found = await walked(table, limit=limit, window=window)
+        except WalkError:
+            return  # a tiny table may change too fast to prove anything: refused, and nothing lost
         assert found == sorted(set(found)), "out of order, or twice"
         assert stayed <= set(found), "lost"
         assert set(found) <= ever
@@ -339,3 +342,19 @@ async def test_an_empty_answer_that_says_that_there_are_rows_is_asked_for_again(
     table = Hiccup(list(range(1, 200)))
     assert await walked(table, window=window) == list(range(1, 200))
     assert table.done
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_server_that_answers_any_condition_with_nothing_has_proved_nothing(
+    window: int,
+) -> None:
+    class Nothing(Table):
+        async def __call__(self, request: Request) -> Response:
+            response = await super().__call__(request)
+            return answer({"data": [], "total": 0}) if "filter" in self.asked[-1] else response
+
+    ids, proofs = list(range(1, 100)), Proofs()
+    cdrs = Cdrs(Nothing(ids), None, proofs)
+    assert [r.id async for r in cdrs.list(walk="auto", limit=10, window=window)] == ids
+    assert (proofs.honoured, proofs.refused) == (set(), {"/callmeback/cdrs"})

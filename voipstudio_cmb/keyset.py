@@ -165,8 +165,18 @@ class KeysetWalk(Generic[R]):
 
     async def _proof(self, low: int, high: int, resource: str, proofs: Proofs) -> Page[R]:
         """The answer to the first condition, if it keeps to it."""
+        page: Page[R] | None = None
         try:
-            page = await self._ask(low, high, self.limit)
+            for _ in range(5):
+                page = await self._ask(low, high, self.limit)
+                if page.records or high == _MAX_ID:
+                    break
+                # There was a row up to *high*. If there still is one above *low*, an empty answer
+                # is none: the server may take a condition that it does not know for "no row".
+                top = await self._ask(0, None, 2, True)
+                if all(record.id <= low for record in top.records):
+                    return page
+                page = None
         except BadRequest:
             page = None
         if page is None or not ascends(page, low, high):
