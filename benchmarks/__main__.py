@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks import startup
 
-CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds")
+CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks")
 
 if __name__ == "__main__":
     startup.run()

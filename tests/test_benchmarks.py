@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bounds, faults, fuzz, limiter, outage
+from benchmarks import bounds, faults, fuzz, limiter, outage, walks
 from benchmarks.__main__ import CAMPAIGNS
 from benchmarks.hurry import HurriedLoop
-from benchmarks.peer import Reply, http
+from benchmarks.peer import Asked, Reply, http
+from benchmarks.table import Table
 from voipstudio_cmb.retry import Budget
 
 
@@ -125,3 +128,51 @@ def test_the_limiters_claim_is_judged() -> None:
     assert len(limiter.failures(cells(11, 0.971))) == 4
     assert len(limiter.failures(cells(0, 0.96))) == 1
     assert len(limiter.failures(cells(0, 0.84))) == 4
+
+
+@pytest.mark.parametrize("ids", [range(3, 60, 3), [], [5], [1, 2, 40, 41, 2**53]])
+@pytest.mark.parametrize("low", [0, 2, 5, 40])
+@pytest.mark.parametrize("high", [1, 5, 41, 2**53])
+@pytest.mark.parametrize("way", ["ASC", "DESC"])
+def test_the_table_is_exact(ids: list[int], low: int, high: int, way: str) -> None:
+    conditions = [
+        {"property": "id", "operator": "gt", "value": low},
+        {"property": "id", "operator": "lte", "value": high},
+    ]
+    among = sorted((id for id in ids if low < id <= high), reverse=way == "DESC")
+    for size in (1, 3, 50):
+        for number in range(1, len(among) // size + 3):
+            query = {
+                "page": str(number), "limit": str(size), "sort": "id", "dir": way,
+                "filter": json.dumps(conditions),
+            }  # fmt: skip
+            asked = Asked(method="GET", path="/", query=query, body=b"", connection={})
+            answer = json.loads(Table(ids).answer(asked).parts[0].partition(b"\r\n\r\n")[2])
+            assert answer["total"] == len(among)
+            wanted = among[(number - 1) * size : number * size]
+            assert [row["id"] for row in answer["data"]] == wanted
+
+
+def test_the_tables_of_walks_count(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = walks.run(4, 5, [1, 8], 0.0, 1, 1, seed=1)
+    assert "wrong rows" not in " ".join(wrong)
+    said = capsys.readouterr().out
+    assert "page " in said
+    assert all(shape in said for shape in walks.shapes(20, 5, random.Random(1)))
+
+
+def test_the_claim_on_walks_is_judged() -> None:
+    def speed(answers: float, window: int = 8, exact: bool = True) -> walks.Speed:
+        return walks.Speed(
+            by="page", pages=100, window=window, answers=answers, requests=101, exact=exact
+        )
+
+    def cost(shape: str, requests: int, exact: bool = True) -> walks.Cost:
+        return walks.Cost(shape=shape, pages=99, window=8, requests=requests, exact=exact)
+
+    assert walks.ideal(100, 8) == 14
+    assert walks.failures([speed(14.6), speed(50, window=2)], []) == []
+    assert len(walks.failures([speed(14.8), speed(14.0, exact=False)], [])) == 2
+    assert walks.failures([], [cost("even", 110), cost("long runs", 200)]) == []
+    assert len(walks.failures([], [cost("even", 111), cost("long runs", 201)])) == 2
+    assert len(walks.failures([], [cost("even", 100, exact=False)])) == 1
