@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks import startup
 
-CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks")
+CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks", "memory")
 
 if __name__ == "__main__":
     startup.run()

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bounds, faults, fuzz, limiter, outage, walks
+from benchmarks import bounds, faults, fuzz, limiter, memory, outage, walks
 from benchmarks.__main__ import CAMPAIGNS
 from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Reply, http
-from benchmarks.table import Table
+from benchmarks.table import WHOLE, Table, elsewhere
 from voipstudio_cmb.retry import Budget
 
 
@@ -176,3 +176,27 @@ def test_the_claim_on_walks_is_judged() -> None:
     assert walks.failures([], [cost("even", 110), cost("long runs", 200)]) == []
     assert len(walks.failures([], [cost("even", 111), cost("long runs", 201)])) == 2
     assert len(walks.failures([], [cost("even", 100, exact=False)])) == 1
+
+
+@pytest.mark.parametrize("by", walks.WALKS)
+def test_a_walk_in_a_process_of_its_own_is_measured(by: walks.By) -> None:
+    ids = list(memory.spread(400, seed=3))
+    with elsewhere({"rows": Table(ids, row=WHOLE)}) as base:
+        found = memory.walked(f"{base}rows", by, 400, window=8, limit=50, seed=3)
+        wrong = memory.walked(f"{base}rows", by, 401, window=8, limit=50, seed=3)
+    assert found.exact
+    assert not wrong.exact
+    assert found.requests >= 9
+    assert found.memory >= found.before > memory.MIB
+
+
+def test_the_claim_on_memory_is_judged() -> None:
+    def walked(rows: int, mib: int, exact: bool = True) -> memory.Walked:
+        return memory.Walked(
+            by="page", rows=rows, before=0, memory=mib * memory.MIB, seconds=1.0, requests=1,
+            exact=exact,
+        )  # fmt: skip
+
+    assert memory.failures([walked(1, 40), walked(2, 70)]) == []
+    assert len(memory.failures([walked(1, 40), walked(2, 71)])) == 1
+    assert len(memory.failures([walked(1, 40, exact=False)])) == 1
