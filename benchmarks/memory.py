@@ -143,7 +143,7 @@ def run(rows: Iterable[int], window: int, limit: int, seed: int) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
+    parser.add_argument("--rows", type=int, nargs=2, default=list(ROWS))
     parser.add_argument("--window", type=int, default=WINDOW)
     parser.add_argument("--limit", type=int, default=LIMIT, help="rows a page")
     parser.add_argument("--seed", type=int, default=1)
