@@ -106,7 +106,7 @@ def test_a_failed_resource_is_exit_3_and_all_failed_is_1(
 def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api: Sandbox, run: Any, tmp_path: Path
 ) -> None:
-    api.script(Fault(path="/callmeback/cdrs", page=4, status=401))
+    api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
     ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--limit", "50")
     assert ran.code == 4
     assert "no file was written for: cdrs. Export these again with a valid token" in ran.err
@@ -277,14 +277,14 @@ def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -
 
 
 def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
-    api.script(Fault(path="/callmeback/cdrs", page=5, delay=60.0, times=None))
+    api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
     with subprocess.Popen(
         [*INTERRUPTIBLE, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:
-            if "40" in line:
+            if "running, " in line and "running, 0" not in line:
                 break
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
@@ -296,14 +296,14 @@ def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_
 
 
 def test_a_terminated_export_is_exit_143_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
-    api.script(Fault(path="/callmeback/cdrs", page=5, delay=60.0, times=None))
+    api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
     with subprocess.Popen(
         [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:
-            if "40" in line:
+            if "running, " in line and "running, 0" not in line:
                 break
         process.terminate()
         _, err = process.communicate(timeout=20)

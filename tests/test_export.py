@@ -79,7 +79,7 @@ async def test_faults_on_the_way_change_no_byte(tmp_path: Path) -> None:
         for page, fault in enumerate(
             ({"status": 503}, {"drop": "before"}, {"drop": "mid-body"}), 2
         ):
-            api.script(Fault(path="/callmeback/cdrs", page=page, **fault))
+            api.script(Fault(path="/callmeback/cdrs", after=page, **fault))
         summary = await export(api, Plan(to=tmp_path / "rough", limit=50))
         assert summary.retries == 3
     for path in (tmp_path / "calm").iterdir():
@@ -98,7 +98,7 @@ async def test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     async with Sandbox(rows=600) as api:
-        api.script(Fault(path="/callmeback/cdrs", page=3, status=500, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=3, status=500, times=None))
         api.script(Fault(path="/callmeback/visitors", status=403, times=None))
         summary = await export(api, Plan(to=tmp_path, limit=50))
     assert states(summary) == {
@@ -145,7 +145,7 @@ async def test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job(
 
 async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> None:
     async with Sandbox(rows=600) as api:
-        api.script(Fault(path="/callmeback/cdrs", page=4, status=401))
+        api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
     assert isinstance(summary.jobs[0].error, Unauthorized)
     assert list(tmp_path.iterdir()) == []
@@ -153,9 +153,9 @@ async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> Non
 
 async def test_a_page_of_garbage_is_named_and_leaves_no_file(tmp_path: Path) -> None:
     async with Sandbox(rows=100) as api:
-        api.script(Fault(path="/callmeback/cdrs", page=2, body=b"{garbage", times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=2, body=b"{garbage", times=None))
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
-    assert "GET /callmeback/cdrs page 2: the answer is not JSON (8 bytes" in str(
+    assert "GET /callmeback/cdrs page 1: the answer is not JSON (8 bytes" in str(
         summary.jobs[0].error
     )
     assert list(tmp_path.iterdir()) == []

@@ -19,8 +19,8 @@ from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.keyset import Cutter, Proofs
-from voipstudio_cmb.paging import Tasks
 from voipstudio_cmb.services import Cdrs
+from voipstudio_cmb.walk import Tasks
 
 WINDOWS = (1, 2, 4, 16)
 

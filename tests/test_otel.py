@@ -30,7 +30,7 @@ async def test_a_call_is_a_span_and_an_attempt_an_event_in_it() -> None:
             with provider.get_tracer("test").start_as_current_span("job") as job:
                 with pytest.raises(NotFound):
                     await cmb.settings.get(999_999_999)
-                await cmb.cdrs.list(limit=10).collect()
+                await cmb.cdrs.list(limit=10, walk="page").collect()
     get, *pages, parent = exporter.get_finished_spans()
     assert parent.name == "job"
     assert get.name == "GET /callmeback/settings/{id}"
@@ -56,7 +56,7 @@ async def test_a_call_is_a_span_and_an_attempt_an_event_in_it() -> None:
     assert get.start_time is not None
     assert get.end_time is not None
     assert get.start_time <= get.events[0].timestamp <= get.events[1].timestamp <= get.end_time
-    assert len(pages) == 4
+    assert len(pages) >= 4
     for span in (get, *pages):
         assert span.parent is not None
         assert span.parent.span_id == job.get_span_context().span_id

@@ -18,10 +18,10 @@ from .keyset import Proofs
 from .limits import Limiter
 from .middleware import Closing, Deadline, Limit, standard
 from .observe import Usage
-from .paging import Tasks
 from .retry import Budget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .session import ClientSession, Session
+from .walk import Tasks
 
 
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:

@@ -20,13 +20,13 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from itertools import pairwise
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
 from .errors import BadRequest, PageDrift
 from .models import Page, Record
-from .paging import Progress, Tasks, end
+from .walk import Position, Progress, Tasks, ascends, end, landed
 
 R = TypeVar("R", bound=Record)
 
@@ -45,10 +45,14 @@ class NotHonoured(Exception):
 
 @attrs.frozen
 class Proofs:
-    """What a server has shown of each resource: that it honours conditions on `id`, or that not."""
+    """What a server has shown of each resource: that it honours conditions on `id`, or that not.
+
+    *unsorted* are those that it only answers without an order.
+    """
 
     honoured: set[str] = attrs.field(factory=set)
     refused: set[str] = attrs.field(factory=set)
+    unsorted: set[str] = attrs.field(factory=set)
 
 
 @attrs.define
@@ -96,24 +100,38 @@ class Cutter:
         self._reach = 1 if self._lost else min(64, self._reach + 1)
 
 
-def ascends(page: Page[R], low: int, high: int | None) -> bool:
+def within(page: Page[Any], low: int, high: int | None) -> bool:
     """Whether the ids of *page* ascend strictly within (*low*, *high*]."""
     ids = [record.id for record in page.records]
-    in_order = all(a < b for a, b in pairwise([low, *ids]))
-    return in_order and (not ids or high is None or ids[-1] <= high)
+    return ascends(ids, low) and (not ids or high is None or ids[-1] <= high)
+
+
+def _span(page: Page[Any]) -> int:
+    """How many ids *page* takes, with as many gaps as rows."""
+    ids: int = page.records[-1].id - page.records[0].id
+    rows = len(page.records)
+    return ids * rows // (rows - 1) if rows > 1 else 1
 
 
 @attrs.define(eq=False)
 class KeysetWalk(Generic[R]):
-    """One walk: *fetch* asks, at most *window* requests are in flight, *limit* rows each."""
+    """One walk: *fetch* asks, at most *window* requests are in flight, *limit* rows each.
+
+    It goes on *after* a position, if there is one. *opening* are the first page and the top, once
+    they are known, *refusal* is why there is no first page.
+    """
 
     fetch: FetchRange[R]
     limit: int
     window: int
     tasks: Tasks
     progress: Progress
+    after: Position | None = None
+    opening: tuple[Page[R], Page[R]] | None = attrs.field(init=False, default=None)
+    refusal: BadRequest | None = attrs.field(init=False, default=None)
     _slots: asyncio.Semaphore = attrs.field(init=False)
-    _size: int = 0
+    _size: int = attrs.field(init=False, default=0)
+    _mark: int = attrs.field(init=False, default=0)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.window)
@@ -133,12 +151,39 @@ class KeysetWalk(Generic[R]):
             PageDrift: later, if an answer breaks what the server had proved.
         """
         number = 0
-        async with aclosing(self._all(resource, proofs)) as pages:
+        self.progress.strategy = "keyset"
+        if self.after is None:
+            found = self._all(resource, proofs)
+        else:
+            found = self._resumed(*self.after.numbers)
+        async with aclosing(found) as pages:
             async for page in pages:
                 number += 1
                 self.progress.pages = number
                 self.progress.seen += len(page.records)
                 yield attrs.evolve(page, number=number, total=self.progress.total)
+
+    def position(self, last: int) -> tuple[int, ...]:
+        """How to go on after the row *last*: behind it, up to the highest id of the beginning."""
+        return last, self._mark
+
+    async def _resumed(self, low: int, high: int) -> AsyncGenerator[Page[R]]:
+        """The pages with ids from above *low* to *high*."""
+        self._mark = high
+        if low >= high:
+            return
+        first = self._kept(await self._ask(low, high, self.limit), low, high)
+        self.progress.total = first.total
+        self._size = max(1, len(first.records))
+        if first.records:
+            yield first
+            left = None if first.total is None else first.total - len(first.records)
+            rest = self._segment(first.records[-1].id, high, left, _span(first))
+        else:
+            rest = self._one_by_one(low, high)
+        async with aclosing(rest) as pages:
+            async for page in pages:
+                yield page
 
     async def _all(self, resource: str, proofs: Proofs) -> AsyncGenerator[Page[R]]:
         try:
@@ -148,11 +193,12 @@ class KeysetWalk(Generic[R]):
             if rest < mark and resource not in proofs.honoured:
                 proof = await self._proof(rest, mark, resource, proofs)
         except BadRequest:
-            raise NotHonoured from None  # of the caller's own conditions: pages will say so again
+            raise NotHonoured from None
+        self._mark = mark
         self.progress.total = first.total
         self._size = max(1, len(first.records))
         left = None if first.total is None else first.total - len(first.records)
-        near = first.records[-1].id - first.records[0].id + 1 if first.records else 1
+        near = _span(first) if first.records else 1
         if first.records:
             yield first
         if proof is not None and proof.records:
@@ -179,7 +225,7 @@ class KeysetWalk(Generic[R]):
                 page = None
         except BadRequest:
             page = None
-        if page is None or not ascends(page, low, high):
+        if page is None or not within(page, low, high):
             proofs.refused.add(resource)
             raise NotHonoured
         proofs.honoured.add(resource)
@@ -190,11 +236,16 @@ class KeysetWalk(Generic[R]):
         oldest = self.tasks.start(self._ask(0, None, self.limit))
         newest = self.tasks.start(self._ask(0, None, 2, True))
         try:
-            await asyncio.wait((oldest, newest))
-            first, top = oldest.result(), newest.result()
+            try:
+                first = await landed(oldest)
+            except BadRequest as error:
+                self.refusal = error
+                raise
+            top = await landed(newest)
+            self.opening = first, top
         finally:
             await end((oldest, newest))
-        if not ascends(first, 0, None):
+        if not within(first, 0, None):
             raise NotHonoured
         last = max((record.id for record in first.records), default=0)
         tops = [record.id for record in top.records]
@@ -228,9 +279,8 @@ class KeysetWalk(Generic[R]):
                 if not flying:
                     return
                 after, until, task = flying[0]
-                await asyncio.wait((task,))
+                page = self._kept(await landed(task), after, until)
                 flying.popleft()
-                page = self._kept(task.result(), after, until)
                 if not page.records and page.total:
                     # It says that there are rows, and has sent none.
                     page = self._kept(await self._ask(after, until, self.limit), after, until)
@@ -241,7 +291,7 @@ class KeysetWalk(Generic[R]):
                 if not self._more(page):
                     continue
                 last, more = page.records[-1].id, (page.total or 0) - len(page.records)
-                span = last - page.records[0].id + 1
+                span = _span(page)
                 if until == high and len(page.records) >= self._size and more > 0:
                     # The last of all ranges, so that what is left of it is all that is left.
                     cutter = Cutter(last, high, more, self._size, span)
@@ -274,7 +324,7 @@ class KeysetWalk(Generic[R]):
                 return
 
     def _kept(self, page: Page[R], low: int, high: int) -> Page[R]:
-        if ascends(page, low, high):
+        if within(page, low, high):
             return page
         raise PageDrift(
             "the server answered with other ids than it was asked for, or in another order, after "

@@ -1,158 +1,97 @@
-"""Walks over a collection: pages asked for a few at a time, records yielded in order.
+"""The page walk: any server's collection by page numbers, though rows come and go meanwhile.
 
-How a page walk knows where a collection ends, given that a server may cap or ignore `limit`, may
-ignore `page`, and may claim a wrong `total`:
+A page number counts rows. One that goes before a page moves all after it up, and a walk that has
+passed the border between two pages misses the one that crosses it; no answer shows this by itself.
 
-* Pages 1 and 2 are asked for together. Page 2 shows whether the server honours `page` at all, and
-  for a small collection it is the empty page that ends it.
-* From then on a sliding window of requests is kept in flight and yielded in order. `total` is a
-  hint for how far to reach ahead, never a reason to stop.
+What this walk relies on. At one moment, at its beginning, it notes the highest id and the total: so
+many rows there were up to that id (`Mark`). If it has received so many different rows up to that
+id, it has received all that were there, whatever else has come or gone, and whatever the order. The
+highest id is asked for along with the first pages; those are asked for once more later, and must
+hold what they held, or they may have been read before a change that the mark has not seen.
+
+What it repairs. Where a total has fallen between a page and the next, rows may have crossed the
+border: the page before is read again, and the ones before that until known rows come up, and what
+has crossed is yielded in its place. If at the end the rows are not all accounted for (a row deleted
+before it was read is not, nor is any if the totals are wrong or missing), the pages are read again
+one by one from the last to the first. In this direction a deletion can only bring a row up for a
+second time, never hide it, so that nothing can be missed any more. What is found comes late.
+
+What it can't repair is `PageDrift`: if the rows come in another order than that of their ids, by
+the caller's wish or the server's, the collection is walked up to three times, until the count is
+right or two walks have found the same; and a walk gone on with from a position has no more than the
+number of the rows before it, not their ids.
+
+What is not guaranteed: rows that are inserted before others that were there already (lower ids, or
+another order) while rows are deleted; and a total that is wrong at times by just the number of rows
+that were missed.
+
+How it knows where a collection ends, given that a server may cap or ignore `limit`, may ignore
+`page`, and may claim a wrong `total`:
+
+* It ends when all rows up to the mark have come. Otherwise only an empty page ends it: a short one
+  does not. If the total or the highest id says that there is more, the empty page is asked for once
+  again first, and the one after it too: rows there mean that the server left some out
+  (`IncompleteWalk`).
+* A sliding window of requests is in flight, and yielded in order, once page 2 has shown that the
+  server honours `page`. `total` is a hint for how far to reach ahead.
 * A first page that is shorter than asked sets the limit for the others: a server that caps `limit`
   may still count its pages by the one asked for.
-* Only an empty page ends a collection: a short page does not. If the highest `total` so far says
-  that there is more, the empty page is asked for once again first, and the
-  one after it too: rows there mean that the server left some out (`IncompleteWalk`). If there are
-  none, what is missing is the total's error: it counts rows that come and go.
-* A page that brings nothing but ids seen before is the end if the total is reached (the server
-  answers everything at once, or its last page again), and `PageDrift` if it is not.
-* An id is yielded once.
+* A page equal to the one before is the end if nothing says that there is more, and else `PageDrift`
+  if it is the second. An id is yielded once.
 """
 
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections import deque
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Coroutine,
-    Sequence,
-)
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from itertools import pairwise
+from typing import Any, Generic, TypeVar
 
 import attrs
 
-from .errors import ClientMisuse, IncompleteWalk, PageDrift
+from .audit import Audit, Mark, checksum, ids_of
+from .errors import BadRequest, IncompleteWalk, PageDrift
 from .models import Page, Record
+from .walk import Position, Progress, Seen, Tasks, ascends, end, landed
 
-T = TypeVar("T")
 R = TypeVar("R", bound=Record)
 
-
-class Tasks:
-    """The tasks that walks have started; whoever owns it can end them all and wait for that."""
-
-    def __init__(self) -> None:
-        self._running: set[asyncio.Task[Any]] = set()
-
-    def __len__(self) -> int:
-        return len(self._running)
-
-    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Starts *work* as a task that is kept until it has ended."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._running.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._running.discard(task)
-        if not task.cancelled():
-            # Taken note of: an error of a page that nobody came to ask for is nobody's error.
-            task.exception()
-
-    async def aclose(self) -> None:
-        """Cancels what is running and returns when it has ended."""
-        await end(self._running)
-
-
-async def end(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
-    """Cancels *tasks* and waits until they have ended."""
-    running = [task for task in tasks if not task.done()]
-    for task in running:
-        task.cancel()
-    if running:
-        await asyncio.wait(running)
-
-
-class Seen:
-    """The ids that a walk has yielded: 8 bytes each while they ascend, a set once they do not."""
-
-    def __init__(self) -> None:
-        self._ascending: array[int] = array("q")
-        self._set: set[int] | None = None
-
-    def fresh(self, records: Sequence[R]) -> Sequence[R]:
-        """Those of *records* not seen before, which they are from now on."""
-        ids = [record.id for record in records]
-        if self._set is None:
-            last = self._ascending[-1] if self._ascending else 0
-            if all(map(int.__lt__, [last, *ids], ids)):
-                self._ascending.extend(ids)
-                return records
-            self._set = set(self._ascending)
-        new: dict[int, R] = {}
-        for record in records:
-            if record.id not in self._set:
-                new.setdefault(record.id, record)
-        self._set.update(new)
-        return records if len(new) == len(records) else list(new.values())
-
-    def __len__(self) -> int:
-        return len(self._ascending) if self._set is None else len(self._set)
-
-
-@attrs.define(kw_only=True)
-class Progress:
-    """How far a walk has come.
-
-    *seen* records have been received and found new, *pages* with records, by *requests* calls;
-    *total* is what the server last claimed, or None.
-    """
-
-    seen: int = 0
-    pages: int = 0
-    requests: int = 0
-    total: int | None = None
-
+PASSES = 3
+"""How often a collection in an order of its own is walked before the walk gives up."""
 
 FetchPage = Callable[[int, int], Coroutine[Any, Any, Page[R]]]
 """`(number, limit) -> page`."""
 
+FetchTop = Callable[[], Coroutine[Any, Any, Page[R]]]
+"""`() -> page` with the two highest ids, the highest first."""
+
 
 class _Window(Generic[R]):
-    """Page requests in flight, oldest first."""
+    """Page requests in flight, oldest first; those up to *asked* have been made."""
 
     def __init__(self, fetch: Callable[[int], Coroutine[Any, Any, Page[R]]], tasks: Tasks) -> None:
         self._fetch = fetch
         self._tasks = tasks
         self._flying: deque[asyncio.Task[Page[R]]] = deque()
-        self._asked = 0
+        self.asked = 0
 
     def reach(self, last: int, width: int) -> None:
         """Asks for further pages while fewer than *width* are in flight, none beyond *last*."""
-        while len(self._flying) < width and self._asked < last:
-            self._asked += 1
-            self._flying.append(self._tasks.start(self._fetch(self._asked)))
+        while len(self._flying) < width and self.asked < last:
+            self.asked += 1
+            self._flying.append(self._tasks.start(self._fetch(self.asked)))
 
     async def next(self) -> Page[R]:
         """The next page, in order."""
-        task = self._flying[0]
-        # Only waited for: if the consumer is cancelled here, the window is ended by the walk.
-        await asyncio.wait((task,))
+        page = await landed(self._flying[0])
         self._flying.popleft()
-        if task.cancelled():
-            raise ClientMisuse("the client was closed while this walk was running")
-        return task.result()
+        return page
 
     async def restart(self) -> None:
         """Drops what is in flight, to be asked for again."""
-        self._asked -= len(self._flying)
+        self.asked -= len(self._flying)
         await self.aclose()
         self._flying.clear()
 
@@ -161,175 +100,362 @@ class _Window(Generic[R]):
         await end(self._flying)
 
 
-async def walk_pages(
-    fetch: FetchPage[R], *, limit: int, window: int, tasks: Tasks, progress: Progress
-) -> AsyncGenerator[Page[R]]:
-    """The pages of a collection from the first to the end, in order, each id once.
+@attrs.define(eq=False, kw_only=True)
+class PageWalk(Generic[R]):
+    """One walk: *fetch* asks, at most *window* requests are in flight, *limit* rows each.
 
-    *fetch* gets one page by its number and its limit; up to *window* of them are in flight at once.
-
-    Raises:
-        PageDrift: a page repeats earlier ones although the total says that there are more rows.
-        IncompleteWalk: a page stays empty although there are rows after it.
+    *by_id* says that the rows were asked for in ascending order of ids, and *after* from where.
     """
 
-    async def ask(number: int) -> Page[R]:
-        progress.requests += 1
-        return await fetch(number, limit)
+    fetch: FetchPage[R]
+    fetch_top: FetchTop[R] | None
+    limit: int
+    window: int
+    tasks: Tasks
+    progress: Progress
+    by_id: bool = True
+    after: Position | None = None
 
-    seen = Seen()
-    flights = _Window(ask, tasks)
-    # No wider until page 2 shows that the server honours `page`.
-    reach, width = 2, min(window, 2)
-    number = highest = 0
-    try:
-        while True:
-            flights.reach(reach, width)
-            page = await flights.next()
-            number += 1
-            if not page.records and highest > len(seen):
-                page = await _confirmed_end(ask, number)
-            if page.total is not None:
-                progress.total = page.total
-                highest = max(highest, page.total)
-            if not page.records:
-                if number > 1 or highest == 0:
+    _slots: asyncio.Semaphore = attrs.field(init=False)
+    _seen: Seen = attrs.field(init=False, factory=Seen)
+    _audit: Audit = attrs.field(init=False, factory=Audit)
+    _page: Page[R] | None = attrs.field(init=False, default=None)
+    """The page that was yielded last."""
+    _passed: int = attrs.field(init=False, default=0)
+    """The highest id of the pages before it."""
+    _end: int = attrs.field(init=False, default=1)
+    """The first page of those that the walk does not need."""
+    _ordered: bool = attrs.field(init=False)
+    """Whether the rows have come in ascending order of ids so far."""
+    _again: bool = attrs.field(init=False, default=False)
+    """Whether pages are read again, and rows come late."""
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = asyncio.Semaphore(self.window)
+        self._ordered = self.by_id
+
+    async def pages(
+        self, opening: tuple[Page[R], Page[R]] | None = None
+    ) -> AsyncGenerator[Page[R]]:
+        """The pages in order, each id once.
+
+        *opening* holds the first page and the top, if they were asked for already.
+
+        Raises:
+            PageDrift: pages contradict each other in a way that can't be repaired.
+            IncompleteWalk: a page stays empty although there are rows after it.
+        """
+        self.progress.strategy = "page"
+        seen = self._seen
+        for _ in range(PASSES):
+            known = len(self._seen)
+            try:
+                async with aclosing(self._forward(seen, opening)) as pages:
+                    async for page in pages:
+                        yield page
+                if await self._audit.proved():
                     return
-                page = await _confirmed_end(ask, number)
-                if not page.records:
+            finally:
+                await self._audit.aclose()
+            if self._ordered:
+                self._again = True
+                async with aclosing(self._backward()) as pages:
+                    async for page in pages:
+                        yield page
+                if self._ordered and self.after is None:
                     return
-            records = seen.fresh(page.records)
-            progress.seen = len(seen)
-            if not records:
-                if highest and highest <= progress.seen:
+            elif self._again and len(seen) == len(self._seen) == known:
+                return  # two walks have found the same
+            if self.after is not None:
+                raise self._drift("rows before the position may have been missed")
+            self._again, opening, seen = True, None, Seen()
+        raise self._drift(f"it was walked {PASSES} times, and changed in the meantime each time")
+
+    def position(self, last: int) -> tuple[str, tuple[int, ...]]:
+        """How to go on after the row *last* of the page that was yielded last."""
+        if self._again or not self._ordered or self._page is None:
+            return "none", ()
+        return "page", position(self._audit, self._page, self.limit, max(self._passed, last), last)
+
+    async def _ask(self, number: int) -> Page[R]:
+        async with self._slots:
+            self.progress.requests += 1
+            page = await self.fetch(number, self.limit)
+        self._ordered = self._ordered and _in_order(page)
+        return page
+
+    def _read(self, number: int) -> asyncio.Task[Page[R]]:
+        return self.tasks.start(self._ask(number))
+
+    async def _ask_top(self) -> Page[R] | None:
+        if self.fetch_top is None:
+            return None
+        async with self._slots:
+            self.progress.requests += 1
+            try:
+                return await self.fetch_top()
+            except BadRequest:
+                return None  # it does not sort by id
+
+    async def _forward(
+        self, seen: Seen, opening: tuple[Page[R], Page[R]] | None
+    ) -> AsyncGenerator[Page[R]]:
+        """The pages from the first, or from the position, to the end."""
+        flights = _Window(self._ask, self.tasks)
+        early = repeats = 0
+        try:
+            if self.after is None:
+                page, early = await self._open(flights, opening)
+                before = page
+            else:
+                before, page = await self._rejoin(self.after)
+                flights.asked = self._end = before.number
+                if page.records:
+                    yield self._given(self._fresh(seen, page)[0])
+                if self._reached():
                     return
-                raise PageDrift(
-                    "this page repeats rows of earlier ones, so the server seems to ignore `page`: "
-                    f"{progress.seen} rows came, the total is {progress.total}",
-                    evidence=f"page {number} holds {len(page.records)} rows, none of them new",
-                    sent="yes",
-                )
-            progress.pages += 1
-            if number == 1 and len(records) < limit and progress.total != len(records):
-                # The server caps `limit`, and may still count its pages by the one asked for.
-                limit = len(records)
-                await flights.restart()
-            if number >= 2:
-                reach, width = number + _ahead(progress, limit, window), window
-            yield page if records is page.records else attrs.evolve(page, records=records)
-    finally:
-        await flights.aclose()
+                flights.reach(before.number + self._ahead(), self.window)
+                page = await flights.next()
+            while True:
+                number = page.number
+                page = came = await self._certain(page, before)
+                if number <= early and not self._audit.whole:
+                    self._audit.doubt(number, checksum(page))
+                if number > 1 and self._audit.mark is not None:
+                    self._audit.check(self._read)
+                if self._ordered and number > 1 and _fell(before, page):
+                    page = await self._mended(page)
+                page, fresh = self._fresh(seen, page)
+                if number == 1 and _capped(came, self.limit) and not self._audit.whole:
+                    # The server caps `limit`, and may still count its pages by the one asked for.
+                    self.limit, early = len(came), 1
+                    await flights.restart()
+                self._end = number + 1 if came.records else number
+                if page.records:
+                    yield self._given(page)
+                self._audit.settle()
+                if not came.records or (number >= early and self._reached()):
+                    return
+                repeats = 0 if fresh else repeats + 1
+                if repeats > self.window:
+                    raise self._drift("its pages repeat each other")
+                before = came
+                # No wider until page 2 has shown that the server honours `page`.
+                ahead, width = (1, 1) if number == 1 else (self._ahead(), self.window)
+                flights.reach(number + ahead, width)
+                page = await flights.next()
+        finally:
+            await flights.aclose()
 
+    async def _open(
+        self, flights: _Window[R], opening: tuple[Page[R], Page[R]] | None
+    ) -> tuple[Page[R], int]:
+        """The first page, and up to which page there may be some that are older than the mark."""
+        top: Page[R] | None
+        early = 0
+        if opening is not None:
+            first, top = opening
+            flights.asked = early = 1
+        elif self.window == 1 or not self.by_id or self._again:
+            top = await self._ask_top()
+            flights.reach(1, 1)
+            first = await flights.next()
+        else:
+            asking = self.tasks.start(self._ask_top())
+            try:
+                flights.reach(min(2, self.window - 1), self.window)
+                early = flights.asked
+                first = await flights.next()
+                top = await landed(asking)
+            finally:
+                await end((asking,))
+        self._ordered = self._ordered and _in_order(first)
+        self._audit = Audit()
+        self._audit.open(first, top)
+        if self._audit.mark is None and self.by_id and ascends(ids_of(first), 0):
+            await self._mark_by_number(first)
+        return first, early
 
-async def _confirmed_end(
-    ask: Callable[[int], Coroutine[Any, Any, Page[R]]], number: int
-) -> Page[R]:
-    """Page *number*, which was empty though there should be more rows, asked for once again.
+    async def _mark_by_number(self, first: Page[R]) -> None:
+        """Takes the mark from the row whose number is the total: in a page of 1, that is a page."""
+        ids, total = ids_of(first), first.total
+        if self._audit.top or total is None or total <= len(ids):
+            return
+        async with self._slots:
+            self.progress.requests += 1
+            found = ids_of(await self.fetch(total, 1))
+        if len(found) == 1 and found > ids[-1:]:
+            self._audit.mark = Mark(found[0], total)
 
-    Raises:
-        IncompleteWalk: it stays empty, and the page after it is not.
-    """
-    page = await ask(number)
-    if not page.records and (await ask(number + 1)).records:
+    async def _rejoin(self, after: Position) -> tuple[Page[R], Page[R]]:
+        """The page of a position as it is now, and the rows after the position up to there."""
+        last, number, self.limit, top, highest, mark, rows, under, count, *early = after.numbers
+        self._seen.last = self._seen.floor = last
+        self._audit = Audit(top, highest, Mark(mark, rows) if rows else None, under, count)
+        for page, was in zip(early[::2], early[1::2], strict=True):
+            self._audit.doubt(page, was)
+        self._audit.check(self._read)
+        now = await self._ask(number)
+        return now, await self._back(now)
+
+    async def _certain(self, page: Page[R], before: Page[R]) -> Page[R]:
+        """*page*, or what it is found to be where it is empty, or the same as the one *before*."""
+        self._note(page)
+        number = page.number
+        if not page.records:
+            page = await self._confirmed(number) if self._more() else page
+        elif page is not before and ids_of(page) == ids_of(before):
+            page = await self._ask(number)
+            if ids_of(page) == ids_of(before):
+                if number == 2 and not self._reached() and self._audit.count != self._audit.highest:
+                    raise self._drift("page 2 is page 1 again: the server seems to ignore `page`")
+                page = attrs.evolve(page, records=[])  # its last page again
+        self._note(page)
+        return page
+
+    async def _confirmed(self, number: int) -> Page[R]:
+        """Page *number*, which was empty though there should be more rows, asked for once again.
+
+        Raises:
+            IncompleteWalk: it stays empty, and the page after it is not.
+        """
+        for _ in range(2):
+            page = await self._ask(number)
+            if page.records or not (await self._ask(number + 1)).records:
+                return page
         raise IncompleteWalk(
-            f"page {number} is empty, asked for twice, and page {number + 1} is not: "
+            f"page {number} stays empty, and page {number + 1} is not: "
             "the server has left out rows. Walk again later",
             sent="yes",
         )
-    return page
+
+    async def _mended(self, page: Page[R]) -> Page[R]:
+        """*page* with the rows that have moved before it since the page before was read."""
+        found = await self._back(await self._ask(page.number - 1))
+        both = {record.id: record for record in (*found.records, *page.records)}
+        self.progress.repaired += len(both) - len(page.records)
+        return attrs.evolve(page, records=[both[id] for id in sorted(both)])
+
+    async def _back(self, page: Page[R]) -> Page[R]:
+        """The rows behind the last one, on *page* and the ones before until known rows come up."""
+        last, back = self._seen.last, page
+        found = {record.id: record for record in page.records if record.id > last}
+        while back.number > 1 and not any(id <= last for id in ids_of(back)):
+            back = await self._ask(back.number - 1)
+            found.update({record.id: record for record in back.records if record.id > last})
+        return attrs.evolve(page, records=[found[id] for id in sorted(found)])
+
+    async def _backward(self) -> AsyncGenerator[Page[R]]:
+        """What is new on the pages from the last to the first, asked for one at a time."""
+        number, top = self._end, self._audit.top
+        page = await self._ask(number)
+        while any(id not in self._seen for id in ids_of(page) if not top or id <= top):
+            yield self._given(self._found(page))
+            number += 1
+            page = await self._ask(number)
+        while number > 1:
+            number -= 1
+            above, page = page, await self._ask(number)
+            if above.records and not page.records:
+                page = await self._confirmed(number)
+            known = any(id <= self._seen.floor for id in ids_of(page))
+            page = self._found(page)
+            if page.records:
+                yield self._given(page)
+            if known:
+                return
+
+    def _found(self, page: Page[R]) -> Page[R]:
+        """*page* with what is new to the walk, late."""
+        records = self._seen.fresh(page.records)
+        self.progress.repaired += len(records)
+        return attrs.evolve(page, records=records)
+
+    def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], bool]:
+        """*page* with what is new to the walk, and whether any is to this pass over it."""
+        last = self._passed = seen.last
+        records = seen.fresh(page.records)
+        self._audit.add(records)
+        if seen is not self._seen:
+            return self._found(attrs.evolve(page, records=records)), bool(records)
+        self.progress.repeated += len(page.records) - len(records)
+        if self.limit == 1 and records and records[0].id <= last:
+            self._ordered = False  # pages of one row show an order only together
+        return attrs.evolve(page, records=records), bool(records)
+
+    def _given(self, page: Page[R]) -> Page[R]:
+        self._page = page
+        self.progress.pages += 1
+        self.progress.seen = len(self._seen)
+        return page
+
+    def _note(self, page: Page[R]) -> None:
+        if page.total is None:
+            return
+        self.progress.total = page.total
+        self._audit.note(page.total)
+        if not self._audit.top and page.total < (page.number - 1) * self.limit + len(page):
+            self._audit.mark = None  # taken by a total, and they are too low
+
+    def _reached(self) -> bool:
+        """Whether the highest id of the beginning has come."""
+        return self._ordered and 0 < self._audit.top <= self._seen.last
+
+    def _more(self) -> bool:
+        """Whether there should be more rows than have come."""
+        higher = self._ordered and self._audit.top > self._seen.last
+        return higher or self._audit.highest > self._audit.count
+
+    def _ahead(self) -> int:
+        """How many pages beyond the present one are worth asking for now.
+
+        Up to the one that reaches the total, and the empty one after it if the highest id is not
+        known; if there is no total or it has proved too low, as many as the window takes.
+        """
+        total, count = self.progress.total, self._audit.count
+        if total is None or total < count:
+            return self.window
+        last = self._ordered and self._audit.top > 0
+        return max(1, -(-(total - count) // self.limit) + (not last))
+
+    def _drift(self, why: str) -> PageDrift:
+        audit = self._audit
+        mark = "unknown" if audit.mark is None else f"{audit.mark.rows} up to id {audit.mark.id}"
+        return PageDrift(
+            f"this collection can't be walked without loss by its pages: {why}. Walk again when it "
+            "is quieter, or by keyset",
+            evidence=f"rows at the beginning: {mark}; of these came {audit.under}, of all "
+            f"{audit.count}; the total is {self.progress.total}",
+            sent="yes",
+        )
 
 
-def _ahead(progress: Progress, size: int, window: int) -> int:
-    """How many pages of *size* rows beyond the present one are worth asking for now.
+def position(audit: Audit, page: Page[Any], limit: int, passed: int, last: int) -> tuple[int, ...]:
+    """The numbers of a position after the row *last* of *page*, with all up to *passed* done."""
+    ids, mark = ids_of(page), audit.mark or Mark(0, 0)
+    coming = ids[ids.index(last) + 1 :]
+    return (
+        passed,
+        page.number,
+        limit,
+        audit.top,
+        audit.highest,
+        mark.id,
+        mark.rows,
+        audit.under - sum(id <= mark.id for id in coming),
+        audit.count - len(coming),
+        *(value for pair in audit.doubts for value in pair),
+    )
 
-    Up to the one after the page that reaches the total, which should be the empty one; if there is
-    no total or it has proved too low, as many as the window takes.
-    """
-    if progress.total is None or progress.total < progress.seen:
-        return window
-    return -(-(progress.total - progress.seen) // size) + 1
+
+def _fell(before: Page[Any], page: Page[Any]) -> bool:
+    """Whether rows may have gone between *before* and *page*."""
+    return before.total is not None and page.total is not None and page.total < before.total
 
 
-async def flat(pages: AsyncGenerator[Page[R]]) -> AsyncGenerator[R]:
-    """The records of *pages*, one by one."""
-    async with aclosing(pages):
-        async for page in pages:
-            for record in page.records:
-                yield record
+def _in_order(page: Page[Any]) -> bool:
+    return all(a <= b for a, b in pairwise(ids_of(page)))
 
 
-class Walk(AsyncIterator[T]):
-    """A walk over a collection, begun by iterating over it.
-
-    `async for` gives its items in order. It owns the requests that it has in flight: they end when
-    the iteration does, at the latest when the client closes; `async with` a walk (or `aclosing`)
-    ends them at once also where the iteration is left early. One task can iterate over it, once.
-    """
-
-    def __init__(self, items: Callable[[Progress], AsyncGenerator[T]]) -> None:
-        self.progress = Progress()
-        self._make = items
-        self._items: AsyncGenerator[T] | None = None
-        self._consumer: asyncio.Task[Any] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Walk {self.progress}>"
-
-    def _begun(self) -> AsyncGenerator[T]:
-        consumer = asyncio.current_task()
-        if self._items is None:
-            self._items, self._consumer = self._make(self.progress), consumer
-        elif consumer is not self._consumer:
-            raise ClientMisuse(
-                "another task iterates over this walk already: call list() once for each task"
-            )
-        return self._items
-
-    def __aiter__(self) -> AsyncIterator[T]:
-        if getattr(self._items, "ag_frame", self) is None:  # exhausted or closed
-            raise ClientMisuse("this walk has ended: call list() or pages() again for another")
-        # The generator itself, because a method of our own would cost a coroutine a record.
-        return self._begun()
-
-    def __anext__(self) -> Awaitable[T]:
-        return self._begun().__anext__()
-
-    async def collect(self, max: int | None = None) -> list[T]:
-        """The items as a list: all of them, or the first *max*."""
-        if max is not None and (isinstance(max, bool) or not isinstance(max, int) or max < 0):
-            raise ClientMisuse(f"collect: max must be an integer of at least 0, not {max!r}")
-        found: list[T] = []
-        async with self:
-            if max == 0:
-                return found
-            async for item in self:
-                found.append(item)
-                if len(found) == max:
-                    break
-        return found
-
-    async def first(self) -> T | None:
-        """The first item, or None if there is none."""
-        return next(iter(await self.collect(max=1)), None)
-
-    async def aclose(self) -> None:
-        """Ends the walk; its requests in flight are cancelled and waited for."""
-        if self._items is None:
-            self._items, self._consumer = self._make(self.progress), asyncio.current_task()
-        try:
-            await self._items.aclose()
-        except RuntimeError:
-            raise ClientMisuse(
-                "another task waits for this walk's next item: end that task, or close the client"
-            ) from None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+def _capped(page: Page[Any], limit: int) -> bool:
+    return 0 < len(page) < limit and page.total != len(page)

@@ -8,15 +8,14 @@ vendor's client and connector, which use them on other collections.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import aclosing
-from typing import Any, ClassVar, Generic, Literal, TypeAlias, TypeVar, Unpack, get_args
+from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from . import answers
 from .arguments import MAX_PAGE_SIZE, MAX_WINDOW, PAGE_SIZE, checked_integer, collection_query
-from .errors import BadPayload, ClientMisuse, NotFound, WalkError
-from .filters import Filter, checked, where
+from .errors import BadPayload, ClientMisuse
+from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
-from .keyset import KeysetWalk, NotHonoured, Proofs
+from .keyset import Proofs
 from .models import (
     Button,
     ButtonFields,
@@ -28,12 +27,11 @@ from .models import (
     Visitor,
     Website,
 )
-from .paging import Progress, Tasks, Walk, flat, walk_pages
 from .payloads import write_payload
+from .strategy import Query, Strategy, WalkBy
+from .walk import Tasks, Trail, Walk, flat, marked
 
 R = TypeVar("R", bound=Record)
-
-WalkBy: TypeAlias = Literal["page", "keyset", "auto"]
 
 
 class _Service(Generic[R]):
@@ -91,24 +89,29 @@ class Collection(_Service[R]):
         descending: bool = False,
         limit: int = PAGE_SIZE,
         window: int = 4,
-        walk: WalkBy = "page",
+        walk: WalkBy = "auto",
+        after: str | None = None,
     ) -> Walk[R]:
         """Every record, one by one, however many pages.
 
         Only those that meet all *filters*, in the order of *sort*. *limit* is the page size in rows
         and *window* how many page requests may be in flight; what is in memory is their product.
 
-        *walk* says how: "page" counts pages, which any server takes; "keyset" asks for ids above
-        the last, so that rows may come and go meanwhile, if the server honours such conditions;
-        "auto" walks by keyset if the server proves that it does, and else by page. A keyset walk
-        is in the order of ids.
+        *walk* says how. "keyset" asks for ids above the last, so that rows may come and go
+        meanwhile: each row that stays is yielded once, in the order of ids, up to the highest id
+        of the beginning. "page" counts pages, which any server takes: rows that moved meanwhile are
+        found again, at the end if need be, or it raises. "auto" walks by keyset if the server
+        proves by its answers that it honours conditions on `id`, and else by page.
+
+        *after* is the `position` of an earlier walk with the same filters, to go on from there.
 
         Raises:
             ClientMisuse: an argument is out of range; at the call, before anything is sent.
+            WalkError: from the iteration, if rows would be missed; `PageDrift` says how.
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
-        pages = self._walk(filters, sort, descending, limit, window, walk)
-        return Walk(lambda progress: flat(pages(progress)))
+        pages = self._walk(filters, sort, descending, limit, window, walk, after)
+        return Walk(lambda trail: flat(pages(trail), trail), after)
 
     def pages(
         self,
@@ -118,10 +121,12 @@ class Collection(_Service[R]):
         descending: bool = False,
         limit: int = PAGE_SIZE,
         window: int = 4,
-        walk: WalkBy = "page",
+        walk: WalkBy = "auto",
+        after: str | None = None,
     ) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
-        return Walk(self._walk(filters, sort, descending, limit, window, walk))
+        pages = self._walk(filters, sort, descending, limit, window, walk, after)
+        return Walk(lambda trail: marked(pages(trail), trail), after)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets *filters*), by one request for one row.
@@ -140,88 +145,33 @@ class Collection(_Service[R]):
         descending: bool,
         limit: int,
         window: int,
-        by: WalkBy,
-    ) -> Callable[[Progress], AsyncGenerator[Page[R]]]:
-        rows = checked_integer("limit", limit, 1, MAX_PAGE_SIZE)
-        width = checked_integer("window", window, 1, MAX_WINDOW)
-        query = collection_query(filters, sort, descending)
+        walk: WalkBy,
+        after: str | None,
+    ) -> Callable[[Trail], AsyncGenerator[Page[R]]]:
+        collection_query(filters, sort, descending)  # says what is wrong with them
 
-        async def fetch(number: int, size: int) -> Page[R]:
-            def parse(response: Response) -> Page[R]:
-                return answers.read_page(response, self.record, number)
-
-            try:
-                page: Page[R] = await self._send(
-                    "GET",
-                    "list",
-                    parse,
-                    query=(("page", str(number)), ("limit", str(size)), *query),
-                )
-            except NotFound:
-                if number == 1:
-                    raise
-                return Page(records=[], number=number, total=None)  # some say so past the end
-            return page
-
-        def by_page(progress: Progress) -> AsyncGenerator[Page[R]]:
-            return walk_pages(fetch, limit=rows, window=width, tasks=self._tasks, progress=progress)
-
-        if by not in get_args(WalkBy):
-            raise ClientMisuse(f"walk must be one of {', '.join(get_args(WalkBy))}, not {by!r}")
-        by_id = sort == "id" and not descending
-        if by == "keyset" and not by_id:
-            raise ClientMisuse(
-                "a keyset walk is in the order of ids: leave out sort and descending"
-            )
-        if by == "page" or not by_id:
-            return by_page
-        conditions = checked(filters)
-        return lambda progress: self._by_keyset(
-            conditions, rows, width, progress, None if by == "keyset" else by_page
-        )
-
-    async def _by_keyset(
-        self,
-        conditions: tuple[Filter, ...],
-        limit: int,
-        window: int,
-        progress: Progress,
-        otherwise: Callable[[Progress], AsyncGenerator[Page[R]]] | None,
-    ) -> AsyncGenerator[Page[R]]:
-        """A keyset walk, or *otherwise* if the server does not honour what that takes."""
-
-        async def fetch(low: int, high: int | None, size: int, descending: bool) -> Page[R]:
-            bounds = [where("id") > low] if low else []
-            bounds += [] if high is None else [where("id") <= high]
-            found: Page[R] = await self._send(
+        async def ask(number: int, query: Query) -> Page[R]:
+            page: Page[R] = await self._send(
                 "GET",
                 "list",
-                lambda response: answers.read_page(response, self.record, 1),
-                query=(
-                    ("page", "1"),
-                    ("limit", str(size)),
-                    *collection_query((*conditions, *bounds), "id", descending),
-                ),
+                lambda response: answers.read_page(response, self.record, number),
+                query=(("page", str(number)), *query),
             )
-            return found
+            return page
 
-        if self.path not in self._proofs.refused or otherwise is None:
-            keyset = KeysetWalk(fetch, limit, window, self._tasks, progress)
-            try:
-                async with aclosing(keyset.pages(self.path, self._proofs)) as pages:
-                    async for page in pages:
-                        yield page
-                return
-            except NotHonoured:
-                if otherwise is None:
-                    raise WalkError(
-                        f"{self.path} can't be walked by keyset: the server refuses or ignores "
-                        'filter or sort on id. Use walk="auto" or walk="page"',
-                        sent="yes",
-                    ) from None
-        async with aclosing(otherwise(progress)) as pages:
-            async for page in pages:
-                yield page
+        return Strategy(
+            ask=ask,
+            resource=self.path,
+            tasks=self._tasks,
+            proofs=self._proofs,
+            conditions=checked(filters),
+            sort=sort,
+            descending=descending,
+            limit=checked_integer("limit", limit, 1, MAX_PAGE_SIZE),
+            window=checked_integer("window", window, 1, MAX_WINDOW),
+            by=walk,
+            after=after,
+        ).pages
 
 
 class Editable(_Service[R]):

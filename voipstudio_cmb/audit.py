@@ -1,0 +1,126 @@
+"""Whether a page walk has received every row that was there when it began.
+
+At one moment there were so many rows up to the highest id: that is the mark. When so many different
+rows up to that id have come, all that were there have come, whatever the order and whatever else
+has come or gone meanwhile. This says nothing of rows that were received and deleted before the
+mark: pages that may have been read earlier are therefore read once more, and must be what they
+were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import attrs
+
+from .models import Page, Record
+from .walk import ascends, end, landed
+
+
+@attrs.frozen
+class Mark:
+    """At one moment there were *rows* rows with ids up to *id*."""
+
+    id: int
+    rows: int
+
+
+@attrs.define(eq=False)
+class Audit:
+    """The account of one walk.
+
+    *top* is the highest id of its beginning, 0 if the server did not tell it, *highest* the highest
+    total so far, *under* how many rows up to the *mark* have come, *count* how many in all.
+    *whole* says that the first page was everything.
+    """
+
+    top: int = 0
+    highest: int = 0
+    mark: Mark | None = None
+    under: int = 0
+    count: int = 0
+    whole: bool = False
+    _early: dict[int, int] = attrs.field(factory=dict)
+    _checks: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
+
+    def open(self, first: Page[Any], top: Page[Any] | None) -> None:
+        """Takes the mark from the two highest rows, *top*, if they are the highest."""
+        ids, tops = ids_of(first), [] if top is None else ids_of(top)
+        highest, known = max(tops, default=0), max(ids, default=0)
+        single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
+        descends = len(tops) > 1 and all(a > b for a, b in pairwise(tops)) and highest >= known
+        if top is None or not (single or descends):
+            return  # refused, or in another order than was asked for
+        self.top = highest
+        self.whole = ascends(ids, 0) and ids[-1:] == [highest] and not _more(first)
+        if self.whole:
+            self.mark = Mark(highest, len(ids))
+        elif top.total is not None:
+            self.mark = Mark(highest, top.total)
+
+    def note(self, total: int | None) -> None:
+        """Takes note of a total that the server claims."""
+        self.highest = max(self.highest, total or 0)
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Counts rows that came for the first time."""
+        self.count += len(records)
+        if self.mark is not None:
+            last = self.mark.id
+            self.under += sum(record.id <= last for record in records)
+
+    def doubt(self, number: int, checksum: int) -> None:
+        """Page *number* may have been read before the mark."""
+        self._early[number] = checksum
+
+    @property
+    def doubts(self) -> Iterable[tuple[int, int]]:
+        """The pages that have to be read once more, or are being so, with their checksums."""
+        return self._early.items()
+
+    def check(self, read: Callable[[int], asyncio.Task[Page[Any]]]) -> None:
+        """Reads the pages that are in doubt once more."""
+        for number in self._early.keys() - self._checks.keys():
+            self._checks[number] = read(number)
+
+    def settle(self) -> None:
+        """Compares the pages that have been read once more by now."""
+        for number, task in list(self._checks.items()):
+            if task.done() and not task.cancelled():
+                del self._checks[number]
+                if checksum(task.result()) != self._early.pop(number):
+                    self.mark = None
+
+    async def proved(self) -> bool:
+        """Whether every row that was there at the mark has come."""
+        if self.whole:
+            return True
+        if self.mark is None or self.under != self.mark.rows or self._early.keys() - self._checks:
+            return False
+        for task in list(self._checks.values()):
+            await landed(task)
+        self.settle()
+        return self.mark is not None
+
+    async def aclose(self) -> None:
+        """Ends what is still being read."""
+        await end(list(self._checks.values()))
+
+
+def _more(page: Page[Any]) -> bool:
+    return page.total is not None and page.total > len(page.records)
+
+
+def ids_of(page: Page[Any]) -> list[int]:
+    """The ids of *page*, in its order."""
+    return [record.id for record in page.records]
+
+
+def checksum(page: Page[Any]) -> int:
+    """A checksum of the ids of *page*, in its order."""
+    return zlib.crc32(array("q", ids_of(page)).tobytes())

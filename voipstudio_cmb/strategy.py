@@ -1,0 +1,193 @@
+"""How a collection is walked: by keyset where the server lets it, by page where not."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
+
+import attrs
+
+from .arguments import collection_query
+from .audit import Audit, checksum
+from .errors import BadRequest, ClientMisuse, NotFound, WalkError
+from .filters import Filter, where
+from .keyset import KeysetWalk, NotHonoured, Proofs
+from .models import Page, Record
+from .paging import PageWalk
+from .paging import position as place
+from .walk import Position, Tasks, Trail
+
+R = TypeVar("R", bound=Record)
+
+WalkBy: TypeAlias = Literal["page", "keyset", "auto"]
+
+Query: TypeAlias = tuple[tuple[str, str], ...]
+
+AskPage = Callable[[int, Query], Coroutine[Any, Any, Page[R]]]
+"""`(number, query) -> page`: one request to the collection."""
+
+
+@attrs.frozen(kw_only=True)
+class Strategy(Generic[R]):
+    """What is walked and how; *ask* sends a request to the collection called *resource*.
+
+    Raises:
+        ClientMisuse: what is asked for does not go together.
+    """
+
+    ask: AskPage[R]
+    resource: str
+    tasks: Tasks
+    proofs: Proofs
+    conditions: tuple[Filter, ...]
+    sort: str
+    descending: bool
+    limit: int
+    window: int
+    by: WalkBy
+    after: str | None
+    _of: str = attrs.field(init=False)
+    _position: Position | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.by not in get_args(WalkBy):
+            names = ", ".join(get_args(WalkBy))
+            raise ClientMisuse(f"walk must be one of {names}, not {self.by!r}")
+        if self.by == "keyset" and not self._by_id:
+            raise ClientMisuse(
+                "a keyset walk is in the order of ids: leave out sort and descending"
+            )
+        what = repr((self.resource, *self._query(self.conditions)))
+        object.__setattr__(self, "_of", f"{zlib.crc32(what.encode()):08x}")
+        position = None if self.after is None else Position.parse(self.after, self._of)
+        object.__setattr__(self, "_position", position)
+        if position is not None and self.by not in ("auto", position.kind):
+            raise ClientMisuse(f'after is a position in a walk by {position.kind}: use walk="auto"')
+
+    @property
+    def _by_id(self) -> bool:
+        return self.sort == "id" and not self.descending
+
+    def _query(self, conditions: tuple[Filter, ...], descending: bool | None = None) -> Query:
+        """The query for *conditions*, in the caller's order or by id."""
+        if descending is None:
+            return collection_query(conditions, self.sort, self.descending)
+        return collection_query(conditions, "id", descending)
+
+    async def pages(self, trail: Trail) -> AsyncGenerator[Page[R]]:
+        """The pages, each id once.
+
+        Raises:
+            WalkError: the collection can't be walked so.
+        """
+        kind = self.by if self._position is None else self._position.kind
+        opening: tuple[Page[R], Page[R]] | None = None
+        refusal: BadRequest | None = None
+        refused = self.resource in self.proofs.refused and kind == "auto"
+        if kind != "page" and self._by_id and not refused:
+            keyset = self._keyset(trail)
+            try:
+                async with aclosing(keyset.pages(self.resource, self.proofs)) as pages:
+                    async for page in pages:
+                        yield page
+                return
+            except NotHonoured:
+                opening, refusal = keyset.opening, keyset.refusal
+                if kind == "keyset":
+                    raise WalkError(
+                        f"{self.resource} can't be walked by keyset: the server refuses or ignores "
+                        'filter or sort on id. Use walk="auto" or walk="page"',
+                        sent="yes",
+                    ) from None
+        async with aclosing(self._by_page(trail, opening, refusal)) as pages:
+            async for page in pages:
+                yield page
+
+    def _keyset(self, trail: Trail) -> KeysetWalk[R]:
+        async def fetch(low: int, high: int | None, size: int, descending: bool) -> Page[R]:
+            bounds = [where("id") > low] if low else []
+            bounds += [] if high is None else [where("id") <= high]
+            query = self._query((*self.conditions, *bounds), descending)
+            return await self.ask(1, (("limit", str(size)), *query))
+
+        walk = KeysetWalk(
+            fetch, self.limit, self.window, self.tasks, trail.progress, self._position
+        )
+
+        def position(last: int) -> str:
+            if self.resource in self.proofs.honoured or self._position or walk.opening is None:
+                return str(Position("keyset", self._of, walk.position(last)))
+            # Nothing is proved while the first page is all there is: it can only be counted from.
+            first, audit = walk.opening[0], Audit()
+            audit.open(*walk.opening)
+            audit.note(first.total)
+            audit.add(first.records)
+            audit.doubt(1, checksum(first))
+            return str(Position("page", self._of, place(audit, first, self.limit, last, last)))
+
+        trail.position = position
+        return walk
+
+    async def _by_page(
+        self,
+        trail: Trail,
+        opening: tuple[Page[R], Page[R]] | None,
+        refusal: BadRequest | None,
+    ) -> AsyncGenerator[Page[R]]:
+        unsorted = self._by_id and self.resource in self.proofs.unsorted
+        if refusal is None:
+            try:
+                async with aclosing(self._page_walk(trail, unsorted).pages(opening)) as pages:
+                    async for page in pages:
+                        yield page
+                return
+            except BadRequest as error:
+                if unsorted or not self._by_id or trail.progress.pages or self._position:
+                    raise
+                refusal = error
+        if "filter" in refusal.messages or "filtration" in str(refusal).lower():
+            raise refusal
+        # The caller named no order, so the server's own will do if it is ours that it refuses.
+        try:
+            async with aclosing(self._page_walk(trail, True).pages()) as pages:
+                async for page in pages:
+                    self.proofs.unsorted.add(self.resource)
+                    yield page
+        except BadRequest:
+            raise refusal from None
+
+    def _page_walk(self, trail: Trail, unsorted: bool) -> PageWalk[R]:
+        query = self._query(self.conditions)
+        if unsorted:
+            query = tuple(pair for pair in query if pair[0] == "filter")
+
+        async def fetch(number: int, size: int) -> Page[R]:
+            try:
+                return await self.ask(number, (("limit", str(size)), *query))
+            except NotFound:
+                if number == 1:
+                    raise
+                return Page(records=[], number=number, total=None)  # some say so past the end
+
+        async def fetch_top() -> Page[R]:
+            return await self.ask(1, (("limit", "2"), *self._query(self.conditions, True)))
+
+        walk = PageWalk(
+            fetch=fetch,
+            fetch_top=None if unsorted else fetch_top,
+            limit=self.limit,
+            window=self.window,
+            tasks=self.tasks,
+            progress=trail.progress,
+            by_id=self._by_id,
+            after=self._position,
+        )
+
+        def position(last: int) -> str:
+            kind, numbers = walk.position(last)
+            return str(Position(kind, self._of, numbers))
+
+        trail.position = position
+        return walk

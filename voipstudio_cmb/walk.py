@@ -1,0 +1,297 @@
+"""What a caller holds of a walk over a collection, and what all kinds of walks share."""
+
+from __future__ import annotations
+
+import asyncio
+from array import array
+from bisect import bisect_left
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+)
+from contextlib import aclosing
+from itertools import pairwise
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import attrs
+
+from .errors import ClientMisuse
+from .models import Page, Record
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Record)
+
+
+class Tasks:
+    """The tasks that walks have started; whoever owns it can end them all and wait for that."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Starts *work* as a task that is kept until it has ended."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            # Taken note of: an error of a page that nobody came to ask for is nobody's error.
+            task.exception()
+
+    async def aclose(self) -> None:
+        """Cancels what is running and returns when it has ended."""
+        await end(self._running)
+
+
+async def end(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
+    """Cancels *tasks* and waits until they have ended."""
+    running = [task for task in tasks if not task.done()]
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running)
+
+
+async def landed(task: asyncio.Task[T]) -> T:
+    """What *task*, one of a walk's, has brought."""
+    # Only waited for: if the consumer is cancelled here, the walk ends the task.
+    await asyncio.wait((task,))
+    if task.cancelled():
+        raise ClientMisuse("the client was closed while this walk was running")
+    return task.result()
+
+
+class Seen:
+    """The ids that a walk has yielded: 8 bytes each while they ascend.
+
+    All ids up to *floor* are taken for seen, as those before a position are.
+    """
+
+    def __init__(self, floor: int = 0) -> None:
+        self.last = floor
+        self.floor = floor
+        self._ascending: array[int] = array("q")
+        self._others: set[int] = set()
+
+    def fresh(self, records: Sequence[R]) -> Sequence[R]:
+        """Those of *records* not seen before, which they are from now on.
+
+        Of two with the same id the later one is taken.
+        """
+        ids = [record.id for record in records]
+        if ids and ascends(ids, self.last):
+            self._ascending.extend(ids)
+            self.last = ids[-1]
+            return records
+        new: dict[int, R] = {}
+        for record in records:
+            if record.id not in self:
+                new[record.id] = record
+        for id in new:
+            if id > self.last:
+                self._ascending.append(id)
+                self.last = id
+            else:
+                self._others.add(id)
+        return records if len(new) == len(records) else list(new.values())
+
+    def __contains__(self, id: int) -> bool:
+        if id <= self.floor or id in self._others:
+            return True
+        at = bisect_left(self._ascending, id)
+        return at < len(self._ascending) and self._ascending[at] == id
+
+    def __len__(self) -> int:
+        return len(self._ascending) + len(self._others)
+
+
+def ascends(ids: Iterable[int], low: int) -> bool:
+    """Whether *ids* ascend strictly from above *low*."""
+    return all(a < b for a, b in pairwise([low, *ids]))
+
+
+@attrs.define(kw_only=True)
+class Progress:
+    """How far a walk has come.
+
+    *seen* records have been received and found new, *pages* with records, by *requests* calls;
+    *total* is what the server last claimed, or None. *repaired* of the records were found by
+    reading pages again, and *repeated* records came a second time and were left out. *strategy* is
+    how the collection is walked, None before that is known.
+    """
+
+    seen: int = 0
+    pages: int = 0
+    requests: int = 0
+    total: int | None = None
+    repaired: int = 0
+    repeated: int = 0
+    strategy: Literal["page", "keyset"] | None = None
+
+
+@attrs.frozen
+class Position:
+    """A place in a walk, as text: how it walks, a checksum of what it walks over, and numbers."""
+
+    kind: str
+    of: str
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return ":".join([self.kind, self.of, *map(str, self.numbers)])
+
+    @classmethod
+    def parse(cls, text: object, of: str) -> Position:
+        """The position that *text* stands for, of a walk over what *of* is the checksum of.
+
+        Raises:
+            ClientMisuse: it is no position, or one in another collection, or none to go on from.
+        """
+        if not isinstance(text, str):
+            raise ClientMisuse(f"after must be the position of a walk, a string, not {text!r}")
+        kind, _, rest = text.partition(":")
+        found, *numbers = rest.split(":")
+        known = kind in ("keyset", "page", "none")
+        if not known or not all(n.isascii() and n.isdigit() and len(n) < 20 for n in numbers):
+            raise ClientMisuse("after is not the position of a walk: pass what walk.position gave")
+        if found != of:
+            raise ClientMisuse(
+                "after is a position in another collection, or of a walk with other filters"
+            )
+        if kind == "none" or len(numbers) < (2 if kind == "keyset" else 8):
+            raise ClientMisuse(
+                "that walk can't be gone on with, because rows came in another order than that of "
+                "their ids: walk from the beginning"
+            )
+        return cls(kind, of, tuple(map(int, numbers)))
+
+
+@attrs.define(eq=False)
+class Trail:
+    """What a walk leaves behind: its progress, the id handed out last, and how to go on there."""
+
+    progress: Progress = attrs.field(factory=Progress)
+    began: str | None = None
+    last: int | None = None
+    position: Callable[[int], str] | None = None
+
+
+async def flat(pages: AsyncGenerator[Page[R]], trail: Trail) -> AsyncGenerator[R]:
+    """The records of *pages*, one by one."""
+    async with aclosing(pages):
+        async for page in pages:
+            for record in page.records:
+                trail.last = record.id
+                yield record
+
+
+async def marked(pages: AsyncGenerator[Page[R]], trail: Trail) -> AsyncGenerator[Page[R]]:
+    """The same *pages*, with the last id of each noted on the *trail*."""
+    async with aclosing(pages):
+        async for page in pages:
+            trail.last = page.records[-1].id
+            yield page
+
+
+class Walk(AsyncIterator[T]):
+    """A walk over a collection, begun by iterating over it.
+
+    `async for` gives its items in order. It owns the requests that it has in flight: they end when
+    the iteration does, at the latest when the client closes; `async with` a walk (or `aclosing`)
+    ends them at once also where the iteration is left early. One task can iterate over it, once.
+    """
+
+    def __init__(
+        self, items: Callable[[Trail], AsyncGenerator[T]], began: str | None = None
+    ) -> None:
+        self._trail = Trail(began=began)
+        self.progress = self._trail.progress
+        self._make = items
+        self._items: AsyncGenerator[T] | None = None
+        self._consumer: asyncio.Task[Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Walk {self.progress}>"
+
+    @property
+    def position(self) -> str | None:
+        """Where the walk is: behind the record, or page, that was handed out last.
+
+        A short text to keep. `list(after=position)` with the same filters goes on from it, without
+        loss or repetition; None stands for the beginning.
+        """
+        trail = self._trail
+        if trail.last is None or trail.position is None:
+            return trail.began
+        return trail.position(trail.last)
+
+    def _begun(self) -> AsyncGenerator[T]:
+        consumer = asyncio.current_task()
+        if self._items is None:
+            self._items, self._consumer = self._make(self._trail), consumer
+        elif consumer is not self._consumer:
+            raise ClientMisuse(
+                "another task iterates over this walk already: call list() once for each task"
+            )
+        return self._items
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        if getattr(self._items, "ag_frame", self) is None:  # exhausted or closed
+            raise ClientMisuse("this walk has ended: call list() or pages() again for another")
+        # The generator itself, because a method of our own would cost a coroutine a record.
+        return self._begun()
+
+    def __anext__(self) -> Awaitable[T]:
+        return self._begun().__anext__()
+
+    async def collect(self, max: int | None = None) -> list[T]:
+        """The items as a list: all of them, or the first *max*."""
+        if max is not None and (isinstance(max, bool) or not isinstance(max, int) or max < 0):
+            raise ClientMisuse(f"collect: max must be an integer of at least 0, not {max!r}")
+        found: list[T] = []
+        async with self:
+            if max == 0:
+                return found
+            async for item in self:
+                found.append(item)
+                if len(found) == max:
+                    break
+        return found
+
+    async def first(self) -> T | None:
+        """The first item, or None if there is none."""
+        return next(iter(await self.collect(max=1)), None)
+
+    async def aclose(self) -> None:
+        """Ends the walk; its requests in flight are cancelled and waited for."""
+        if self._items is None:
+            self._items, self._consumer = self._make(self._trail), asyncio.current_task()
+        try:
+            await self._items.aclose()
+        except RuntimeError:
+            raise ClientMisuse(
+                "another task waits for this walk's next item: end that task, or close the client"
+            ) from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
