@@ -53,7 +53,7 @@ class Audit:
         ids, tops = ids_of(first), [] if top is None else ids_of(top)
         highest, known = max(tops, default=0), max(ids, default=0)
         single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
-        descends = len(tops) > 1 and all(a > b for a, b in pairwise(tops)) and highest >= known
+        descends = len(tops) > 1 and all(a > b for a, b in pairwise(tops))
         if top is None or not (single or descends):
             return  # refused, or in another order than was asked for
         self.top = highest

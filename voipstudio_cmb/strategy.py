@@ -59,6 +59,10 @@ class Strategy(Generic[R]):
             raise ClientMisuse(
                 "a keyset walk is in the order of ids: leave out sort and descending"
             )
+        if self.after is not None and not self._by_id:
+            raise ClientMisuse(
+                "a walk goes on from a position in the order of ids: leave out sort and descending"
+            )
         what = repr((self.resource, *self._query(self.conditions)))
         object.__setattr__(self, "_of", f"{zlib.crc32(what.encode()):08x}")
         position = None if self.after is None else Position.parse(self.after, self._of)
@@ -85,7 +89,8 @@ class Strategy(Generic[R]):
         kind = self.by if self._position is None else self._position.kind
         opening: tuple[Page[R], Page[R]] | None = None
         refusal: BadRequest | None = None
-        refused = self.resource in self.proofs.refused and kind == "auto"
+        can_not = self.proofs.refused | self.proofs.unsorted
+        refused = self.resource in can_not and kind == "auto"
         if kind != "page" and self._by_id and not refused:
             keyset = self._keyset(trail)
             try:
