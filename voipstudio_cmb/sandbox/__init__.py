@@ -6,24 +6,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import Data, Table
+    from .data import Data, Table, Watch
+    from .drift import Drift
     from .faults import Fault, Scripted
     from .journal import Received
     from .server import Sandbox
     from .temper import Temper
 
-__all__ = ["Data", "Fault", "Received", "Sandbox", "Scripted", "Table", "Temper"]
+__all__ = [
+    "Data",
+    "Drift",
+    "Fault",
+    "Received",
+    "Sandbox",
+    "Scripted",
+    "Table",
+    "Temper",
+    "Watch",
+]
 
 # Names are fetched when they are first asked for, because pytest imports this package in every run
 # of every user for the sake of the fixture, and aiohttp.web costs a tenth of a second.
 _HOMES = {
     "Data": "data",
+    "Drift": "drift",
     "Fault": "faults",
     "Received": "journal",
     "Sandbox": "server",
     "Scripted": "faults",
     "Table": "data",
     "Temper": "temper",
+    "Watch": "data",
 }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -26,6 +27,7 @@ from .rows import (
 WEBSITES: Final = 12
 BUTTONS: Final = 30
 SETTINGS: Final = 40
+COLLECTIONS: Final = ("websites", "settings", "cdrs", "visitors")
 
 _ENCODED_ROWS_KEPT: Final = 100_000
 _VIEWS_KEPT: Final = 16
@@ -41,6 +43,14 @@ class Slice:
     total: int
 
 
+@attrs.frozen(eq=False)
+class Watch:
+    """The ids that were there *throughout* the time of watching, and those that *ever* were."""
+
+    throughout: set[int]
+    ever: set[int]
+
+
 class Table:
     """Rows by ascending id. A row is computed when it is read, unless somebody changed it.
 
@@ -54,6 +64,7 @@ class Table:
         self._changed: dict[int, Row] = {}
         self._encoded: dict[int, bytes] = {}
         self._views: dict[_View, list[int]] = {}
+        self._watches: list[Watch] = []
         self.columns = frozenset(make(self._last)) | {"max_call_rate"}
 
     def __len__(self) -> int:
@@ -66,6 +77,24 @@ class Table:
     def ids(self) -> Sequence[int]:
         """The ids that are there now, ascending."""
         return tuple(self._ids)
+
+    def id_at(self, place: int) -> int:
+        """Returns the id at *place* among those there now, ascending; -1 is the last."""
+        return self._ids[place]
+
+    @contextmanager
+    def watched(self) -> Iterator[Watch]:
+        """Notes which ids are there as long as the block runs, whoever changes the table.
+
+        After ``with table.watched() as rows:`` around a walk, ``rows.throughout`` is what the walk
+        must have found, and ``rows.ever`` is all that it may have.
+        """
+        watch = Watch(set(self._ids), set(self._ids))
+        self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.remove(watch)
 
     def get(self, row_id: int) -> Row:
         """Returns a copy of the row; `KeyError` when there is none."""
@@ -80,6 +109,8 @@ class Table:
             raise KeyError(f"there is a row {row_id} already")
         self._last = max(self._last, row_id)
         insort(self._ids, row_id)
+        for watch in self._watches:
+            watch.ever.add(row_id)
         self._keep({**self._make(row_id), **fields})
         return self.get(row_id)
 
@@ -94,6 +125,8 @@ class Table:
         if at is None:
             raise KeyError(row_id)
         del self._ids[at]
+        for watch in self._watches:
+            watch.throughout.discard(row_id)
         self._changed.pop(row_id, None)
         self._forget(row_id)
 
@@ -105,7 +138,7 @@ class Table:
         total = high - low
         size = total if query.limit is None else query.limit
         start = min((query.page - 1) * size, total)
-        stop = min(start + size, total)
+        stop = min(start + (size if query.most is None else min(size, query.most)), total)
         if query.sort == "id" and query.descending:
             return Slice(view[high - stop : high - start][::-1], total)
         return Slice(view[low + start : low + stop], total)
@@ -199,9 +232,4 @@ class Data:
 
     def collections(self) -> Mapping[str, Table]:
         """Returns the four tables that can be listed, by the last part of their path."""
-        return {
-            "websites": self.websites,
-            "settings": self.settings,
-            "cdrs": self.cdrs,
-            "visitors": self.visitors,
-        }
+        return {name: getattr(self, name) for name in COLLECTIONS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import attrs
 import msgspec
@@ -11,7 +11,7 @@ from aiohttp import web
 from . import bodies
 from .account import Account
 from .data import Data, Table
-from .query import Query, parse
+from .listing import Listing
 from .refusal import Complaint, Refusal
 from .rows import Row
 from .temper import Temper
@@ -35,14 +35,13 @@ class Operations:
     data: Data
     account: Account
     temper: Temper
-    limit_cap: int
-    _emptied: set[tuple[str, int]] = attrs.field(factory=set, init=False)
+    listings: Mapping[str, Listing]
 
     def routes(self, base: str) -> list[web.RouteDef]:
         """Returns what is served below the path *base*."""
         routes = [
-            web.get(f"{base}/callmeback/{name}", self._list(name, table), allow_head=False)
-            for name, table in self.data.collections().items()
+            web.get(f"{base}/callmeback/{name}", self._list(listing), allow_head=False)
+            for name, listing in self.listings.items()
         ]
         for name, table, attributes in (
             ("settings", self.data.settings, bodies.SETTING),
@@ -62,43 +61,11 @@ class Operations:
             web.post(f"{base}/login", self._login),
         ]
 
-    def _list(self, name: str, table: Table) -> Handler:
+    def _list(self, listing: Listing) -> Handler:
         async def answer(request: web.Request) -> web.Response:
-            query = self._query(request, table)
-            part = table.slice(query)
-            ids = () if self._is_emptied(name, query.page) else part.ids
-            rows = b",".join([table.encoded(row_id) for row_id in ids])
-            return _raw_json(b'{"data":[%b]%b}' % (rows, self._total(part.total)))
+            return _raw_json(listing.answer(request.query))
 
         return answer
-
-    def _query(self, request: web.Request, table: Table) -> Query:
-        deaf = self.temper.deaf_to()
-        heard = {name: value for name, value in request.query.items() if name not in deaf}
-        query = parse(heard, table.columns, self.limit_cap)
-        if self.temper.ignore_limit:
-            query = attrs.evolve(query, limit=None)
-        if self.temper.newest_first and not {"sort", "dir"} & heard.keys():
-            query = attrs.evolve(query, descending=True)
-        return query
-
-    def _is_emptied(self, name: str, page: int) -> bool:
-        if page in self.temper.empty_once and (name, page) not in self._emptied:
-            self._emptied.add((name, page))
-            return True
-        return page in self.temper.empty_pages
-
-    def _total(self, matching: int) -> bytes:
-        number = max(0, matching + self.temper.total_offset)
-        match self.temper.total:
-            case "exact":
-                return b',"total":%d' % number
-            case "string":
-                return b',"total":"%d"' % number
-            case "null":
-                return b',"total":null'
-            case "missing":
-                return b""
 
     def _create(self, table: Table, attributes: bodies.Attributes) -> Handler:
         async def answer(request: web.Request) -> web.Response:

@@ -33,16 +33,20 @@ class Condition:
 
 @attrs.frozen(kw_only=True)
 class Query:
-    """A collection request, checked. *limit* ``None`` means everything there is."""
+    """A collection request, checked. *limit* ``None`` means everything there is.
+
+    Pages are counted by *limit*; *most* cuts each of them short.
+    """
 
     page: int = 1
     limit: int | None = PAGE_SIZE
+    most: int | None = None
     sort: str = "id"
     descending: bool = False
     conditions: tuple[Condition, ...] = ()
 
 
-def parse(params: Mapping[str, str], columns: frozenset[str], limit_cap: int) -> Query:
+def parse(params: Mapping[str, str], columns: frozenset[str], limit_cap: int | None) -> Query:
     """Reads the query parameters of a collection that has *columns*; raises `Refusal` (400).
 
     A limit above *limit_cap* is lowered to it without a word, as the vendor's server may do.
@@ -61,7 +65,7 @@ def parse(params: Mapping[str, str], columns: frozenset[str], limit_cap: int) ->
         raise Refusal(400, "Validation error", complaints)
     return Query(
         page=page,
-        limit=min(limit, limit_cap),
+        limit=limit if limit_cap is None else min(limit, limit_cap),
         sort=sort,
         descending=direction == "DESC",
         conditions=conditions,

@@ -13,9 +13,11 @@ from aiohttp import web
 
 from .account import Account
 from .data import Data
+from .drift import Drift
 from .faults import Fault, Scripted, Switchboard
 from .gate import BASES, Gate, Handler
 from .journal import Received
+from .listing import listings
 from .operations import Operations
 from .rate import RateWindow
 from .temper import Temper
@@ -31,10 +33,11 @@ class Sandbox:
     entered again.
 
     *rows* is the number of call records, everything else follows from it; *seed* decides what is
-    in them and how long answers take. *latency* is the wait in seconds before an answer, or the
-    range to draw it from. *rate* ``(n, seconds)`` lets n requests through in any such time and
-    answers 429 beyond. Limits above *limit_cap* are lowered to it; *temper* is everything servers
-    are known to differ in. It listens on loopback only; *port* 0 takes a free one.
+    in them, how long answers take, and whatever else is drawn. *latency* is the wait in seconds
+    before an answer, or the range to draw it from. *rate* ``(n, seconds)`` lets n requests through
+    in any such time and answers 429 beyond. Limits above *limit_cap* are lowered to it; *temper* is
+    everything servers are known to differ in, and *drift* makes rows come and go meanwhile. It
+    listens on loopback only; *port* 0 takes a free one.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Sandbox:
         rate: tuple[int, float] | None = None,
         limit_cap: int = 5000,
         temper: Temper | None = None,
+        drift: Drift | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
@@ -66,11 +70,12 @@ class Sandbox:
             window=RateWindow(*rate) if rate else None,
             draw=random.Random(seed),
         )
+        temper = temper or Temper()
         self._operations = Operations(
             data=self._data,
             account=self._account,
-            temper=temper or Temper(),
-            limit_cap=limit_cap,
+            temper=temper,
+            listings=listings(self._data, temper, drift or Drift(), limit_cap=limit_cap, seed=seed),
         )
         self._runner: web.AppRunner | None = None
         self._thread: _Thread | None = None
