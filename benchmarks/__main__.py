@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks import startup
 
-CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks", "memory")
+CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks", "memory", "model")
 
 if __name__ == "__main__":
     startup.run()

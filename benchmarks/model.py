@@ -17,8 +17,9 @@ from collections import Counter
 from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.plans import KINDS, Plan, plan_of, run, shrunk
 from tests.test_walk_model import machine
-from tests.walked import KINDS, Plan, Tally, plan_of, run, shrunk
+from tests.walked import Tally
 
 
 def machines(examples: int, steps: int, seeded: int, kinds: list[str], tally: Tally) -> int:

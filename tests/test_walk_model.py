@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.model import Server
-from tests.walked import KINDS, RESUMABLE, Case, Tally, case_of, plan_of, run
+from tests.plans import KINDS, case_of, plan_of, run
+from tests.verdict import RESUMABLE
+from tests.walked import Case, Tally
 
 EXAMPLES = int(os.environ.get("WALK_EXAMPLES", "40"))
 STEPS = int(os.environ.get("WALK_STEPS", "60"))
@@ -30,9 +32,12 @@ class Walks(RuleBasedStateMachine):
     tally: Tally
     case: Case | None = None
 
-    @initialize(temper=NUMBERS, count=st.integers(0, 40), gap=NUMBERS, flags=NUMBERS)
-    def begin(self, temper: int, count: int, gap: int, flags: int) -> None:
-        self.case = case_of(self.kind, temper, count, gap, flags)
+    @initialize(
+        temper=NUMBERS, count=st.integers(0, 40), gap=NUMBERS, flags=st.integers(0, 4095),
+        sizes=NUMBERS,
+    )  # fmt: skip
+    def begin(self, temper: int, count: int, gap: int, flags: int, sizes: int) -> None:
+        self.case = case_of(self.kind, temper, count, gap, flags, sizes)
 
     @property
     def on(self) -> Case:
@@ -132,6 +137,6 @@ def test_a_row_that_is_never_told_of_is_missed(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_row_as_it_was_before_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.model._content", lambda id, _: {"id": id, "title": f"{id}.0"})
-    with pytest.raises(AssertionError, match="as it was before"):
+    with pytest.raises(AssertionError, match="as it was before: "):
         for seed in range(100):
             run(plan_of(seed, STEPS, ["keyset"]))
