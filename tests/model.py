@@ -12,6 +12,7 @@ import selectors
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from itertools import product
+from operator import eq, ge, gt, le, lt
 from typing import Any
 
 import attrs
@@ -52,6 +53,7 @@ class SteppedLoop(VirtualLoop):
 
 
 _NONE = object()
+_OPERATORS = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}
 
 TOTALS: dict[str, Callable[[int], Any]] = {
     "exact": lambda count: count,
@@ -254,8 +256,8 @@ class Server:
             return answer({"message": "no such parameter"}, 400)
         ids = self.ordered(query["dir"] == "DESC")
         for condition in () if temper.filter else conditions:
-            bound = condition["value"]
-            ids = [i for i in ids if (i > bound if condition["operator"] == "gt" else i <= bound)]
+            meets, bound = _OPERATORS[condition["operator"]], condition["value"]
+            ids = [i for i in ids if meets(i, bound)]
         limit, page = int(query["limit"]), int(query["page"])
         step = temper.fixed or min(limit, temper.cap or limit)
         size = min(step, temper.rows_cap or step)
