@@ -46,17 +46,18 @@ def machines(examples: int, steps: int, seeded: int, kinds: list[str], tally: Ta
 
 def wander(count: int, steps: int, seeded: int, kinds: list[str], tally: Tally) -> int:
     """Runs *count* random cases; returns how many failed, and prints the first few."""
-    failed = 0
+    failed: list[int] = []
     for number in range(seeded, seeded + count):
         plan = plan_of(number, steps, kinds)
         try:
             tally.update(run(plan).tally)
         except Exception as error:
-            failed += 1
-            print(f"{plan[0][0]}: {error!s:.200} (--only {number})")
-            if failed == 1:
-                _print_shrunk(plan)
-    return failed
+            failed.append(number)
+            if len(failed) <= 20:
+                print(f"{plan[0][0]}: {error!s:.200} (--only {number})")
+    if failed:
+        _print_shrunk(plan_of(failed[0], steps, kinds))
+    return len(failed)
 
 
 def _print_shrunk(plan: Plan) -> None:
