@@ -111,6 +111,11 @@ class Temper:
         return self.total in ("exact", "string")
 
     @property
+    def low(self) -> bool:
+        """Whether its totals are too low."""
+        return self.total in ("one below", "five below", "a third")
+
+    @property
     def upright(self) -> bool:
         """Whether a walk over it has nothing to complain of while nothing changes."""
         return self.counts and not (self.deaf_page or self.refuse_sort or self.spoils)

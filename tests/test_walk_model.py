@@ -13,16 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from tests.model import Server
 from tests.plans import KINDS, case_of, plan_of, run
-from tests.verdict import RESUMABLE
 from tests.walked import Case, Tally
 
 EXAMPLES = int(os.environ.get("WALK_EXAMPLES", "80"))
 STEPS = int(os.environ.get("WALK_STEPS", "80"))
 NUMBERS = st.integers(0, 1023)
 
-# SHIM: to be deleted with `RESUMABLE`, for `list(KINDS)`; the page walk loses rows until then.
-PAGE = pytest.param("page", marks=pytest.mark.xfail(not RESUMABLE, reason="it loses rows"))
-KEPT = [PAGE, *(kind for kind in KINDS if kind != "page")]
+KEPT = list(KINDS)
 
 
 class Walks(RuleBasedStateMachine):

@@ -13,16 +13,16 @@ from typing import Any, TypeAlias
 import attrs
 
 from tests.model import Server, SteppedLoop, Temper
-from tests.verdict import RESUMABLE, Options, Verdict
+from tests.verdict import Options, Verdict
 from voipstudio_cmb.auth import Auth, Login
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import chain
 from voipstudio_cmb.keyset import Proofs
 from voipstudio_cmb.middleware import Closing, Deadline, Limit, standard
 from voipstudio_cmb.models import Cdr
-from voipstudio_cmb.paging import Tasks, Walk
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, WalkBy
+from voipstudio_cmb.walk import Tasks, Walk
 
 Tally: TypeAlias = Counter[tuple[str, ...]]
 """How often walks ended how: server, way to walk, state of the table, part, outcome."""
@@ -106,7 +106,7 @@ class Case:
         except ClientMisuse:
             assert position is not None
             assert self.walk is not None
-            self.verdict.refused(self.walk)
+            self.verdict.refused(self.walk, self.coming)
             self._count("position refused")
             self.again = False
             return
@@ -118,8 +118,7 @@ class Case:
         self._task = self.loop.create_task(self._consume(walk))
 
     async def _consume(self, walk: Walk[Cdr]) -> None:
-        if RESUMABLE:
-            assert walk.position is None  # type: ignore[attr-defined]
+        assert walk.position == (self.verdict.position if self.verdict.got else None)
         async with walk:
             while not self._leave:
                 if self._allowed <= 0:
@@ -160,15 +159,13 @@ class Case:
         if not task.cancelled():
             task.result()
         if task.cancelled() or self._leave:
-            # SHIM: the first condition alone; a keyset walk passes on the cancellation until then.
-            open_still = not self.closing.closed or not RESUMABLE
-            assert open_still, "a closed client passes for a cancelled task"
+            assert not self.closing.closed, "a closed client passes for a cancelled task"
             self._count("ended early")
             return
         self._count(self.verdict.ended(self.walk, self._error, self.closing.closed))
         # Who meets an error goes on from where it came, sooner or later.
         failed = self._error is not None and self._error.retryable
-        if RESUMABLE and failed and len(self.verdict.got) % 2 == 0:
+        if failed and len(self.verdict.got) % 2 == 0:
             self.again = True
             self.choose(1 << 5, self.verdict.asked)
 
@@ -249,7 +246,7 @@ class Case:
         self._pump()
         assert self._task is None, "it could not be ended"
         self._connect()
-        if RESUMABLE and a // 4 % 4:
+        if a // 4 % 4:
             self.again = True
             self.choose(b, a)
 

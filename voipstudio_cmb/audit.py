@@ -57,7 +57,7 @@ class Audit:
         if top is None or not (single or descends):
             return  # refused, or in another order than was asked for
         self.top = highest
-        self.whole = ascends(ids, 0) and ids[-1:] == [highest] and not _more(first)
+        self.whole = ascends(ids, 0) and {*tops} <= {*ids} and not _more(first)
         if self.whole:
             self.mark = Mark(highest, len(ids))
         elif top.total is not None:

@@ -188,7 +188,7 @@ class KeysetWalk(Generic[R]):
     async def _all(self, resource: str, proofs: Proofs) -> AsyncGenerator[Page[R]]:
         try:
             first, mark = await self._opening()
-            rest = first.records[-1].id if first.records else mark
+            rest = first.records[-1].id if first.records else 0
             proof: Page[R] | None = None
             if rest < mark and resource not in proofs.honoured:
                 proof = await self._proof(rest, mark, resource, proofs)
@@ -250,9 +250,13 @@ class KeysetWalk(Generic[R]):
         last = max((record.id for record in first.records), default=0)
         tops = [record.id for record in top.records]
         descends = all(a > b for a, b in pairwise(tops))
-        if not descends:
+        if not descends or any(id < record.id for id in tops for record in first.records[:1]):
             raise NotHonoured
         mark = max(last, *tops, 0)
+        # A single row shows no order: it may be the first or the last.
+        single = len(first.records) == 1 and (mark > last or first.total != 1)
+        if single and (await self._ask(0, last - 1, self.limit)).records:
+            raise NotHonoured
         if mark == last and (first.total or 0) > len(first.records):
             # No row is higher, and the total says that there are more: one of them is wrong.
             mark = _MAX_ID

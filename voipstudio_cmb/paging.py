@@ -121,14 +121,14 @@ class PageWalk(Generic[R]):
     _audit: Audit = attrs.field(init=False, factory=Audit)
     _page: Page[R] | None = attrs.field(init=False, default=None)
     """The page that was yielded last."""
-    _passed: int = attrs.field(init=False, default=0)
-    """The highest id of the pages before it."""
     _end: int = attrs.field(init=False, default=1)
     """The first page of those that the walk does not need."""
     _ordered: bool = attrs.field(init=False)
     """Whether the rows have come in ascending order of ids so far."""
     _again: bool = attrs.field(init=False, default=False)
     """Whether pages are read again, and rows come late."""
+    _strayed: bool = attrs.field(init=False, default=False)
+    """Whether a row has come after one with a higher id."""
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.window)
@@ -173,9 +173,9 @@ class PageWalk(Generic[R]):
 
     def position(self, last: int) -> tuple[str, tuple[int, ...]]:
         """How to go on after the row *last* of the page that was yielded last."""
-        if self._again or not self._ordered or self._page is None:
+        if self._again or self._strayed or not self._ordered or self._page is None:
             return "none", ()
-        return "page", position(self._audit, self._page, self.limit, max(self._passed, last), last)
+        return "page", position(self._audit, self._page, self.limit, last)
 
     async def _ask(self, number: int) -> Page[R]:
         async with self._slots:
@@ -269,11 +269,17 @@ class PageWalk(Generic[R]):
                 top = await landed(asking)
             finally:
                 await end((asking,))
-        self._ordered = self._ordered and _in_order(first)
+        lowest = min(ids_of(first), default=0)
+        lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
+        self._ordered = self._ordered and _in_order(first) and not lower
         self._audit = Audit()
         self._audit.open(first, top)
-        if self._audit.mark is None and self.by_id and ascends(ids_of(first), 0):
-            await self._mark_by_number(first)
+        if self._audit.mark is None and first.records:
+            if first.total == len(first):
+                # It is the mark by itself, so that nothing on it can be older.
+                self._audit.mark, early = Mark(max(ids_of(first)), len(first)), 0
+            elif self._ordered:
+                await self._mark_by_number(first)
         return first, early
 
     async def _mark_by_number(self, first: Page[R]) -> None:
@@ -307,11 +313,22 @@ class PageWalk(Generic[R]):
         elif page is not before and ids_of(page) == ids_of(before):
             page = await self._ask(number)
             if ids_of(page) == ids_of(before):
-                if number == 2 and not self._reached() and self._audit.count != self._audit.highest:
-                    raise self._drift("page 2 is page 1 again: the server seems to ignore `page`")
-                page = attrs.evolve(page, records=[])  # its last page again
+                if number == 2:
+                    self._ignored()
+                # Rows can move up by a page, but not by two: then it is the last page again.
+                if ids_of(await self._ask(number + 1)) == ids_of(before):
+                    page = attrs.evolve(page, records=[])
+        elif number == 2 and not set(ids_of(before)).isdisjoint(ids_of(page)):
+            before, page = await self._ask(1), await self._ask(2)
+            same = set(ids_of(before)) & set(ids_of(page))
+            if same and (self._ordered or ids_of(before) == ids_of(page)):
+                self._ignored()
         self._note(page)
         return page
+
+    def _ignored(self) -> None:
+        if not self._reached() and self._audit.count != self._audit.highest:
+            raise self._drift("page 2 is page 1 again: the server seems to ignore `page`")
 
     async def _confirmed(self, number: int) -> Page[R]:
         """Page *number*, which was empty though there should be more rows, asked for once again.
@@ -333,7 +350,7 @@ class PageWalk(Generic[R]):
         """*page* with the rows that have moved before it since the page before was read."""
         found = await self._back(await self._ask(page.number - 1))
         both = {record.id: record for record in (*found.records, *page.records)}
-        self.progress.repaired += len(both) - len(page.records)
+        self.progress.repaired += len(both) - len({*ids_of(page)})
         return attrs.evolve(page, records=[both[id] for id in sorted(both)])
 
     async def _back(self, page: Page[R]) -> Page[R]:
@@ -347,7 +364,7 @@ class PageWalk(Generic[R]):
 
     async def _backward(self) -> AsyncGenerator[Page[R]]:
         """What is new on the pages from the last to the first, asked for one at a time."""
-        number, top = self._end, self._audit.top
+        number, top, same = self._end, self._audit.top, 0
         page = await self._ask(number)
         while any(id not in self._seen for id in ids_of(page) if not top or id <= top):
             yield self._given(self._found(page))
@@ -358,10 +375,13 @@ class PageWalk(Generic[R]):
             above, page = page, await self._ask(number)
             if above.records and not page.records:
                 page = await self._confirmed(number)
+            same += bool(page.records) and ids_of(page) == ids_of(above)
+            if same > 1:  # once is a last page that is repeated past the end
+                raise self._drift("all its pages are the same: the server seems to ignore `page`")
             known = any(id <= self._seen.floor for id in ids_of(page))
-            page = self._found(page)
-            if page.records:
-                yield self._given(page)
+            new = self._found(page)
+            if new.records:
+                yield self._given(new)
             if known:
                 return
 
@@ -373,14 +393,16 @@ class PageWalk(Generic[R]):
 
     def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], bool]:
         """*page* with what is new to the walk, and whether any is to this pass over it."""
-        last = self._passed = seen.last
+        last = seen.last
         records = seen.fresh(page.records)
         self._audit.add(records)
         if seen is not self._seen:
             return self._found(attrs.evolve(page, records=records)), bool(records)
         self.progress.repeated += len(page.records) - len(records)
-        if self.limit == 1 and records and records[0].id <= last:
-            self._ordered = False  # pages of one row show an order only together
+        if records and records[0].id <= last:
+            self._strayed = True
+            # Pages of one row show an order only together.
+            self._ordered = self._ordered and self.limit > 1
         return attrs.evolve(page, records=records), bool(records)
 
     def _given(self, page: Page[R]) -> Page[R]:
@@ -394,8 +416,9 @@ class PageWalk(Generic[R]):
             return
         self.progress.total = page.total
         self._audit.note(page.total)
-        if not self._audit.top and page.total < (page.number - 1) * self.limit + len(page):
-            self._audit.mark = None  # taken by a total, and they are too low
+        least = (page.number - 1) * self.limit + len(page) if page.records else 0
+        if page.total < least:
+            self._audit.mark = None  # it was taken by a total, and they are too low
 
     def _reached(self) -> bool:
         """Whether the highest id of the beginning has come."""
@@ -430,12 +453,12 @@ class PageWalk(Generic[R]):
         )
 
 
-def position(audit: Audit, page: Page[Any], limit: int, passed: int, last: int) -> tuple[int, ...]:
-    """The numbers of a position after the row *last* of *page*, with all up to *passed* done."""
+def position(audit: Audit, page: Page[Any], limit: int, last: int) -> tuple[int, ...]:
+    """The numbers of a position after the row *last* of *page*."""
     ids, mark = ids_of(page), audit.mark or Mark(0, 0)
     coming = ids[ids.index(last) + 1 :]
     return (
-        passed,
+        last,
         page.number,
         limit,
         audit.top,

@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 import attrs
 
 from .arguments import collection_query
-from .audit import Audit, checksum
+from .audit import Audit, checksum, ids_of
 from .errors import BadRequest, ClientMisuse, NotFound, WalkError
 from .filters import Filter, where
 from .keyset import KeysetWalk, NotHonoured, Proofs
@@ -122,15 +122,17 @@ class Strategy(Generic[R]):
         )
 
         def position(last: int) -> str:
-            if self.resource in self.proofs.honoured or self._position or walk.opening is None:
+            proved = self.by == "keyset" or self.resource in self.proofs.honoured
+            first, _ = opening = walk.opening or (None, None)
+            if proved or first is None or last not in ids_of(first):
                 return str(Position("keyset", self._of, walk.position(last)))
             # Nothing is proved while the first page is all there is: it can only be counted from.
-            first, audit = walk.opening[0], Audit()
-            audit.open(*walk.opening)
+            audit = Audit()
+            audit.open(*opening)
             audit.note(first.total)
             audit.add(first.records)
             audit.doubt(1, checksum(first))
-            return str(Position("page", self._of, place(audit, first, self.limit, last, last)))
+            return str(Position("page", self._of, place(audit, first, self.limit, last)))
 
         trail.position = position
         return walk
