@@ -95,7 +95,7 @@ async def test_a_row_deleted_before_it_came_costs_a_second_look_and_nothing_else
     found, progress = await walked(table)
     assert found == [*range(1, 44), *range(45, 51)]
     assert progress.repaired == 0
-    assert [query["page"] for query in table.asked[-6:]] == ["6", "5", "4", "3", "2", "1"]
+    assert [query["page"] for query in table.asked[-7:]] == ["6", "5", "4", "3", "2", "1", "2"]
 
 
 @pytest.mark.parametrize("window", [2, 3, 8])
@@ -282,11 +282,15 @@ async def test_what_is_no_position_here_is_refused_at_the_call() -> None:
     await walk.collect(max=15)
     unordered = walk.position
     asked = len(table.asked)
+    assert keyset
+    assert paged
     wrong: list[tuple[Any, dict[str, Any], str]] = [
         (5, {}, "must be the position of a walk"),
         ("", {}, "not the position"),
         ("keyset:zz:1:-2", {}, "not the position"),
         ("nonsense:1:2", {}, "not the position"),
+        (keyset[: keyset.rindex(":")], {}, "only a part"),
+        (paged[: paged.rindex(":")], {}, "only a part"),
         (keyset, {"filters": where("name") == "x"}, "other filters"),
         (keyset, {"walk": "page"}, "a position in a walk by keyset"),
         (paged, {"walk": "keyset"}, "a position in a walk by page"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -45,7 +45,7 @@ class Audit:
     under: int = 0
     count: int = 0
     whole: bool = False
-    _early: dict[int, int] = attrs.field(factory=dict)
+    _early: dict[int, tuple[int, int]] = attrs.field(factory=dict)
     _checks: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
 
     def open(self, first: Page[Any], top: Page[Any] | None) -> None:
@@ -59,7 +59,7 @@ class Audit:
         self.top = highest
         self.whole = ascends(ids, 0) and {*tops} <= {*ids} and not _more(first)
         if self.whole:
-            self.mark = Mark(highest, len(ids))
+            self.mark = Mark(max(ids, default=0), len(ids))
         elif top.total is not None:
             self.mark = Mark(highest, top.total)
 
@@ -74,14 +74,14 @@ class Audit:
             last = self.mark.id
             self.under += sum(record.id <= last for record in records)
 
-    def doubt(self, number: int, checksum: int) -> None:
-        """Page *number* may have been read before the mark."""
-        self._early[number] = checksum
+    def doubt(self, number: int, rows: int, checksum: int) -> None:
+        """Page *number*, with so many *rows*, may have been read before the mark."""
+        self._early[number] = rows, checksum
 
     @property
-    def doubts(self) -> Iterable[tuple[int, int]]:
-        """The pages that have to be read once more, or are being so, with their checksums."""
-        return self._early.items()
+    def doubts(self) -> list[tuple[int, int, int]]:
+        """The pages that have to be read once more, or are being so: what `doubt` was given."""
+        return [(number, *held) for number, held in self._early.items()]
 
     def check(self, read: Callable[[int], asyncio.Task[Page[Any]]]) -> None:
         """Reads the pages that are in doubt once more."""
@@ -93,7 +93,9 @@ class Audit:
         for number, task in list(self._checks.items()):
             if task.done() and not task.cancelled():
                 del self._checks[number]
-                if checksum(task.result()) != self._early.pop(number):
+                rows, before = self._early.pop(number)
+                # Rows that were added behind them do no harm.
+                if checksum(task.result(), rows) != before:
                     self.mark = None
 
     async def proved(self) -> bool:
@@ -121,6 +123,6 @@ def ids_of(page: Page[Any]) -> list[int]:
     return [record.id for record in page.records]
 
 
-def checksum(page: Page[Any]) -> int:
-    """A checksum of the ids of *page*, in its order."""
-    return zlib.crc32(array("q", ids_of(page)).tobytes())
+def checksum(page: Page[Any], rows: int) -> int:
+    """A checksum of the first *rows* ids of *page*, in its order."""
+    return zlib.crc32(array("q", ids_of(page)[:rows]).tobytes())

@@ -54,7 +54,7 @@ import attrs
 from .audit import Audit, Mark, checksum, ids_of
 from .errors import BadRequest, IncompleteWalk, PageDrift
 from .models import Page, Record
-from .walk import Position, Progress, Seen, Tasks, ascends, end, landed
+from .walk import Position, Progress, Seen, Tasks, end, landed
 
 R = TypeVar("R", bound=Record)
 
@@ -220,7 +220,7 @@ class PageWalk(Generic[R]):
                 number = page.number
                 page = came = await self._certain(page, before)
                 if number <= early and not self._audit.whole:
-                    self._audit.doubt(number, checksum(page))
+                    self._audit.doubt(number, len(page), checksum(page, len(page)))
                 if number > 1 and self._audit.mark is not None:
                     self._audit.check(self._read)
                 if self._ordered and number > 1 and _fell(before, page):
@@ -236,7 +236,7 @@ class PageWalk(Generic[R]):
                 self._audit.settle()
                 if not came.records or (number >= early and self._reached()):
                     return
-                repeats = 0 if fresh else repeats + 1
+                repeats = 0 if 2 * fresh > len(came) else repeats + 1
                 if repeats > self.window:
                     raise self._drift("its pages repeat each other")
                 before = came
@@ -298,8 +298,8 @@ class PageWalk(Generic[R]):
         last, number, self.limit, top, highest, mark, rows, under, count, *early = after.numbers
         self._seen.last = self._seen.floor = last
         self._audit = Audit(top, highest, Mark(mark, rows) if rows else None, under, count)
-        for page, was in zip(early[::2], early[1::2], strict=True):
-            self._audit.doubt(page, was)
+        for doubt in zip(early[::3], early[1::3], early[2::3], strict=True):
+            self._audit.doubt(*doubt)
         self._audit.check(self._read)
         now = await self._ask(number)
         return now, await self._back(now)
@@ -312,23 +312,31 @@ class PageWalk(Generic[R]):
             page = await self._confirmed(number) if self._more() else page
         elif page is not before and ids_of(page) == ids_of(before):
             page = await self._ask(number)
-            if ids_of(page) == ids_of(before):
-                if number == 2:
-                    self._ignored()
-                # Rows can move up by a page, but not by two: then it is the last page again.
-                if ids_of(await self._ask(number + 1)) == ids_of(before):
-                    page = attrs.evolve(page, records=[])
-        elif number == 2 and not set(ids_of(before)).isdisjoint(ids_of(page)):
-            before, page = await self._ask(1), await self._ask(2)
-            same = set(ids_of(before)) & set(ids_of(page))
-            if same and (self._ordered or ids_of(before) == ids_of(page)):
-                self._ignored()
+            same = ids_of(page) == ids_of(before)
+            if number == 2:
+                page = await self._apart(page, before, same)
+            elif same and ids_of(await self._ask(number + 1)) == ids_of(before):
+                # Rows can move up by a page, but not by two: it is the last page again.
+                page = attrs.evolve(page, records=[])
+        elif number == 2:
+            page = await self._apart(page, before, False)
         self._note(page)
         return page
 
-    def _ignored(self) -> None:
+    async def _apart(self, second: Page[R], first: Page[R], same: bool) -> Page[R]:
+        """Page 2, which has no row of the *first* unless it was read before; or an empty one.
+
+        Raises:
+            PageDrift: it is page 1 again, and that was not everything.
+        """
+        if not same and _overlap(first, second):
+            first, second = await self._ask(1), await self._ask(2)
+            same = _overlap(first, second) if self._ordered else ids_of(first) == ids_of(second)
+        if not same:
+            return second
         if not self._reached() and self._audit.count != self._audit.highest:
             raise self._drift("page 2 is page 1 again: the server seems to ignore `page`")
+        return attrs.evolve(second, records=[])
 
     async def _confirmed(self, number: int) -> Page[R]:
         """Page *number*, which was empty though there should be more rows, asked for once again.
@@ -384,6 +392,8 @@ class PageWalk(Generic[R]):
                 yield self._given(new)
             if known:
                 return
+        if self._end > 2 and _overlap(page, await self._ask(2)):
+            raise self._drift("page 2 repeats page 1: the server seems to ignore `page`")
 
     def _found(self, page: Page[R]) -> Page[R]:
         """*page* with what is new to the walk, late."""
@@ -391,19 +401,19 @@ class PageWalk(Generic[R]):
         self.progress.repaired += len(records)
         return attrs.evolve(page, records=records)
 
-    def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], bool]:
-        """*page* with what is new to the walk, and whether any is to this pass over it."""
+    def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], int]:
+        """*page* with what is new to the walk, and how many rows are new to this pass over it."""
         last = seen.last
         records = seen.fresh(page.records)
         self._audit.add(records)
         if seen is not self._seen:
-            return self._found(attrs.evolve(page, records=records)), bool(records)
+            return self._found(attrs.evolve(page, records=records)), len(records)
         self.progress.repeated += len(page.records) - len(records)
         if records and records[0].id <= last:
             self._strayed = True
             # Pages of one row show an order only together.
             self._ordered = self._ordered and self.limit > 1
-        return attrs.evolve(page, records=records), bool(records)
+        return attrs.evolve(page, records=records), len(records)
 
     def _given(self, page: Page[R]) -> Page[R]:
         self._page = page
@@ -467,8 +477,12 @@ def position(audit: Audit, page: Page[Any], limit: int, last: int) -> tuple[int,
         mark.rows,
         audit.under - sum(id <= mark.id for id in coming),
         audit.count - len(coming),
-        *(value for pair in audit.doubts for value in pair),
+        *(value for doubt in audit.doubts for value in doubt),
     )
+
+
+def _overlap(first: Page[Any], second: Page[Any]) -> bool:
+    return not set(ids_of(first)).isdisjoint(ids_of(second))
 
 
 def _fell(before: Page[Any], page: Page[Any]) -> bool:

@@ -131,7 +131,7 @@ class Strategy(Generic[R]):
             audit.open(*opening)
             audit.note(first.total)
             audit.add(first.records)
-            audit.doubt(1, checksum(first))
+            audit.doubt(1, len(first), checksum(first, len(first)))
             return str(Position("page", self._of, place(audit, first, self.limit, last)))
 
         trail.position = position

@@ -170,11 +170,14 @@ class Position:
             raise ClientMisuse(
                 "after is a position in another collection, or of a walk with other filters"
             )
-        if kind == "none" or len(numbers) < (2 if kind == "keyset" else 8):
+        if kind == "none":
             raise ClientMisuse(
                 "that walk can't be gone on with, because rows came in another order than that of "
                 "their ids: walk from the beginning"
             )
+        short = len(numbers) < 9 or len(numbers) % 3 if kind == "page" else len(numbers) != 2
+        if short:
+            raise ClientMisuse("after is only a part of the position of a walk")
         return cls(kind, of, tuple(map(int, numbers)))
 
 
