@@ -27,7 +27,10 @@ class Steps:
 
     def factory(self, loop: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
         """A task factory: all that is started from now on is counted."""
-        return asyncio.Task(self._counted(work), loop=loop, **more)
+        task = asyncio.Task(self._counted(work), loop=loop, **more)
+        # Cancelled before its first step, the task throws into the wrapper and not into the work.
+        task.add_done_callback(lambda _: work.close())
+        return task
 
     async def _counted(self, work: Coroutine[Any, Any, Any]) -> Any:
         return await _Counted(work, self)
