@@ -53,7 +53,7 @@ class Audit:
         ids, tops = ids_of(first), [] if top is None else ids_of(top)
         highest, known = max(tops, default=0), max(ids, default=0)
         single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
-        descends = len(tops) > 1 and all(a > b for a, b in pairwise(tops))
+        descends = len(tops) > 1 and not passed_over(ids, tops)
         if top is None or not (single or descends):
             return  # refused, or in another order than was asked for
         self.top = highest
@@ -98,6 +98,23 @@ class Audit:
                 if checksum(task.result(), rows) != before:
                     self.mark = None
 
+    def position(self, page: Page[Any], limit: int, last: int) -> tuple[int, ...]:
+        """What it takes to go on after the row *last* of *page*, the page that came last."""
+        ids, mark = ids_of(page), self.mark or Mark(0, 0)
+        coming = ids[ids.index(last) + 1 :]
+        return (
+            last,
+            page.number,
+            limit,
+            self.top,
+            self.highest,
+            mark.id,
+            mark.rows,
+            self.under - sum(id <= mark.id for id in coming),
+            self.count - len(coming),
+            *(value for doubt in self.doubts for value in doubt),
+        )
+
     async def proved(self) -> bool:
         """Whether every row that was there at the mark has come."""
         if self.whole:
@@ -112,6 +129,11 @@ class Audit:
     async def aclose(self) -> None:
         """Ends what is still being read."""
         await end(list(self._checks.values()))
+
+
+def passed_over(ids: Sequence[int], tops: Sequence[int]) -> bool:
+    """Whether *tops* are not the highest ids, highest first, for one of *ids* is between them."""
+    return any(a <= b or any(a > id > b for id in ids) for a, b in pairwise(tops[:2]))
 
 
 def _more(page: Page[Any]) -> bool:

@@ -19,11 +19,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from .audit import ids_of, passed_over
 from .errors import BadRequest, PageDrift
 from .models import Page, Record
 from .walk import Position, Progress, Tasks, ascends, end, landed
@@ -249,8 +249,8 @@ class KeysetWalk(Generic[R]):
             raise NotHonoured
         last = max((record.id for record in first.records), default=0)
         tops = [record.id for record in top.records]
-        descends = all(a > b for a, b in pairwise(tops))
-        if not descends or any(id < record.id for id in tops for record in first.records[:1]):
+        ids = ids_of(first)
+        if passed_over(ids, tops) or any(id < lowest for id in tops[:2] for lowest in ids[:1]):
             raise NotHonoured
         mark = max(last, *tops, 0)
         # A single row shows no order: it may be the first or the last.

@@ -46,26 +46,19 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 import attrs
 
 from .audit import Audit, Mark, checksum, ids_of
-from .errors import BadRequest, IncompleteWalk, PageDrift
 from .models import Page, Record
-from .walk import Position, Progress, Seen, Tasks, end, landed
+from .source import Source, in_order, overlap
+from .walk import Position, Seen, Tasks, end, landed
 
 R = TypeVar("R", bound=Record)
 
 PASSES = 3
 """How often a collection in an order of its own is walked before the walk gives up."""
-
-FetchPage = Callable[[int, int], Coroutine[Any, Any, Page[R]]]
-"""`(number, limit) -> page`."""
-
-FetchTop = Callable[[], Coroutine[Any, Any, Page[R]]]
-"""`() -> page` with the two highest ids, the highest first."""
 
 
 class _Window(Generic[R]):
@@ -100,39 +93,24 @@ class _Window(Generic[R]):
         await end(self._flying)
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False)
 class PageWalk(Generic[R]):
-    """One walk: *fetch* asks, at most *window* requests are in flight, *limit* rows each.
+    """One walk over *source*.
 
     *by_id* says that the rows were asked for in ascending order of ids, and *after* from where.
     """
 
-    fetch: FetchPage[R]
-    fetch_top: FetchTop[R] | None
-    limit: int
-    window: int
-    tasks: Tasks
-    progress: Progress
-    by_id: bool = True
-    after: Position | None = None
-
-    _slots: asyncio.Semaphore = attrs.field(init=False)
-    _seen: Seen = attrs.field(init=False, factory=Seen)
-    _audit: Audit = attrs.field(init=False, factory=Audit)
+    _source: Source[R]
+    by_id: bool
+    after: Position | None
     _page: Page[R] | None = attrs.field(init=False, default=None)
     """The page that was yielded last."""
     _end: int = attrs.field(init=False, default=1)
     """The first page of those that the walk does not need."""
-    _ordered: bool = attrs.field(init=False)
-    """Whether the rows have come in ascending order of ids so far."""
     _again: bool = attrs.field(init=False, default=False)
     """Whether pages are read again, and rows come late."""
     _strayed: bool = attrs.field(init=False, default=False)
     """Whether a row has come after one with a higher id."""
-
-    def __attrs_post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.window)
-        self._ordered = self.by_id
 
     async def pages(
         self, opening: tuple[Page[R], Page[R]] | None = None
@@ -145,63 +123,44 @@ class PageWalk(Generic[R]):
             PageDrift: pages contradict each other in a way that can't be repaired.
             IncompleteWalk: a page stays empty although there are rows after it.
         """
-        self.progress.strategy = "page"
-        seen = self._seen
+        self._source.progress.strategy = "page"
+        seen = self._source.seen
         for _ in range(PASSES):
-            known = len(self._seen)
+            known = len(self._source.seen)
             try:
                 async with aclosing(self._forward(seen, opening)) as pages:
                     async for page in pages:
                         yield page
-                if await self._audit.proved():
+                if await self._source.audit.proved():
                     return
             finally:
-                await self._audit.aclose()
-            if self._ordered:
+                await self._source.audit.aclose()
+            if self._source.ordered:
                 self._again = True
                 async with aclosing(self._backward()) as pages:
                     async for page in pages:
                         yield page
-                if self._ordered and self.after is None:
+                if self._source.ordered and self.after is None:
                     return
-            elif self._again and len(seen) == len(self._seen) == known:
+            elif self._again and len(seen) == len(self._source.seen) == known:
                 return  # two walks have found the same
             if self.after is not None:
-                raise self._drift("rows before the position may have been missed")
+                raise self._source.drift("rows before the position may have been missed")
             self._again, opening, seen = True, None, Seen()
-        raise self._drift(f"it was walked {PASSES} times, and changed in the meantime each time")
+        raise self._source.drift(f"it was walked {PASSES} times, and changed meanwhile each time")
 
     def position(self, last: int) -> tuple[str, tuple[int, ...]]:
         """How to go on after the row *last* of the page that was yielded last."""
-        if self._again or self._strayed or not self._ordered or self._page is None:
+        if self._again or self._strayed or not self._source.ordered or self._page is None:
             return "none", ()
-        return "page", position(self._audit, self._page, self.limit, last)
-
-    async def _ask(self, number: int) -> Page[R]:
-        async with self._slots:
-            self.progress.requests += 1
-            page = await self.fetch(number, self.limit)
-        self._ordered = self._ordered and _in_order(page)
-        return page
-
-    def _read(self, number: int) -> asyncio.Task[Page[R]]:
-        return self.tasks.start(self._ask(number))
-
-    async def _ask_top(self) -> Page[R] | None:
-        if self.fetch_top is None:
-            return None
-        async with self._slots:
-            self.progress.requests += 1
-            try:
-                return await self.fetch_top()
-            except BadRequest:
-                return None  # it does not sort by id
+        source = self._source
+        return "page", source.audit.position(self._page, source.limit, last)
 
     async def _forward(
         self, seen: Seen, opening: tuple[Page[R], Page[R]] | None
     ) -> AsyncGenerator[Page[R]]:
         """The pages from the first, or from the position, to the end."""
-        flights = _Window(self._ask, self.tasks)
+        flights = _Window(self._source.ask, self._source.tasks)
         early = repeats = 0
         try:
             if self.after is None:
@@ -212,36 +171,36 @@ class PageWalk(Generic[R]):
                 flights.asked = self._end = before.number
                 if page.records:
                     yield self._given(self._fresh(seen, page)[0])
-                if self._reached():
+                if self._source.reached():
                     return
-                flights.reach(before.number + self._ahead(), self.window)
+                flights.reach(before.number + self._ahead(), self._source.window)
                 page = await flights.next()
             while True:
                 number = page.number
-                page = came = await self._certain(page, before)
-                if number <= early and not self._audit.whole:
-                    self._audit.doubt(number, len(page), checksum(page, len(page)))
-                if number > 1 and self._audit.mark is not None:
-                    self._audit.check(self._read)
-                if self._ordered and number > 1 and _fell(before, page):
+                page = came = await self._source.certain(page, before)
+                if number <= early and not self._source.audit.whole:
+                    self._source.audit.doubt(number, len(page), checksum(page, len(page)))
+                if number > 1 and self._source.audit.mark is not None:
+                    self._source.audit.check(self._source.read)
+                if self._source.ordered and number > 1 and _fell(before, page):
                     page = await self._mended(page)
                 page, fresh = self._fresh(seen, page)
-                if number == 1 and _capped(came, self.limit) and not self._audit.whole:
+                if number == 1 and self._capped(came):
                     # The server caps `limit`, and may still count its pages by the one asked for.
-                    self.limit, early = len(came), 1
+                    self._source.limit, early = len(came), 1
                     await flights.restart()
                 self._end = number + 1 if came.records else number
                 if page.records:
                     yield self._given(page)
-                self._audit.settle()
-                if not came.records or (number >= early and self._reached()):
+                self._source.audit.settle()
+                if not came.records or (number >= early and self._source.reached()):
                     return
                 repeats = 0 if 2 * fresh > len(came) else repeats + 1
-                if repeats > self.window:
-                    raise self._drift("its pages repeat each other")
+                if repeats > self._source.window:
+                    raise self._source.drift("its pages repeat each other")
                 before = came
                 # No wider until page 2 has shown that the server honours `page`.
-                ahead, width = (1, 1) if number == 1 else (self._ahead(), self.window)
+                ahead, width = (1, 1) if number == 1 else (self._ahead(), self._source.window)
                 flights.reach(number + ahead, width)
                 page = await flights.next()
         finally:
@@ -256,14 +215,14 @@ class PageWalk(Generic[R]):
         if opening is not None:
             first, top = opening
             flights.asked = early = 1
-        elif self.window == 1 or not self.by_id or self._again:
-            top = await self._ask_top()
+        elif self._source.window == 1 or not self.by_id or self._again:
+            top = await self._source.ask_top()
             flights.reach(1, 1)
             first = await flights.next()
         else:
-            asking = self.tasks.start(self._ask_top())
+            asking = self._source.tasks.start(self._source.ask_top())
             try:
-                flights.reach(min(2, self.window - 1), self.window)
+                flights.reach(min(2, self._source.window - 1), self._source.window)
                 early = flights.asked
                 first = await flights.next()
                 top = await landed(asking)
@@ -271,173 +230,102 @@ class PageWalk(Generic[R]):
                 await end((asking,))
         lowest = min(ids_of(first), default=0)
         lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
-        self._ordered = self._ordered and _in_order(first) and not lower
-        self._audit = Audit()
-        self._audit.open(first, top)
-        if self._audit.mark is None and first.records:
+        self._source.ordered = self._source.ordered and in_order(first) and not lower
+        self._source.audit = Audit()
+        self._source.audit.open(first, top)
+        if self._source.audit.mark is None and first.records:
             if first.total == len(first):
                 # It is the mark by itself, so that nothing on it can be older.
-                self._audit.mark, early = Mark(max(ids_of(first)), len(first)), 0
-            elif self._ordered:
+                self._source.audit.mark, early = Mark(max(ids_of(first)), len(first)), 0
+            elif self._source.ordered:
                 await self._mark_by_number(first)
         return first, early
 
     async def _mark_by_number(self, first: Page[R]) -> None:
         """Takes the mark from the row whose number is the total: in a page of 1, that is a page."""
         ids, total = ids_of(first), first.total
-        if self._audit.top or total is None or total <= len(ids):
+        if self._source.audit.top or total is None or total <= len(ids):
             return
-        async with self._slots:
-            self.progress.requests += 1
-            found = ids_of(await self.fetch(total, 1))
+        found = ids_of(await self._source.ask_row(total))
         if len(found) == 1 and found > ids[-1:]:
-            self._audit.mark = Mark(found[0], total)
+            self._source.audit.mark = Mark(found[0], total)
 
     async def _rejoin(self, after: Position) -> tuple[Page[R], Page[R]]:
         """The page of a position as it is now, and the rows after the position up to there."""
-        last, number, self.limit, top, highest, mark, rows, under, count, *early = after.numbers
-        self._seen.last = self._seen.floor = last
-        self._audit = Audit(top, highest, Mark(mark, rows) if rows else None, under, count)
+        source = self._source
+        last, number, source.limit, top, highest, mark, rows, under, count, *early = after.numbers
+        source.seen.last = source.seen.floor = last
+        source.audit = Audit(top, highest, Mark(mark, rows) if rows else None, under, count)
         for doubt in zip(early[::3], early[1::3], early[2::3], strict=True):
-            self._audit.doubt(*doubt)
-        self._audit.check(self._read)
-        now = await self._ask(number)
-        return now, await self._back(now)
-
-    async def _certain(self, page: Page[R], before: Page[R]) -> Page[R]:
-        """*page*, or what it is found to be where it is empty, or the same as the one *before*."""
-        self._note(page)
-        number = page.number
-        if not page.records:
-            page = await self._confirmed(number) if self._more() else page
-        elif page is not before and ids_of(page) == ids_of(before):
-            page = await self._ask(number)
-            same = ids_of(page) == ids_of(before)
-            if number == 2:
-                page = await self._apart(page, before, same)
-            elif same and ids_of(await self._ask(number + 1)) == ids_of(before):
-                # Rows can move up by a page, but not by two: it is the last page again.
-                page = attrs.evolve(page, records=[])
-        elif number == 2:
-            page = await self._apart(page, before, False)
-        self._note(page)
-        return page
-
-    async def _apart(self, second: Page[R], first: Page[R], same: bool) -> Page[R]:
-        """Page 2, which has no row of the *first* unless it was read before; or an empty one.
-
-        Raises:
-            PageDrift: it is page 1 again, and that was not everything.
-        """
-        if not same and _overlap(first, second):
-            first, second = await self._ask(1), await self._ask(2)
-            same = _overlap(first, second) if self._ordered else ids_of(first) == ids_of(second)
-        if not same:
-            return second
-        if not self._reached() and self._audit.count != self._audit.highest:
-            raise self._drift("page 2 is page 1 again: the server seems to ignore `page`")
-        return attrs.evolve(second, records=[])
-
-    async def _confirmed(self, number: int) -> Page[R]:
-        """Page *number*, which was empty though there should be more rows, asked for once again.
-
-        Raises:
-            IncompleteWalk: it stays empty, and the page after it is not.
-        """
-        for _ in range(2):
-            page = await self._ask(number)
-            if page.records or not (await self._ask(number + 1)).records:
-                return page
-        raise IncompleteWalk(
-            f"page {number} stays empty, and page {number + 1} is not: "
-            "the server has left out rows. Walk again later",
-            sent="yes",
-        )
+            self._source.audit.doubt(*doubt)
+        self._source.audit.check(self._source.read)
+        now = await self._source.ask(number)
+        return now, await self._source.back(now)
 
     async def _mended(self, page: Page[R]) -> Page[R]:
         """*page* with the rows that have moved before it since the page before was read."""
-        found = await self._back(await self._ask(page.number - 1))
+        found = await self._source.back(await self._source.ask(page.number - 1))
         both = {record.id: record for record in (*found.records, *page.records)}
-        self.progress.repaired += len(both) - len({*ids_of(page)})
+        self._source.progress.repaired += len(both) - len({*ids_of(page)})
         return attrs.evolve(page, records=[both[id] for id in sorted(both)])
-
-    async def _back(self, page: Page[R]) -> Page[R]:
-        """The rows behind the last one, on *page* and the ones before until known rows come up."""
-        last, back = self._seen.last, page
-        found = {record.id: record for record in page.records if record.id > last}
-        while back.number > 1 and not any(id <= last for id in ids_of(back)):
-            back = await self._ask(back.number - 1)
-            found.update({record.id: record for record in back.records if record.id > last})
-        return attrs.evolve(page, records=[found[id] for id in sorted(found)])
 
     async def _backward(self) -> AsyncGenerator[Page[R]]:
         """What is new on the pages from the last to the first, asked for one at a time."""
-        number, top, same = self._end, self._audit.top, 0
-        page = await self._ask(number)
-        while any(id not in self._seen for id in ids_of(page) if not top or id <= top):
+        number, top, same = self._end, self._source.audit.top, 0
+        page = await self._source.ask(number)
+        while any(id not in self._source.seen for id in ids_of(page) if not top or id <= top):
             yield self._given(self._found(page))
             number += 1
-            page = await self._ask(number)
+            page = await self._source.ask(number)
         while number > 1:
             number -= 1
-            above, page = page, await self._ask(number)
+            above, page = page, await self._source.ask(number)
             if above.records and not page.records:
-                page = await self._confirmed(number)
+                page = await self._source.confirmed(number)
             same += bool(page.records) and ids_of(page) == ids_of(above)
             if same > 1:  # once is a last page that is repeated past the end
-                raise self._drift("all its pages are the same: the server seems to ignore `page`")
-            known = any(id <= self._seen.floor for id in ids_of(page))
+                raise self._source.drift(
+                    "its pages are the same: the server seems to ignore `page`"
+                )
+            known = any(id <= self._source.seen.floor for id in ids_of(page))
             new = self._found(page)
             if new.records:
                 yield self._given(new)
             if known:
                 return
-        if self._end > 2 and _overlap(page, await self._ask(2)):
-            raise self._drift("page 2 repeats page 1: the server seems to ignore `page`")
+        if self._end > 2 and overlap(page, await self._source.ask(2)):
+            raise self._source.drift("page 2 repeats page 1: the server seems to ignore `page`")
 
     def _found(self, page: Page[R]) -> Page[R]:
         """*page* with what is new to the walk, late."""
-        records = self._seen.fresh(page.records)
-        self.progress.repaired += len(records)
+        records = self._source.seen.fresh(page.records)
+        self._source.progress.repaired += len(records)
         return attrs.evolve(page, records=records)
 
     def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], int]:
         """*page* with what is new to the walk, and how many rows are new to this pass over it."""
         last = seen.last
         records = seen.fresh(page.records)
-        self._audit.add(records)
-        if seen is not self._seen:
+        self._source.audit.add(records)
+        if seen is not self._source.seen:
             return self._found(attrs.evolve(page, records=records)), len(records)
-        self.progress.repeated += len(page.records) - len(records)
+        self._source.progress.repeated += len(page.records) - len(records)
         if records and records[0].id <= last:
             self._strayed = True
             # Pages of one row show an order only together.
-            self._ordered = self._ordered and self.limit > 1
+            self._source.ordered = self._source.ordered and self._source.limit > 1
         return attrs.evolve(page, records=records), len(records)
+
+    def _capped(self, first: Page[R]) -> bool:
+        """Whether the *first* page shows that there is a lower limit than was asked for."""
+        short = 0 < len(first) < self._source.limit and first.total != len(first)
+        return short and not self._source.audit.whole
 
     def _given(self, page: Page[R]) -> Page[R]:
         self._page = page
-        self.progress.pages += 1
-        self.progress.seen = len(self._seen)
+        self._source.progress.pages += 1
+        self._source.progress.seen = len(self._source.seen)
         return page
-
-    def _note(self, page: Page[R]) -> None:
-        if page.total is None:
-            return
-        self.progress.total = page.total
-        self._audit.note(page.total)
-        least = (page.number - 1) * self.limit + len(page) if page.records else 0
-        if page.total < least:
-            self._audit.mark = None  # it was taken by a total, and they are too low
-
-    def _reached(self) -> bool:
-        """Whether the highest id of the beginning has come."""
-        return self._ordered and 0 < self._audit.top <= self._seen.last
-
-    def _more(self) -> bool:
-        """Whether there should be more rows than have come."""
-        higher = self._ordered and self._audit.top > self._seen.last
-        return higher or self._audit.highest > self._audit.count
 
     def _ahead(self) -> int:
         """How many pages beyond the present one are worth asking for now.
@@ -445,54 +333,13 @@ class PageWalk(Generic[R]):
         Up to the one that reaches the total, and the empty one after it if the highest id is not
         known; if there is no total or it has proved too low, as many as the window takes.
         """
-        total, count = self.progress.total, self._audit.count
+        total, count = self._source.progress.total, self._source.audit.count
         if total is None or total < count:
-            return self.window
-        last = self._ordered and self._audit.top > 0
-        return max(1, -(-(total - count) // self.limit) + (not last))
-
-    def _drift(self, why: str) -> PageDrift:
-        audit = self._audit
-        mark = "unknown" if audit.mark is None else f"{audit.mark.rows} up to id {audit.mark.id}"
-        return PageDrift(
-            f"this collection can't be walked without loss by its pages: {why}. Walk again when it "
-            "is quieter, or by keyset",
-            evidence=f"rows at the beginning: {mark}; of these came {audit.under}, of all "
-            f"{audit.count}; the total is {self.progress.total}",
-            sent="yes",
-        )
-
-
-def position(audit: Audit, page: Page[Any], limit: int, last: int) -> tuple[int, ...]:
-    """The numbers of a position after the row *last* of *page*."""
-    ids, mark = ids_of(page), audit.mark or Mark(0, 0)
-    coming = ids[ids.index(last) + 1 :]
-    return (
-        last,
-        page.number,
-        limit,
-        audit.top,
-        audit.highest,
-        mark.id,
-        mark.rows,
-        audit.under - sum(id <= mark.id for id in coming),
-        audit.count - len(coming),
-        *(value for doubt in audit.doubts for value in doubt),
-    )
-
-
-def _overlap(first: Page[Any], second: Page[Any]) -> bool:
-    return not set(ids_of(first)).isdisjoint(ids_of(second))
+            return self._source.window
+        last = self._source.ordered and self._source.audit.top > 0
+        return max(1, -(-(total - count) // self._source.limit) + (not last))
 
 
 def _fell(before: Page[Any], page: Page[Any]) -> bool:
     """Whether rows may have gone between *before* and *page*."""
     return before.total is not None and page.total is not None and page.total < before.total
-
-
-def _in_order(page: Page[Any]) -> bool:
-    return all(a <= b for a, b in pairwise(ids_of(page)))
-
-
-def _capped(page: Page[Any], limit: int) -> bool:
-    return 0 < len(page) < limit and page.total != len(page)

@@ -16,7 +16,7 @@ from .filters import Filter, where
 from .keyset import KeysetWalk, NotHonoured, Proofs
 from .models import Page, Record
 from .paging import PageWalk
-from .paging import position as place
+from .source import Source
 from .walk import Position, Tasks, Trail
 
 R = TypeVar("R", bound=Record)
@@ -123,16 +123,16 @@ class Strategy(Generic[R]):
 
         def position(last: int) -> str:
             proved = self.by == "keyset" or self.resource in self.proofs.honoured
-            first, _ = opening = walk.opening or (None, None)
-            if proved or first is None or last not in ids_of(first):
+            opening = walk.opening
+            if proved or opening is None or last not in ids_of(opening[0]):
                 return str(Position("keyset", self._of, walk.position(last)))
             # Nothing is proved while the first page is all there is: it can only be counted from.
-            audit = Audit()
+            first, audit = opening[0], Audit()
             audit.open(*opening)
             audit.note(first.total)
             audit.add(first.records)
             audit.doubt(1, len(first), checksum(first, len(first)))
-            return str(Position("page", self._of, place(audit, first, self.limit, last)))
+            return str(Position("page", self._of, audit.position(first, self.limit, last)))
 
         trail.position = position
         return walk
@@ -181,16 +181,16 @@ class Strategy(Generic[R]):
         async def fetch_top() -> Page[R]:
             return await self.ask(1, (("limit", "2"), *self._query(self.conditions, True)))
 
-        walk = PageWalk(
+        source = Source(
             fetch=fetch,
             fetch_top=None if unsorted else fetch_top,
             limit=self.limit,
             window=self.window,
             tasks=self.tasks,
             progress=trail.progress,
-            by_id=self._by_id,
-            after=self._position,
+            ordered=self._by_id,
         )
+        walk = PageWalk(source, self._by_id, self._position)
 
         def position(last: int) -> str:
             kind, numbers = walk.position(last)
