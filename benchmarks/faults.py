@@ -250,6 +250,7 @@ class Truth:
         self.missing = rng.choice((404, 403))
         self.total = rng.random() < 0.8
         self.cap = rng.choice((3, 10**6))
+        self.sorts, self.filters = rng.random() < 0.7, rng.random() < 0.7
         self.rows: dict[str, list[dict[str, Any]]] = {}
         for name in COLLECTIONS:
             ids = sorted(rng.sample(range(1, 1000), rng.choice((0, 1, 7, 20, 45))))
@@ -283,13 +284,22 @@ class Truth:
         before.append(Seen(kind, acted, stale, int(whole.split(b" ", 2)[1])))
         return reply
 
+    def _rows(self, resource: str, query: dict[str, str]) -> list[dict[str, Any]]:
+        """The rows that are asked for, as far as this server listens."""
+        rows = self.rows[resource]
+        for condition in json.loads(query.get("filter", "[]")) if self.filters else ():
+            bound = condition["value"]
+            above = condition["operator"] == "gt"
+            rows = [row for row in rows if (row["id"] > bound if above else row["id"] <= bound)]
+        return rows[::-1] if self.sorts and query.get("dir") == "DESC" else rows
+
     def _act(self, asked: Asked, path: str, key: str) -> bytes:
         self.executed[key] += 1
         _, resource, *rest = path.strip("/").split("/")
         if not rest and asked.method == "GET":
             size, page = int(asked.query["limit"]), int(asked.query["page"])
             size = min(size, self.cap)
-            rows = self.rows[resource]
+            rows = self._rows(resource, asked.query)
             content: dict[str, Any] = {"data": rows[(page - 1) * size : page * size]}
             if self.total:
                 content["total"] = len(rows)

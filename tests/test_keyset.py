@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Callable
@@ -358,3 +359,22 @@ async def test_a_server_that_answers_any_condition_with_nothing_has_proved_nothi
     cdrs = Cdrs(Nothing(ids), None, proofs)
     assert [r.id async for r in cdrs.list(walk="auto", limit=10, window=window)] == ids
     assert (proofs.honoured, proofs.refused) == (set(), {"/callmeback/cdrs"})
+
+
+@pytest.mark.parametrize("walk", ["keyset", "auto"])
+@virtual
+async def test_a_single_row_on_the_first_page_proves_no_order(walk: Any) -> None:
+    class Newest(Table):
+        """Keeps conditions and an order of its own, and grows before it tells the highest ids."""
+
+        async def __call__(self, request: Request) -> Response:
+            if dict(request.query)["dir"] == "DESC" and 8 not in self.ids:
+                self.ids.insert(0, 8)
+            return await super().__call__(request)
+
+    table = Newest([7, 5, 3, 1], ignore_sort=True)
+    found: list[int] = []
+    with contextlib.suppress(WalkError):
+        async for record in Cdrs(table).list(walk=walk, limit=1, window=1):
+            found.append(record.id)
+        assert {1, 3, 5, 7} <= set(found)

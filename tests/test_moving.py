@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 from collections.abc import Callable
@@ -98,16 +99,19 @@ async def test_a_row_deleted_before_it_came_costs_a_second_look_and_nothing_else
     assert [query["page"] for query in table.asked[-7:]] == ["6", "5", "4", "3", "2", "1", "2"]
 
 
+class Late(Table):
+    """Answers last of all what the highest id is, and changes right before."""
+
+    async def __call__(self, request: Request) -> Response:
+        if dict(request.query)["dir"] == "DESC":
+            await asyncio.sleep(1)
+            both(gone(4), come(51))(self)
+        return await super().__call__(request)
+
+
 @pytest.mark.parametrize("window", [2, 3, 8])
 @virtual
 async def test_a_change_between_the_first_page_and_the_highest_id_is_noticed(window: int) -> None:
-    class Late(Table):
-        async def __call__(self, request: Request) -> Response:
-            if dict(request.query)["dir"] == "DESC":
-                await asyncio.sleep(1)
-                both(gone(4), come(51))(self)
-            return await super().__call__(request)
-
     found, _ = await walked(Late(list(range(1, 51))), window=window)
     assert sorted(set(found) - {51}) == list(range(1, 51))
     assert len(found) == len(set(found))
@@ -209,6 +213,167 @@ async def test_a_row_twice_on_a_page_is_yielded_once_as_it_came_last() -> None:
     assert walk.progress.repeated > 0
 
 
+@virtual
+async def test_a_row_that_is_looked_for_late_is_not_given_up_for_an_empty_page() -> None:
+    class Hiccup(Table):
+        async def __call__(self, request: Request) -> Response:
+            response = await super().__call__(request)
+            firsts = [q for q in self.asked if (q["page"], q["dir"]) == ("1", "ASC")]
+            if len(firsts) == 2 and self.asked[-1] is firsts[-1]:
+                return answer({**json.loads(response.body), "data": []})
+            return response
+
+    table = Hiccup(list(range(1, 51)), change=moving({3: both(gone(4), come(51))}).change)
+    found, progress = await walked(table)
+    assert found == [*range(1, 11), *range(12, 52), 11]
+    assert progress.repaired == 1
+
+
+@pytest.mark.parametrize(("window", "requests"), [(1, 2), (2, 2), (3, 3), (16, 3)])
+@virtual
+async def test_a_collection_of_a_page_costs_no_more_requests(window: int, requests: int) -> None:
+    for count in (1, 5, 10):
+        _, progress = await walked(Table(list(range(1, count + 1))), window=window)
+        assert progress.requests == requests
+    deaf = Table(list(range(1, 6)), ignore_sort=True)
+    found, progress = await walked(deaf, window=window)
+    assert (found, progress.requests) == (list(range(1, 6)), 3)  # an empty page ends it
+
+
+# What a server can get wrong besides.
+
+
+@attrs.define
+class Pages:
+    """Answers page *n* with the ids that *answer* gives for it, and no total."""
+
+    answer: Callable[[int, int], list[int]]
+    asked: list[int] = attrs.field(factory=list)
+
+    async def __call__(self, request: Request) -> Response:
+        query = dict(request.query)
+        self.asked.append(int(query["page"]))
+        ids = self.answer(int(query["page"]), int(query["limit"]))
+        return answer({"data": [{"id": id} for id in ids]})
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_pages_that_come_in_a_circle_are_refused(window: int) -> None:
+    pages = Pages(lambda page, limit: [10 * (page % 3) + n for n in range(1, limit + 1)])
+    with pytest.raises(PageDrift, match="repeat each other"):
+        await Cdrs(pages).list(walk="page", limit=5, window=window).collect()
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_page_that_is_ignored_is_noticed_although_rows_vanish(window: int) -> None:
+    ids = list(range(1, 51))
+
+    def first(page: int, limit: int) -> list[int]:
+        if page > 1:
+            ids.pop(0)
+        return ids[:limit]
+
+    pages = Pages(first)
+    with pytest.raises(PageDrift, match="ignore `page`"):
+        await Cdrs(pages).list(walk="page", limit=10, window=window).collect()
+    assert len(pages.asked) <= 6
+
+
+@virtual
+async def test_a_page_that_is_ignored_is_noticed_although_all_its_rows_vanish_once() -> None:
+    ids = list(range(1, 51))
+
+    def first(page: int, limit: int) -> list[int]:
+        if page == 2 and len(ids) == 50:
+            del ids[:10]
+        return ids[:limit]
+
+    with pytest.raises(PageDrift, match="ignore `page`"):
+        await Cdrs(Pages(first)).list(walk="page", limit=10, window=1).collect()
+
+
+@virtual
+async def test_the_same_page_again_is_no_end_if_the_next_is_another() -> None:
+    again = iter([2, 2])
+
+    def moved(page: int, limit: int) -> list[int]:
+        page = next(again, page) if page == 3 else page
+        return list(range(10 * page - 9, 10 * page + 1)) if page < 6 else []
+
+    walk = Cdrs(Pages(moved)).list(walk="page", limit=10, window=1)
+    found = [record.id async for record in walk]
+    assert found == [*range(1, 21), *range(31, 51), *range(21, 31)]
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@virtual
+async def test_a_server_that_sorts_no_more_than_a_page(window: int) -> None:
+    class Page(Table):
+        async def __call__(self, request: Request) -> Response:
+            backwards = dict(request.query)["dir"] == "DESC"
+            query = tuple(pair for pair in request.query if pair[0] != "dir")
+            request = attrs.evolve(request, query=(*query, ("dir", "ASC")))
+            content = json.loads((await super().__call__(request)).body)
+            return answer({**content, "data": content["data"][:: -1 if backwards else 1]})
+
+    found, _ = await walked(Page(list(range(1, 51))), window=window)
+    assert found == list(range(1, 51))
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("total", [lambda count: count, lambda count: None])
+@virtual
+async def test_a_server_that_sends_one_row_a_page_in_its_own_order(window: int, total: Any) -> None:
+    table = Table(list(range(1, 31)), cap=1, ignore_sort=True, total=total)
+    found, _ = await walked(table, window=window)
+    assert found == list(range(1, 31))
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("deaf", [False, True])
+@virtual
+async def test_a_passing_empty_page_without_a_total_is_no_end(window: int, deaf: bool) -> None:
+    class Hiccup(Table):
+        done = False
+
+        async def __call__(self, request: Request) -> Response:
+            if request.page == 3 and not self.done:
+                self.done = True
+                return answer({"data": []})
+            return await super().__call__(request)
+
+    table = Hiccup(list(range(1, 51)), total=lambda count: None, ignore_sort=deaf)
+    found, progress = await walked(table, window=window)
+    assert sorted(found) == list(range(1, 51))
+    if not deaf:  # the highest id says that there is more
+        assert (found, progress.repaired) == (list(range(1, 51)), 0)
+
+
+@pytest.mark.parametrize("limit", [1, 5])
+@pytest.mark.parametrize("seed", range(20))
+@virtual
+async def test_another_order_is_walked_whole_or_refused(limit: int, seed: int) -> None:
+    draw = random.Random(seed)
+    stayed = set(range(1, 41))
+    table = Table(list(range(40, 0, -1)), ignore_sort=True, total=lambda count: None)
+
+    def change(table: Table) -> None:
+        if draw.random() < 0.2:
+            table.ids.insert(0, max(table.ids) + 1)
+        if draw.random() < 0.2:
+            stayed.discard(table.ids.pop(draw.randrange(len(table.ids))))
+
+    table.change = change
+    found: list[int] = []
+    with contextlib.suppress(PageDrift):
+        async for record in Cdrs(table).list(walk="page", limit=limit, window=1):
+            found.append(record.id)
+        assert stayed <= set(found)
+    assert len(found) == len(set(found))
+
+
 # Going on from a position.
 
 
@@ -267,6 +432,17 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
         async for record in cdrs.list(after=first.position):
             rest.append(record.id)
     assert rest == [*range(56, 80), *range(81, 101)]
+
+
+@virtual
+async def test_a_position_remembers_what_was_read_before_the_highest_id() -> None:
+    cdrs = Cdrs(Late(list(range(1, 51))))
+    first = cdrs.list(walk="page", limit=10, window=3)
+    found = [record.id for record in await first.collect(max=5)]
+    with contextlib.suppress(PageDrift):
+        async for record in cdrs.list(after=first.position):
+            found.append(record.id)
+        assert {*range(1, 4), *range(5, 51)} <= set(found)
 
 
 @virtual

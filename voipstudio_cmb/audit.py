@@ -54,7 +54,9 @@ class Audit:
         highest, known = max(tops, default=0), max(ids, default=0)
         single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
         descends = len(tops) > 1 and not passed_over(ids, tops)
-        if top is None or not (single or descends):
+        # Where the first page is the lowest, it has nothing that is higher than the highest.
+        low = ascends(ids, 0) and highest < known
+        if top is None or low or not (single or descends):
             return  # refused, or in another order than was asked for
         self.top = highest
         self.whole = ascends(ids, 0) and {*tops} <= {*ids} and not _more(first)

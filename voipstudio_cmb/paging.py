@@ -271,7 +271,7 @@ class PageWalk(Generic[R]):
 
     async def _backward(self) -> AsyncGenerator[Page[R]]:
         """What is new on the pages from the last to the first, asked for one at a time."""
-        number, top, same = self._end, self._source.audit.top, 0
+        number, top = self._end, self._source.audit.top
         page = await self._source.ask(number)
         while any(id not in self._source.seen for id in ids_of(page) if not top or id <= top):
             yield self._given(self._found(page))
@@ -282,11 +282,6 @@ class PageWalk(Generic[R]):
             above, page = page, await self._source.ask(number)
             if above.records and not page.records:
                 page = await self._source.confirmed(number)
-            same += bool(page.records) and ids_of(page) == ids_of(above)
-            if same > 1:  # once is a last page that is repeated past the end
-                raise self._source.drift(
-                    "its pages are the same: the server seems to ignore `page`"
-                )
             known = any(id <= self._source.seen.floor for id in ids_of(page))
             new = self._found(page)
             if new.records:
