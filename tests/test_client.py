@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 import logging
 from typing import Any
 
@@ -61,6 +62,18 @@ async def test_validation_errors_and_bad_filters_come_with_the_apis_words() -> N
         with pytest.raises(BadRequest, match="Filtration error"):
             await cmb.cdrs.list(filters=where("no_such") == 1, window=1).collect()
         assert api.requests == 2  # the first page and the highest id
+
+
+@pytest.mark.parametrize(
+    "text", ["a&b=c", "a+b c", "100%25", "a\r\nX: y", "\"'\\", "ünï 🙂", "", "n" * 3000], ids=repr
+)
+async def test_any_text_in_a_filter_arrives_as_it_is(text: str) -> None:
+    async with Sandbox(rows=20) as api, client(api) as cmb:
+        api.data.cdrs.insert(name=text)
+        found = await cmb.cdrs.list(filters=where("name") == text).collect()
+        assert [cdr.name for cdr in found] == [text]
+        asked = json.loads(api.journal[0].query["filter"])
+        assert asked == [{"property": "name", "operator": "eq", "value": text}]
 
 
 @pytest.mark.parametrize("walk", ["page", "keyset"])

@@ -38,7 +38,7 @@ from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, Settings
 
 HERE = Path(__file__).parent
-CATALOGUE = {"T": 12, "H": 12, "R": 10, "P": 9, "A": 7, "C": 10, "X": 8, "S": 9}
+CATALOGUE = {"T": 12, "H": 12, "R": 10, "P": 9, "D": 16, "A": 7, "C": 10, "X": 8, "S": 9}
 LATER = {
     "A6": "an export that can be resumed does not exist yet",
 }
@@ -74,6 +74,22 @@ ELSEWHERE = {
     "P6": "test_codec.py::test_what_does_not_fit_is_kept_in_extra",
     "P7": "test_session.py::test_a_body_is_read_up_to_the_cap_decoded",
     "P9": "test_paging.py::test_seen_yields_an_id_once_in_any_order",
+    "D1": "test_keyset.py::test_rows_may_come_and_go",
+    "D2": "test_moving.py::test_no_row_that_stays_is_missed_and_none_comes_twice",
+    "D3": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
+    "D4": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
+    "D5": "test_keyset.py::test_it_ends_at_the_highest_id_of_its_beginning",
+    "D6": "test_moving.py::test_a_row_twice_on_a_page_is_yielded_once_as_it_came_last",
+    "D7": "test_paging.py::test_a_server_that_ignores_page_is_noticed_by_its_second_answer",
+    "D8": "test_paging.py::test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end",
+    "D9": "test_paging.py::test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for",
+    "D10": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
+    "D11": "test_keyset.py::test_a_server_that_breaks_its_proof_is_reported",
+    "D12": "test_paging.py::test_rows_after_a_failed_page_are_never_yielded",
+    "D13": "test_paging.py::test_no_page_beyond_the_highest_id_is_asked_for",
+    "D14": "test_paging.py::test_the_output_does_not_depend_on_window_or_latency",
+    "D15": "test_export.py::test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job",
+    "D16": "test_client.py::test_any_text_in_a_filter_arrives_as_it_is",
     "A1": "test_middleware.py::test_eight_401s_together_cost_one_fresh_token",
     "A2": "test_middleware.py::test_a_second_401_is_the_end_of_the_call",
     "A3": "test_cli.py::test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on",
