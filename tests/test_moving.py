@@ -232,7 +232,7 @@ async def test_a_row_that_is_looked_for_late_is_not_given_up_for_an_empty_page()
 @pytest.mark.parametrize(("window", "requests"), [(1, 2), (2, 2), (3, 3), (16, 3)])
 @virtual
 async def test_a_collection_of_a_page_costs_no_more_requests(window: int, requests: int) -> None:
-    for count in (1, 5, 10):
+    for count in (0, 1, 5, 10):
         _, progress = await walked(Table(list(range(1, count + 1))), window=window)
         assert progress.requests == requests
     deaf = Table(list(range(1, 6)), ignore_sort=True)

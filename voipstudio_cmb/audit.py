@@ -56,7 +56,8 @@ class Audit:
         descends = len(tops) > 1 and not passed_over(ids, tops)
         # Where the first page is the lowest, it has nothing that is higher than the highest.
         low = ascends(ids, 0) and highest < known
-        if top is None or low or not (single or descends):
+        nothing = not ids and not tops
+        if top is None or low or not (single or descends or nothing):
             return  # refused, or in another order than was asked for
         self.top = highest
         self.whole = ascends(ids, 0) and {*tops} <= {*ids} and not _more(first)
@@ -119,8 +120,6 @@ class Audit:
 
     async def proved(self) -> bool:
         """Whether every row that was there at the mark has come."""
-        if self.whole:
-            return True
         if self.mark is None or self.under != self.mark.rows or self._early.keys() - self._checks:
             return False
         for task in list(self._checks.values()):
