@@ -378,3 +378,19 @@ async def test_a_single_row_on_the_first_page_proves_no_order(walk: Any) -> None
         async for record in Cdrs(table).list(walk=walk, limit=1, window=1):
             found.append(record.id)
         assert {1, 3, 5, 7} <= set(found)
+
+
+@virtual
+async def test_two_rows_that_fall_by_chance_are_not_the_highest() -> None:
+    class Shuffled(Table):
+        async def __call__(self, request: Request) -> Response:
+            if dict(request.query)["dir"] == "DESC" and 13 not in self.ids:
+                self.ids.insert(0, 13)
+            return await super().__call__(request)
+
+    table = Shuffled([5, 10, 3, 1], ignore_sort=True)
+    found: list[int] = []
+    with contextlib.suppress(WalkError):
+        async for record in Cdrs(table).list(walk="keyset", limit=2, window=1):
+            found.append(record.id)
+        assert {1, 3, 5, 10} <= set(found)

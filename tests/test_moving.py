@@ -352,16 +352,20 @@ async def test_a_passing_empty_page_without_a_total_is_no_end(window: int, deaf:
 
 
 @pytest.mark.parametrize("limit", [1, 5])
+@pytest.mark.parametrize("ascending", [0, 5])
 @pytest.mark.parametrize("seed", range(20))
 @virtual
-async def test_another_order_is_walked_whole_or_refused(limit: int, seed: int) -> None:
+async def test_another_order_is_walked_whole_or_refused(
+    limit: int, ascending: int, seed: int
+) -> None:
     draw = random.Random(seed)
     stayed = set(range(1, 41))
-    table = Table(list(range(40, 0, -1)), ignore_sort=True, total=lambda count: None)
+    ids = [*range(1, ascending + 1), *range(40, ascending, -1)]
+    table = Table(ids, ignore_sort=True, total=lambda count: None)
 
     def change(table: Table) -> None:
         if draw.random() < 0.2:
-            table.ids.insert(0, max(table.ids) + 1)
+            table.ids.insert(ascending, max(table.ids) + 1)
         if draw.random() < 0.2:
             stayed.discard(table.ids.pop(draw.randrange(len(table.ids))))
 
@@ -437,12 +441,22 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
 @virtual
 async def test_a_position_remembers_what_was_read_before_the_highest_id() -> None:
     cdrs = Cdrs(Late(list(range(1, 51))))
-    first = cdrs.list(walk="page", limit=10, window=3)
-    found = [record.id for record in await first.collect(max=5)]
+    first = cdrs.list(walk="page", limit=10, window=2)
+    found = [record.id for record in await first.collect(max=15)]
     with contextlib.suppress(PageDrift):
         async for record in cdrs.list(after=first.position):
             found.append(record.id)
         assert {*range(1, 4), *range(5, 51)} <= set(found)
+
+
+@virtual
+async def test_nothing_is_asked_for_after_the_end() -> None:
+    table = Table(list(range(1, 36)))
+    walk = Cdrs(table).list(walk="keyset", limit=10)
+    await walk.collect()
+    asked = len(table.asked)
+    assert await Cdrs(table).list(after=walk.position).collect() == []
+    assert len(table.asked) == asked
 
 
 @virtual

@@ -161,6 +161,9 @@ async def test_an_empty_page_is_asked_for_again_only_if_the_total_says_that_ther
     server = Collection(rows(20), total=lambda count: count + 1)
     await walked(server, window=1)
     assert server.asked == [1, 2, 3, 2, 1, 2]
+    server = Collection(rows(5), total=lambda count: count + 1)
+    await walked(server, window=1)
+    assert server.asked == [1, 2, 1]
     server = Collection(rows(20), ignore_sort=True, total=lambda count: count + 1)
     await walked(server, window=1)
     assert server.asked == [1, 1, 21, 2, 3, 3, 4, 3, 2, 1, 2]
