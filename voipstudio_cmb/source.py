@@ -16,6 +16,9 @@ from .walk import Progress, Seen, Tasks
 
 R = TypeVar("R", bound=Record)
 
+_FAR = 10_000
+"""So many pages behind another, a page is a different one, if there is one at all."""
+
 FetchPage = Callable[[int, int], Coroutine[Any, Any, Page[R]]]
 """`(number, limit) -> page`."""
 
@@ -85,8 +88,8 @@ class Source(Generic[R]):
             same = ids_of(page) == ids_of(before)
             if number == 2:
                 page = await self._apart(page, before, same)
-            elif same and ids_of(await self.ask(number + 1)) == ids_of(before):
-                # Rows can move up by a page, but not by two: it is the last page again.
+            elif same and ids_of(await self.ask(number + _FAR)) == ids_of(before):
+                # Rows can move by a page, but not that far: it is the last page again.
                 page = attrs.evolve(page, records=[])
         elif number == 2:
             page = await self._apart(page, before, False)
