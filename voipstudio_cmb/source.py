@@ -81,6 +81,8 @@ class Source(Generic[R]):
         """*page*, or what it is found to be where it is empty, or the same as the one *before*."""
         self.note(page)
         number = page.number
+        if number > 1 and self.audit.whole:
+            return attrs.evolve(page, records=[])  # it was asked for before that was known
         if not page.records:
             page = await self.confirmed(number) if self.more() else page
         elif page is not before and ids_of(page) == ids_of(before):
