@@ -364,9 +364,9 @@ async def test_another_order_is_walked_whole_or_refused(
     table = Table(ids, ignore_sort=True, total=lambda count: None)
 
     def change(table: Table) -> None:
-        if draw.random() < 0.2:
+        if draw.random() < 0.5:
             table.ids.insert(ascending, max(table.ids) + 1)
-        if draw.random() < 0.2:
+        if draw.random() < 0.5:
             stayed.discard(table.ids.pop(draw.randrange(len(table.ids))))
 
     table.change = change
