@@ -399,6 +399,18 @@ async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str)
             assert found + [record.id async for record in second] == ids
 
 
+@pytest.mark.parametrize("deaf", ["refuse_filter", "ignore_filter"])
+@pytest.mark.parametrize("count", [8, 35])
+@virtual
+async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, count: int) -> None:
+    for stop in (1, 8):
+        cdrs = Cdrs(Table(list(range(1, count + 1)), **{deaf: True}))
+        first = cdrs.list(limit=10)
+        found = [record.id for record in await first.collect(max=stop)]
+        found += [record.id async for record in cdrs.list(after=first.position)]
+        assert found == list(range(1, count + 1))
+
+
 @virtual
 async def test_pages_go_on_from_a_page() -> None:
     for walk in ("page", "keyset"):
