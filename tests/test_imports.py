@@ -43,7 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     "raising": {"answers", "errors", "http", "observe", "retry"},
     "observe": {"errors", "http"},
     "session": {"config", "errors", "http"},
-    "answers": {"codec", "errors", "http", "models"},
+    "answers": {"codec", "errors", "http", "models", "raw"},
+    "raw": {"codec", "http"},
     "codec": {"errors", "http", "models"},
     "config": {"errors", "retry"},
     "filters": {"errors"},
@@ -57,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
 ONLY_IN = {
     "aiohttp": {"session"},
     "cattrs": {"codec"},
-    "msgspec": {"codec"},
+    "msgspec": {"codec", "raw"},
     "opentelemetry": {"ext.otel"},
     "rich": {"ext.rich"},
 }

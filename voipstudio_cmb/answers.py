@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from .codec import INTEGER, decode, kind_of, records
 from .errors import BadPayload, WrongShape
 from .http import Response
-from .models import Page, Record
+from .models import Page, Record, Reject, Row
+from .raw import raw_item, raw_rows, why_unusable
 
 R = TypeVar("R", bound=Record)
 
@@ -64,6 +65,40 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     return Page(
         records=records(answer["data"], record), number=number, total=_total(answer.get("total"))
     )
+
+
+def read_rows(response: Response, number: int, reject: Callable[[Reject], None]) -> Page[Row]:
+    """A collection's answer as `read_page`, with its rows as they came.
+
+    One that is no object or has no usable id is left out, and told to *reject*.
+
+    Raises:
+        BadPayload: empty, not JSON, or not of that shape.
+    """
+    found = raw_rows(response)
+    if found is None:
+        answer = _data(response, list)  # says what it is instead
+        raise WrongShape(f"the answer can't be read: {kind_of(answer)}", sent="yes")
+    rows = []
+    for index, (row, id) in enumerate(zip(found[0], found[1], strict=True), 1):
+        if id is None:
+            reject(Reject(number, index, why_unusable(row), row))
+        else:
+            rows.append(Row(id, row))
+    return Page(records=rows, number=number, total=_total(found[2]))
+
+
+def read_row(response: Response) -> Row:
+    """A single resource's answer as `read_item`, as it came.
+
+    Raises:
+        BadPayload: empty, not JSON, or not of that shape.
+    """
+    found = raw_item(response)
+    if found is None:
+        read_object(response)  # says what it is instead
+        raise WrongShape("the answer's object has no usable id", sent="yes")
+    return Row(*found)
 
 
 def read_total(response: Response) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from .models import Page, Record
+from .models import Identified, Page
 from .walk import ascends, end, landed
 
 
@@ -70,7 +70,7 @@ class Audit:
         """Takes note of a total that the server claims."""
         self.highest = max(self.highest, total or 0)
 
-    def add(self, records: Sequence[Record]) -> None:
+    def add(self, records: Sequence[Identified]) -> None:
         """Counts rows that came for the first time."""
         self.count += len(records)
         if self.mark is not None:

@@ -29,7 +29,7 @@ from .models import Record
 
 R = TypeVar("R", bound=Record)
 
-_MAX_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 _DATE_TIME = "%Y-%m-%d %H:%M:%S"
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 _set_extra = Record.__dict__["extra"].__set__
@@ -122,7 +122,7 @@ def _structure(row: object, record: type[R]) -> R:
     if "id" not in row:
         raise WrongShape("a row has no id", sent="yes")
     shape = _shape(record)
-    if type(row["id"]) is not int or not 1 <= row["id"] <= _MAX_ID:
+    if type(row["id"]) is not int or not 1 <= row["id"] <= MAX_ID:
         raise WrongShape(f"a row's id is not an integer of at least 1 ({kind_of(row['id'])})")
     values: dict[str, Any] = {}
     extra = {name: row[name] for name in row if name not in shape.documented}
@@ -260,7 +260,7 @@ def records(rows: list[Any], record: type[R]) -> list[R]:
         made_of_them: list[R] = msgspec.convert(rows, shape.rows)
         for made, row in zip(made_of_them, rows, strict=True):
             rate = made.max_call_rate
-            if not 1 <= made.id <= _MAX_ID or (rate is not None and not rate.is_finite()):
+            if not 1 <= made.id <= MAX_ID or (rate is not None and not rate.is_finite()):
                 raise WrongShape("msgspec takes more than fits: numbers of any size, NaN")
             _set_row(made, row)
             if not row.keys() <= documented:

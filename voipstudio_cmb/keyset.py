@@ -25,10 +25,10 @@ import attrs
 
 from .audit import ids_of, passed_over
 from .errors import BadRequest, PageDrift
-from .models import Page, Record
+from .models import Identified, Page
 from .walk import Position, Progress, Tasks, ascends, end, landed
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Identified)
 
 _MAX_ID = 2**63 - 1
 

@@ -10,9 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 import attrs
+
+
+class Identified(Protocol):
+    """What can be walked over: it has an id."""
+
+    @property
+    def id(self) -> int: ...
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -120,7 +127,33 @@ class ButtonFields(TypedDict, total=False):
     data_offline: str | None
 
 
-R = TypeVar("R", bound=Record, covariant=True)
+@attrs.frozen
+class Row:
+    """A row as the API sent it, to the digit: its *id*, and its object as *json* on one line.
+
+    The keys are in their order and the strings spelt as they came, but for line ends that JSON
+    allows in strings and other tools take for the end of a line: those are escaped.
+    """
+
+    id: int
+    json: bytes
+
+
+@attrs.frozen
+class Reject:
+    """A row that is no object or has no usable id: *why*, and where it was met.
+
+    *index* is its place in the answer and *page* the number of that, both from 1. A walk by keyset
+    knows no page numbers: there *page* is 1.
+    """
+
+    page: int
+    index: int
+    why: str
+    json: bytes
+
+
+R = TypeVar("R", bound=Identified, covariant=True)
 
 
 @attrs.frozen(kw_only=True)

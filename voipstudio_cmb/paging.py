@@ -51,11 +51,11 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from .audit import Audit, Mark, checksum, ids_of
-from .models import Page, Record
+from .models import Identified, Page
 from .source import Source, in_order, overlap
 from .walk import Position, Seen, Tasks, end, landed
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Identified)
 
 PASSES = 3
 """How often a collection in an order of its own is walked before the walk gives up."""

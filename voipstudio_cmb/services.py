@@ -20,8 +20,11 @@ from .models import (
     Button,
     ButtonFields,
     Cdr,
+    Identified,
     Page,
     Record,
+    Reject,
+    Row,
     Setting,
     SettingFields,
     Visitor,
@@ -32,6 +35,7 @@ from .strategy import Query, Strategy, WalkBy
 from .walk import Tasks, Trail, Walk, flat, marked
 
 R = TypeVar("R", bound=Record)
+AnyRow = TypeVar("AnyRow", bound=Identified)
 
 
 class _Service(Generic[R]):
@@ -110,7 +114,7 @@ class Collection(_Service[R]):
             WalkError: from the iteration, if rows would be missed; `PageDrift` says how.
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
-        pages = self._walk(filters, sort, descending, limit, window, walk, after)
+        pages = self._walk(filters, sort, descending, limit, window, walk, after, self._page)
         return Walk(lambda trail: flat(pages(trail), trail), after)
 
     def pages(
@@ -125,7 +129,30 @@ class Collection(_Service[R]):
         after: str | None = None,
     ) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
-        pages = self._walk(filters, sort, descending, limit, window, walk, after)
+        pages = self._walk(filters, sort, descending, limit, window, walk, after, self._page)
+        return Walk(lambda trail: marked(pages(trail), trail), after)
+
+    def raw_pages(
+        self,
+        *,
+        reject: Callable[[Reject], None],
+        filters: Filter | Iterable[Filter] | None = None,
+        limit: int = PAGE_SIZE,
+        window: int = 4,
+        walk: WalkBy = "auto",
+        after: str | None = None,
+    ) -> Walk[Page[Row]]:
+        """The same walk as `pages`, in the order of ids, with the rows as the API sent them.
+
+        A row that is no object or has no usable id, for which the other walks raise, is left out
+        and told to *reject*: when its page comes in, which may be before the walk is there, and
+        again each time that a page is read again.
+        """
+
+        def parse(response: Response, number: int) -> Page[Row]:
+            return answers.read_rows(response, number, reject)
+
+        pages = self._walk(filters, "id", False, limit, window, walk, after, parse)
         return Walk(lambda trail: marked(pages(trail), trail), after)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
@@ -138,6 +165,9 @@ class Collection(_Service[R]):
         total: int = await self._send("GET", "count", answers.read_total, query=query)
         return total
 
+    def _page(self, response: Response, number: int) -> Page[R]:
+        return answers.read_page(response, self.record, number)
+
     def _walk(
         self,
         filters: Filter | Iterable[Filter] | None,
@@ -147,14 +177,15 @@ class Collection(_Service[R]):
         window: int,
         walk: WalkBy,
         after: str | None,
-    ) -> Callable[[Trail], AsyncGenerator[Page[R]]]:
+        parse: Callable[[Response, int], Page[AnyRow]],
+    ) -> Callable[[Trail], AsyncGenerator[Page[AnyRow]]]:
         collection_query(filters, sort, descending)  # says what is wrong with them
 
-        async def ask(number: int, query: Query) -> Page[R]:
-            page: Page[R] = await self._send(
+        async def ask(number: int, query: Query) -> Page[AnyRow]:
+            page: Page[AnyRow] = await self._send(
                 "GET",
                 "list",
-                lambda response: answers.read_page(response, self.record, number),
+                lambda response: parse(response, number),
                 query=(("page", str(number)), *query),
             )
             return page
@@ -191,6 +222,14 @@ class Editable(_Service[R]):
             # An answer that a server left on an idle connection is taken for that of the next
             # request. Asked again, it is the API's own, whatever it says.
             found = await self._send("GET", "get", self._item, path=path)
+        return found
+
+    async def raw(self, id: int) -> Row:
+        """The resource with this *id*, as `get`, and as the API sent it."""
+        path = self._path(id)
+        found: Row = await self._send("GET", "get", answers.read_row, path=path)
+        if path != f"/{found.id}":
+            found = await self._send("GET", "get", answers.read_row, path=path)
         return found
 
     async def delete(self, id: int) -> None:

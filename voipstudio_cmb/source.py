@@ -11,10 +11,10 @@ import attrs
 
 from .audit import Audit, ids_of
 from .errors import BadRequest, IncompleteWalk, PageDrift
-from .models import Page, Record
+from .models import Identified, Page
 from .walk import Progress, Seen, Tasks
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Identified)
 
 _FAR = 10_000
 """So many pages behind another, a page is a different one, if there is one at all."""

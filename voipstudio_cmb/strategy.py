@@ -14,12 +14,12 @@ from .audit import Audit, checksum, ids_of
 from .errors import BadRequest, ClientMisuse, NotFound, WalkError
 from .filters import Filter, where
 from .keyset import KeysetWalk, NotHonoured, Proofs
-from .models import Page, Record
+from .models import Identified, Page
 from .paging import PageWalk
 from .source import Source
 from .walk import Position, Tasks, Trail
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Identified)
 
 WalkBy: TypeAlias = Literal["page", "keyset", "auto"]
 

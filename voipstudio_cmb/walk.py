@@ -22,10 +22,10 @@ from typing import Any, Literal, Self, TypeVar
 import attrs
 
 from .errors import ClientMisuse
-from .models import Page, Record
+from .models import Identified, Page
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=Identified)
 
 
 class Tasks:
