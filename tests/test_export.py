@@ -23,7 +23,8 @@ from voipstudio_cmb.errors import (
     ServerFault,
     Unauthorized,
 )
-from voipstudio_cmb.export import Export, Job, Plan, Summary, runner
+from voipstudio_cmb.export import Export, Job, Plan, Summary
+from voipstudio_cmb.export.disk import Disk
 from voipstudio_cmb.export.sinks import CsvSink, JsonlSink
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
@@ -36,6 +37,11 @@ async def export(api: Sandbox, plan: Plan, **config: Any) -> Summary:
 
 def lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def visible(directory: Path) -> set[str]:
+    """What is in *directory*, but for what an interrupted export keeps for itself."""
+    return {path.name for path in directory.iterdir() if not path.name.startswith(".")}
 
 
 def states(summary: Summary) -> dict[str, str]:
@@ -108,7 +114,9 @@ async def test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing(
     assert not summary.complete
     errors = {job.resource: type(job.error) for job in summary.jobs if job.error}
     assert errors == {"cdrs": ServerFault, "visitors": Forbidden}
-    assert {p.stem for p in tmp_path.iterdir()} == {"websites", "settings", "buttons"}
+    assert visible(tmp_path) == {"websites.jsonl", "settings.jsonl", "buttons.jsonl"}
+    resumable = {job.resource: job.resumable for job in summary.jobs if job.error}
+    assert resumable == {"cdrs": True, "visitors": False}
 
 
 @pytest.mark.parametrize("resources", [[], ["buttons"]])
@@ -140,7 +148,7 @@ async def test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job(
         api.script(Fault(path=f"/callmeback/buttons/{lines_of_buttons[-1]}", status=403))
         summary = await export(api, Plan(to=tmp_path / "b", resources=["buttons"]))
         assert states(summary) == {"buttons": "failed"}
-        assert list((tmp_path / "b").iterdir()) == []
+        assert not visible(tmp_path / "b")
 
 
 async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> None:
@@ -148,7 +156,8 @@ async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> Non
         api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
     assert isinstance(summary.jobs[0].error, Unauthorized)
-    assert list(tmp_path.iterdir()) == []
+    assert summary.resumable
+    assert not visible(tmp_path)
 
 
 async def test_a_page_of_garbage_is_named_and_leaves_no_file(tmp_path: Path) -> None:
@@ -192,35 +201,31 @@ async def test_a_directory_that_cant_be_written_is_refused_before_anything_is_se
         assert api.requests == 0
 
 
-@pytest.mark.parametrize("call", ["open", "write", "flush", "fsync", "link"])
-async def test_a_full_disk_is_an_export_error_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+@pytest.mark.parametrize("call", ["open", "write", "truncate", "sync", "sync_directory", "link"])
+async def test_a_full_disk_is_an_export_error_and_nothing_is_visible(
+    tmp_path: Path, call: str
 ) -> None:
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    class Full(Disk):
+        pass
 
-    def fails(*_: Any, **__: Any) -> Any:
-        raise full
+    def fails(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    class Out(io.FileIO):
-        write = fails if call == "write" else io.FileIO.write
-        flush = fails if call == "flush" else io.FileIO.flush
-
-    if call == "fsync":
-        monkeypatch.setattr(os, "fsync", fails)
-    elif call == "link":
-        monkeypatch.setattr(os, "link", fails)
-    else:
-        opened = fails if call == "open" else lambda path, mode, opener: Out(path, mode)
-        monkeypatch.setattr(runner, "open", opened, raising=False)
+    setattr(Full, call, fails)
+    (tmp_path / ".cdrs.jsonl.part").write_text("left over")
     async with Sandbox(rows=60) as api:
-        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"]))
-    assert isinstance(summary.jobs[0].error, ExportError)
-    assert "can't be written: No space left on device" in str(summary.jobs[0].error)
-    monkeypatch.undo()
-    assert list(tmp_path.iterdir()) == []
+        async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+            plan = Plan(to=tmp_path, resources=["cdrs"])
+            summary = await Export(cmb, plan, disk=Full()).run()
+            assert isinstance(summary.jobs[0].error, ExportError)
+            said = str(summary.jobs[0].error)
+            assert "can't be written: No space left on device. What was fetched is kept" in said
+            assert not visible(tmp_path)
+            assert (await Export(cmb, plan).run()).complete
+    assert [path.name for path in tmp_path.iterdir()] == ["cdrs.jsonl"]
 
 
-async def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_cancelled_export_leaves_what_it_takes_to_go_on(tmp_path: Path) -> None:
     import asyncio
 
     async with Sandbox(rows=600, latency=0.01) as api:
@@ -232,8 +237,15 @@ async def test_a_cancelled_export_leaves_nothing(tmp_path: Path) -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-    assert not (tmp_path / "cdrs.jsonl").exists()
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+            assert not (tmp_path / "cdrs.jsonl").exists()
+            asked = api.requests
+            summary = await Export(cmb, Plan(to=tmp_path, limit=10)).run()
+            assert summary.complete
+            cdrs = summary.jobs[0]
+            assert 0 < cdrs.kept < cdrs.rows == 600
+            assert api.requests - asked < 600 / 10 + 300 / 10 + 40
+    assert len(lines(tmp_path / "cdrs.jsonl")) == 600
+    assert len(visible(tmp_path)) == len(list(tmp_path.iterdir())) == 5
 
 
 async def test_a_second_export_to_one_file_is_refused_and_the_first_is_whole(
@@ -262,7 +274,8 @@ async def test_a_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
         api.script(Fault(path="/callmeback/cdrs", change=lambda _: written.write_text("precious")))
         summary = await export(api, Plan(to=tmp_path, resources="cdrs"))
     assert "has appeared while it was exported, and stays" in str(summary.jobs[0].error)
-    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("cdrs.jsonl", "precious")]
+    assert visible(tmp_path) == {"cdrs.jsonl"}
+    assert written.read_text() == "precious"
 
 
 async def test_links_are_not_followed(tmp_path: Path) -> None:
@@ -275,8 +288,8 @@ async def test_links_are_not_followed(tmp_path: Path) -> None:
         summary = await export(api, Plan(to=out, resources="cdrs"))
         assert isinstance(summary.jobs[0].error, ExportError)
         (out / "visitors.jsonl").symlink_to(tmp_path / "nowhere")
-        with pytest.raises(ClientMisuse, match="exists"):
-            await export(api, Plan(to=out, resources="visitors"))
+        with pytest.raises(ClientMisuse, match="exists and is a link: remove it"):
+            await export(api, Plan(to=out, resources="visitors", overwrite=True))
     assert victim.read_text() == "precious"
 
 
@@ -311,7 +324,9 @@ async def test_a_temporary_file_that_a_killed_export_left_is_no_obstacle(tmp_pat
 def test_a_plan_is_checked_before_anything_happens() -> None:
     with pytest.raises(ClientMisuse, match=r"unknown resource 'calls' \(known: cdrs, visitors"):
         Plan(to="x", resources=["cdrs", "calls"])
-    with pytest.raises(ClientMisuse, match=r"unknown format 'xml' \(known: jsonl, csv\)"):
+    with pytest.raises(
+        ClientMisuse, match=r"unknown format 'xml' \(known: jsonl, csv, sqlite, parquet\)"
+    ):
         Plan(to="x", format="xml")
     for nowhere in (None, "", 5):
         with pytest.raises(ClientMisuse, match="needs the path of a directory"):

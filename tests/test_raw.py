@@ -18,7 +18,7 @@ from voipstudio_cmb.raw import tokens
 
 def read(body: bytes) -> tuple[list[tuple[int, bytes]], list[Reject], int | None]:
     rejects: list[Reject] = []
-    page = read_rows(Response(status=200, body=body), 3, rejects.append)
+    page = read_rows(Response(status=200, body=body), 3, rejects.extend)
     return [(row.id, row.json) for row in page.records], rejects, page.total
 
 

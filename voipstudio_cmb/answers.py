@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .codec import INTEGER, decode, kind_of, records
@@ -67,10 +67,12 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     )
 
 
-def read_rows(response: Response, number: int, reject: Callable[[Reject], None]) -> Page[Row]:
+def read_rows(
+    response: Response, number: int, reject: Callable[[Sequence[Reject]], None]
+) -> Page[Row]:
     """A collection's answer as `read_page`, with its rows as they came.
 
-    One that is no object or has no usable id is left out, and told to *reject*.
+    Those that are no objects or have no usable id are left out, and told to *reject*.
 
     Raises:
         BadPayload: empty, not JSON, or not of that shape.
@@ -79,12 +81,14 @@ def read_rows(response: Response, number: int, reject: Callable[[Reject], None])
     if found is None:
         answer = _data(response, list)  # says what it is instead
         raise WrongShape(f"the answer can't be read: {kind_of(answer)}", sent="yes")
-    rows = []
+    rows, rejects = [], []
     for index, (row, id) in enumerate(zip(found[0], found[1], strict=True), 1):
         if id is None:
-            reject(Reject(number, index, why_unusable(row), row))
+            rejects.append(Reject(number, index, why_unusable(row), row))
         else:
             rows.append(Row(id, row))
+    if rejects:
+        reject(rejects)
     return Page(records=rows, number=number, total=_total(found[2]))
 
 
@@ -131,6 +135,21 @@ def read_object(response: Response) -> dict[str, Any]:
     """
     found: dict[str, Any] = _data(response, dict)["data"]
     return found
+
+
+def read_identity(response: Response) -> int:
+    """The account's id in the answer to `GET /me`, whose shape is not documented.
+
+    Raises:
+        BadPayload: there is none.
+    """
+    answer = read_whole(response)
+    found = answer["data"] if isinstance(answer.get("data"), dict) else answer
+    for name in ("id", "user_id"):
+        if type(found.get(name)) is int:
+            id: int = found[name]
+            return id
+    raise WrongShape("the answer holds no id of an account", sent="yes")
 
 
 def read_nothing(response: Response) -> None:

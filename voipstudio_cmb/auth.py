@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import hashlib
 import inspect
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -159,6 +160,13 @@ class Auth:
                 self._current = None
             return attrs.evolve(response, renew=True)
         return response
+
+    def fingerprint(self) -> str:
+        """A hash of the token that is always sent, or the same for all that are fetched."""
+        if self._fixed is None:
+            return "any"
+        sent = "".join(self._fixed.headers().values())
+        return f"token {hashlib.sha256(sent.encode()).hexdigest()}"
 
     async def _fetch(self, handler: Handler) -> Token | Basic:
         async with self._fetching:

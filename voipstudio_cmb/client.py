@@ -12,7 +12,14 @@ import attrs
 from . import answers
 from .auth import Auth, Basic, Login, Token, TokenProvider
 from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
-from .errors import ClientMisuse
+from .errors import (
+    BadPayload,
+    BadRequest,
+    ClientMisuse,
+    Forbidden,
+    NotFound,
+    UnexpectedStatus,
+)
 from .http import Middleware, Request, Response, chain
 from .keyset import Proofs
 from .limits import Limiter
@@ -176,6 +183,24 @@ class CallMeBackClient:
         response: Response = await self._handler(request)
         answer: dict[str, Any] = response.value
         return answer
+
+    @property
+    def base_url(self) -> str:
+        """Where the requests go."""
+        return self._base_url
+
+    async def identity(self) -> str:
+        """Whose account this is, as a text that holds no secret: to see whether two are one.
+
+        The id that `GET /me` answers. Where that is not to be had, a hash of the token, or a word
+        that stands for any account if tokens are fetched and change.
+        """
+        request = Request(method="GET", path="/me", operation="me", parse=answers.read_identity)
+        try:
+            response: Response = await self._handler(request)
+        except (BadRequest, Forbidden, NotFound, BadPayload, UnexpectedStatus):
+            return self._auth.fingerprint()
+        return f"id {response.value}"
 
     async def aclose(self) -> None:
         """Ends what is in flight and closes the session that was opened; a second time is fine."""

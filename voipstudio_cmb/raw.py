@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import msgspec
@@ -131,7 +131,9 @@ def why_unusable(json: bytes) -> str:
     cells = tokens(json)
     if "id" not in cells:
         return "it has no id"
-    return f"its id is no integer from 1 to 2**63 - 1: {cells['id'][:40].decode('utf-8', 'replace')}"
+    return (
+        f"its id is no integer from 1 to 2**63 - 1: {cells['id'][:40].decode('utf-8', 'replace')}"
+    )
 
 
 def tokens(json: bytes) -> dict[str, bytes]:
@@ -147,3 +149,9 @@ def tokens(json: bytes) -> dict[str, bytes]:
             for name, cell in cells.items()
         }
     return {name: bytes(cell) for name, cell in found.items()}
+
+
+def integers(rows: Iterable[bytes], name: str) -> set[int]:
+    """The integers above 0 that the member *name* of the objects *rows* holds."""
+    found = (tokens(row).get(name, b"") for row in rows)
+    return {int(cell) for cell in found if cell.isdigit() and len(cell) < 20} - {0}

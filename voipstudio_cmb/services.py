@@ -7,7 +7,7 @@ vendor's client and connector, which use them on other collections.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from . import answers
@@ -135,7 +135,7 @@ class Collection(_Service[R]):
     def raw_pages(
         self,
         *,
-        reject: Callable[[Reject], None],
+        reject: Callable[[Sequence[Reject]], None],
         filters: Filter | Iterable[Filter] | None = None,
         limit: int = PAGE_SIZE,
         window: int = 4,
@@ -144,9 +144,9 @@ class Collection(_Service[R]):
     ) -> Walk[Page[Row]]:
         """The same walk as `pages`, in the order of ids, with the rows as the API sent them.
 
-        A row that is no object or has no usable id, for which the other walks raise, is left out
-        and told to *reject*: when its page comes in, which may be before the walk is there, and
-        again each time that a page is read again.
+        Rows that are no objects or have no usable id, for which the other walks raise, are left out
+        and told to *reject*: those of an answer when it comes in, which may be before the walk is
+        there, and again each time that a page is read again.
         """
 
         def parse(response: Response, number: int) -> Page[Row]:

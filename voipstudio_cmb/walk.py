@@ -240,6 +240,11 @@ class Walk(AsyncIterator[T]):
             return trail.began
         return trail.position(trail.last)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether `position` can be gone on from: not once rows came out of the order of ids."""
+        return not (self.position or "").startswith("none:")
+
     def _begun(self) -> AsyncGenerator[T]:
         consumer = asyncio.current_task()
         if self._items is None:

@@ -1,6 +1,8 @@
 """Exports collections into files: whole, or not at all."""
 
-from .plan import FORMATS, RESOURCES, Plan
-from .runner import Export, Job, Summary
+from .plan import RESOURCES, Plan
+from .runner import Export, Summary
+from .sinks import FORMATS, Sink
+from .work import Job
 
-__all__ = ["FORMATS", "RESOURCES", "Export", "Job", "Plan", "Summary"]
+__all__ = ["FORMATS", "RESOURCES", "Export", "Job", "Plan", "Sink", "Summary"]

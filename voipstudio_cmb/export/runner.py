@@ -7,40 +7,27 @@ one by one, by the `button_id`s found in settings and websites.
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing
-from pathlib import Path
-from typing import BinaryIO, Literal
+import contextlib
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, NotFound
-from voipstudio_cmb.models import Button, Record
-from voipstudio_cmb.services import Collection
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, Forbidden, NotFound
+from voipstudio_cmb.models import Button
+from voipstudio_cmb.raw import integers
 
+from .checkpoint import Checkpoint
+from .disk import Disk, remove_side_files, side_file
 from .plan import Plan
-from .sinks import SINKS, Sink
+from .sources import ButtonSource, CollectionSource, Naming, Source
+from .work import Job, Work
 
-
-@attrs.define(kw_only=True, eq=False)
-class Job:
-    """One resource of an export, while it runs and after.
-
-    *rows* are written so far, of *total* as the API last claimed it or None. *missing* are buttons
-    that settings or websites name and the API does not have. *error* is why it failed.
-    """
-
-    resource: str
-    path: Path
-    state: Literal["waiting", "running", "done", "failed"] = "waiting"
-    rows: int = 0
-    pages: int = 0
-    total: int | None = None
-    missing: list[int] = attrs.field(factory=list)
-    error: CallMeBackError | None = None
+NAMING = ("settings", "websites")
+"""The resources whose rows name buttons."""
 
 
 @attrs.frozen(kw_only=True)
@@ -62,128 +49,68 @@ class Summary:
         return all(job.state == "done" for job in self.jobs)
 
     @property
+    def resumable(self) -> bool:
+        """Whether the same export, run again, goes on with something that this one has left."""
+        return any(job.resumable for job in self.jobs)
+
+    @property
     def rows(self) -> int:
         """The rows in complete files."""
         return sum(job.rows for job in self.jobs if job.state == "done")
 
-
-def _no_link(path: str, flags: int) -> int:
-    """Opens *path*, unless it is a link: what is behind one is not ours to write."""
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
-
-
-class _File:
-    """A file that is written under a temporary name beside its place, and renamed when whole."""
-
-    def __init__(self, path: Path, *, overwrite: bool) -> None:
-        self._path = path
-        self._overwrite = overwrite
-        self._part = path.with_name(f".{path.name}.part")
-        self._out: BinaryIO | None = None
-        self._committed = False
-
-    def __enter__(self) -> _File:
-        try:
-            while not self._opened():
-                pass
-        except OSError as error:
-            raise self._failed(error) from None
-        return self
-
-    def _opened(self) -> bool:
-        """Opens the temporary file for this export alone; False if it has gone meanwhile.
-
-        Raises:
-            ExportError: another export holds it. Its lock ends with its process, however that ends.
-        """
-        out = open(self._part, "ab", opener=_no_link)  # noqa: SIM115 - open as long as the export
-        try:
-            fcntl.flock(out, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held the lock before may have renamed the file between our two steps.
-            if not os.path.samestat(os.fstat(out.fileno()), self._part.stat()):
-                out.close()
-                return False
-            out.truncate(0)
-        except BlockingIOError:
-            out.close()
-            raise ExportError(
-                f"another export is writing {str(self._path)!r}: wait until it has ended"
-            ) from None
-        except FileNotFoundError:
-            out.close()
-            return False
-        self._out = out
-        return True
-
-    def write(self, data: bytes) -> None:
-        assert self._out is not None
-        try:
-            self._out.write(data)
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def commit(self) -> None:
-        """Makes the file appear, complete and on the disk."""
-        assert self._out is not None
-        try:
-            self._out.flush()
-            os.fsync(self._out.fileno())
-            if self._overwrite:
-                self._part.replace(self._path)
-            else:
-                os.link(self._part, self._path)  # fails where replacing would destroy
-                self._part.unlink()
-            self._committed = True
-            self._out.close()
-        except FileExistsError:
-            raise ExportError(
-                f"{str(self._path)!r} has appeared while it was exported, and stays: "
-                "export to another directory, or with --overwrite (overwrite=True)"
-            ) from None
-        except OSError as error:
-            raise self._failed(error) from None
-
-    def __exit__(self, *_: object) -> None:
-        if self._out is None or self._committed:
-            return
-        # Removed before it is closed: closing ends the lock, and then it may be somebody else's.
-        for clean_up in (self._part.unlink, self._out.close):
-            try:
-                clean_up()
-            except OSError:
-                pass  # the failure that led here is the one to report
-
-    def _failed(self, error: OSError) -> ExportError:
-        return ExportError(
-            f"{str(self._path)!r} can't be written: {error.strerror or error}. "
-            "Nothing is left of it; mend this and run the export again"
-        )
+    @property
+    def rejected(self) -> int:
+        """The rows that could not be exported, and are in `<name>.rejects.jsonl`."""
+        return sum(job.rejected for job in self.jobs)
 
 
 class Export:
     """An export of what *plan* says through *client*, to be run once.
 
-    `jobs` can be watched while it runs.
+    `jobs` can be watched while it runs. *slots*, if there are any, are shared with other exports:
+    a job takes one while it runs. *disk* is for tests.
     """
 
-    def __init__(self, client: CallMeBackClient, plan: Plan) -> None:
+    def __init__(
+        self,
+        client: CallMeBackClient,
+        plan: Plan,
+        *,
+        account: str = "",
+        slots: asyncio.Semaphore | None = None,
+        disk: Disk | None = None,
+    ) -> None:
         self._client = client
         self._plan = plan
-        self.jobs = [Job(resource=name, path=plan.path(name)) for name in plan.resources]
-        self._naming: dict[str, asyncio.Future[set[int] | CallMeBackError]] = {}
+        self._slots = slots
+        self._disk = disk or Disk()
+        self._begun = datetime.now(UTC).isoformat(timespec="seconds")
+        self.jobs = [
+            Job(resource=name, path=plan.path(name), account=account) for name in plan.resources
+        ]
 
     async def run(self) -> Summary:
         """Runs all jobs and says what became of them; only a failing plan raises.
 
         Raises:
-            ClientMisuse: the files can't be written there.
+            ClientMisuse: the files can't be written there, or an interrupted export was another.
         """
         if any(job.state != "waiting" for job in self.jobs):
             raise ClientMisuse("this export has been run: make another Export(client, plan)")
-        self._plan.prepare()
+        kept = self._plan.prepare(self._client.base_url)
         loop = asyncio.get_running_loop()
         began, usage = loop.time(), attrs.evolve(self._client.usage)
-        await self._run_jobs()
+        try:
+            account = await self._account(kept)
+        except ClientMisuse:
+            raise
+        except CallMeBackError as error:
+            for job in self.jobs:
+                job.state, job.error = "failed", error
+                job.resumable = kept.get(job.resource) is not None
+        else:
+            await self._run_jobs(account, kept)
+            self._clean_up()
         return Summary(
             jobs=self.jobs,
             requests=self._client.usage.requests - usage.requests,
@@ -191,108 +118,114 @@ class Export:
             seconds=loop.time() - began,
         )
 
-    async def _run_jobs(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._naming = {name: loop.create_future() for name in ("settings", "websites")}
-        work = [self._run(job) for job in self.jobs]
-        if "buttons" in self._plan.resources:
-            unplanned = [name for name in self._naming if name not in self._plan.resources]
-            work += [self._only_buttons(name) for name in unplanned]
+    async def _account(self, kept: dict[str, Checkpoint | None]) -> str:
+        """Whose this export is, as a salted hash.
+
+        Raises:
+            ClientMisuse: one that was interrupted is another account's.
+        """
+        identity = await self._client.identity()
+        for resource, checkpoint in kept.items():
+            if checkpoint is None:
+                continue
+            salt, _, _ = checkpoint.account.partition(":")
+            if checkpoint.account != _hashed(salt, identity):
+                raise ClientMisuse(
+                    f"the interrupted export of {resource} to {str(self._plan.to)!r} is another "
+                    "account's: use its token, or begin anew with --restart (restart=True)"
+                )
+        return _hashed(secrets.token_hex(8), identity)
+
+    async def _run_jobs(self, account: str, kept: dict[str, Checkpoint | None]) -> None:
+        namings = [Naming(name) for name in NAMING if "buttons" in self._plan.resources]
+        jobs = []
+        for job in self.jobs:
+            if job.resource in kept and kept[job.resource] is None:
+                job.state, job.already = "done", True
+            else:
+                jobs.append(job)
+        running = {job.resource for job in jobs}
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:
-            for job in work:
-                group.create_task(job)
+            for naming in namings:
+                if naming.resource not in running and "buttons" in running:
+                    group.create_task(self._read_naming(naming))
+            for job in jobs:
+                named = next((n for n in namings if n.resource == job.resource), None)
+                work = self._work(job, account, namings, named)
+                group.create_task(self._run(work, named))
 
-    async def _run(self, job: Job) -> None:
-        job.state = "running"
+    def _work(
+        self, job: Job, account: str, namings: Sequence[Naming], naming: Naming | None
+    ) -> Work:
+        plan, client = self._plan, self._client
+        source: Source
+        if job.resource == "buttons":
+            source, record = (
+                ButtonSource(client=client, namings=namings, window=plan.window),
+                Button,
+            )
+        else:
+            service = getattr(client, job.resource)
+            record = service.record
+            source = CollectionSource(
+                service=service, filters=plan.filters, limit=plan.limit, window=plan.window
+            )
+        return Work(
+            job=job,
+            source=source,
+            record=record,
+            sink=plan.sink,
+            disk=self._disk,
+            of=plan.of(job.resource, client.base_url),
+            account=account,
+            begun=self._begun,
+            overwrite=plan.overwrite,
+            restart=plan.restart,
+            every=plan.checkpoint,
+            on_rows=None if naming is None else _tell(naming),
+        )
+
+    async def _run(self, work: Work, naming: Naming | None) -> None:
+        job = work.job
         try:
-            if job.resource == "buttons":
-                await self._write(job, Button, self._button_batches(job))
-            else:
-                await self._export_collection(job)
-            job.state = "done"
+            await work.source.ready()
+            async with self._slots or contextlib.nullcontext():
+                await work.run()
         except CallMeBackError as error:
             job.state, job.error = "failed", error
-            self._name_buttons(job.resource, error)
-
-    async def _export_collection(self, job: Job) -> None:
-        service: Collection[Record] = getattr(self._client, job.resource)
-        buttons: set[int] = set()
-        walk = service.pages(limit=self._plan.limit, window=self._plan.window)
-
-        async def batches() -> AsyncGenerator[Sequence[Record]]:
-            async with walk:
-                async for page in walk:
-                    job.total = walk.progress.total
-                    buttons.update(r.button_id for r in page.records if r.button_id)
-                    yield page.records
-
-        await self._write(job, service.record, batches())
-        self._name_buttons(job.resource, buttons)
-
-    async def _write(
-        self,
-        job: Job,
-        record: type[Record],
-        batches: AsyncGenerator[Sequence[Record]],
-    ) -> None:
-        sink: Sink = SINKS[self._plan.format]()
-        with _File(job.path, overwrite=self._plan.overwrite) as file:
-            file.write(sink.header(record))
-            async with aclosing(batches):
-                async for records in batches:
-                    file.write(sink.rows(records))
-                    job.rows += len(records)
-                    job.pages += 1
-            file.commit()
-
-    def _name_buttons(self, resource: str, found: set[int] | CallMeBackError) -> None:
-        """Hands on the buttons that a resource names, or why they are not known."""
-        naming = self._naming.get(resource)
-        if naming is not None:
-            naming.set_result(found)
-
-    async def _only_buttons(self, resource: str) -> None:
-        """Reads a resource that is not exported, for the buttons that it names."""
-        service: Collection[Record] = getattr(self._client, resource)
-        ids: set[int] = set()
-        try:
-            async for record in service.list(limit=self._plan.limit, window=self._plan.window):
-                if record.button_id:
-                    ids.add(record.button_id)
-        except CallMeBackError as error:
-            self._name_buttons(resource, error)
+            job.resumable = side_file(job.path, "checkpoint").exists()
+            if naming is not None:
+                naming.told(error)
         else:
-            self._name_buttons(resource, ids)
+            if naming is not None and job.already:
+                await self._read_naming(naming)
 
-    async def _button_batches(self, job: Job) -> AsyncGenerator[Sequence[Record]]:
-        ids: set[int] = set()
-        for resource, naming in self._naming.items():
-            found = await naming
-            if isinstance(found, CallMeBackError):
-                raise ExportError(
-                    f"the buttons are known from {resource}, which could not be read ({found})"
-                ) from found
-            ids |= found
-        job.total = len(ids)
-        wanted = sorted(ids)
-        for start in range(0, len(wanted), self._plan.window):
-            chunk = wanted[start : start + self._plan.window]
-            answers = await asyncio.gather(
-                *(self._client.buttons.get(id) for id in chunk), return_exceptions=True
-            )
-            yield list(self._found(job, chunk, answers))
+    async def _read_naming(self, naming: Naming) -> None:
+        async with self._slots or contextlib.nullcontext():
+            await naming.read(self._client, self._plan.limit, self._plan.window)
 
-    @staticmethod
-    def _found(
-        job: Job, ids: Sequence[int], answers: Sequence[Button | BaseException]
-    ) -> Iterator[Button]:
-        """The buttons among *answers*; one that is not there is noted, any other error raised."""
-        for id, answer in zip(ids, answers, strict=True):
-            if isinstance(answer, NotFound):
-                job.missing.append(id)
-            elif isinstance(answer, BaseException):
-                raise answer
-            else:
-                yield answer
+    def _clean_up(self) -> None:
+        """Removes what would let the same export go on, once there is nothing to go on with."""
+        failures = [job.error for job in self.jobs if job.state != "done"]
+        if any(not isinstance(error, Forbidden | NotFound) for error in failures):
+            return
+        for job in self.jobs:
+            if job.state == "done":
+                with contextlib.suppress(OSError):
+                    remove_side_files(self._disk, job.path)
+
+
+def _hashed(salt: str, identity: str) -> str:
+    return f"{salt}:{hashlib.sha256(f'{salt}:{identity}'.encode()).hexdigest()}"
+
+
+def _tell(naming: Naming) -> Callable[[Iterator[bytes]], None]:
+    loop = asyncio.get_running_loop()
+
+    def tell(rows: Iterator[bytes]) -> None:
+        ids = integers(rows, "button_id")
+        loop.call_soon_threadsafe(naming.told, ids)  # the rows are read in a thread
+
+    return tell

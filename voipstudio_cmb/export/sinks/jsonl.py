@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from voipstudio_cmb.codec import to_dict, to_json
 from voipstudio_cmb.models import Record
 
 
 class JsonlSink:
-    """Rows as the API sent them: every key, in its order, in UTF-8."""
+    suffix = "jsonl"
+    upserts = False
 
-    def header(self, record: type[Record]) -> bytes:
-        """Nothing: every line stands for itself."""
-        return b""
-
-    def rows(self, records: Iterable[Record]) -> bytes:
-        """One line a record, each with its line end."""
-        return b"".join(to_json(to_dict(record)) + b"\n" for record in records)
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        with path.open("wb") as file:
+            for row in rows:
+                file.write(row + b"\n")
+        return 0

@@ -1,0 +1,100 @@
+"""Rows that could not be exported, kept beside those that were: nothing is dropped quietly."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from voipstudio_cmb.models import Reject
+
+from .disk import Disk, name
+
+
+class Rejects:
+    """The rejected rows of one export, in the hidden file *path* until it ends.
+
+    The same row is met again each time that its page is read again, and counts once.
+    """
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.path = path
+        self._disk = disk
+        self._file: int | None = None
+        self._lines: dict[bytes, bytes] = {}
+        self._synced = True
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def open(self, *, keep: bool) -> None:
+        """Goes on with what an interrupted export has left, or with nothing unless *keep*."""
+        self.close()
+        self._lines = {}
+        size = 0
+        for line in self.path.read_bytes().splitlines(True) if keep and self.path.exists() else ():
+            try:
+                found = json.loads(line)
+                self._lines[bytes.fromhex(found.pop("key"))] = line
+            except (ValueError, KeyError, AttributeError, TypeError):
+                break  # the process ended while this was written
+            size += len(line)
+        if size or self.path.exists():
+            self._file = self._disk.open(self.path)
+            self._disk.truncate(self._file, size)
+
+    def add(self, rejects: Sequence[Reject]) -> None:
+        """Keeps the *rejects* of one answer, but for those that are known."""
+        count: Counter[bytes] = Counter()
+        for reject in rejects:
+            count[reject.json] += 1
+            # By content: in another answer the same row has another index, or even page.
+            what = b"%d %d %s" % (reject.page, count[reject.json], reject.json)
+            key = hashlib.sha256(what).digest()[:16]
+            if key in self._lines:
+                continue
+            head = {"page": reject.page, "index": reject.index, "reason": reject.why}
+            line = b'%s,"row":%s,"key":"%s"}\n' % (
+                json.dumps(head, separators=(",", ":"))[:-1].encode(),
+                reject.json,
+                key.hex().encode(),
+            )
+            if self._file is None:
+                self._file = self._disk.open(self.path)
+            self._disk.write(self._file, line)
+            self._lines[key], self._synced = line, False
+
+    def sync(self) -> None:
+        """Returns when they are on the disk."""
+        if self._file is not None and not self._synced:
+            self._disk.sync(self._file)
+            self._synced = True
+
+    def finish(self, to: Path) -> None:
+        """Makes them the file *to*, by page and index."""
+        lines = sorted(self._lines.values(), key=_place)
+        new = self.path.with_name(self.path.name + ".new")
+        file = self._disk.open(new)
+        try:
+            self._disk.truncate(file, 0)
+            self._disk.write(
+                file, b"".join(line[: line.rindex(b',"key":')] + b"}\n" for line in lines)
+            )
+            self._disk.sync(file)
+        finally:
+            os.close(file)
+        name(self._disk, new, to, overwrite=True)
+
+    def close(self) -> None:
+        """Closes the hidden file; it stays where it is."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
+
+
+def _place(line: bytes) -> tuple[int, int, bytes]:
+    found = json.loads(line)
+    return found["page"], found["index"], line

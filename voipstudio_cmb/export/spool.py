@@ -1,0 +1,74 @@
+"""The rows of an export so far: one JSON object a line, in a hidden file that is only added to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from .disk import Disk
+
+_BLOCK = 1 << 20
+
+
+class Spool:
+    """The file *path*, *size* bytes of which are known to be rows. Call `open` before all else."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.path = path
+        self.size = 0
+        self._disk = disk
+        self._hash = hashlib.sha256()
+        self._file: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the rows."""
+        return self._hash.hexdigest()
+
+    def open(self, size: int, digest: str) -> bool:
+        """Goes on after the first *size* bytes, if they are those of *digest*; else with nothing.
+
+        Returns whether it does. What is behind them is cut off.
+        """
+        if self._file is None:
+            self._file = self._disk.open(self.path)
+        self._hash, self.size = hashlib.sha256(), 0
+        while self.size < size and (block := self._read(min(_BLOCK, size - self.size))):
+            self._hash.update(block)
+            self.size += len(block)
+        kept = self.size == size and self.digest == digest
+        if not kept:
+            self._hash, self.size = hashlib.sha256(), 0
+        if os.fstat(self._file).st_size != self.size:
+            self._disk.truncate(self._file, self.size)
+        return kept
+
+    def _read(self, size: int) -> bytes:
+        assert self._file is not None
+        return os.pread(self._file, size, self.size)
+
+    def append(self, rows: bytes) -> None:
+        """Adds *rows*, each with its line end."""
+        assert self._file is not None
+        self._disk.write(self._file, rows)
+        self._hash.update(rows)
+        self.size += len(rows)
+
+    def sync(self) -> None:
+        """Returns when all rows are on the disk."""
+        assert self._file is not None
+        self._disk.sync(self._file)
+
+    def rows(self) -> Iterator[bytes]:
+        """The rows, without their line ends."""
+        with open(self.path, "rb") as lines:
+            for line in lines:
+                yield line[:-1]
+
+    def close(self) -> None:
+        """Closes the file; it stays where it is."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)

@@ -1,0 +1,327 @@
+"""One job of an export: fetches its rows into a spool, goes on after an interruption, ends with a
+file that appears whole.
+
+The rows are kept as the API sent them until all are there, and are then written in the format that
+was asked for, in one go: a conversion that was interrupted begins again, so that its bytes depend
+on nothing but the rows. Rows that are wanted as JSON Lines are in that format already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
+from voipstudio_cmb.models import Record, Reject
+
+from .checkpoint import Checkpoint, load
+from .disk import (
+    Disk,
+    Lock,
+    fingerprint,
+    in_thread,
+    name,
+    rejects_file,
+    remove_side_files,
+    side_file,
+    told_of,
+    write_whole,
+)
+from .rejects import Rejects
+from .sinks import JsonlSink, Sink
+from .sources import ButtonSource, Source
+from .spool import Spool
+
+LEFT = "What was fetched is kept: mend this, and run the same export again to go on"
+
+
+@attrs.define(kw_only=True, eq=False)
+class Job:
+    """One resource of an export, while it runs and after.
+
+    *rows* are there so far, of *total* as the API last claimed it or None; *kept* of them were left
+    by an interrupted run. *rejected* rows are in the file `<name>.rejects.jsonl`; *altered* values
+    could not be written as they are. *missing* are buttons that settings or websites name and the
+    API does not have. *error* is why it failed; if it is *resumable*, the same export goes on from
+    where it stopped. *since* is when an interrupted run that this one ends began; *already* says
+    that it had made this file, and *note* what else is worth knowing.
+    """
+
+    resource: str
+    path: Path
+    account: str = ""
+    state: Literal["waiting", "running", "writing", "done", "failed"] = "waiting"
+    rows: int = 0
+    kept: int = 0
+    pages: int = 0
+    total: int | None = None
+    rejected: int = 0
+    altered: int = 0
+    missing: list[int] = attrs.field(factory=list)
+    error: CallMeBackError | None = None
+    resumable: bool = False
+    since: str | None = None
+    already: bool = False
+    note: str = ""
+
+
+class _Stopped(Exception):
+    """The export was cancelled while a format wrote its file."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Work:
+    """What is done for one *job*.
+
+    *of* says of what the export is, and *account* whose. *named* is told the rows when they are all
+    there. A checkpoint is written every *every* seconds.
+    """
+
+    job: Job
+    source: Source
+    record: type[Record]
+    sink: Sink
+    disk: Disk
+    of: Mapping[str, Any]
+    account: str
+    begun: str
+    overwrite: bool
+    restart: bool
+    every: float
+    on_rows: Callable[[Iterator[bytes]], None] | None = None
+    _at: Checkpoint = attrs.field(init=False)
+    _spool: Spool = attrs.field(init=False)
+    _rejects: Rejects = attrs.field(init=False)
+    _anew: bool = attrs.field(init=False, default=False)
+
+    def __attrs_post_init__(self) -> None:
+        path = self.job.path
+        self._spool = Spool(side_file(path, "part"), self.disk)
+        self._rejects = Rejects(side_file(path, "rejects"), self.disk)
+        self._at = self._fresh()
+
+    def _fresh(self) -> Checkpoint:
+        return Checkpoint(of=self.of, account=self.account, begun=self.begun)
+
+    @property
+    def _checkpoint(self) -> Path:
+        return side_file(self.job.path, "checkpoint")
+
+    async def run(self) -> None:
+        """Does it.
+
+        Raises:
+            CallMeBackError: it failed; what was fetched is kept.
+        """
+        with Lock(self.job.path):
+            try:
+                with told_of(self.job.path, LEFT):
+                    if await in_thread(self._opened):
+                        return
+                    if not self._at.whole:
+                        await self._fetch_all()
+                    stop = threading.Event()
+                    self.job.state = "writing"
+                    await in_thread(lambda: self._finish(stop), stop.set)
+            finally:
+                self._close()
+
+    def _close(self) -> None:
+        self._spool.close()
+        self._rejects.close()
+        if self._anew and self.job.state != "done" and not self._checkpoint.exists():
+            try:  # nothing was made sure of, so there is nothing to go on from
+                remove_side_files(self.disk, self.job.path)
+            except OSError:
+                pass  # the failure that led here is the one to report
+
+    def _opened(self) -> bool:
+        """Takes up what an interrupted run has left; whether that is the finished file already."""
+        job = self.job
+        if self.restart:
+            remove_side_files(self.disk, job.path)
+        kept = load(self._checkpoint)
+        if kept is None:
+            if os.path.lexists(self._checkpoint):
+                job.note = "its checkpoint was damaged: begun anew"
+            self._begin_anew()
+            return False
+        job.since = kept.begun
+        if kept.file is not None and fingerprint(job.path) == kept.file:
+            self._at = kept
+            self.disk.unlink(self._spool.path)  # killed between two names of one file
+            job.already, job.kept = True, kept.rows
+            self._rejects.open(keep=True)
+            self._show()
+            self._done()
+            return True
+        if self._spool.open(kept.size, kept.digest):
+            self._at = attrs.evolve(kept, file=None)
+            self._rejects.open(keep=True)
+            if isinstance(self.source, ButtonSource):
+                self.source.missing.update(kept.missing)
+            job.kept = kept.rows
+            self._show()
+        else:
+            job.note = "the rows in hand were damaged: begun anew"
+            self._begin_anew()
+        return False
+
+    def _begin_anew(self) -> None:
+        self._at, self._anew = self._fresh(), True
+        self._spool.open(0, self._at.digest)
+        self._rejects.open(keep=False)
+        self.job.kept, self.job.since = 0, None
+        self._show()
+
+    def _show(self) -> None:
+        job, at = self.job, self._at
+        job.rows, job.pages, job.total = at.rows, at.pages, at.total
+        job.missing, job.altered = list(at.missing), at.altered
+        job.rejected = len(self._rejects) or at.rejected
+
+    async def _fetch_all(self) -> None:
+        if self._at.position is None:
+            await self._fetch()
+            return
+        try:
+            await self._fetch()
+        except (WalkError, ClientMisuse) as error:
+            # A walk that is gone on with knows less of the rows before than one that has seen them.
+            await in_thread(self._begin_anew)
+            self.job.note = f"begun anew: {error}"
+            await self._fetch()
+
+    async def _fetch(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.job.state = "running"
+        due, now = loop.time() + self.every, self._at
+        failed_to_write = False
+        try:
+            async with aclosing(self.source.batches(self._at.position, self._reject)) as batches:
+                async for batch in batches:
+                    now = self._added(now, batch.rows)
+                    now = attrs.evolve(now, total=batch.total, position=batch.position)
+                    self._progress(now)
+                    if batch.position is not None:
+                        # Rows that came behind a place to go on from are fetched again.
+                        self._at = now
+                        if loop.time() >= due:
+                            failed_to_write = True
+                            await in_thread(self._save)
+                            failed_to_write = False
+                            due = loop.time() + self.every
+            self._at = attrs.evolve(now, whole=True)
+            self._progress(self._at)
+        except OSError as error:
+            # The last checkpoint holds: a disk that has failed is not asked a second time.
+            failed_to_write = not isinstance(error, CallMeBackError)
+            raise
+        finally:
+            if not failed_to_write and (self._at.rows or len(self._rejects)):
+                self._save()
+
+    def _added(self, at: Checkpoint, rows: Sequence[Any]) -> Checkpoint:
+        self._spool.append(b"".join([row.json + b"\n" for row in rows]))
+        ids = [row.id for row in rows]
+        missing = self.source.missing if isinstance(self.source, ButtonSource) else ()
+        return attrs.evolve(
+            at,
+            size=self._spool.size,
+            digest=self._spool.digest,
+            rows=at.rows + len(rows),
+            pages=at.pages + 1,
+            lowest=min(ids, default=at.lowest) if at.lowest is None else min([at.lowest, *ids]),
+            highest=max([at.highest or 0, *ids]) or None,
+            missing=sorted(missing),
+        )
+
+    def _progress(self, at: Checkpoint) -> None:
+        job = self.job
+        job.rows, job.pages, job.total = at.rows, at.pages, at.total
+        job.missing, job.rejected = list(at.missing), len(self._rejects)
+
+    def _reject(self, rejects: Sequence[Reject]) -> None:
+        self._rejects.add(rejects)
+
+    def _save(self) -> None:
+        """Makes sure of what is in hand, and of where to go on."""
+        with told_of(self.job.path, LEFT):
+            self._spool.sync()
+            self._rejects.sync()
+            write_whole(self.disk, self._checkpoint, self._at.to_bytes())
+
+    def _finish(self, stop: threading.Event) -> None:
+        """Makes the file from the rows, and lets it appear."""
+        path, made = self.job.path, self._spool.path
+        if self.on_rows is not None:
+            self.on_rows(self._rows(stop))
+        if isinstance(self.sink, JsonlSink):
+            found = self._at.size, self._at.digest
+        else:
+            made = side_file(path, "new")
+            self.disk.unlink(made)
+            self._convert(made, stop)
+            whole = fingerprint(made)
+            assert whole is not None
+            found = whole
+        self._at = attrs.evolve(self._at, file=found, rejected=len(self._rejects))
+        self._keep_mode(made)
+        self._save()
+        try:
+            name(self.disk, made, path, overwrite=self.overwrite)
+        except FileExistsError:
+            raise ExportError(
+                f"{str(path)!r} has appeared while it was exported, and stays: "
+                "export to another directory, or with --overwrite (overwrite=True)"
+            ) from None
+        self._done()
+
+    def _convert(self, made: Path, stop: threading.Event) -> None:
+        def written() -> int:
+            rows = self.disk.rows(self._rows(stop))
+            return self.sink.write(rows, self.job.resource, self.record, made)
+
+        try:
+            self._at = attrs.evolve(self._at, altered=self.disk.convert(written))
+        except _Stopped:
+            self.disk.unlink(made)
+            raise ExportError("the export was cancelled") from None
+        except OSError:
+            self.disk.unlink(made)  # it may be what fills the disk
+            raise
+        self.job.altered = self._at.altered
+        file = self.disk.open(made)
+        try:
+            self.disk.sync(file)
+        finally:
+            os.close(file)
+
+    def _rows(self, stop: threading.Event) -> Iterator[bytes]:
+        for row in self._spool.rows():
+            if stop.is_set():
+                raise _Stopped
+            yield row
+
+    def _keep_mode(self, made: Path) -> None:
+        """A file that takes the place of another takes its mode too."""
+        if self.overwrite and self.job.path.exists():
+            os.chmod(made, self.job.path.stat().st_mode & 0o777)
+
+    def _done(self) -> None:
+        """The file is there; what is left is to say so."""
+        if len(self._rejects):
+            self._rejects.finish(rejects_file(self.job.path))
+            self._rejects.close()
+        elif not self._at.rejected:
+            self.disk.unlink(rejects_file(self.job.path))  # an earlier export's
+        for kind in ("part", "new", "rejects"):
+            self.disk.unlink(side_file(self.job.path, kind))
+        self.job.state = "done"
