@@ -109,7 +109,7 @@ def name(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
 
 def write_whole(disk: Disk, path: Path, data: bytes) -> None:
     """Puts *data* in the place of the file *path*: after a crash it holds the old or the new."""
-    new = path.with_name(path.name + ".new")
+    new = path.with_name(f".{path.name.removeprefix('.')}.new")
     file = disk.open(new)
     try:
         disk.truncate(file, 0)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from voipstudio_cmb.filters import Filter, checked
 
 from .checkpoint import Checkpoint, load
 from .disk import side_file
+from .manifest import Entry, read
 from .sinks import Sink, sink
+from .sources import Ids
 
 RESOURCES = ("cdrs", "visitors", "websites", "settings", "buttons")
 """All that can be exported; each goes to one file of that name."""
@@ -39,12 +42,30 @@ def _resources(names: Iterable[str]) -> tuple[str, ...]:
 
 
 @attrs.frozen(kw_only=True)
+class Part:
+    """One file of an export: the rows of *resource* with *ids* go to *path*.
+
+    *adds* says that they go into a file that is there, and *again* that this file had gone.
+    """
+
+    resource: str
+    path: Path
+    ids: Ids = attrs.field(factory=Ids)
+    adds: bool = False
+    again: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class Plan:
     """One export: *resources* (all five if none is named) into the directory *to*.
 
     *format* is "jsonl", "csv", "sqlite" or "parquet", or a `Sink` of your own; *compress* is "gzip"
     or "zstd" where the format has it. Only rows that meet all *filters* are exported (buttons know
     none). *limit* is the page size in rows, *window* the page requests in flight for each resource.
+
+    *since* "last" goes on from the last complete export to the same directory (`manifest.json`
+    there): rows with higher ids go to new numbered files, or into the same SQLite file, and files
+    that have gone are made again.
 
     An existing file is refused unless *overwrite*. An export that was interrupted goes on where it
     stopped, unless *restart*; at most the last *checkpoint* seconds are fetched again.
@@ -57,6 +78,7 @@ class Plan:
     filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
     limit: int = 500
     window: int = 4
+    since: str | None = None
     overwrite: bool = False
     restart: bool = False
     checkpoint: float = 2.0
@@ -67,6 +89,13 @@ class Plan:
         object.__setattr__(self, "sink", made)
         checked_integer("limit", self.limit, 1, MAX_PAGE_SIZE)
         checked_integer("window", self.window, 1, MAX_WINDOW)
+        if self.since not in (None, "last"):
+            raise ClientMisuse(f'since must be "last" or None, not {self.since!r}')
+        if self.since and self.overwrite:
+            raise ClientMisuse(
+                "since and overwrite do not go together: an incremental export adds to what is "
+                "there"
+            )
         if not self.checkpoint >= 0:
             raise ClientMisuse(
                 f"checkpoint must be a number of seconds from 0, not {self.checkpoint!r}"
@@ -76,18 +105,55 @@ class Plan:
         """The file that *resource* goes to."""
         return self.to / f"{resource}.{self.sink.suffix}"
 
-    def of(self, resource: str, base_url: str) -> Mapping[str, Any]:
+    def of(self, part: Part, base_url: str) -> Mapping[str, Any]:
         """What an interrupted export must have been of, for this one to go on with it."""
         return {
             "API": base_url,
-            "resource": resource,
+            "resource": part.resource,
+            "after": part.ids.after,
+            "upto": part.ids.upto,
             "format": self.sink.suffix,
             "compress": self.compress,
             "filters": [str(condition) for condition in self.filters],
             "limit": self.limit,
         }
 
-    def prepare(self, base_url: str) -> dict[str, Checkpoint | None]:
+    def parts(self) -> list[Part]:
+        """The files to make.
+
+        Raises:
+            ClientMisuse: the last export can't be gone on from.
+        """
+        if self.since is None:
+            return [Part(resource=name, path=self.path(name), adds=self._adds(name))
+                    for name in self.resources]  # fmt: skip
+        entries = read(self.to)
+        return [part for name in self.resources for part in self._since_last(name, entries)]
+
+    def _adds(self, resource: str) -> bool:
+        return self.sink.upserts and not self.overwrite and self.path(resource).is_file()
+
+    def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[Part]:
+        path = self.path(resource)
+        numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
+        made = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
+        last = max((entry.highest or entry.after for entry in made.values()), default=0)
+        if self.sink.upserts:
+            there = path.is_file()
+            after = last if there and made else 0
+            yield Part(resource=resource, path=path, ids=Ids(after), adds=there)
+            return
+        for name, entry in made.items():
+            if not os.path.lexists(self.to / name):
+                ids = Ids(entry.after, entry.highest)
+                yield Part(resource=resource, path=self.to / name, ids=ids, again=True)
+        if made:
+            number = max(int(name.split(".")[1]) if "." in name[: -len(self.sink.suffix) - 1] else 1
+                         for name in made)  # fmt: skip
+            path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
+        yield Part(resource=resource, path=path, ids=Ids(last))
+
+    def prepare(self, base_url: str, parts: Sequence[Part]) -> dict[Path, Checkpoint | None]:
         """Makes the directory, sees that all files can be written, and finds what was interrupted.
 
         A checkpoint of None stands for a file that is there already, left by a run that was
@@ -97,26 +163,64 @@ class Plan:
             ClientMisuse: the files can't be written, or exist, or another export was interrupted.
         """
         self._writable()
-        kept: dict[str, Checkpoint | None] = {}
+        entries = read(self.to)
+        if not self.since:
+            self._not_incremental(entries)
+        kept: dict[Path, Checkpoint | None] = {}
         exist = []
-        for resource in self.resources:
-            path = self.path(resource)
-            found = None if self.restart else load(side_file(path, "checkpoint"))
+        for part in parts:
+            of = self.of(part, base_url)
+            found = None if self.restart else load(side_file(part.path, "checkpoint"))
             if found is not None:
-                self._same(resource, found, base_url)
-                kept[resource] = found
-            if not self._free(path, found):
-                exist.append(resource)
-        made = [found and found.file and self.path(name).exists() for name, found in kept.items()]
-        if exist and made and all(made) and len(exist) + len(made) == len(self.resources):
+                entry = entries.get(part.path.name)
+                done = found.file is not None and entry and entry.sha256 == found.file[1]
+                # Where an interrupted run has ended with this file, that is what is there now.
+                again = found.of if done and self.since else of
+                differences = found.differences({**of, **{k: again[k] for k in ("after", "upto")}})
+                if differences:
+                    raise ClientMisuse(
+                        f"an export to {str(part.path)!r} was interrupted, and this is another "
+                        f"one: {'; '.join(differences)}. Run that one again to end it, or begin "
+                        "anew with --restart (restart=True)"
+                    )
+                kept[part.path] = found
+            if self.since:
+                self._same_series(part, entries, of)
+            if not self._free(part, found):
+                exist.append(part.path)
+        made = [found and found.file and path.exists() for path, found in kept.items()]
+        if exist and made and all(made) and len(exist) + len(made) == len(parts):
             # A run that had ended was interrupted while it removed its checkpoints.
             return kept | dict.fromkeys(exist)
         if exist:
             raise ClientMisuse(
-                f"{str(self.path(exist[0]))!r} exists: choose another directory, or allow it to be "
+                f"{str(exist[0])!r} exists: choose another directory, or allow it to be "
                 "replaced with --overwrite (overwrite=True)"
             )
         return kept
+
+    def _not_incremental(self, entries: Mapping[str, Entry]) -> None:
+        for name, entry in entries.items():
+            resource = entry.of["resource"]
+            numbered = name.endswith(f".{self.sink.suffix}") and name != self.path(resource).name
+            if resource in self.resources and numbered:
+                raise ClientMisuse(
+                    f"{str(self.to)!r} holds an incremental export ({name}): go on with it by "
+                    '--since last (since="last"), or export to another directory'
+                )
+
+    def _same_series(self, part: Part, entries: Mapping[str, Entry], of: Mapping[str, Any]) -> None:
+        """Sees that the file goes on with those before it."""
+        for name, entry in entries.items():
+            if entry.of["resource"] != part.resource or entry.of["format"] != of["format"]:
+                continue
+            for what in ("API", "filters"):
+                if entry.of[what] != of[what]:
+                    raise ClientMisuse(
+                        f"{name!r} in {str(self.to)!r} was exported with another {what} "
+                        f"({entry.of[what]!r}, now {of[what]!r}): ask for the same again, or "
+                        "export to another directory"
+                    )
 
     def _writable(self) -> None:
         try:
@@ -132,12 +236,13 @@ class Plan:
                 "choose another with --to, or mend its permissions"
             ) from None
 
-    def _free(self, path: Path, found: Checkpoint | None) -> bool:
-        """Whether nothing is in the way of the file *path*, or only what may be replaced.
+    def _free(self, part: Part, found: Checkpoint | None) -> bool:
+        """Whether nothing is in the way of the file, or only what may be replaced.
 
         Raises:
             ClientMisuse: something is that can't be replaced.
         """
+        path = part.path
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:
@@ -147,13 +252,4 @@ class Plan:
         if not stat.S_ISREG(mode):
             kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
             raise ClientMisuse(f"{str(path)!r} exists and is {kind}: remove it first")
-        return self.overwrite or (found is not None and found.file is not None)
-
-    def _same(self, resource: str, found: Checkpoint, base_url: str) -> None:
-        differences = found.differences(self.of(resource, base_url))
-        if differences:
-            raise ClientMisuse(
-                f"an export of {resource} to {str(self.to)!r} was interrupted, and this is another "
-                f"one: {'; '.join(differences)}. Run that one again to end it, or begin anew with "
-                "--restart (restart=True)"
-            )
+        return self.overwrite or part.adds or (found is not None and found.file is not None)

@@ -12,18 +12,20 @@ import hashlib
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, Forbidden, NotFound
-from voipstudio_cmb.models import Button
+from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.raw import integers
 
 from .checkpoint import Checkpoint
 from .disk import Disk, remove_side_files, side_file
-from .plan import Plan
-from .sources import ButtonSource, CollectionSource, Naming, Source
+from .manifest import read
+from .plan import Part, Plan
+from .sources import ButtonSource, CollectionSource, Ids, Naming, Source
 from .work import Job, Work
 
 NAMING = ("settings", "websites")
@@ -85,8 +87,9 @@ class Export:
         self._slots = slots
         self._disk = disk or Disk()
         self._begun = datetime.now(UTC).isoformat(timespec="seconds")
+        self._parts = plan.parts()
         self.jobs = [
-            Job(resource=name, path=plan.path(name), account=account) for name in plan.resources
+            Job(resource=part.resource, path=part.path, account=account) for part in self._parts
         ]
 
     async def run(self) -> Summary:
@@ -97,7 +100,7 @@ class Export:
         """
         if any(job.state != "waiting" for job in self.jobs):
             raise ClientMisuse("this export has been run: make another Export(client, plan)")
-        kept = self._plan.prepare(self._client.base_url)
+        kept = self._plan.prepare(self._client.base_url, self._parts)
         loop = asyncio.get_running_loop()
         began, usage = loop.time(), attrs.evolve(self._client.usage)
         try:
@@ -107,7 +110,7 @@ class Export:
         except CallMeBackError as error:
             for job in self.jobs:
                 job.state, job.error = "failed", error
-                job.resumable = kept.get(job.resource) is not None
+                job.resumable = kept.get(job.path) is not None
         else:
             await self._run_jobs(account, kept)
             self._clean_up()
@@ -118,67 +121,77 @@ class Export:
             seconds=loop.time() - began,
         )
 
-    async def _account(self, kept: dict[str, Checkpoint | None]) -> str:
+    async def _account(self, kept: dict[Path, Checkpoint | None]) -> str:
         """Whose this export is, as a salted hash.
 
         Raises:
             ClientMisuse: one that was interrupted is another account's.
         """
         identity = await self._client.identity()
-        for resource, checkpoint in kept.items():
+        for path, checkpoint in kept.items():
             if checkpoint is None:
                 continue
             salt, _, _ = checkpoint.account.partition(":")
             if checkpoint.account != _hashed(salt, identity):
                 raise ClientMisuse(
-                    f"the interrupted export of {resource} to {str(self._plan.to)!r} is another "
-                    "account's: use its token, or begin anew with --restart (restart=True)"
+                    f"the interrupted export to {str(path)!r} is another account's: use its token, "
+                    "or begin anew with --restart (restart=True)"
                 )
         return _hashed(secrets.token_hex(8), identity)
 
-    async def _run_jobs(self, account: str, kept: dict[str, Checkpoint | None]) -> None:
+    async def _run_jobs(self, account: str, kept: dict[Path, Checkpoint | None]) -> None:
         namings = [Naming(name) for name in NAMING if "buttons" in self._plan.resources]
-        jobs = []
-        for job in self.jobs:
-            if job.resource in kept and kept[job.resource] is None:
+        work: list[tuple[Work, Naming | None]] = []
+        for job, part in zip(self.jobs, self._parts, strict=True):
+            if job.path in kept and kept[job.path] is None:
                 job.state, job.already = "done", True
-            else:
-                jobs.append(job)
-        running = {job.resource for job in jobs}
+                continue
+            # Only a file with all rows of a resource tells of all buttons that it names.
+            whole = next((n for n in namings if n.resource == job.resource), None)
+            named = whole if part.ids == Ids() and not self._plan.filters else None
+            work.append((self._work(job, part, account, namings, named), named))
+        telling = {named.resource for _, named in work if named is not None}
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:
-            for naming in namings:
-                if naming.resource not in running and "buttons" in running:
-                    group.create_task(self._read_naming(naming))
-            for job in jobs:
-                named = next((n for n in namings if n.resource == job.resource), None)
-                work = self._work(job, account, namings, named)
-                group.create_task(self._run(work, named))
+            if any(one.job.resource == "buttons" for one, _ in work):
+                for naming in namings:
+                    if naming.resource not in telling:
+                        group.create_task(self._read_naming(naming))
+            for one, named in work:
+                group.create_task(self._run(one, named))
 
     def _work(
-        self, job: Job, account: str, namings: Sequence[Naming], naming: Naming | None
+        self,
+        job: Job,
+        part: Part,
+        account: str,
+        namings: Sequence[Naming],
+        naming: Naming | None,
     ) -> Work:
         plan, client = self._plan, self._client
         source: Source
         if job.resource == "buttons":
-            source, record = (
-                ButtonSource(client=client, namings=namings, window=plan.window),
-                Button,
-            )
+            record: type[Record] = Button
+            source = ButtonSource(client=client, namings=namings, ids=part.ids, window=plan.window)
         else:
             service = getattr(client, job.resource)
             record = service.record
             source = CollectionSource(
-                service=service, filters=plan.filters, limit=plan.limit, window=plan.window
+                service=service,
+                filters=plan.filters,
+                ids=part.ids,
+                limit=plan.limit,
+                window=plan.window,
             )
         return Work(
             job=job,
+            part=part,
             source=source,
             record=record,
             sink=plan.sink,
             disk=self._disk,
-            of=plan.of(job.resource, client.base_url),
+            of=plan.of(part, client.base_url),
             account=account,
             begun=self._begun,
             overwrite=plan.overwrite,
@@ -211,10 +224,13 @@ class Export:
         failures = [job.error for job in self.jobs if job.state != "done"]
         if any(not isinstance(error, Forbidden | NotFound) for error in failures):
             return
-        for job in self.jobs:
-            if job.state == "done":
-                with contextlib.suppress(OSError):
-                    remove_side_files(self._disk, job.path)
+        done = {job.path for job in self.jobs if job.state == "done"}
+        if self._plan.since:
+            # A run of before that was interrupted has ended with this one.
+            done |= {self._plan.to / name for name in read(self._plan.to)}
+        for path in done:
+            with contextlib.suppress(OSError):
+                remove_side_files(self._disk, path)
 
 
 def _hashed(salt: str, identity: str) -> str:

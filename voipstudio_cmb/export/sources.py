@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
-from voipstudio_cmb.filters import Filter
+from voipstudio_cmb.errors import (
+    BadRequest,
+    CallMeBackError,
+    ClientMisuse,
+    ExportError,
+    NotFound,
+)
+from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.models import Reject, Row
 from voipstudio_cmb.raw import integers
 from voipstudio_cmb.services import Collection
@@ -39,12 +46,29 @@ class Source(Protocol):
         ...
 
 
+@attrs.frozen
+class Ids:
+    """The ids from above *after* to *upto* (None: however high)."""
+
+    after: int = 0
+    upto: int | None = None
+
+    def __contains__(self, id: int) -> bool:
+        return id > self.after and (self.upto is None or id <= self.upto)
+
+    def conditions(self) -> list[Filter]:
+        """What to ask the API for."""
+        low = [where("id") > self.after] if self.after else []
+        return low if self.upto is None else [*low, where("id") <= self.upto]
+
+
 @attrs.frozen(kw_only=True)
 class CollectionSource:
-    """The rows of a *service* that meet all *filters*."""
+    """The rows of a *service* that meet all *filters* and have one of the *ids*."""
 
     service: Collection[Any]
     filters: Sequence[Filter]
+    ids: Ids
     limit: int
     window: int
 
@@ -55,9 +79,32 @@ class CollectionSource:
         self, after: str | None, reject: Callable[[Sequence[Reject]], None]
     ) -> AsyncGenerator[Batch]:
         """A page at a time."""
+        conditions = self.ids.conditions()
+        begun = False
+        try:
+            async with aclosing(self._batches(conditions, after, reject)) as batches:
+                async for batch in batches:
+                    begun = True
+                    yield batch
+            return
+        except (BadRequest, ClientMisuse):
+            # The API may not know conditions on ids; then an export that was interrupted went
+            # without them too, and so does its position. All rows come, and are chosen from here.
+            if begun or not conditions:
+                raise
+        async with aclosing(self._batches([], after, reject)) as batches:
+            async for batch in batches:
+                yield batch
+
+    async def _batches(
+        self,
+        conditions: Sequence[Filter],
+        after: str | None,
+        reject: Callable[[Sequence[Reject]], None],
+    ) -> AsyncGenerator[Batch]:
         walk = self.service.raw_pages(
             reject=reject,
-            filters=self.filters or None,
+            filters=[*self.filters, *conditions],
             limit=self.limit,
             window=self.window,
             after=after,
@@ -65,7 +112,8 @@ class CollectionSource:
         async with walk:
             async for page in walk:
                 yield Batch(
-                    rows=page.records,
+                    # Chosen from here too: the API may ignore what it is asked for.
+                    rows=[row for row in page.records if row.id in self.ids],
                     position=walk.position if walk.resumable else None,
                     total=walk.progress.total,
                 )
@@ -114,10 +162,11 @@ class Naming:
 
 @attrs.define(kw_only=True)
 class ButtonSource:
-    """The buttons that the resources of *namings* name; *missing* of them do not exist."""
+    """The buttons with *ids* that the resources of *namings* name; *missing* do not exist."""
 
     client: CallMeBackClient
     namings: Sequence[Naming]
+    ids: Ids
     window: int
     missing: set[int] = attrs.field(factory=set)
 
@@ -132,7 +181,7 @@ class ButtonSource:
         """As many at a time as may be asked for at once."""
         named: set[int] = set()
         for naming in self.namings:
-            named |= await naming.ids()
+            named |= {id for id in await naming.ids() if id in self.ids}
         last = 0 if after is None else int(after)
         wanted = sorted(id for id in named if id > last)
         for start in range(0, len(wanted), self.window):

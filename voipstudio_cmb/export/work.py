@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -34,6 +35,8 @@ from .disk import (
     told_of,
     write_whole,
 )
+from .manifest import Entry, note
+from .plan import Part
 from .rejects import Rejects
 from .sinks import JsonlSink, Sink
 from .sources import ButtonSource, Source
@@ -80,11 +83,12 @@ class _Stopped(Exception):
 class Work:
     """What is done for one *job*.
 
-    *of* says of what the export is, and *account* whose. *named* is told the rows when they are all
-    there. A checkpoint is written every *every* seconds.
+    *of* says of what the export is, and *account* whose. *on_rows* is given the rows when they are
+    all there. A checkpoint is written every *every* seconds.
     """
 
     job: Job
+    part: Part
     source: Source
     record: type[Record]
     sink: Sink
@@ -263,6 +267,10 @@ class Work:
         path, made = self.job.path, self._spool.path
         if self.on_rows is not None:
             self.on_rows(self._rows(stop))
+        if self.part.ids.after and not (self._at.rows or len(self._rejects) or self.part.again):
+            remove_side_files(self.disk, path)
+            self.job.state, self.job.note = "done", "nothing new"
+            return
         if isinstance(self.sink, JsonlSink):
             found = self._at.size, self._at.digest
         else:
@@ -276,7 +284,7 @@ class Work:
         self._keep_mode(made)
         self._save()
         try:
-            name(self.disk, made, path, overwrite=self.overwrite)
+            name(self.disk, made, path, overwrite=self.overwrite or self.part.adds)
         except FileExistsError:
             raise ExportError(
                 f"{str(path)!r} has appeared while it was exported, and stays: "
@@ -286,6 +294,8 @@ class Work:
 
     def _convert(self, made: Path, stop: threading.Event) -> None:
         def written() -> int:
+            if self.part.adds:
+                shutil.copyfile(self.job.path, made)
             rows = self.disk.rows(self._rows(stop))
             return self.sink.write(rows, self.job.resource, self.record, made)
 
@@ -312,7 +322,7 @@ class Work:
 
     def _keep_mode(self, made: Path) -> None:
         """A file that takes the place of another takes its mode too."""
-        if self.overwrite and self.job.path.exists():
+        if self.job.path.exists():
             os.chmod(made, self.job.path.stat().st_mode & 0o777)
 
     def _done(self) -> None:
@@ -322,6 +332,23 @@ class Work:
             self._rejects.close()
         elif not self._at.rejected:
             self.disk.unlink(rejects_file(self.job.path))  # an earlier export's
+        at = self._at
+        assert at.file is not None
+        entry = Entry(
+            of={
+                key: value for key, value in at.of.items() if key not in ("after", "upto", "limit")
+            },
+            rows=at.rows,
+            bytes=at.file[0],
+            sha256=at.file[1],
+            after=at.of["after"],
+            lowest=at.lowest,
+            highest=at.highest,
+            rejected=at.rejected,
+        )
+        before = note(self.disk, self.job.path, entry)
+        if self.part.again and before is not None and before.sha256 != entry.sha256:
+            self.job.note = "made again, with other contents: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             self.disk.unlink(side_file(self.job.path, kind))
         self.job.state = "done"

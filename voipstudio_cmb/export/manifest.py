@@ -1,0 +1,95 @@
+"""What a directory of exports holds: files, their rows, ids and hashes, in its `manifest.json`.
+
+From it an incremental export knows where the last one ended, and which of its files have gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from voipstudio_cmb.errors import ClientMisuse
+
+from .disk import Disk, side_file, write_whole
+
+NAME = "manifest.json"
+VERSION = 1
+
+
+@attrs.frozen(kw_only=True)
+class Entry:
+    """One file: what it is *of* (see `Plan.of`), its *rows*, *bytes* and *sha256*.
+
+    It holds ids from above *after*, the highest of which is *highest*, and *lowest* the lowest;
+    both None if it has no rows. *rejected* rows are in its `.rejects.jsonl`.
+    """
+
+    of: Mapping[str, Any]
+    rows: int
+    bytes: int
+    sha256: str
+    after: int = 0
+    lowest: int | None = None
+    highest: int | None = None
+    rejected: int = 0
+
+
+def read(directory: Path) -> dict[str, Entry]:
+    """The entries of the manifest in *directory* by the names of the files; none if there is none.
+
+    Raises:
+        ClientMisuse: there is something of that name that is no such manifest.
+    """
+    path = directory / NAME
+    try:
+        found = json.loads(path.read_bytes())
+        if found["version"] != VERSION:
+            raise ValueError(f"its version is {found['version']}")
+        return {name: Entry(**entry) for name, entry in found["files"].items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ClientMisuse(
+            f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
+            "another directory"
+        ) from None
+
+
+def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:
+    """Enters the file *path* into the manifest of its directory; returns its older entry, if any.
+
+    One with ids above those of the older one goes on from it: its file holds both.
+    """
+    manifest = path.parent / NAME
+    # Jobs of this process and of others write it. A lock on the directory leaves nothing behind.
+    lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        entries = read(path.parent)
+        before = entries.get(path.name)
+        if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
+            entry = attrs.evolve(
+                entry,
+                after=before.after,
+                lowest=before.lowest,
+                highest=entry.highest or before.highest,
+                rejected=before.rejected + entry.rejected,
+                rows=before.rows + entry.rows,
+            )
+        if before == entry or (before is not None and before.sha256 == entry.sha256):
+            disk.unlink(side_file(manifest, "new"))  # of a run that was killed behind this
+            return before
+        entries[path.name] = entry
+        files = {name: attrs.asdict(entry) for name, entry in entries.items()}
+        held = {"version": VERSION, "files": files}
+        text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
+        write_whole(disk, manifest, text.encode() + b"\n")
+        return before
+    finally:
+        os.close(lock)
