@@ -1,0 +1,229 @@
+"""`since="last"`: only what is new, in numbered files; a file that has gone is made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.offline import Offline, rows
+from tests.test_resume import interrupted, names, run
+from voipstudio_cmb import where
+from voipstudio_cmb.errors import BadRequest, ClientMisuse
+from voipstudio_cmb.export import Plan
+from voipstudio_cmb.http import Request
+
+
+def plan(to: Path, **more: Any) -> Plan:
+    given = {"to": to, "resources": "cdrs", "limit": 5, "checkpoint": 0, "since": "last"} | more
+    return Plan(**given)
+
+
+def ids(path: Path) -> list[int]:
+    return [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
+
+
+def entries(directory: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((directory / "manifest.json").read_bytes())["files"]
+    return found
+
+
+async def test_each_run_brings_what_is_new_in_a_file_of_its_own(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    for count in (20, 20, 33, 33, 34):
+        api.tables["cdrs"] = rows(count)
+        asked = len(api.asked)
+        summary = await run(api, plan(tmp_path))
+        assert summary.complete
+        if count == 33 and summary.jobs[0].rows:
+            assert len(api.asked) - asked <= 6
+    assert ids(tmp_path / "cdrs.jsonl") == list(range(1, 21))
+    assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 34))
+    assert ids(tmp_path / "cdrs.0003.jsonl") == [34]
+    assert names(tmp_path) == {
+        "cdrs.jsonl", "cdrs.0002.jsonl", "cdrs.0003.jsonl", "manifest.json"
+    }  # fmt: skip
+    for name, entry in entries(tmp_path).items():
+        data = (tmp_path / name).read_bytes()
+        found = ids(tmp_path / name)
+        assert entry["sha256"] == hashlib.sha256(data).hexdigest()
+        assert (entry["bytes"], entry["rows"]) == (len(data), len(found))
+        assert (entry["lowest"], entry["highest"]) == (found[0], found[-1])
+        assert entry["after"] == found[0] - 1
+
+
+async def test_nothing_new_makes_no_file(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    await run(api, plan(tmp_path))
+    before = (tmp_path / "manifest.json").read_bytes()
+    [job] = (await run(api, plan(tmp_path))).jobs
+    assert (job.state, job.rows, job.note) == ("done", 0, "nothing new")
+    assert names(tmp_path) == {"cdrs.jsonl", "manifest.json"}
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+async def test_it_goes_on_from_a_plain_export(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    await run(api, plan(tmp_path, since=None))
+    api.tables["cdrs"] = rows(25)
+    await run(api, plan(tmp_path))
+    assert ids(tmp_path / "cdrs.0002.jsonl") == [21, 22, 23, 24, 25]
+    # A plain export beside numbered files would leave rows twice.
+    with pytest.raises(ClientMisuse, match=r"holds an incremental export \(cdrs.0002.jsonl\)"):
+        await run(api, plan(tmp_path, since=None, overwrite=True))
+
+
+@pytest.mark.parametrize("gone", ["cdrs.jsonl", "cdrs.0002.jsonl", "cdrs.0003.jsonl"])
+async def test_a_file_that_has_gone_is_made_again(tmp_path: Path, gone: str) -> None:
+    api = Offline()
+    for count in (20, 33, 34):
+        api.tables["cdrs"] = rows(count)
+        await run(api, plan(tmp_path))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / gone).unlink()
+    summary = await run(api, plan(tmp_path))
+    assert summary.complete
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / gone).unlink()
+    changed = ids(tmp_path / "cdrs.jsonl")[3] if gone != "cdrs.jsonl" else 3
+    api.tables["cdrs"] = [row | {"name": "changed"} for row in rows(34) if row["id"] != changed]
+    summary = await run(api, plan(tmp_path))
+    [again] = [job for job in summary.jobs if job.path.name == gone]
+    assert again.note == "made again, with other contents: rows were changed or deleted since"
+    assert (
+        entries(tmp_path)[gone]["sha256"]
+        == hashlib.sha256((tmp_path / gone).read_bytes()).hexdigest()
+    )
+
+
+@pytest.mark.parametrize("habit", ["ignores", "refuses"])
+async def test_a_server_that_knows_no_conditions_gives_the_same_files(
+    tmp_path: Path, habit: str
+) -> None:
+    api = Offline(deaf=habit == "ignores")
+
+    async def hook(request: Request) -> None:
+        if any(name == "filter" for name, _ in request.query):
+            raise BadRequest("Filtration error", status=400, sent="yes")
+
+    if habit == "refuses":
+        api.hook = hook
+    for count in (20, 33):
+        api.tables["cdrs"] = rows(count)
+        assert (await run(api, plan(tmp_path))).complete
+    assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 34))
+    (tmp_path / "cdrs.jsonl").unlink()
+    assert (await run(api, plan(tmp_path))).complete
+    assert ids(tmp_path / "cdrs.jsonl") == list(range(1, 21))
+
+
+@pytest.mark.parametrize("habit", ["honours", "ignores", "refuses"])
+async def test_an_interrupted_one_goes_on(tmp_path: Path, habit: str) -> None:
+    api = Offline(count=20, deaf=habit == "ignores")
+    only = plan(tmp_path, window=1)
+    await run(api, only)
+    api.tables["cdrs"] = rows(60)
+    if habit == "refuses":
+        service = api.tables
+
+        async def refuse(request: Request) -> None:
+            if any(name == "filter" for name, _ in request.query):
+                raise BadRequest("Filtration error", status=400, sent="yes")
+
+        assert service
+        left = [13]
+
+        async def hook(request: Request) -> None:
+            await refuse(request)
+            left[0] -= 1
+            if left[0] < 0:
+                raise ConnectionError
+
+        from voipstudio_cmb.errors import ConnectionLost
+
+        async def lost(request: Request) -> None:
+            try:
+                await hook(request)
+            except ConnectionError:
+                raise ConnectionLost("gone", sent="maybe") from None
+
+        api.hook = lost
+        summary = await run(api, only)
+        api.hook = refuse
+    else:
+        summary = await interrupted(api, only, 12 if habit == "ignores" else 7)
+    assert summary.resumable
+    [job] = (await run(api, only)).jobs
+    assert (job.state, job.rows) == ("done", 40)
+    assert job.kept > 0 or habit != "honours"
+    assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 61))
+    assert names(tmp_path) == {"cdrs.jsonl", "cdrs.0002.jsonl", "manifest.json"}
+
+
+async def test_buttons_and_several_resources(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    everything = plan(tmp_path, resources=())
+    assert (await run(api, everything)).complete
+    assert ids(tmp_path / "buttons.jsonl") == [1, 2, 3]  # the fourth does not exist
+    api.tables["settings"] = [*rows(9), {"id": 10, "button_id": 9}]
+    api.tables["visitors"] += [{"id": 900}]
+    summary = await run(api, everything)
+    assert {job.path.name: job.rows for job in summary.jobs} == {
+        "cdrs.0002.jsonl": 0, "visitors.0002.jsonl": 1, "websites.0002.jsonl": 0,
+        "settings.0002.jsonl": 1, "buttons.0002.jsonl": 1,
+    }  # fmt: skip
+    assert ids(tmp_path / "buttons.0002.jsonl") == [9]
+    assert not [name for name in names(tmp_path) if name.startswith(".")]
+
+
+async def test_another_query_or_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    await run(api, plan(tmp_path))
+    asked = len(api.asked)
+    with pytest.raises(ClientMisuse, match="was exported with another filters"):
+        await run(api, plan(tmp_path, filters=where("id") > 5))
+    with pytest.raises(ClientMisuse, match="since and overwrite do not go together"):
+        plan(tmp_path, overwrite=True)
+    with pytest.raises(ClientMisuse, match='since must be "last" or None'):
+        plan(tmp_path, since="yesterday")
+    for foreign in (
+        "[]",
+        "{}",
+        '{"version": 9, "files": {}}',
+        "\0",
+        '{"version":1,"files":{"x":{}}}',
+    ):
+        (tmp_path / "manifest.json").write_text(foreign)
+        for since in ("last", None):
+            with pytest.raises(ClientMisuse, match="is no manifest of exports"):
+                await run(api, plan(tmp_path, since=since, format="csv"))
+    assert len(api.asked) == asked
+
+
+async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_the_next(
+    tmp_path: Path,
+) -> None:
+    api = Offline(count=20)
+    both = plan(tmp_path, resources=("cdrs", "visitors"))
+    assert (await run(api, both)).complete
+    api.tables["cdrs"] = rows(30)
+    api.tables["visitors"] += rows(10, 900)
+
+    async def hook(request: Request) -> None:
+        from voipstudio_cmb.errors import ServerFault
+
+        if request.path.endswith("visitors"):
+            raise ServerFault("500", status=500, sent="yes")
+
+    api.hook = hook
+    assert [job.state for job in (await run(api, both)).jobs] == ["done", "failed"]
+    api.hook = None
+    assert (await run(api, both)).complete
+    assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 31))
+    assert ids(tmp_path / "visitors.0002.jsonl") == list(range(900, 910))
+    assert names(tmp_path) == {
+        "cdrs.jsonl", "cdrs.0002.jsonl", "visitors.jsonl", "visitors.0002.jsonl", "manifest.json"
+    }  # fmt: skip
