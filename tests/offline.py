@@ -41,11 +41,14 @@ def rows(count: int, first: int = 1, step: int = 1) -> list[dict[str, Any]]:
 class Offline:
     """Answers as the API would, from `tables`; `hook`, if any, is awaited before each answer.
 
-    Sorts, filters by `id` and pages unless *deaf*; then it knows pages only. The ids of the
+    Sorts, filters by `id` (with *dates* by other members too) and pages unless *deaf*; then it
+    knows pages only. The ids of the
     websites that are `broken` come as strings.
     """
 
-    def __init__(self, count: int = 60, *, deaf: bool = False, user: int = 7) -> None:
+    def __init__(
+        self, count: int = 60, *, deaf: bool = False, dates: bool = False, user: int = 7
+    ) -> None:
         self.tables: dict[str, list[Any]] = {
             "cdrs": rows(count),
             "visitors": rows(count // 2, 5, 3),
@@ -53,6 +56,7 @@ class Offline:
             "settings": rows(9),
         }
         self.deaf = deaf
+        self.dates = dates
         self.user = user
         self.hook: Callable[[Request], Awaitable[None]] | None = None
         self.broken: set[int] = set()
@@ -71,7 +75,8 @@ class Offline:
         found = list(self.tables[resource])
         if not self.deaf:
             for condition in json.loads(query.get("filter", "[]")):
-                found = [row for row in found if _meets(row, condition)]
+                if condition["property"] == "id" or self.dates:
+                    found = [row for row in found if _meets(row, condition)]
             if query.get("dir") == "DESC":
                 found.reverse()
         total = len(found)
@@ -90,8 +95,8 @@ class Offline:
 
 
 def _meets(row: Any, condition: dict[str, Any]) -> bool:
-    id, value = row["id"], condition["value"]
-    return {"gt": id > value, "lte": id <= value, "gte": id >= value, "lt": id < value}[
+    found, value = row[condition["property"]], condition["value"]
+    return {"gt": found > value, "lte": found <= value, "gte": found >= value, "lt": found < value}[
         condition["operator"]
     ]
 

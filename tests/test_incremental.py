@@ -163,6 +163,50 @@ async def test_an_interrupted_one_goes_on(tmp_path: Path, habit: str) -> None:
     assert names(tmp_path) == {"cdrs.jsonl", "cdrs.0002.jsonl", "manifest.json"}
 
 
+@pytest.mark.parametrize("habit", ["honours", "ignores", "refuses"])
+@pytest.mark.parametrize("gone", [False, True])
+async def test_rows_that_came_late_with_lower_ids_are_brought_where_the_api_tells_of_them(
+    tmp_path: Path, habit: str, gone: bool
+) -> None:
+    """Ids of 20 even rows; then 7 and 9 turn up, created after the last and with it."""
+    api = Offline(dates=habit == "honours")
+    day = "2026-02-{:02} 10:00:00".format
+    table = [{"id": id, "created_at": day(id // 2)} for id in range(2, 41, 2)]
+    api.tables["cdrs"] = table
+    await run(api, plan(tmp_path))
+    late = [{"id": 7, "created_at": day(21)}, {"id": 9, "created_at": day(20)}]
+    new = [{"id": 50, "created_at": day(22)}]
+    api.tables["cdrs"] = sorted(table + late + new, key=lambda row: row["id"])
+
+    async def refuse(request: Request) -> None:
+        if "created_at" in dict(request.query).get("filter", ""):
+            raise BadRequest("Filtration error", status=400, sent="yes")
+
+    if habit == "refuses":
+        api.hook = refuse
+    assert (await run(api, plan(tmp_path))).complete
+    expected = [50, 7, 9] if habit == "honours" else [50]
+    assert ids(tmp_path / "cdrs.0002.jsonl") == expected
+    if gone:
+        (tmp_path / "cdrs.0002.jsonl").unlink()
+    assert (await run(api, plan(tmp_path))).complete
+    assert sorted(ids(tmp_path / "cdrs.0002.jsonl")) == sorted(expected)
+    assert names(tmp_path) == {"cdrs.jsonl", "cdrs.0002.jsonl", "manifest.json"}
+
+
+async def test_only_late_rows(tmp_path: Path) -> None:
+    api = Offline(dates=True)
+    api.tables["cdrs"] = [{"id": 5, "created_at": "2026-01-01 00:00:00"}]
+    await run(api, plan(tmp_path))
+    api.tables["cdrs"].insert(0, {"id": 3, "created_at": "2026-01-02 00:00:00"})
+    for _ in range(3):
+        assert (await run(api, plan(tmp_path))).complete
+    api.tables["cdrs"].append({"id": 6, "created_at": "2026-01-02 00:00:00"})
+    assert (await run(api, plan(tmp_path))).complete
+    assert [ids(tmp_path / f"cdrs.{n}jsonl") for n in ("", "0002.", "0003.")] == [[5], [3], [6]]
+    assert entries(tmp_path)["cdrs.0002.jsonl"]["late"] == [3]
+
+
 async def test_buttons_and_several_resources(tmp_path: Path) -> None:
     api = Offline(count=20)
     everything = plan(tmp_path, resources=())

@@ -155,3 +155,32 @@ def integers(rows: Iterable[bytes], name: str) -> set[int]:
     """The integers above 0 that the member *name* of the objects *rows* holds."""
     found = (tokens(row).get(name, b"") for row in rows)
     return {int(cell) for cell in found if cell.isdigit() and len(cell) < 20} - {0}
+
+
+class _Dated(msgspec.Struct):
+    id: int
+    created_at: Any = None
+
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
+
+
+def created_at(json: bytes) -> str | None:
+    """When the row *json* says that it was created; None if not in the documented form."""
+    try:
+        time = msgspec.json.decode(json, type=_Dated).created_at
+    except msgspec.MsgspecError:  # half a surrogate pair somewhere in it
+        time = tokens(json).get("created_at", b"").decode().strip('"')
+    return time if isinstance(time, str) and _TIME.fullmatch(time) else None
+
+
+def latest(rows: Iterable[bytes]) -> tuple[str | None, list[int]]:
+    """The latest time at which one of *rows* was created, and the ids of those of that time."""
+    last, ids = "", list[int]()
+    for row in rows:
+        time = created_at(row)
+        if time is not None and time >= last:
+            if time > last:
+                last, ids = time, []
+            ids.append(msgspec.json.decode(tokens(row)["id"], type=int))
+    return last or None, sorted(ids)

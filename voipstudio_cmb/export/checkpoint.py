@@ -26,7 +26,8 @@ class Checkpoint:
 
     *of* says of what it is, *account* whose (a salted hash), *begun* when it began (UTC). *size*
     bytes of rows are in hand, with that SHA-256 *digest*; a walk goes on from *position*.
-    *lowest* and *highest* are the ids among its *rows*; *whole* says that all rows are there, and
+    *lowest* and *highest* are the ids among its *rows*, and *late*, *created_at* and *last* what
+    the manifest tells of them; *whole* says that all rows are there, and
     *file* what the finished file is: its size and SHA-256. *missing* are buttons that do not exist;
     *rejected* rows could not be used, *altered* values could not be written as they are.
     """
@@ -42,6 +43,9 @@ class Checkpoint:
     total: int | None = None
     lowest: int | None = None
     highest: int | None = None
+    late: Sequence[int] = ()
+    created_at: str | None = None
+    last: Sequence[int] = ()
     missing: Sequence[int] = ()
     rejected: int = 0
     altered: int = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ class Entry:
     """One file: what it is *of* (see `Plan.of`), its *rows*, *bytes* and *sha256*.
 
     It holds ids from above *after*, the highest of which is *highest*, and *lowest* the lowest;
-    both None if it has no rows. *rejected* rows are in its `.rejects.jsonl`.
+    both None if it has no rows; *late* are lower ones among them, of rows that came later.
+    *created_at* is the latest time at which a row was created, and *last* the ids of those.
+    *rejected* rows are in its `.rejects.jsonl`.
     """
 
     of: Mapping[str, Any]
@@ -37,6 +39,9 @@ class Entry:
     after: int = 0
     lowest: int | None = None
     highest: int | None = None
+    late: Sequence[int] = ()
+    created_at: str | None = None
+    last: Sequence[int] = ()
     rejected: int = 0
 
 
@@ -74,14 +79,7 @@ def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:
         entries = read(path.parent)
         before = entries.get(path.name)
         if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
-            entry = attrs.evolve(
-                entry,
-                after=before.after,
-                lowest=before.lowest,
-                highest=entry.highest or before.highest,
-                rejected=before.rejected + entry.rejected,
-                rows=before.rows + entry.rows,
-            )
+            entry = _both(before, entry)
         if before == entry or (before is not None and before.sha256 == entry.sha256):
             disk.unlink(side_file(manifest, "new"))  # of a run that was killed behind this
             return before
@@ -93,3 +91,29 @@ def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:
         return before
     finally:
         os.close(lock)
+
+
+def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
+    """The latest time at which a row of *entries* was created, and the ids of that time's."""
+    dated = [(entry.created_at, entry.last) for entry in entries if entry.created_at]
+    if not dated:
+        return None
+    last = max(time for time, _ in dated)
+    return last, frozenset(id for time, ids in dated if time == last for id in ids)
+
+
+def _both(before: Entry, entry: Entry) -> Entry:
+    """A file as it is with what was added to it."""
+    dated = latest([before, entry])
+    highest = [id for id in (before.highest, entry.highest) if id is not None]
+    return attrs.evolve(
+        entry,
+        rows=before.rows + entry.rows,
+        after=before.after,
+        lowest=before.lowest,
+        highest=max(highest, default=None),
+        late=(),
+        created_at=dated and dated[0],
+        last=sorted(dated[1]) if dated else (),
+        rejected=before.rejected + entry.rejected,
+    )

@@ -18,9 +18,9 @@ from voipstudio_cmb.filters import Filter, checked
 
 from .checkpoint import Checkpoint, load
 from .disk import side_file
-from .manifest import Entry, read
+from .manifest import Entry, latest, read
 from .sinks import Sink, sink
-from .sources import Ids
+from .sources import Ids, Late
 
 RESOURCES = ("cdrs", "visitors", "websites", "settings", "buttons")
 """All that can be exported; each goes to one file of that name."""
@@ -51,6 +51,7 @@ class Part:
     resource: str
     path: Path
     ids: Ids = attrs.field(factory=Ids)
+    late: Late | None = None
     adds: bool = False
     again: bool = False
 
@@ -137,21 +138,24 @@ class Plan:
         path = self.path(resource)
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         made = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
-        last = max((entry.highest or entry.after for entry in made.values()), default=0)
+        last = max((max(entry.highest or 0, entry.after) for entry in made.values()), default=0)
+        dated = latest(made.values())
+        late = Late(*dated) if dated and resource != "buttons" else None
         if self.sink.upserts:
             there = path.is_file()
             after = last if there and made else 0
-            yield Part(resource=resource, path=path, ids=Ids(after), adds=there)
+            late = late if after else None
+            yield Part(resource=resource, path=path, ids=Ids(after), late=late, adds=there)
             return
         for name, entry in made.items():
             if not os.path.lexists(self.to / name):
-                ids = Ids(entry.after, entry.highest)
+                ids = Ids(entry.after, entry.highest, frozenset(entry.late))
                 yield Part(resource=resource, path=self.to / name, ids=ids, again=True)
         if made:
             number = max(int(name.split(".")[1]) if "." in name[: -len(self.sink.suffix) - 1] else 1
                          for name in made)  # fmt: skip
             path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
-        yield Part(resource=resource, path=path, ids=Ids(last))
+        yield Part(resource=resource, path=path, ids=Ids(last), late=late)
 
     def prepare(self, base_url: str, parts: Sequence[Part]) -> dict[Path, Checkpoint | None]:
         """Makes the directory, sees that all files can be written, and finds what was interrupted.

@@ -181,6 +181,7 @@ class Export:
                 service=service,
                 filters=plan.filters,
                 ids=part.ids,
+                late=part.late,
                 limit=plan.limit,
                 window=plan.window,
             )

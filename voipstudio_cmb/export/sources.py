@@ -19,7 +19,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.models import Reject, Row
-from voipstudio_cmb.raw import integers
+from voipstudio_cmb.raw import created_at, integers
 from voipstudio_cmb.services import Collection
 
 
@@ -48,27 +48,42 @@ class Source(Protocol):
 
 @attrs.frozen
 class Ids:
-    """The ids from above *after* to *upto* (None: however high)."""
+    """The ids from above *after* to *upto* (None: however high), and *also* some lower ones."""
 
     after: int = 0
     upto: int | None = None
+    also: frozenset[int] = frozenset()
 
     def __contains__(self, id: int) -> bool:
-        return id > self.after and (self.upto is None or id <= self.upto)
+        return id in self.also or (id > self.after and (self.upto is None or id <= self.upto))
 
     def conditions(self) -> list[Filter]:
         """What to ask the API for."""
-        low = [where("id") > self.after] if self.after else []
+        above = min([self.after, *(id - 1 for id in self.also)])
+        low = [where("id") > above] if above else []
         return low if self.upto is None else [*low, where("id") <= self.upto]
+
+
+@attrs.frozen
+class Late:
+    """Rows that were created *since* that time (the last one that an export has met), but for those
+    with the ids *known*, which it has exported.
+
+    An id can be lower than one that was there before it, where rows come from several writers.
+    """
+
+    since: str
+    known: frozenset[int]
 
 
 @attrs.frozen(kw_only=True)
 class CollectionSource:
-    """The rows of a *service* that meet all *filters* and have one of the *ids*."""
+    """The rows of a *service* that meet all *filters* and have one of the *ids*, or are *late*."""
 
     service: Collection[Any]
     filters: Sequence[Filter]
     ids: Ids
+    late: Late | None
     limit: int
     window: int
 
@@ -78,7 +93,31 @@ class CollectionSource:
     async def batches(
         self, after: str | None, reject: Callable[[Sequence[Reject]], None]
     ) -> AsyncGenerator[Batch]:
-        """A page at a time."""
+        """A page at a time; those that are late come last, if the API filters by `created_at`."""
+        async with aclosing(self._with_ids(after, reject)) as batches:
+            async for batch in batches:
+                yield batch
+        if self.late is None:
+            return
+        conditions = [where("created_at") >= self.late.since, where("id") <= self.ids.after]
+        try:
+            async with aclosing(self._pages(conditions, None, reject)) as pages:
+                async for rows, _, total in pages:
+                    times = [created_at(row.json) or "" for row in rows]
+                    if min(times, default=self.late.since) < self.late.since:
+                        return  # the API ignores the condition: this would be all rows
+                    late = [
+                        row
+                        for row in rows
+                        if row.id <= self.ids.after and row.id not in self.late.known
+                    ]
+                    yield Batch(rows=late, position=None, total=total)
+        except BadRequest:
+            return  # it knows no such condition
+
+    async def _with_ids(
+        self, after: str | None, reject: Callable[[Sequence[Reject]], None]
+    ) -> AsyncGenerator[Batch]:
         conditions = self.ids.conditions()
         begun = False
         try:
@@ -102,6 +141,18 @@ class CollectionSource:
         after: str | None,
         reject: Callable[[Sequence[Reject]], None],
     ) -> AsyncGenerator[Batch]:
+        async with aclosing(self._pages(conditions, after, reject)) as pages:
+            async for rows, position, total in pages:
+                # Chosen from here too: the API may ignore what it is asked for.
+                chosen = [row for row in rows if row.id in self.ids]
+                yield Batch(rows=chosen, position=position, total=total)
+
+    async def _pages(
+        self,
+        conditions: Sequence[Filter],
+        after: str | None,
+        reject: Callable[[Sequence[Reject]], None],
+    ) -> AsyncGenerator[tuple[Sequence[Row], str | None, int | None]]:
         walk = self.service.raw_pages(
             reject=reject,
             filters=[*self.filters, *conditions],
@@ -111,12 +162,8 @@ class CollectionSource:
         )
         async with walk:
             async for page in walk:
-                yield Batch(
-                    # Chosen from here too: the API may ignore what it is asked for.
-                    rows=[row for row in page.records if row.id in self.ids],
-                    position=walk.position if walk.resumable else None,
-                    total=walk.progress.total,
-                )
+                position = walk.position if walk.resumable else None
+                yield page.records, position, walk.progress.total
 
 
 class Naming:

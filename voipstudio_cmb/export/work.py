@@ -21,6 +21,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
 from voipstudio_cmb.models import Record, Reject
+from voipstudio_cmb.raw import latest
 
 from .checkpoint import Checkpoint, load
 from .disk import (
@@ -244,6 +245,7 @@ class Work:
             pages=at.pages + 1,
             lowest=min(ids, default=at.lowest) if at.lowest is None else min([at.lowest, *ids]),
             highest=max([at.highest or 0, *ids]) or None,
+            late=[*at.late, *(id for id in ids if id <= self.part.ids.after)],
             missing=sorted(missing),
         )
 
@@ -280,7 +282,10 @@ class Work:
             whole = fingerprint(made)
             assert whole is not None
             found = whole
-        self._at = attrs.evolve(self._at, file=found, rejected=len(self._rejects))
+        time, last = latest(self._rows(stop))
+        self._at = attrs.evolve(
+            self._at, file=found, rejected=len(self._rejects), created_at=time, last=last
+        )
         self._keep_mode(made)
         self._save()
         try:
@@ -344,6 +349,9 @@ class Work:
             after=at.of["after"],
             lowest=at.lowest,
             highest=at.highest,
+            late=at.late,
+            created_at=at.created_at,
+            last=at.last,
             rejected=at.rejected,
         )
         before = note(self.disk, self.job.path, entry)
