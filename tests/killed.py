@@ -82,17 +82,26 @@ for _name in ("open", "write", "truncate", "sync", "sync_directory", "replace", 
 
 
 def plan(to: Path, format: str, **more: Any) -> Plan:
-    form, _, compress = format.partition("+")
-    return Plan(
-        **{"to": to, "format": form, "compress": compress or None, "limit": 7, "checkpoint": 0}
-        | more
-    )
+    form, _, rest = format.partition("+")
+    options: dict[str, Any] = {"to": to, "format": form, "limit": 7, "checkpoint": 0}
+    if rest == "last":
+        options["since"] = rest
+    elif rest:
+        options["compress"] = rest
+    return Plan(**options | more)
 
 
-def account() -> Offline:
-    made = Offline(count=40)
+def account(count: int = 40) -> Offline:
+    made = Offline(count=count)
     made.broken = {2}  # which goes to a file of its own
     return made
+
+
+def prepare(plan: Plan) -> dict[str, bytes]:
+    """Makes the export that an incremental one goes on from; the files that there are then."""
+    if plan.since:
+        asyncio.run(Export(account(25).client(), plan).run())
+    return files(plan.to)
 
 
 async def _export(plan: Plan, disk: Disk) -> int:
@@ -132,18 +141,23 @@ class Wrong(Exception):
     """An export was not what it should be."""
 
 
-def check_visible(directory: Path, whole: dict[str, bytes]) -> None:
-    """Nothing that can be seen may be anything but whole."""
+def check_visible(directory: Path, whole: dict[str, bytes], before: dict[str, bytes]) -> None:
+    """All that can be seen must be what it was *before*, or what it will be when all is *whole*."""
     for name, data in files(directory).items():
         if name == "manifest.json":
-            entries, all_of_them = json.loads(data)["files"], json.loads(whole[name])["files"]
-            if not entries.items() <= all_of_them.items():
-                raise Wrong(f"{name} says what is not so: {entries}")
-        elif not name.startswith(".") and data != whole.get(name):
+            known = [
+                json.loads(held.get(name, b'{"files": {}}'))["files"] for held in (before, whole)
+            ]
+            for file, entry in json.loads(data)["files"].items():
+                if entry not in [entries.get(file) for entries in known]:
+                    raise Wrong(f"{name} says what is not so: {entry}")
+        elif not name.startswith(".") and data not in (before.get(name), whole.get(name)):
             raise Wrong(f"{name} is visible and not whole")
 
 
-def finish(plan: Plan, whole: dict[str, bytes], kills: Iterator[int]) -> int:
+def finish(
+    plan: Plan, whole: dict[str, bytes], before: dict[str, bytes], kills: Iterator[int]
+) -> int:
     """Runs the export until it is done, killed at first at the steps *kills*; how often it ran."""
     runs = 0
     for dies in kills:
@@ -152,7 +166,7 @@ def finish(plan: Plan, whole: dict[str, bytes], kills: Iterator[int]) -> int:
         runs += 1
         if export(plan, dies) == 0:
             break
-        check_visible(plan.to, whole)
+        check_visible(plan.to, whole, before)
     else:
         runs += 1
         if files(plan.to) == whole:
@@ -169,6 +183,7 @@ def finish(plan: Plan, whole: dict[str, bytes], kills: Iterator[int]) -> int:
 
 def steps_of(plan: Plan) -> int:
     """How many steps an export takes, or a few more."""
+    prepare(plan)
     disk = Counting()
     asyncio.run(_export(plan, disk))
     return disk.steps
@@ -193,9 +208,10 @@ def kill_everywhere(format: str, again: int, every: int, first: int) -> tuple[in
     runs = 0
     for dies in range(first, steps + 1, every):
         with directory() as to:
+            before = prepare(plan(to, format))
             again_at = [draw.randrange(1, steps) for _ in range(again)]
             try:
-                runs += finish(plan(to, format), whole, iter([dies, *again_at]))
+                runs += finish(plan(to, format), whole, before, iter([dies, *again_at]))
             except Wrong as wrong:
                 raise Wrong(f"killed at step {dies}, then {again_at}: {wrong}") from None
     return steps, runs
@@ -211,6 +227,7 @@ def fill_everywhere(format: str, times: int) -> tuple[int, int]:
     for n in range(times):
         size = largest * n // times
         with directory() as to:
+            before = prepare(plan(to, format))
 
             def limited(size: int = size, to: Path = to) -> int:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
@@ -221,8 +238,8 @@ def fill_everywhere(format: str, times: int) -> tuple[int, int]:
                 raise Wrong(f"with files of at most {size} bytes it ended with {code}")
             met += code == 5
             try:
-                check_visible(to, whole)
-                runs += 1 + finish(plan(to, format), whole, iter(()))
+                check_visible(to, whole, before)
+                runs += 1 + finish(plan(to, format), whole, before, iter(()))
             except Wrong as wrong:
                 raise Wrong(f"with files of at most {size} bytes: {wrong}") from None
     return met, runs
@@ -236,14 +253,15 @@ def fail_everywhere(format: str, number: int, every: int, first: int) -> tuple[i
     failed = 0
     for dies in range(first, steps + 1, every):
         with directory() as to:
+            before = prepare(plan(to, format))
             code = export(plan(to, format), dies, number)
             if code not in (0, 5):
                 raise Wrong(f"it ended with {code} where step {dies} failed")
             failed += code == 5
             try:
-                check_visible(to, whole)
+                check_visible(to, whole, before)
                 if code:
-                    finish(plan(to, format), whole, iter(()))
+                    finish(plan(to, format), whole, before, iter(()))
             except Wrong as wrong:
                 raise Wrong(f"where step {dies} failed: {wrong}") from None
     return steps, failed
@@ -251,7 +269,9 @@ def fail_everywhere(format: str, number: int, every: int, first: int) -> tuple[i
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.killed", description=__doc__)
-    parser.add_argument("format", help="jsonl, csv, sqlite, parquet; jsonl+gzip and so on")
+    parser.add_argument(
+        "format", help="jsonl, csv, sqlite, parquet; jsonl+gzip, and +last: since last"
+    )
     parser.add_argument("--again", type=int, default=0, help="further kills of each export")
     parser.add_argument("--every", type=int, default=1, help="only each Nth step")
     parser.add_argument("--first", type=int, default=1, help="the step to begin with")

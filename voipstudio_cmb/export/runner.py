@@ -17,12 +17,18 @@ from pathlib import Path
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, Forbidden, NotFound
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ExportError,
+    Forbidden,
+    NotFound,
+)
 from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.raw import integers
 
 from .checkpoint import Checkpoint
-from .disk import Disk, remove_side_files, side_file
+from .disk import Disk, Lock, remove_side_files, side_file
 from .manifest import read
 from .plan import Part, Plan
 from .sources import ButtonSource, CollectionSource, Ids, Naming, Source
@@ -230,7 +236,7 @@ class Export:
             # A run of before that was interrupted has ended with this one.
             done |= {self._plan.to / name for name in read(self._plan.to)}
         for path in done:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ExportError), Lock(path):
                 remove_side_files(self._disk, path)
 
 

@@ -100,8 +100,9 @@ class CollectionSource:
         if self.late is None:
             return
         conditions = [where("created_at") >= self.late.since, where("id") <= self.ids.after]
+        unusable: list[Reject] = []
         try:
-            async with aclosing(self._pages(conditions, None, reject)) as pages:
+            async with aclosing(self._pages(conditions, None, unusable.extend)) as pages:
                 async for rows, _, total in pages:
                     times = [created_at(row.json) or "" for row in rows]
                     if min(times, default=self.late.since) < self.late.since:
@@ -114,6 +115,8 @@ class CollectionSource:
                     yield Batch(rows=late, position=None, total=total)
         except BadRequest:
             return  # it knows no such condition
+        if unusable:
+            reject(unusable)
 
     async def _with_ids(
         self, after: str | None, reject: Callable[[Sequence[Reject]], None]
