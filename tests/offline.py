@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from tests.doubles import answer
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.errors import NotFound
+from voipstudio_cmb.errors import BadRequest, NotFound
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.keyset import Proofs
 from voipstudio_cmb.observe import Usage
@@ -43,7 +43,7 @@ class Offline:
 
     Sorts, filters by `id` (with *dates* by other members too) and pages unless *deaf*; then it
     knows pages only. The ids of the
-    websites that are `broken` come as strings.
+    websites that are `broken` come as strings. A query that holds what it `refuses` answers 400.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Offline:
         self.dates = dates
         self.user = user
         self.hook: Callable[[Request], Awaitable[None]] | None = None
+        self.refuses: str | None = None
         self.broken: set[int] = set()
         self.asked: list[Request] = []
 
@@ -66,6 +67,8 @@ class Offline:
         self.asked.append(request)
         if self.hook is not None:
             await self.hook(request)
+        if self.refuses is not None and any(self.refuses in "".join(q) for q in request.query):
+            raise BadRequest("Filtration error", status=400, sent="yes")
         _, resource, *id = request.path.strip("/").split("/")
         if resource == "buttons":
             if int(id[0]) == 4:

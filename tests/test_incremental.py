@@ -12,7 +12,7 @@ import pytest
 from tests.offline import Offline, rows
 from tests.test_resume import interrupted, names, run
 from voipstudio_cmb import where
-from voipstudio_cmb.errors import BadRequest, ClientMisuse
+from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Plan
 from voipstudio_cmb.http import Request
 
@@ -104,13 +104,7 @@ async def test_a_server_that_knows_no_conditions_gives_the_same_files(
     tmp_path: Path, habit: str
 ) -> None:
     api = Offline(deaf=habit == "ignores")
-
-    async def hook(request: Request) -> None:
-        if any(name == "filter" for name, _ in request.query):
-            raise BadRequest("Filtration error", status=400, sent="yes")
-
-    if habit == "refuses":
-        api.hook = hook
+    api.refuses = "filter" if habit == "refuses" else None
     for count in (20, 33):
         api.tables["cdrs"] = rows(count)
         assert (await run(api, plan(tmp_path))).complete
@@ -127,34 +121,8 @@ async def test_an_interrupted_one_goes_on(tmp_path: Path, habit: str) -> None:
     await run(api, only)
     api.tables["cdrs"] = rows(60)
     if habit == "refuses":
-        service = api.tables
-
-        async def refuse(request: Request) -> None:
-            if any(name == "filter" for name, _ in request.query):
-                raise BadRequest("Filtration error", status=400, sent="yes")
-
-        assert service
-        left = [13]
-
-        async def hook(request: Request) -> None:
-            await refuse(request)
-            left[0] -= 1
-            if left[0] < 0:
-                raise ConnectionError
-
-        from voipstudio_cmb.errors import ConnectionLost
-
-        async def lost(request: Request) -> None:
-            try:
-                await hook(request)
-            except ConnectionError:
-                raise ConnectionLost("gone", sent="maybe") from None
-
-        api.hook = lost
-        summary = await run(api, only)
-        api.hook = refuse
-    else:
-        summary = await interrupted(api, only, 12 if habit == "ignores" else 7)
+        api.refuses = "filter"
+    summary = await interrupted(api, only, 7 if habit == "honours" else 13)
     assert summary.resumable
     [job] = (await run(api, only)).jobs
     assert (job.state, job.rows) == ("done", 40)
@@ -178,12 +146,7 @@ async def test_rows_that_came_late_with_lower_ids_are_brought_where_the_api_tell
     new = [{"id": 50, "created_at": day(22)}]
     api.tables["cdrs"] = sorted(table + late + new, key=lambda row: row["id"])
 
-    async def refuse(request: Request) -> None:
-        if "created_at" in dict(request.query).get("filter", ""):
-            raise BadRequest("Filtration error", status=400, sent="yes")
-
-    if habit == "refuses":
-        api.hook = refuse
+    api.refuses = "created_at" if habit == "refuses" else None
     assert (await run(api, plan(tmp_path))).complete
     expected = [50, 7, 9] if habit == "honours" else [50]
     assert ids(tmp_path / "cdrs.0002.jsonl") == expected
