@@ -12,12 +12,10 @@ import attrs
 from voipstudio_cmb.arguments import MAX_PAGE_SIZE, MAX_WINDOW, checked_integer
 from voipstudio_cmb.errors import ClientMisuse
 
-from .sinks import SINKS
-
 RESOURCES = ("cdrs", "visitors", "websites", "settings", "buttons")
 """All that can be exported; each goes to one file of that name."""
 
-FORMATS = tuple(SINKS)
+FORMATS = ("jsonl", "csv")  # of the formats, those that can be written page by page
 
 
 def _directory(to: object) -> Path:

@@ -17,12 +17,13 @@ from typing import BinaryIO, Literal
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
+from voipstudio_cmb.codec import to_dict, to_json
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, NotFound
 from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.services import Collection
 
 from .plan import Plan
-from .sinks import SINKS, Sink
+from .sinks import CsvLines
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -237,12 +238,13 @@ class Export:
         record: type[Record],
         batches: AsyncGenerator[Sequence[Record]],
     ) -> None:
-        sink: Sink = SINKS[self._plan.format]()
+        csv = CsvLines(record) if self._plan.format == "csv" else None
         with _File(job.path, overwrite=self._plan.overwrite) as file:
-            file.write(sink.header(record))
+            file.write(csv.header() if csv else b"")
             async with aclosing(batches):
                 async for records in batches:
-                    file.write(sink.rows(records))
+                    rows = (to_json(to_dict(one)) for one in records)
+                    file.write(b"".join(csv.line(row) if csv else row + b"\n" for row in rows))
                     job.rows += len(records)
                     job.pages += 1
             file.commit()
