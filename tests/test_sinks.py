@@ -365,6 +365,12 @@ def test_null_can_be_told_from_every_text(null: str) -> None:
     rows = [f'{{"id":{100 + n},"name":{v}}}'.encode() for n, v in enumerate(values)]
     found = written_and_read("csv", rows, null)
     assert [row["name"] is None for row in found] == [True] + [False] * 7
+    lines = [CsvLines(Button, null).line(row).decode().split(",") for row in rows]
+    assert [line[8] for line in lines[:3]] == [
+        null,
+        '""',
+        guarded(null) if guarded(null) != null else f'"{null}"',
+    ]
 
 
 @EACH
@@ -540,7 +546,7 @@ def test_a_row_without_an_id_is_refused(format: str, row: bytes, tmp_path: Path)
 def test_sqlite_replaces_rows_by_their_id_and_adds_the_others(tmp_path: Path) -> None:
     path = tmp_path / "file"
     first = [b'{"id":1,"name":"old"}', b'{"id":2,"name":"kept","more":[1]}',
-             b'{"id":3,"ddi":5,"title":"goes"}']  # fmt: skip
+             b'{"id":3,"ddi":5,"title":"%s"}' % (b"goes" * 5000)]  # fmt: skip
     write(path, first, "sqlite")
     before = path.read_bytes()
     second = [b'{"id":4,"name":"new"}', b'{"id":3,"ddi":"none"}', b'{"id":1,"name":"late"}',
