@@ -18,6 +18,7 @@ from voipstudio_cmb.models import Record
 # held in memory at a time, hence the second limit.
 _GROUP_ROWS = 50_000
 _GROUP_BYTES = 1 << 25
+_BATCH_ROWS = 2_000  # cells take several times as much memory in Python as in Arrow
 
 _TYPES: dict[Kind, Any] = {
     "integer": pyarrow.int64(),
@@ -56,12 +57,7 @@ class ParquetSink:
                 ) as out,
             ):
                 for group in _groups(rows):
-                    cells = zip(*map(splitter.split, group), strict=True)
-                    arrays = [
-                        pyarrow.array(column, field.type)
-                        for column, field in zip(cells, schema, strict=True)
-                    ]
-                    table = pyarrow.Table.from_arrays(arrays, schema=schema)
+                    table = pyarrow.Table.from_batches(_batches(group, splitter, schema))
                     out.write_table(table, row_group_size=len(group))
                     written += len(group)
             # Closing a file whose disk is full may report no error and leave it without its end.
@@ -84,6 +80,15 @@ def _groups(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
             group, size = [], 0
     if group:
         yield group
+
+
+def _batches(group: list[bytes], splitter: Splitter, schema: Any) -> Iterator[Any]:
+    """The rows of *group* as Arrow's columns, a few at a time."""
+    for start in range(0, len(group), _BATCH_ROWS):
+        cells = zip(*map(splitter.split, group[start : start + _BATCH_ROWS]), strict=True)
+        columns = zip(cells, schema.types, strict=True)
+        arrays = [pyarrow.array(column, type) for column, type in columns]
+        yield pyarrow.record_batch(arrays, schema=schema)
 
 
 def _splitter(record: type[Record]) -> Splitter:
