@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import io
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-from voipstudio_cmb import Button, CallMeBackClient, Cdr, ClientConfig, Setting
+from voipstudio_cmb import CallMeBackClient, Cdr, ClientConfig
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -25,7 +24,6 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Export, Job, Plan, Summary
 from voipstudio_cmb.export.disk import Disk
-from voipstudio_cmb.export.sinks import CsvSink, JsonlSink
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 
@@ -368,40 +366,6 @@ async def test_csv_is_read_back_as_it_was_sent(tmp_path: Path) -> None:
 
 def _documented(kind: Any) -> list[str]:
     return [field.name for field in attrs.fields(kind) if field.name not in ("extra", "_row")]
-
-
-@pytest.mark.parametrize(
-    ("value", "cell"),
-    [
-        ("=cmd|'/c calc'!A1", "'=cmd|'/c calc'!A1"),
-        ("+1+1", "'+1+1"),
-        ("-2-cmd", "'-2-cmd"),
-        ("@SUM(1)", "'@SUM(1)"),
-        ("\tx", "'\tx"),
-        ("\rx", "'\rx"),
-        ("\nx", "'\nx"),
-        ("+442079460000", "+442079460000"),
-        ("+44 (20) 7946-0000", "+44 (20) 7946-0000"),
-        ("-5", "-5"),
-        ("plain", "plain"),
-        ('quo"te, comma', 'quo"te, comma'),
-        ("", ""),
-    ],
-)
-def test_a_csv_cell_runs_in_no_spreadsheet(value: str, cell: str) -> None:
-    sink = CsvSink()
-    text = (sink.header(Setting) + sink.rows([Setting(id=1, name=value)])).decode()
-    assert next(csv.DictReader(io.StringIO(text, newline="")))["name"] == cell
-
-
-def test_odd_values_in_both_formats() -> None:
-    made = Button(id=1, extra={"nested": {"a": [1, None]}, "n": 10**30, "flag": True, "zero": "\0"})
-    assert json.loads(JsonlSink().rows([made])) == {"id": 1, **made.extra}
-    sink = CsvSink()
-    text = (sink.header(Button) + sink.rows([made, Button(id=2)])).decode()
-    first, second = csv.DictReader(io.StringIO(text, newline=""))
-    assert json.loads(first["extra"]) == made.extra
-    assert second["extra"] == ""
 
 
 async def test_jobs_can_be_watched_and_totals_are_the_servers_claims(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import IO, Protocol
 
 from .codec import to_dict, to_json
-from .export.sinks import CsvSink
+from .export.sinks import CsvLines
 from .models import Record
 
 # What could steer a terminal or reverse the order in which text is shown.
@@ -69,12 +69,12 @@ class Csv:
     """The export's CSV."""
 
     def __init__(self, record: type[Record], stream: IO[str]) -> None:
-        self._sink = CsvSink()
+        self._lines = CsvLines(record)
         self._stream = stream
-        self._stream.write(self._sink.header(record).decode())
+        self._stream.write(self._lines.header().decode())
 
     def add(self, record: Record) -> None:
-        line = self._sink.rows([record]).decode()
+        line = self._lines.line(to_json(to_dict(record))).decode()
         self._stream.write(harmless(line) if self._stream.isatty() else line)
 
     def finish(self) -> None:

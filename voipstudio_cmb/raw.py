@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterable
+from json import loads
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,6 +36,8 @@ class _Item(msgspec.Struct):
     data: msgspec.Raw
 
 
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_string = msgspec.json.Decoder(str).decode
 _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
 # In a string, JSON allows them raw; readers that split text into lines take them for line ends.
 _LINE_ENDS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\x85": b"\\u0085"}
@@ -137,18 +140,37 @@ def why_unusable(json: bytes) -> str:
 
 
 def tokens(json: bytes) -> dict[str, bytes]:
-    """The members of the object *json*, each value as the JSON text that it came as."""
+    """The members of the object *json*, each value as the JSON text that it came as.
+
+    A name with half a surrogate pair is that string, as for Python's own reader.
+
+    Raises:
+        ValueError: *json* is no object.
+    """
     try:
-        found = msgspec.json.decode(json, type=dict[str, msgspec.Raw])
+        found = _members(json)
     except msgspec.MsgspecError:  # half a surrogate pair
         mark = _mark()
-        cells = tokens(_marked(json, mark))
-        unknown = re.compile(mark.decode() + "....")
+        marked = _marked(json, mark)
+        if marked == json:
+            raise
+        half = re.compile(mark.decode() + "(....)")
         return {
-            unknown.sub("\N{REPLACEMENT CHARACTER}", name): cell.replace(mark, b"\\u")
-            for name, cell in cells.items()
+            half.sub(lambda match: chr(int(match[1], 16)), name): cell.replace(mark, b"\\u")
+            for name, cell in tokens(marked).items()
         }
-    return {name: bytes(cell) for name, cell in found.items()}
+    return dict(zip(found, map(bytes, found.values()), strict=True))
+
+
+def text(token: bytes) -> str:
+    """The string that *token*, a string's JSON text, spells; half surrogate pairs stay in it."""
+    if b"\\" not in token:
+        return token[1:-1].decode()
+    try:
+        return _string(token)
+    except msgspec.MsgspecError:
+        spelt: str = loads(token)
+        return spelt
 
 
 def integers(rows: Iterable[bytes], name: str) -> set[int]:

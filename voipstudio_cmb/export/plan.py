@@ -61,8 +61,9 @@ class Plan:
     """One export: *resources* (all five if none is named) into the directory *to*.
 
     *format* is "jsonl", "csv", "sqlite" or "parquet", or a `Sink` of your own; *compress* is "gzip"
-    or "zstd" where the format has it. Only rows that meet all *filters* are exported (buttons know
-    none). *limit* is the page size in rows, *window* the page requests in flight for each resource.
+    or "zstd" where the format has it, and *csv_null* what stands for null in CSV. Only rows that
+    meet all *filters* are exported (buttons know none). *limit* is the page size in rows, *window*
+    the page requests in flight for each resource.
 
     *since* "last" goes on from the last complete export to the same directory (`manifest.json`
     there): rows with higher ids go to new numbered files, or into the same SQLite file, and files
@@ -76,6 +77,7 @@ class Plan:
     resources: tuple[str, ...] = attrs.field(default=(), converter=_resources)
     format: str | Sink = "jsonl"
     compress: str | None = None
+    csv_null: str = ""
     filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
     limit: int = 500
     window: int = 4
@@ -86,7 +88,9 @@ class Plan:
     sink: Sink = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        made = sink(self.format, self.compress) if isinstance(self.format, str) else self.format
+        made = self.format
+        if isinstance(made, str):
+            made = sink(made, self.compress, csv_null=self.csv_null)
         object.__setattr__(self, "sink", made)
         checked_integer("limit", self.limit, 1, MAX_PAGE_SIZE)
         checked_integer("window", self.window, 1, MAX_WINDOW)
@@ -115,6 +119,7 @@ class Plan:
             "upto": part.ids.upto,
             "format": self.sink.suffix,
             "compress": self.compress,
+            "csv_null": self.csv_null,
             "filters": [str(condition) for condition in self.filters],
             "limit": self.limit,
         }

@@ -273,7 +273,7 @@ class Work:
             remove_side_files(self.disk, path)
             self.job.state, self.job.note = "done", "nothing new"
             return
-        if isinstance(self.sink, JsonlSink):
+        if isinstance(self.sink, JsonlSink) and self.sink.suffix == "jsonl":
             found = self._at.size, self._at.digest
         else:
             made = side_file(path, "new")

@@ -1,60 +1,117 @@
-"""CSV: the documented columns, then everything else as JSON in the column `extra`."""
+"""CSV: the documented columns, then everything else as JSON in the column `extra`.
+
+A cell that is null or absent is the null marker, without quotes; a text that is empty or equals the
+marker is in quotes, as PostgreSQL and DuckDB tell them apart.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
 
-import attrs
-
-from voipstudio_cmb.codec import to_dict, to_json
+from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.export.columns import documented, object_of, whole
 from voipstudio_cmb.models import Record
+from voipstudio_cmb.raw import text, tokens
+
+from .compression import created, suffix
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 _PHONE_OR_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
+# Readers trim blanks at the ends of cells without quotes, and some split lines at more than CR LF.
+_QUOTED = re.compile(r'[",\n-\r\x1c-\x1e\x85\u2028\u2029]|\A | \Z')
+# The string tokens, most of all, that are cells as they stand. C2 and E2 begin U+0085 and U+2028.
+_PLAIN = re.compile(rb'"(?![=+\-@ ])[^"\\,\x00-\x1f\xc2\xe2]+(?<! )"')
+_NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
-def _text(value: Any) -> str:
-    """*value* as a cell: null is empty, booleans and nested values are JSON.
+def checked_null(marker: object) -> str:
+    """*marker*, if it can stand for null.
 
-    Text that a spreadsheet would run as a formula gets a leading quote; a phone number or a number
-    (digits, with a sign in front) is none and stays.
+    Raises:
+        ClientMisuse: it can't, because it would need quotes.
     """
-    if value is None:
-        return ""
-    if isinstance(value, str):
+    if not isinstance(marker, str) or _NO_MARKER.search(marker):
+        raise ClientMisuse(
+            f"{marker!r} can't stand for null in CSV: choose a text without commas, quotes, line "
+            r"ends and blanks around it, such as \N"
+        )
+    return marker
+
+
+class CsvLines:
+    """The lines of a CSV file with rows of *record*, null written as the text *null*.
+
+    *altered* counts the cells in which half a surrogate pair was replaced by U+FFFD.
+    """
+
+    def __init__(self, record: type[Record], null: str = "") -> None:
+        self.altered = 0
+        self._names = tuple(documented(record))
+        self._null = null
+        self._marker = null.encode()
+
+    def header(self) -> bytes:
+        """The first line: the names of the documented fields, and `extra`."""
+        return b",".join(map(self._cell, (*self._names, "extra"))) + b"\r\n"
+
+    def line(self, row: bytes) -> bytes:
+        """The line of *row*, a JSON object.
+
+        Numbers, booleans and nested values are the JSON text that they came as.
+        """
+        left = tokens(row)
+        cells = []
+        for name in self._names:
+            token = left.pop(name, b"null")
+            if token == b"null":
+                cells.append(self._marker)
+            elif _PLAIN.fullmatch(token) and (cell := token[1:-1]) != self._marker:
+                cells.append(cell)
+            elif token.startswith(b'"'):
+                cells.append(self._text(token))
+            else:
+                cells.append(self._cell(token.decode()))
+        cells.append(self._cell(object_of(left).decode()) if left else self._marker)
+        return b",".join(cells) + b"\r\n"
+
+    def _text(self, token: bytes) -> bytes:
+        """A string as a cell. What a spreadsheet would run as a formula gets a leading quote.
+
+        A phone number or a number (digits, with a sign in front) is no formula and stays.
+        """
+        sent = text(token)
+        value = whole(sent)
+        self.altered += value != sent
         if _FORMULA.match(value) and not _PHONE_OR_NUMBER.fullmatch(value):
-            return "'" + value
-        return value
-    return to_json(value).decode()
+            value = "'" + value
+        return self._cell(value)
 
-
-def _columns(record: type[Record]) -> list[str]:
-    return [f.name for f in attrs.fields(record) if f.name not in ("extra", "_row")]
+    def _cell(self, value: str) -> bytes:
+        if not value or value == self._null or _QUOTED.search(value):
+            value = '"' + value.replace('"', '""') + '"'
+        return value.encode()
 
 
 class CsvSink:
-    """RFC 4180: comma, quotes where needed, CR LF line ends, a header line."""
+    """RFC 4180: comma, quotes where needed, CR LF line ends, a header line; perhaps compressed."""
 
-    def header(self, record: type[Record]) -> bytes:
-        """The names of the documented fields, and `extra`."""
-        return _lines([[*_columns(record), "extra"]])
+    upserts = False
 
-    def rows(self, records: Iterable[Record]) -> bytes:
-        """One line a record."""
-        return _lines(map(self._cells, records))
+    def __init__(self, compress: str | None = None, null: str = "") -> None:
+        self.suffix = suffix("csv", compress)
+        self._compress = compress
+        self._null = checked_null(null)
 
-    @staticmethod
-    def _cells(record: Record) -> list[str]:
-        row = to_dict(record)
-        cells = [_text(row.pop(name, None)) for name in _columns(type(record))]
-        return [*cells, to_json(row).decode() if row else ""]
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        """Writes *rows* to the new file *path*; how many cells lost half a surrogate pair.
 
-
-def _lines(rows: Iterable[list[str]]) -> bytes:
-    out = io.StringIO(newline="")
-    csv.writer(out).writerows(rows)
-    return out.getvalue().encode("utf-8", "replace")
+        Raises:
+            OSError: the file can't be written.
+        """
+        lines = CsvLines(record, self._null)
+        with created(path, self._compress) as out:
+            out.write(lines.header())
+            out.writelines(map(lines.line, rows))
+        return lines.altered

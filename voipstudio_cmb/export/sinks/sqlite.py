@@ -1,0 +1,144 @@
+"""SQLite: one table named like its resource, a typed column for each documented field, and `extra`.
+
+Rows are added by their id: what is there already is replaced. Needs nothing but the standard
+library.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.export.columns import MISFIT, Kind, Splitter, documented, time
+from voipstudio_cmb.models import Record
+
+SCHEMA_VERSION = 1
+"""The `user_version` of the files: changes with the meaning of their columns."""
+
+APPLICATION_ID = 0x76434D42
+"""The `application_id` of the files: "vCMB" in ASCII."""
+
+# A column without a type has no affinity: it keeps an integer an integer and a text a text.
+_TYPES: dict[Kind, str] = {
+    "integer": "INTEGER",
+    "boolean": "INTEGER",
+    "decimal": "TEXT",
+    "time": "TEXT",
+    "text": "TEXT",
+    "integer or text": "",
+}
+_NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_PRAGMAS = (
+    # The whole file is thrown away if writing fails, so a journal would only cost and be left over.
+    "PRAGMA journal_mode = OFF",
+    "PRAGMA synchronous = OFF",  # whoever asked for the file calls fsync, once
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA secure_delete = ON",  # what an upsert replaces shall not stay in the file
+)
+
+
+def _time_as_sent(token: bytes) -> Any:
+    return MISFIT if time(token) is MISFIT else token[1:-1].decode()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+class SqliteSink:
+    """One database a resource, the same to the byte for the same rows."""
+
+    suffix = "sqlite"
+    upserts = True
+
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        """Writes *rows* to the file *path*, which may hold rows of an export before.
+
+        Returns how many texts lost half a surrogate pair.
+
+        Raises:
+            ClientMisuse: the file is no database with the table of this resource.
+            OSError: it can't be written.
+        """
+        with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
+            new = file.tell() == 0
+        columns = {name: _TYPES[kind] for name, kind in documented(record).items()}
+        columns["extra"] = "TEXT"
+        splitter = Splitter(record, {"time": _time_as_sent})
+        try:
+            with closing(sqlite3.connect(os.path.abspath(path), isolation_level=None)) as database:
+                if new:
+                    database.execute("PRAGMA page_size = 4096")
+                else:
+                    _check(database, resource, columns, path)
+                for pragma in _PRAGMAS:
+                    database.execute(pragma)
+                database.execute("BEGIN EXCLUSIVE")
+                if new:
+                    _create(database, resource, columns)
+                database.executemany(_upsert(resource, columns), map(splitter.split, rows))
+                database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _os_error(error, path) from error
+        return splitter.altered
+
+
+def _create(database: sqlite3.Connection, resource: str, columns: dict[str, str]) -> None:
+    database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    described = ", ".join(
+        f"{_quoted(name)} {type}".rstrip() + (" PRIMARY KEY" if name == "id" else "")
+        for name, type in columns.items()
+    )
+    database.execute(f"CREATE TABLE {_quoted(resource)} ({described})")
+
+
+def _upsert(resource: str, columns: dict[str, str]) -> str:
+    names = [_quoted(name) for name in columns]
+    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+    return (
+        f"INSERT INTO {_quoted(resource)} ({', '.join(names)}) "
+        f"VALUES ({', '.join('?' * len(names))}) ON CONFLICT(id) DO UPDATE SET {changed}"
+    )
+
+
+def _check(
+    database: sqlite3.Connection, resource: str, columns: dict[str, str], path: Path
+) -> None:
+    """Sees that *database* is one that this format wrote for *resource*."""
+    try:
+        [(application,)] = database.execute("PRAGMA application_id")
+        [(version,)] = database.execute("PRAGMA user_version")
+        table = database.execute(f"PRAGMA table_info({_quoted(resource)})").fetchall()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in _NOT_OURS:
+            raise
+        raise _other_file(path, f"it is no whole database ({error})") from None
+    if application != APPLICATION_ID:
+        raise _other_file(path, "no export wrote it")
+    if version != SCHEMA_VERSION:
+        raise _other_file(path, f"its schema has version {version}, not {SCHEMA_VERSION}")
+    expected = [(name, type, int(name == "id")) for name, type in columns.items()]
+    if [(name, type, key) for _, name, type, _, _, key in table] != expected:
+        raise _other_file(path, f"it has no table {resource!r} with these columns")
+
+
+def _other_file(path: Path, why: str) -> ClientMisuse:
+    return ClientMisuse(
+        f"rows can't be added to {str(path)!r}: {why}. Export to another directory, or move it away"
+    )
+
+
+def _os_error(error: sqlite3.Error, path: Path) -> OSError:
+    """What the system would have raised for *error*."""
+    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    number = errno.ENOSPC if full else errno.EIO
+    return OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path))
