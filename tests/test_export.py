@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import json
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +368,61 @@ async def test_csv_is_read_back_as_it_was_sent(tmp_path: Path) -> None:
 
 def _documented(kind: Any) -> list[str]:
     return [field.name for field in attrs.fields(kind) if field.name not in ("extra", "_row")]
+
+
+async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path: Path) -> None:
+    path = tmp_path / "cdrs.sqlite"
+    plan = Plan(to=tmp_path, resources="cdrs", format="sqlite", limit=50)
+    async with Sandbox(rows=120) as api:
+        first, second, *_ = api.data.cdrs.ids
+        assert (await export(api, plan)).complete
+        api.data.cdrs.delete(first)
+        api.data.cdrs.update(second, name="changed")
+        new = api.data.cdrs.insert()["id"]
+        for _ in range(2):
+            assert (await export(api, plan)).complete
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                found = dict(database.execute("SELECT id, name FROM cdrs"))
+            assert len(found) == 121
+            assert found[second] == "changed"
+            assert {first, new} <= found.keys()
+        whole = attrs.evolve(plan, overwrite=True)
+        assert (await export(api, whole)).complete
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            assert first not in dict(database.execute("SELECT id, name FROM cdrs"))
+        # What no export made is refused before anything is sent.
+        asked = api.requests
+        for content in ("CREATE TABLE cdrs (id)", None):
+            path.unlink()
+            if content is None:
+                path.write_text("precious" * 1000)
+            else:
+                with contextlib.closing(sqlite3.connect(path)) as database:
+                    database.execute(content)
+            before = path.read_bytes()
+            with pytest.raises(ClientMisuse, match="rows can't be added to .*cdrs.sqlite"):
+                await export(api, plan)
+            assert path.read_bytes() == before
+        (tmp_path / "cdrs.sqlite-wal").touch()
+        with pytest.raises(ClientMisuse, match="another program has it open"):
+            await export(api, plan)
+        (tmp_path / "cdrs.sqlite-wal").unlink()
+        assert api.requests == asked
+    assert everything(tmp_path) == {"cdrs.sqlite"}
+
+
+async def test_a_format_of_ones_own(tmp_path: Path) -> None:
+    class Ids:
+        suffix = "ids"
+        upserts = False
+
+        def write(self, rows: Any, resource: str, record: type, path: Path) -> int:
+            path.write_text("".join(f"{json.loads(row)['id']}\n" for row in rows))
+            return 0
+
+    async with Sandbox(rows=60) as api:
+        assert (await export(api, Plan(to=tmp_path, format=Ids()))).complete
+        assert (tmp_path / "cdrs.ids").read_text() == "".join(f"{id}\n" for id in api.data.cdrs.ids)
 
 
 async def test_jobs_can_be_watched_and_totals_are_the_servers_claims(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from voipstudio_cmb.filters import Filter, checked
 from .checkpoint import Checkpoint, load
 from .disk import side_file
 from .manifest import Entry, latest, read
-from .sinks import Sink, sink
+from .sinks import Sink, SqliteSink, sink
 from .sources import Ids, Late
 
 RESOURCES = ("cdrs", "visitors", "websites", "settings", "buttons")
@@ -195,6 +195,8 @@ class Plan:
                 kept[part.path] = found
             if self.since:
                 self._same_series(part, entries, of)
+            if part.adds and isinstance(self.sink, SqliteSink):
+                self.sink.check(part.path, part.resource)
             if not self._free(part, found):
                 exist.append(part.path)
         made = [found and found.file and path.exists() for path, found in kept.items()]

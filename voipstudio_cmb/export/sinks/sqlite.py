@@ -59,6 +59,22 @@ class SqliteSink:
     suffix = "sqlite"
     upserts = True
 
+    def check(self, path: Path, resource: str) -> None:
+        """Sees that rows can be added to the file *path*, before there are any.
+
+        Raises:
+            ClientMisuse: it is no database with a table of this resource, or is being written.
+        """
+        if path.with_name(f"{path.name}-wal").exists():
+            raise _other_file(path, "another program has it open, and not all of it is in there")
+        try:
+            with closing(
+                sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+            ) as database:
+                _check(database, resource, None, path)
+        except sqlite3.Error as error:
+            raise _other_file(path, str(error)) from None
+
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         """Writes *rows* to the file *path*, which may hold rows of an export before.
 
@@ -111,9 +127,9 @@ def _upsert(resource: str, columns: dict[str, str]) -> str:
 
 
 def _check(
-    database: sqlite3.Connection, resource: str, columns: dict[str, str], path: Path
+    database: sqlite3.Connection, resource: str, columns: dict[str, str] | None, path: Path
 ) -> None:
-    """Sees that *database* is one that this format wrote for *resource*."""
+    """Sees that *database* is one that this format wrote for *resource*, with these *columns*."""
     try:
         [(application,)] = database.execute("PRAGMA application_id")
         [(version,)] = database.execute("PRAGMA user_version")
@@ -126,6 +142,10 @@ def _check(
         raise _other_file(path, "no export wrote it")
     if version != SCHEMA_VERSION:
         raise _other_file(path, f"its schema has version {version}, not {SCHEMA_VERSION}")
+    if not table:
+        raise _other_file(path, f"it has no table {resource!r}")
+    if columns is None:
+        return
     expected = [(name, type, int(name == "id")) for name, type in columns.items()]
     if [(name, type, key) for _, name, type, _, _, key in table] != expected:
         raise _other_file(path, f"it has no table {resource!r} with these columns")
