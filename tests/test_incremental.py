@@ -210,6 +210,20 @@ async def test_another_query_or_a_foreign_manifest_is_refused(tmp_path: Path) ->
     assert len(api.asked) == asked
 
 
+async def test_another_accounts_rows_are_not_added(tmp_path: Path) -> None:
+    for format in ("jsonl", "sqlite"):
+        to = tmp_path / format
+        await run(Offline(count=20, user=7), plan(to, format=format))
+        before = {path: path.read_bytes() for path in to.iterdir()}
+        for since in ("last", None) if format == "sqlite" else ("last",):
+            other = Offline(count=30, user=8)
+            with pytest.raises(ClientMisuse, match="is another account's: use its token"):
+                await run(other, plan(to, format=format, since=since))
+            assert not other.asked
+        assert {path: path.read_bytes() for path in to.iterdir()} == before
+        assert (await run(Offline(count=30, user=7), plan(to, format=format))).complete
+
+
 async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_the_next(
     tmp_path: Path,
 ) -> None:

@@ -365,6 +365,24 @@ async def test_rejected_rows_survive_an_interruption_and_count_once(tmp_path: Pa
     assert sorted(found) == ["14", "2", "31", "59"]
 
 
+async def test_rejected_rows_are_on_the_disk_before_the_checkpoint_behind_them(
+    tmp_path: Path,
+) -> None:
+    synced: list[str] = []
+
+    class Told(Disk):
+        def sync(self, file: int) -> None:
+            synced.append(Path(os.readlink(f"/proc/self/fd/{file}")).name)
+
+    api = Offline()
+    api.broken = {2}
+    only = plan(tmp_path, resources=("websites",), checkpoint=99)
+    assert (await run(api, only, Told())).complete
+    assert synced[:3] == [
+        ".websites.jsonl.part", ".websites.jsonl.rejects", ".websites.jsonl.checkpoint.new"
+    ]  # fmt: skip
+
+
 async def test_the_lock_of_a_killed_export_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / ".cdrs.jsonl.lock").touch()
     assert (await run(Offline(), plan(tmp_path))).complete

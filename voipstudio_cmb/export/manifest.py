@@ -24,7 +24,7 @@ VERSION = 1
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One file: what it is *of* (see `Plan.of`), its *rows*, *bytes* and *sha256*.
+    """One file: what it is *of* (see `Plan.of`), whose (a hash), its *rows*, *bytes* and *sha256*.
 
     It holds ids from above *after*, the highest of which is *highest*, and *lowest* the lowest;
     both None if it has no rows; *late* are lower ones among them, of rows that came later.
@@ -33,6 +33,7 @@ class Entry:
     """
 
     of: Mapping[str, Any]
+    account: str
     rows: int
     bytes: int
     sha256: str

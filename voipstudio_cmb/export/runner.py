@@ -29,10 +29,11 @@ from voipstudio_cmb.raw import integers
 
 from .checkpoint import Checkpoint
 from .disk import Disk, Lock, remove_side_files, side_file
+from .job import Job
 from .manifest import read
 from .plan import Part, Plan
 from .sources import ButtonSource, CollectionSource, Ids, Naming, Source
-from .work import Job, Work
+from .work import Work
 
 NAMING = ("settings", "websites")
 """The resources whose rows name buttons."""
@@ -94,6 +95,7 @@ class Export:
         self._disk = disk or Disk()
         self._begun = datetime.now(UTC).isoformat(timespec="seconds")
         self._parts = plan.parts()
+        self._whose = ""
         self.jobs = [
             Job(resource=part.resource, path=part.path, account=account) for part in self._parts
         ]
@@ -134,6 +136,15 @@ class Export:
             ClientMisuse: one that was interrupted is another account's.
         """
         identity = await self._client.identity()
+        self._whose = _hashed(self._client.base_url, identity)
+        added_to = {part.path.name for part in self._parts if part.adds}
+        for name, entry in read(self._plan.to).items():
+            goes_on = self._plan.since and entry.of["resource"] in self._plan.resources
+            if (goes_on or name in added_to) and entry.account != self._whose:
+                raise ClientMisuse(
+                    f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
+                    "export to another directory"
+                )
         for path, checkpoint in kept.items():
             if checkpoint is None:
                 continue
@@ -200,6 +211,7 @@ class Export:
             disk=self._disk,
             of=plan.of(part, client.base_url),
             account=account,
+            whose=self._whose,
             begun=self._begun,
             overwrite=plan.overwrite,
             restart=plan.restart,

@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import attrs
 
@@ -36,6 +36,7 @@ from .disk import (
     told_of,
     write_whole,
 )
+from .job import Job
 from .manifest import Entry, note
 from .plan import Part
 from .rejects import Rejects
@@ -46,36 +47,6 @@ from .spool import Spool
 LEFT = "What was fetched is kept: mend this, and run the same export again to go on"
 
 
-@attrs.define(kw_only=True, eq=False)
-class Job:
-    """One resource of an export, while it runs and after.
-
-    *rows* are there so far, of *total* as the API last claimed it or None; *kept* of them were left
-    by an interrupted run. *rejected* rows are in the file `<name>.rejects.jsonl`; *altered* values
-    could not be written as they are. *missing* are buttons that settings or websites name and the
-    API does not have. *error* is why it failed; if it is *resumable*, the same export goes on from
-    where it stopped. *since* is when an interrupted run that this one ends began; *already* says
-    that it had made this file, and *note* what else is worth knowing.
-    """
-
-    resource: str
-    path: Path
-    account: str = ""
-    state: Literal["waiting", "running", "writing", "done", "failed"] = "waiting"
-    rows: int = 0
-    kept: int = 0
-    pages: int = 0
-    total: int | None = None
-    rejected: int = 0
-    altered: int = 0
-    missing: list[int] = attrs.field(factory=list)
-    error: CallMeBackError | None = None
-    resumable: bool = False
-    since: str | None = None
-    already: bool = False
-    note: str = ""
-
-
 class _Stopped(Exception):
     """The export was cancelled while a format wrote its file."""
 
@@ -84,8 +55,9 @@ class _Stopped(Exception):
 class Work:
     """What is done for one *job*.
 
-    *of* says of what the export is, and *account* whose. *on_rows* is given the rows when they are
-    all there. A checkpoint is written every *every* seconds.
+    *of* says of what the export is, and whose: *account* for the checkpoint (a hash with a salt of
+    its own), *whose* for the manifest (one that is always the same). *on_rows* is given the rows
+    when they are all there. A checkpoint is written every *every* seconds.
     """
 
     job: Job
@@ -96,6 +68,7 @@ class Work:
     disk: Disk
     of: Mapping[str, Any]
     account: str
+    whose: str
     begun: str
     overwrite: bool
     restart: bool
@@ -343,6 +316,7 @@ class Work:
             of={
                 key: value for key, value in at.of.items() if key not in ("after", "upto", "limit")
             },
+            account=self.whose,
             rows=at.rows,
             bytes=at.file[0],
             sha256=at.file[1],
