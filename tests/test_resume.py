@@ -476,6 +476,31 @@ async def test_a_failed_sync_is_not_tried_again(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+async def test_a_disk_that_has_failed_is_not_asked_a_second_time(tmp_path: Path) -> None:
+    class Failing(Disk):
+        failed = False
+        asked = 0
+
+        def write(self, file: int, data: bytes) -> None:
+            self.failed = self.failed or len(data) > 1500  # the rows, and not a checkpoint
+            self.asked += self.failed
+            if self.failed:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            super().write(file, data)
+
+        def sync(self, file: int) -> None:
+            self.asked += self.failed
+            super().sync(file)
+
+    api, disk = Offline(), Failing()
+    api.tables["cdrs"][20]["name"] = "x" * 1000
+    summary = await run(api, plan(tmp_path), disk)
+    assert disk.asked == 1
+    assert summary.resumable
+    [job] = (await run(api, plan(tmp_path))).jobs
+    assert job.kept >= 15
+
+
 async def test_fifos_and_other_odd_files_are_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "cdrs.jsonl")
     with pytest.raises(ClientMisuse, match="is no regular file: remove it first"):
