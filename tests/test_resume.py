@@ -217,17 +217,31 @@ async def test_a_token_that_was_refused_can_be_replaced(tmp_path: Path) -> None:
     assert (await run(api, plan(to))).complete
 
 
-async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, deaf: bool) -> None:
     """By page, rows that went before the position can't be told from rows that were missed."""
+    api, to = Offline(deaf=deaf), tmp_path / "out"
+    await interrupted(api, plan(to))
+    left = [1]
+
+    async def hook(request: Request) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise PageDrift("rows before the position may be missed", evidence="", sent="yes")
+
+    api.hook = hook
+    [job] = (await run(api, plan(to))).jobs
+    assert job.note == "begun anew: rows before the position may be missed"
+    assert (job.state, job.kept, job.since) == ("done", 0, None)
+    assert (to / "cdrs.jsonl").read_bytes() == await whole(tmp_path)
+
+
+async def test_rows_may_have_gone_meanwhile(tmp_path: Path) -> None:
     api, to = Offline(deaf=True), tmp_path / "out"
     await interrupted(api, plan(to), 8)
     del api.tables["cdrs"][:12]
-    summary = await run(api, plan(to))
-    [job] = summary.jobs
-    assert job.state == "done"
-    if job.note:
-        assert "begun anew" in job.note
-    found = [json.loads(line)["id"] for line in (to / "cdrs.jsonl").read_bytes().splitlines()]
+    [job] = (await run(api, plan(to))).jobs
+    found = [json.loads(line)["id"] for line in lines(to / "cdrs.jsonl")]
     assert set(found) >= set(range(13, 61))
     assert len(found) == len(set(found)) == job.rows
 
