@@ -14,6 +14,7 @@ import asyncio
 import csv
 import gzip
 import json
+import logging
 import os
 import random
 import shutil
@@ -95,15 +96,14 @@ async def _serving(
     for fault in (Fault(status=503), Fault(drop="mid-body"), Fault(drop="before")):
         api.script(attrs.evolve(fault, path="/callmeback", when=unlucky, times=None))
     table = api.data.cdrs
-    asked = asyncio.Event()
-    asyncio.get_running_loop().add_reader(asks, asked.set)
+    asked: asyncio.Queue[bytes] = asyncio.Queue()
+    asyncio.get_running_loop().add_reader(asks, lambda: asked.put_nowait(os.read(asks, 1)))
+    logging.disable(logging.CRITICAL)  # of connections that the killed leave behind
     async with api:
         with table.watched() as watch:
             os.write(answers, f"{api.base_url}\n".encode())
             while True:
-                await asked.wait()
-                os.read(asks, 1)
-                asked.clear()
+                await asked.get()
                 rows = {str(id): table.encoded(id).decode() for id in watch.ever}
                 told = {"throughout": sorted(watch.throughout), "rows": rows}
                 left = memoryview(json.dumps(told).encode() + b"\n")
