@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,8 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Plan, Summary
-from voipstudio_cmb.export.disk import Disk
+from voipstudio_cmb.export.disk import Disk, Lock
+from voipstudio_cmb.export.sinks import CsvSink
 from voipstudio_cmb.http import Request
 
 
@@ -395,6 +399,68 @@ async def test_rejected_rows_are_on_the_disk_before_the_checkpoint_behind_them(
     assert synced[:3] == [
         ".websites.jsonl.part", ".websites.jsonl.rejects", ".websites.jsonl.checkpoint.new"
     ]  # fmt: skip
+
+
+async def test_buttons_go_on_where_they_stopped(tmp_path: Path) -> None:
+    api = Offline()
+    api.tables["settings"] = [{"id": id, "button_id": id} for id in range(1, 9)]
+    only = plan(tmp_path, resources="buttons")
+    await interrupted(api, only, 8)
+    asked = len(api.asked)
+    [job] = (await run(api, only)).jobs
+    assert (job.rows, job.missing) == (7, [4])
+    assert job.kept == 3
+    buttons = [request.path for request in api.asked[asked:] if "buttons" in request.path]
+    assert len(buttons) == 8 - job.kept - 1
+
+
+async def test_a_lock_file_that_goes_away_with_its_holder_is_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / ".cdrs.jsonl.lock"
+    taken: list[int] = []
+    flock = fcntl.flock
+
+    def late(file: int, operation: int) -> None:
+        if not taken:
+            lock.unlink()  # its holder has ended between our opening and our locking
+        taken.append(file)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with Lock(tmp_path / "cdrs.jsonl"):
+        assert len(taken) == 2
+        with pytest.raises(ExportError, match="another export is writing"):
+            Lock(tmp_path / "cdrs.jsonl").__enter__()
+    assert not lock.exists()
+
+
+async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+    class Slow(CsvSink):
+        written = 0
+        going = threading.Event()
+
+        def write(self, rows: Any, resource: str, record: Any, path: Path) -> int:
+            path.touch()
+            for _ in rows:
+                self.written += 1
+                self.going.set()
+                time.sleep(0.02)
+            return 0
+
+    sink, api = Slow(), Offline()
+    task = asyncio.create_task(run(api, plan(tmp_path, format=sink)))
+    while not sink.going.is_set():
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sink.written < 50
+    assert names(tmp_path) == {".cdrs.csv.part", ".cdrs.csv.checkpoint"}
+    asked = len(api.asked)
+    assert (await run(api, plan(tmp_path, format="csv"))).complete
+    assert len(api.asked) == asked
+    assert names(tmp_path) == {"cdrs.csv", "manifest.json"}
 
 
 async def test_the_lock_of_a_killed_export_is_no_obstacle(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Plan:
         path = self.path(resource)
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         made = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
-        last = max((max(entry.highest or 0, entry.after) for entry in made.values()), default=0)
+        last = max((entry.highest or 0 for entry in made.values()), default=0)
         dated = latest(made.values())
         late = Late(*dated) if dated and resource != "buttons" else None
         if self.sink.upserts:
