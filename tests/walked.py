@@ -11,6 +11,7 @@ from collections import Counter
 from typing import Any, TypeAlias
 
 import attrs
+import pytest
 
 from tests.model import Server, SteppedLoop, Temper
 from tests.verdict import Options, Verdict
@@ -132,7 +133,8 @@ class Case:
                     return
                 except CallMeBackError as error:
                     self._error, self._leave = error, False
-                    assert await anext(walk, None) is None, "rows after an error"
+                    with pytest.raises(ClientMisuse, match=r"after=walk\.position"):
+                        await anext(walk)  # neither rows nor an end after an error
                     return
                 self._allowed -= 1
                 self.trace.append(("got", record.id))
