@@ -178,8 +178,8 @@ class Strategy(Generic[R]):
                     raise
                 return Page(records=[], number=number, total=None)  # some say so past the end
 
-        async def fetch_top() -> Page[R]:
-            return await self.ask(1, (("limit", "2"), *self._query(self.conditions, True)))
+        async def fetch_top(rows: int) -> Page[R]:
+            return await self.ask(1, (("limit", str(rows)), *self._query(self.conditions, True)))
 
         source = Source(
             fetch=fetch,
