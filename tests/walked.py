@@ -18,9 +18,9 @@ from tests.verdict import Options, Verdict
 from voipstudio_cmb.auth import Auth, Login
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import chain
-from voipstudio_cmb.keyset import Proofs
 from voipstudio_cmb.middleware import Closing, Deadline, Limit, standard
 from voipstudio_cmb.models import Cdr
+from voipstudio_cmb.proof import Proofs
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, WalkBy
 from voipstudio_cmb.walk import Tasks, Walk

@@ -14,10 +14,10 @@ from .auth import Auth, Basic, Login, Token, TokenProvider
 from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
 from .errors import ClientMisuse
 from .http import Middleware, Request, Response, chain
-from .keyset import Proofs
 from .limits import Limiter
 from .middleware import Closing, Deadline, Limit, standard
 from .observe import Usage
+from .proof import Proofs
 from .retry import Budget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .session import ClientSession, Session

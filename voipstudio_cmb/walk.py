@@ -128,9 +128,10 @@ class Progress:
     """How far a walk has come.
 
     *seen* records have been received and found new, *pages* with records, by *requests* calls;
-    *total* is what the server last claimed, or None. *repaired* of the records were found by
-    reading pages again, and *repeated* records came a second time and were left out. *strategy* is
-    how the collection is walked, None before that is known.
+    *total* is what the server last claimed, or None: by keyset once, with the first page, and where
+    a walk goes on from a position by keyset, of what is left. *repaired* of the records were found
+    by reading pages again, and *repeated* records came again, then too, and were left out.
+    *strategy* is how the collection is walked, None before that is known.
     """
 
     seen: int = 0
