@@ -286,10 +286,7 @@ class Walk(AsyncIterator[T]):
         if self._ended or consumer in (None, asyncio.current_task()):
             return
         if consumer is not None and not consumer.done():
-            raise ClientMisuse(
-                "another task iterates over this walk, and may go on with it: call list() once for "
-                "each task, and let each end its own"
-            )
+            raise ClientMisuse("another task iterates over this walk: call list() for each task")
 
     def __aiter__(self) -> AsyncIterator[T]:
         if self._ended and not self._trail.interrupted:
