@@ -314,6 +314,27 @@ async def test_404_to_a_range_says_that_it_is_empty(window: int) -> None:
         await walked(Missing(ids=[]))
 
 
+@pytest.mark.parametrize("passing", [True, False])
+@pytest.mark.parametrize("window", [1, 4])
+@virtual
+async def test_a_404_in_the_middle_hides_no_row(window: int, passing: bool) -> None:
+    class Lost(Odd):
+        """Loses its way at the sixth request, for this one or for good."""
+
+        async def __call__(self, request: Request) -> Response:
+            self.requests = getattr(self, "requests", 0) + 1
+            if self.requests == 6 or (self.requests > 6 and not passing):
+                raise NotFound("no such path", status=404, sent="yes")
+            return await super().__call__(request)
+
+    ids = list(range(1, 801))
+    if passing:
+        assert (await walked(Lost(ids=ids), limit=50, window=window))[0] == ids
+    else:
+        with pytest.raises(NotFound):
+            await walked(Lost(ids=ids), limit=50, window=window)
+
+
 @virtual
 async def test_filters_that_leave_no_room_for_conditions_on_id_are_walked_by_page() -> None:
     long = Filter("name", "like", "x" * 3930)

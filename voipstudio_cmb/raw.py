@@ -131,7 +131,9 @@ def why_unusable(json: bytes) -> str:
     cells = tokens(json)
     if "id" not in cells:
         return "it has no id"
-    return f"its id is no integer from 1 to 2**63 - 1: {cells['id'][:40].decode('utf-8', 'replace')}"
+    return (
+        f"its id is no integer from 1 to 2**63 - 1: {cells['id'][:40].decode('utf-8', 'replace')}"
+    )
 
 
 def tokens(json: bytes) -> dict[str, bytes]:
