@@ -108,7 +108,7 @@ async def test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     async with Sandbox(rows=600) as api:
-        api.script(Fault(path="/callmeback/cdrs", after=3, status=500, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=6, status=500, times=None))
         api.script(Fault(path="/callmeback/visitors", status=403, times=None))
         summary = await export(api, Plan(to=tmp_path, limit=50))
     assert states(summary) == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 from contextlib import aclosing
@@ -12,6 +13,7 @@ import pytest
 
 from tests.clock import virtual
 from tests.doubles import Collection, answer, row
+from tests.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Seen, Tasks
@@ -163,7 +165,8 @@ async def test_an_empty_page_is_asked_for_again_only_if_the_total_says_that_ther
     assert server.asked == [1, 2, 3, 2, 1, 2]
     server = Collection(rows(5), total=lambda count: count + 1)
     await walked(server, window=1)
-    assert server.asked == [1, 2, 1]
+    # The highest ids are the first page's own, as where a server only turns a page around.
+    assert server.asked == [1, 6, 2, 2, 3, 2, 1]
     server = Collection(rows(20), ignore_sort=True, total=lambda count: count + 1)
     await walked(server, window=1)
     assert server.asked == [1, 1, 21, 2, 3, 3, 4, 3, 2, 1, 2]
@@ -331,6 +334,91 @@ async def test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed() 
     assert counted == 100
     assert isinstance(refused, ClientMisuse)
     assert "another task" in str(refused)
+
+
+@pytest.mark.parametrize("how", ["collect", "none", "first", "aclose", "with", "for"])
+@virtual
+async def test_a_second_task_can_not_end_a_walk_that_another_iterates_over(how: str) -> None:
+    walk = Cdrs(Collection(rows(100))).list(walk="page", limit=LIMIT)
+
+    async def first() -> int:
+        found = 0
+        async for _ in walk:
+            found += 1
+            await asyncio.sleep(0.1)
+        return found
+
+    async def second() -> None:
+        await asyncio.sleep(2)
+        if how == "with":
+            async with walk:
+                raise AssertionError
+        elif how == "for":
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_exit(walk)  # entered, so to say, before the other began
+                raise ZeroDivisionError
+        elif how == "collect":
+            await walk.collect()
+        elif how == "none":
+            await walk.collect(max=0)
+        else:
+            await getattr(walk, how)()
+
+    counted, refused = await asyncio.gather(first(), second(), return_exceptions=True)
+    assert counted == 100
+    # An error of the block's own is not covered up.
+    assert isinstance(refused, ZeroDivisionError if how == "for" else ClientMisuse)
+
+
+@virtual
+async def test_another_task_can_end_a_walk_whose_consumer_has_ended() -> None:
+    tasks = Tasks()
+    server = Collection(rows(100), latency=lambda page: float(page))
+    walk = Cdrs(server, tasks).list(walk="page", limit=LIMIT)
+
+    async def some() -> None:
+        async for record in walk:
+            if record.id > 50:
+                return
+
+    await asyncio.create_task(some())
+    assert len(tasks) > 0
+    async with walk:
+        pass
+    assert (len(tasks), server.flying) == (0, 0)
+
+
+@pytest.mark.parametrize("by", ["page", "keyset"])
+@virtual
+async def test_a_walk_that_was_interrupted_does_not_pass_for_one_that_has_ended(by: Any) -> None:
+    server = Table(list(range(1, 101)), latency=1.0)
+    walk = Cdrs(server).list(walk=by, limit=LIMIT, window=1)
+    found = [await anext(walk) for _ in range(50)]
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(walk), 0.5)
+    for _ in range(2):
+        with pytest.raises(ClientMisuse, match=r"list\(after=walk\.position\)"):
+            await anext(walk)
+    with pytest.raises(ClientMisuse, match=r"list\(after=walk\.position\)"):
+        await walk.collect()
+    found += await Cdrs(server).list(limit=LIMIT, after=walk.position).collect()
+    assert [record.id for record in found] == list(range(1, 101))
+
+
+@virtual
+async def test_after_an_error_there_is_no_end_either() -> None:
+    class Failing(Collection):
+        async def __call__(self, request: Any) -> Any:
+            if request.page == 3:
+                raise ConnectionLost("gone", sent="maybe")
+            return await super().__call__(request)
+
+    walk = Cdrs(Failing(rows(100))).pages(walk="page", limit=LIMIT, window=1)
+    assert [(await anext(walk)).number for _ in range(2)] == [1, 2]
+    with pytest.raises(ConnectionLost):
+        await anext(walk)
+    with pytest.raises(ClientMisuse, match="interrupted"):
+        await anext(walk)
 
 
 @virtual

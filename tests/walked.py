@@ -11,15 +11,16 @@ from collections import Counter
 from typing import Any, TypeAlias
 
 import attrs
+import pytest
 
 from tests.model import Server, SteppedLoop, Temper
 from tests.verdict import Options, Verdict
 from voipstudio_cmb.auth import Auth, Login
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import chain
-from voipstudio_cmb.keyset import Proofs
 from voipstudio_cmb.middleware import Closing, Deadline, Limit, standard
 from voipstudio_cmb.models import Cdr
+from voipstudio_cmb.proof import Proofs
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, WalkBy
 from voipstudio_cmb.walk import Tasks, Walk
@@ -132,7 +133,8 @@ class Case:
                     return
                 except CallMeBackError as error:
                     self._error, self._leave = error, False
-                    assert await anext(walk, None) is None, "rows after an error"
+                    with pytest.raises(ClientMisuse, match=r"after=walk\.position"):
+                        await anext(walk)  # neither rows nor an end after an error
                     return
                 self._allowed -= 1
                 self.trace.append(("got", record.id))

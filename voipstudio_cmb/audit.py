@@ -49,7 +49,10 @@ class Audit:
     _checks: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
 
     def open(self, first: Page[Any], top: Page[Any] | None) -> None:
-        """Takes the mark from the two highest rows, *top*, if they are the highest."""
+        """Takes the mark from the two highest rows, *top*, if they are the highest.
+
+        That the first page is everything takes a total that says so.
+        """
         ids, tops = ids_of(first), [] if top is None else ids_of(top)
         highest, known = max(tops, default=0), max(ids, default=0)
         single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
@@ -59,10 +62,15 @@ class Audit:
         nothing = not ids and not tops
         if top is None or low or not (single or descends or nothing):
             return  # refused, or in another order than was asked for
+        inside, rows = {*tops} <= {*ids}, len({*ids, *tops})
+        if ids and ascends(ids, 0) and (inside or ids[0] in tops) and first.total != rows:
+            # There are more, or nothing says that there are not: who turns a page around instead of
+            # the collection sends the first page's own rows for the highest.
+            return
         self.top = highest
-        self.whole = ascends(ids, 0) and {*tops} <= {*ids} and not _more(first)
+        self.whole = ascends(ids, 0) and inside and not _more(first)
         if self.whole:
-            self.mark = Mark(max(ids, default=0), len(ids))
+            self.mark = Mark(known, len(ids))
         elif top.total is not None:
             self.mark = Mark(highest, top.total)
 

@@ -21,10 +21,10 @@ from .errors import (
     UnexpectedStatus,
 )
 from .http import Middleware, Request, Response, chain
-from .keyset import Proofs
 from .limits import Limiter
 from .middleware import Closing, Deadline, Limit, standard
 from .observe import Usage
+from .proof import Proofs
 from .retry import Budget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .session import ClientSession, Session

@@ -4,55 +4,34 @@ A page number counts rows, and rows that come or go before it shift what it mean
 Every row that exists throughout the walk is yielded exactly once, in the order of ids, whatever is
 inserted or deleted meanwhile. The walk ends at the highest id that there was when it began.
 
-A server has to honour `filter` and `sort` on `id` for this, and proves it by its answers: the first
-page ascends, and the first answer to a condition keeps to it; nothing is yielded before. What
-a server has proved is remembered (`Proofs`) for the walks after.
+A server has to honour `filter` and `sort` on `id` for this, and proves it by its answers, before
+anything is yielded (`proof`). What it has proved is remembered (`Proofs`) for the walks after.
 
 With a window the ids are cut into ranges, each about a page of rows by the density that was found
 last, and several ranges are asked for at once. A range with more than a page is cut again. The
-rows come in order all the same, and what is in memory is bounded by the window.
+rows come in order all the same, and what is in memory is bounded by the window: it is shared by
+ranges within ranges, each of which may only ask for one more at a time where it is used up.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Generic, TypeVar
 
 import attrs
 
-from .audit import ids_of, passed_over
-from .errors import BadRequest, PageDrift
+from .errors import PageDrift
 from .models import Identified, Page
-from .walk import Position, Progress, Tasks, ascends, end, landed
+from .proof import FetchRange, Opening, Proofs, within
+from .walk import Position, Progress, Tasks, end, landed
 
 R = TypeVar("R", bound=Identified)
 
-_MAX_ID = 2**63 - 1
-
 FILL = 0.95
 """How full of rows a range is meant to be: one meant to be full would run over half of the time."""
-
-FetchRange = Callable[[int, "int | None", int, bool], Coroutine[None, None, Page[R]]]
-"""`(after, up to or None, limit, descending) -> page` of the rows with such ids."""
-
-
-class NotHonoured(Exception):
-    """The server does not honour `filter` or `sort` on `id`: such a walk has to count pages."""
-
-
-@attrs.frozen
-class Proofs:
-    """What a server has shown of each resource: that it honours conditions on `id`, or that not.
-
-    *unsorted* are those that it only answers without an order.
-    """
-
-    honoured: set[str] = attrs.field(factory=set)
-    refused: set[str] = attrs.field(factory=set)
-    unsorted: set[str] = attrs.field(factory=set)
 
 
 @attrs.define
@@ -100,12 +79,6 @@ class Cutter:
         self._reach = 1 if self._lost else min(64, self._reach + 1)
 
 
-def within(page: Page[Any], low: int, high: int | None) -> bool:
-    """Whether the ids of *page* ascend strictly within (*low*, *high*]."""
-    ids = [record.id for record in page.records]
-    return ascends(ids, low) and (not ids or high is None or ids[-1] <= high)
-
-
 def _span(page: Page[Any]) -> int:
     """How many ids *page* takes, with as many gaps as rows."""
     ids: int = page.records[-1].id - page.records[0].id
@@ -115,26 +88,29 @@ def _span(page: Page[Any]) -> int:
 
 @attrs.define(eq=False)
 class KeysetWalk(Generic[R]):
-    """One walk: *fetch* asks, at most *window* requests are in flight, *limit* rows each.
+    """One walk over *resource*: at most *window* requests are in flight, *limit* rows each.
 
-    It goes on *after* a position, if there is one. *opening* are the first page and the top, once
-    they are known, *refusal* is why there is no first page.
+    It goes on *after* a position, if there is one. *opening* is how it begins.
     """
 
     fetch: FetchRange[R]
+    resource: str
+    proofs: Proofs
     limit: int
     window: int
     tasks: Tasks
     progress: Progress
     after: Position | None = None
-    opening: tuple[Page[R], Page[R]] | None = attrs.field(init=False, default=None)
-    refusal: BadRequest | None = attrs.field(init=False, default=None)
+    opening: Opening[R] = attrs.field(init=False)
     _slots: asyncio.Semaphore = attrs.field(init=False)
     _size: int = attrs.field(init=False, default=0)
     _mark: int = attrs.field(init=False, default=0)
+    _held: int = attrs.field(init=False, default=0)
+    """Ranges that were asked for and are not yielded yet, of all segments together."""
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.window)
+        self.opening = Opening(self._ask, self.limit, self.tasks, self.resource, self.proofs)
 
     async def _ask(
         self, low: int, high: int | None, limit: int, descending: bool = False
@@ -143,7 +119,7 @@ class KeysetWalk(Generic[R]):
             self.progress.requests += 1
             return await self.fetch(low, high, limit, descending)
 
-    async def pages(self, resource: str, proofs: Proofs) -> AsyncGenerator[Page[R]]:
+    async def pages(self) -> AsyncGenerator[Page[R]]:
         """The pages, numbered from 1.
 
         Raises:
@@ -152,10 +128,7 @@ class KeysetWalk(Generic[R]):
         """
         number = 0
         self.progress.strategy = "keyset"
-        if self.after is None:
-            found = self._all(resource, proofs)
-        else:
-            found = self._resumed(*self.after.numbers)
+        found = self._all() if self.after is None else self._resumed(*self.after.numbers)
         async with aclosing(found) as pages:
             async for page in pages:
                 number += 1
@@ -172,7 +145,18 @@ class KeysetWalk(Generic[R]):
         self._mark = high
         if low >= high:
             return
-        first = self._kept(await self._ask(low, high, self.limit), low, high)
+        first: Page[R] | None = None
+        if self.resource not in self.proofs.honoured:
+            whole, _, first = await self.opening.begin(low, high)
+            if first is None and self.resource not in self.proofs.honoured:
+                # The first page is everything, so that no condition has to be trusted.
+                rows = [record for record in whole.records if low < record.id <= high]
+                if rows:
+                    self.progress.total = len(rows)
+                    yield attrs.evolve(whole, records=rows)
+                return
+        if first is None:
+            first = self._kept(await self._ask(low, high, self.limit), low, high)
         self.progress.total = first.total
         self._size = max(1, len(first.records))
         if first.records:
@@ -185,16 +169,9 @@ class KeysetWalk(Generic[R]):
             async for page in pages:
                 yield page
 
-    async def _all(self, resource: str, proofs: Proofs) -> AsyncGenerator[Page[R]]:
-        try:
-            first, mark = await self._opening()
-            rest = first.records[-1].id if first.records else 0
-            proof: Page[R] | None = None
-            if rest < mark and resource not in proofs.honoured:
-                proof = await self._proof(rest, mark, resource, proofs)
-        except BadRequest:
-            raise NotHonoured from None
-        self._mark = mark
+    async def _all(self) -> AsyncGenerator[Page[R]]:
+        first, self._mark, proof = await self.opening.begin()
+        rest = first.records[-1].id if first.records else 0
         self.progress.total = first.total
         self._size = max(1, len(first.records))
         left = None if first.total is None else first.total - len(first.records)
@@ -205,62 +182,9 @@ class KeysetWalk(Generic[R]):
             yield proof
             rest = proof.records[-1].id
             left = None if proof.total is None else proof.total - len(proof.records)
-        async with aclosing(self._segment(rest, mark, left, near)) as pages:
+        async with aclosing(self._segment(rest, self._mark, left, near)) as pages:
             async for page in pages:
                 yield page
-
-    async def _proof(self, low: int, high: int, resource: str, proofs: Proofs) -> Page[R]:
-        """The answer to the first condition, if it keeps to it."""
-        page: Page[R] | None = None
-        try:
-            for _ in range(5):
-                page = await self._ask(low, high, self.limit)
-                if page.records or high == _MAX_ID:
-                    break
-                # There was a row up to *high*. If there still is one above *low*, an empty answer
-                # is none: the server may take a condition that it does not know for "no row".
-                top = await self._ask(0, None, 2, True)
-                if all(record.id <= low for record in top.records):
-                    return page
-                page = None
-        except BadRequest:
-            page = None
-        if page is None or not within(page, low, high):
-            proofs.refused.add(resource)
-            raise NotHonoured
-        proofs.honoured.add(resource)
-        return page
-
-    async def _opening(self) -> tuple[Page[R], int]:
-        """The first page, and the highest id that there is now."""
-        oldest = self.tasks.start(self._ask(0, None, self.limit))
-        newest = self.tasks.start(self._ask(0, None, 2, True))
-        try:
-            try:
-                first = await landed(oldest)
-            except BadRequest as error:
-                self.refusal = error
-                raise
-            top = await landed(newest)
-            self.opening = first, top
-        finally:
-            await end((oldest, newest))
-        if not within(first, 0, None):
-            raise NotHonoured
-        last = max((record.id for record in first.records), default=0)
-        tops = [record.id for record in top.records]
-        ids = ids_of(first)
-        if passed_over(ids, tops) or any(id < lowest for id in tops[:2] for lowest in ids[:1]):
-            raise NotHonoured
-        mark = max(last, *tops, 0)
-        # A single row shows no order: it may be the first or the last.
-        single = len(first.records) == 1 and (mark > last or first.total != 1)
-        if single and (await self._ask(0, last - 1, self.limit)).records:
-            raise NotHonoured
-        if mark == last and (first.total or 0) > len(first.records):
-            # No row is higher, and the total says that there are more: one of them is wrong.
-            mark = _MAX_ID
-        return first, mark
 
     async def _segment(
         self, low: int, high: int, rows: int | None, near: int
@@ -278,13 +202,19 @@ class KeysetWalk(Generic[R]):
         flying: deque[tuple[int, int, asyncio.Task[Page[R]]]] = deque()
         try:
             while True:
-                while len(flying) < self.window and (cut := cutter.next(len(flying))):
+                # One may always be asked for, or what holds the others would wait for ever.
+                while not flying or self._held < self.window:
+                    if (cut := cutter.next(len(flying))) is None:
+                        break
                     flying.append((*cut, self.tasks.start(self._ask(*cut, self.limit))))
+                    self._held += 1
                 if not flying:
                     return
                 after, until, task = flying[0]
                 page = self._kept(await landed(task), after, until)
                 flying.popleft()
+                del task  # and with it a second reference to what it has brought
+                self._held -= 1
                 if not page.records and page.total:
                     # It says that there are rows, and has sent none.
                     page = self._kept(await self._ask(after, until, self.limit), after, until)
@@ -304,6 +234,7 @@ class KeysetWalk(Generic[R]):
                     async for page in pages:
                         yield page
         finally:
+            self._held -= len(flying)
             await end([task for _, _, task in flying])
 
     def _rest(self, page: Page[R], high: int, more: int, span: int) -> AsyncGenerator[Page[R]]:
@@ -332,7 +263,8 @@ class KeysetWalk(Generic[R]):
             return page
         raise PageDrift(
             "the server answered with other ids than it was asked for, or in another order, after "
-            'it had proved to honour such conditions: walk with walk="page"',
+            "it had proved to honour such conditions: begin the walk anew, if need be with "
+            'walk="page"',
             evidence=f"asked for: ids above {low} up to {high}",
             sent="yes",
         )

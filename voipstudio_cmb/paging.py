@@ -141,8 +141,10 @@ class PageWalk(Generic[R]):
                     async for page in pages:
                         yield page
                 if self._source.ordered and self.after is None:
+                    await self._source.check_top()
                     return
             elif self._again and len(seen) == len(self._source.seen) == known:
+                await self._source.check_top()
                 return  # two walks have found the same
             if self.after is not None:
                 raise self._source.drift("rows before the position may have been missed")
@@ -295,6 +297,7 @@ class PageWalk(Generic[R]):
         """*page* with what is new to the walk, late."""
         records = self._source.seen.fresh(page.records)
         self._source.progress.repaired += len(records)
+        self._source.progress.repeated += len(page.records) - len(records)
         return attrs.evolve(page, records=records)
 
     def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], int]:
@@ -302,9 +305,9 @@ class PageWalk(Generic[R]):
         last = seen.last
         records = seen.fresh(page.records)
         self._source.audit.add(records)
+        self._source.progress.repeated += len(page.records) - len(records)
         if seen is not self._source.seen:
             return self._found(attrs.evolve(page, records=records)), len(records)
-        self._source.progress.repeated += len(page.records) - len(records)
         if records and records[0].id <= last:
             self._strayed = True
             # Pages of one row show an order only together.

@@ -15,7 +15,6 @@ from .arguments import MAX_PAGE_SIZE, MAX_WINDOW, PAGE_SIZE, checked_integer, co
 from .errors import BadPayload, ClientMisuse
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
-from .keyset import Proofs
 from .models import (
     Button,
     ButtonFields,
@@ -31,6 +30,7 @@ from .models import (
     Website,
 )
 from .payloads import write_payload
+from .proof import Proofs
 from .strategy import Query, Strategy, WalkBy
 from .walk import Tasks, Trail, Walk, flat, marked
 
@@ -105,7 +105,8 @@ class Collection(_Service[R]):
         meanwhile: each row that stays is yielded once, in the order of ids, up to the highest id
         of the beginning. "page" counts pages, which any server takes: rows that moved meanwhile are
         found again, at the end if need be, or it raises. "auto" walks by keyset if the server
-        proves by its answers that it honours conditions on `id`, and else by page.
+        proves by its answers that it honours conditions on `id`, and else by page, as it does where
+        the *filters* are too long for more conditions.
 
         *after* is the `position` of an earlier walk with the same filters, to go on from there.
 

@@ -22,8 +22,8 @@ _FAR = 10_000
 FetchPage = Callable[[int, int], Coroutine[Any, Any, Page[R]]]
 """`(number, limit) -> page`."""
 
-FetchTop = Callable[[], Coroutine[Any, Any, Page[R]]]
-"""`() -> page` with the two highest ids, the highest first."""
+FetchTop = Callable[[int], Coroutine[Any, Any, Page[R]]]
+"""`(rows) -> page` with so many of the highest ids, the highest first."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -66,14 +66,14 @@ class Source(Generic[R]):
             self.progress.requests += 1
             return await self.fetch(number, 1)
 
-    async def ask_top(self) -> Page[R] | None:
-        """The two rows with the highest ids, or None if the server does not sort by id."""
+    async def ask_top(self, rows: int = 2) -> Page[R] | None:
+        """The *rows* with the highest ids, or None if the server does not sort by id."""
         if self.fetch_top is None:
             return None
         async with self._slots:
             self.progress.requests += 1
             try:
-                return await self.fetch_top()
+                return await self.fetch_top(rows)
             except BadRequest:
                 return None
 
@@ -151,6 +151,20 @@ class Source(Generic[R]):
     def reached(self) -> bool:
         """Whether the highest id of the beginning has come."""
         return self.ordered and 0 < self.audit.top <= self.seen.last
+
+    async def check_top(self) -> None:
+        """Makes sure that the highest id of the beginning has come, or is gone.
+
+        Raises:
+            PageDrift: it is still there.
+        """
+        top = self.audit.top
+        if top == 0 or top in self.seen:
+            return
+        # Rows that were added since are higher.
+        now = await self.ask_top(max(2, self.limit))
+        if now is not None and top in ids_of(now):
+            raise self.drift(f"the row with the highest id, {top}, is on none of them")
 
     def more(self) -> bool:
         """Whether there should be more rows than have come."""

@@ -10,12 +10,13 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 import attrs
 
 from .arguments import collection_query
-from .audit import Audit, checksum, ids_of
+from .audit import Audit, Mark, checksum
 from .errors import BadRequest, ClientMisuse, NotFound, WalkError
 from .filters import Filter, where
-from .keyset import KeysetWalk, NotHonoured, Proofs
+from .keyset import KeysetWalk
 from .models import Identified, Page
 from .paging import PageWalk
+from .proof import NotHonoured, Proofs
 from .source import Source
 from .walk import Position, Tasks, Trail
 
@@ -69,10 +70,26 @@ class Strategy(Generic[R]):
         object.__setattr__(self, "_position", position)
         if position is not None and self.by not in ("auto", position.kind):
             raise ClientMisuse(f'after is a position in a walk by {position.kind}: use walk="auto"')
+        keyset = "keyset" in (self.by, position and position.kind)
+        if keyset and not self._fits:
+            raise ClientMisuse(
+                "the filters are too long for a keyset walk, which adds two conditions on id: use "
+                'shorter ones, or walk="page"'
+            )
 
     @property
     def _by_id(self) -> bool:
         return self.sort == "id" and not self.descending
+
+    @property
+    def _fits(self) -> bool:
+        """Whether a keyset walk has room for its own conditions."""
+        widest = 2**63 - 1
+        try:
+            self._query((*self.conditions, where("id") > widest, where("id") <= widest))
+        except ClientMisuse:
+            return False
+        return True
 
     def _query(self, conditions: tuple[Filter, ...], descending: bool | None = None) -> Query:
         """The query for *conditions*, in the caller's order or by id."""
@@ -91,15 +108,22 @@ class Strategy(Generic[R]):
         refusal: BadRequest | None = None
         can_not = self.proofs.refused | self.proofs.unsorted
         refused = self.resource in can_not and kind == "auto"
-        if kind != "page" and self._by_id and not refused:
+        if kind != "page" and self._by_id and self._fits and not refused:
             keyset = self._keyset(trail)
             try:
-                async with aclosing(keyset.pages(self.resource, self.proofs)) as pages:
+                async with aclosing(keyset.pages()) as pages:
                     async for page in pages:
                         yield page
                 return
             except NotHonoured:
-                opening, refusal = keyset.opening, keyset.refusal
+                opening, refusal = keyset.opening.pages, keyset.opening.refusal
+                if self._position is not None:
+                    raise WalkError(
+                        f"{self.resource} can't be gone on with from this position: it takes a "
+                        "server that honours conditions on id, and this one has not shown that it "
+                        "does, or no longer does. Begin the walk anew, without after",
+                        sent="yes",
+                    ) from None
                 if kind == "keyset":
                     raise WalkError(
                         f"{self.resource} can't be walked by keyset: the server refuses or ignores "
@@ -115,23 +139,40 @@ class Strategy(Generic[R]):
             bounds = [where("id") > low] if low else []
             bounds += [] if high is None else [where("id") <= high]
             query = self._query((*self.conditions, *bounds), descending)
-            return await self.ask(1, (("limit", str(size)), *query))
+            try:
+                return await self.ask(1, (("limit", str(size)), *query))
+            except NotFound:
+                if not bounds:
+                    raise
+            # Some say so if there is nothing; one that has lost its way says it of all there is.
+            trail.progress.requests += 2
+            await self.ask(1, (("limit", "1"), *self._query(self.conditions)))
+            try:
+                return await self.ask(1, (("limit", str(size)), *query))
+            except NotFound:
+                return Page(records=[], number=1, total=None)
 
         walk = KeysetWalk(
-            fetch, self.limit, self.window, self.tasks, trail.progress, self._position
+            fetch,
+            self.resource,
+            self.proofs,
+            self.limit,
+            self.window,
+            self.tasks,
+            trail.progress,
+            self._position,
         )
 
         def position(last: int) -> str:
+            opening = walk.opening.pages
             proved = self.by == "keyset" or self.resource in self.proofs.honoured
-            opening = walk.opening
-            if proved or opening is None or last not in ids_of(opening[0]):
+            if proved or self._position is not None or opening is None:
                 return str(Position("keyset", self._of, walk.position(last)))
             # Nothing is proved while the first page is all there is: it can only be counted from.
-            first, audit = opening[0], Audit()
-            audit.open(*opening)
-            audit.note(first.total)
-            audit.add(first.records)
-            audit.doubt(1, len(first), checksum(first, len(first)))
+            first, rows = opening[0], len(opening[0])
+            mark = Mark(first.records[-1].id, rows)
+            audit = Audit(top=mark.id, highest=first.total or 0, mark=mark, under=rows, count=rows)
+            audit.doubt(1, rows, checksum(first, rows))
             return str(Position("page", self._of, audit.position(first, self.limit, last)))
 
         trail.position = position
@@ -178,8 +219,8 @@ class Strategy(Generic[R]):
                     raise
                 return Page(records=[], number=number, total=None)  # some say so past the end
 
-        async def fetch_top() -> Page[R]:
-            return await self.ask(1, (("limit", "2"), *self._query(self.conditions, True)))
+        async def fetch_top(rows: int) -> Page[R]:
+            return await self.ask(1, (("limit", str(rows)), *self._query(self.conditions, True)))
 
         source = Source(
             fetch=fetch,

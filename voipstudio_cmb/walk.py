@@ -12,9 +12,10 @@ from collections.abc import (
     Callable,
     Coroutine,
     Iterable,
+    Iterator,
     Sequence,
 )
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from itertools import pairwise
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
@@ -127,9 +128,10 @@ class Progress:
     """How far a walk has come.
 
     *seen* records have been received and found new, *pages* with records, by *requests* calls;
-    *total* is what the server last claimed, or None. *repaired* of the records were found by
-    reading pages again, and *repeated* records came a second time and were left out. *strategy* is
-    how the collection is walked, None before that is known.
+    *total* is what the server last claimed, or None: by keyset once, with the first page, and where
+    a walk goes on from a position by keyset, of what is left. *repaired* of the records were found
+    by reading pages again, and *repeated* records came again, then too, and were left out.
+    *strategy* is how the collection is walked, None before that is known.
     """
 
     seen: int = 0
@@ -183,29 +185,46 @@ class Position:
 
 @attrs.define(eq=False)
 class Trail:
-    """What a walk leaves behind: its progress, the id handed out last, and how to go on there."""
+    """What a walk leaves behind: its progress, the id handed out last, and how to go on there.
+
+    *interrupted* is whether it ended by an error or a cancellation.
+    """
 
     progress: Progress = attrs.field(factory=Progress)
     began: str | None = None
     last: int | None = None
     position: Callable[[int], str] | None = None
+    interrupted: bool = False
+
+    @contextmanager
+    def walking(self) -> Iterator[None]:
+        """Notes whether the walk, which happens within, is interrupted."""
+        try:
+            yield
+        except GeneratorExit:
+            raise  # it was left on purpose
+        except BaseException:
+            self.interrupted = True
+            raise
 
 
 async def flat(pages: AsyncGenerator[Page[R]], trail: Trail) -> AsyncGenerator[R]:
     """The records of *pages*, one by one."""
-    async with aclosing(pages):
-        async for page in pages:
-            for record in page.records:
-                trail.last = record.id
-                yield record
+    with trail.walking():
+        async with aclosing(pages):
+            async for page in pages:
+                for record in page.records:
+                    trail.last = record.id
+                    yield record
 
 
 async def marked(pages: AsyncGenerator[Page[R]], trail: Trail) -> AsyncGenerator[Page[R]]:
     """The same *pages*, with the last id of each noted on the *trail*."""
-    async with aclosing(pages):
-        async for page in pages:
-            trail.last = page.records[-1].id
-            yield page
+    with trail.walking():
+        async with aclosing(pages):
+            async for page in pages:
+                trail.last = page.records[-1].id
+                yield page
 
 
 class Walk(AsyncIterator[T]):
@@ -213,7 +232,8 @@ class Walk(AsyncIterator[T]):
 
     `async for` gives its items in order. It owns the requests that it has in flight: they end when
     the iteration does, at the latest when the client closes; `async with` a walk (or `aclosing`)
-    ends them at once also where the iteration is left early. One task can iterate over it, once.
+    ends them at once also where the iteration is left early. One task can iterate over it, once,
+    and no other can end it before that task has ended.
     """
 
     def __init__(
@@ -249,14 +269,32 @@ class Walk(AsyncIterator[T]):
         consumer = asyncio.current_task()
         if self._items is None:
             self._items, self._consumer = self._make(self._trail), consumer
+        elif self._trail.interrupted:
+            raise ClientMisuse(
+                "this walk was interrupted by an error or a cancellation: to go on behind the "
+                "record that came last, call list(after=walk.position)"
+            )
         elif consumer is not self._consumer:
             raise ClientMisuse(
                 "another task iterates over this walk already: call list() once for each task"
             )
         return self._items
 
+    @property
+    def _ended(self) -> bool:
+        """Whether it is exhausted or closed."""
+        return getattr(self._items, "ag_frame", self) is None
+
+    def _not_anothers(self) -> None:
+        """Raises `ClientMisuse` if a task that is still running iterates over it, but this one."""
+        consumer = self._consumer
+        if self._ended or consumer in (None, asyncio.current_task()):
+            return
+        if consumer is not None and not consumer.done():
+            raise ClientMisuse("another task iterates over this walk: call list() for each task")
+
     def __aiter__(self) -> AsyncIterator[T]:
-        if getattr(self._items, "ag_frame", self) is None:  # exhausted or closed
+        if self._ended and not self._trail.interrupted:
             raise ClientMisuse("this walk has ended: call list() or pages() again for another")
         # The generator itself, because a method of our own would cost a coroutine a record.
         return self._begun()
@@ -283,7 +321,12 @@ class Walk(AsyncIterator[T]):
         return next(iter(await self.collect(max=1)), None)
 
     async def aclose(self) -> None:
-        """Ends the walk; its requests in flight are cancelled and waited for."""
+        """Ends the walk; its requests in flight are cancelled and waited for.
+
+        Raises:
+            ClientMisuse: another task iterates over it, and is still running.
+        """
+        self._not_anothers()
         if self._items is None:
             self._items, self._consumer = self._make(self._trail), asyncio.current_task()
         try:
@@ -294,6 +337,7 @@ class Walk(AsyncIterator[T]):
             ) from None
 
     async def __aenter__(self) -> Self:
+        self._not_anothers()
         return self
 
     async def __aexit__(
@@ -302,4 +346,8 @@ class Walk(AsyncIterator[T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.aclose()
+        try:
+            await self.aclose()
+        except ClientMisuse:
+            if error is None:  # which tells more, and may be a cancellation
+                raise
