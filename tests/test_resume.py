@@ -539,6 +539,34 @@ async def test_the_file_is_on_the_disk_before_its_name_and_its_name_before_the_e
         assert steps[named + 1] == "sync directory"
 
 
+async def test_a_file_system_without_links_gets_its_file_all_the_same(tmp_path: Path) -> None:
+    class Fat(Disk):
+        def link(self, path: Path, to: Path) -> None:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    assert (await run(Offline(), plan(tmp_path), Fat())).complete
+    assert names(tmp_path) == {"cdrs.jsonl", "manifest.json"}
+
+    class Racing(Fat):
+        def link(self, path: Path, to: Path) -> None:
+            to.write_text("precious")
+            super().link(path, to)
+
+    [job] = (await run(Offline(), plan(tmp_path, resources="visitors"), Racing())).jobs
+    assert isinstance(job.error, ExportError)
+    assert (tmp_path / "visitors.jsonl").read_text() == "precious"
+
+
+async def test_filters_choose_rows_and_not_the_buttons_that_others_name(tmp_path: Path) -> None:
+    api = Offline()
+    api.tables["settings"] = [{"id": id, "button_id": id + 20} for id in range(1, 9)]
+    some = plan(tmp_path, resources=("settings", "buttons"), filters=where("id") > 6)
+    assert (await run(api, some)).complete
+    assert len(lines(tmp_path / "settings.jsonl")) == 2
+    found = {json.loads(line)["id"] for line in lines(tmp_path / "buttons.jsonl")}
+    assert found >= set(range(21, 29))
+
+
 async def test_a_failed_sync_is_not_tried_again(tmp_path: Path) -> None:
     """The kernel forgets what it could not write: a second fsync would say that all is well."""
 
