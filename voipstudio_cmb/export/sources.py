@@ -18,7 +18,11 @@ from voipstudio_cmb.services import Collection
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """Some rows, where to go on after them (None: nowhere), and how many there should be in all."""
+    """Some rows, where to go on after them (None: nowhere), and how many there should be in all.
+
+    *total* is None where that is not known any more: a walk by keyset that is gone on with is only
+    told of those that are left.
+    """
 
     rows: Sequence[Row]
     position: str | None
@@ -64,10 +68,11 @@ class CollectionSource:
         )
         async with walk:
             async for page in walk:
+                of_the_rest = after is not None and walk.progress.strategy == "keyset"
                 yield Batch(
                     rows=page.records,
                     position=walk.position if walk.resumable else None,
-                    total=walk.progress.total,
+                    total=None if of_the_rest else walk.progress.total,
                 )
 
 
