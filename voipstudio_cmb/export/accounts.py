@@ -39,7 +39,7 @@ def _checked_rate(rate: object) -> float | None:
     return rate  # type: ignore[return-value]
 
 
-@attrs.frozen(init=False)
+@attrs.frozen(init=False, repr=False)
 class Account:
     """One account to export: its files go to a directory called *name*.
 
@@ -67,6 +67,10 @@ class Account:
         self.__attrs_init__(
             _checked_name(name), secret.checked(), checked_base_url(base_url), _checked_rate(rate)
         )
+
+    def __repr__(self) -> str:
+        # Not there yet while __init__ raises, and a crash reporter may ask even then.
+        return f"<Account {getattr(self, 'name', 'not made yet')}>"
 
 
 def checked_accounts(accounts: Iterable[Account]) -> tuple[Account, ...]:
