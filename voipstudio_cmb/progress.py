@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 
 from .export import Job, Summary
-from .output import escaped
+from .output import escaped, harmless
 from .report import label, passing, say
 
 EVERY = 2.0
@@ -284,7 +284,7 @@ class Drawn:
     def _bar(standing: Standing) -> tuple[str, int, int | None, str]:
         job = standing.job
         total = job.rows if job.state == "done" else job.total
-        return label(job), job.rows, total, f"{_rows(standing)}, {job.state}"
+        return harmless(label(job)), job.rows, total, f"{_rows(standing)}, {job.state}"
 
 
 @contextlib.contextmanager
