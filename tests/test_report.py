@@ -147,9 +147,7 @@ def test_the_table_has_what_there_is_to_tell(capsys: pytest.CaptureFixture[str])
         (REFUSED, "mend what the errors above say"),
     ],
 )
-def test_it_ends_with_what_to_do(
-    capsys: pytest.CaptureFixture[str], one: Job, words: str
-) -> None:
+def test_it_ends_with_what_to_do(capsys: pytest.CaptureFixture[str], one: Job, words: str) -> None:
     assert words in told(capsys, one)[2].splitlines()[-1]
     assert "not done" not in told(capsys, DONE)[2]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
@@ -81,8 +82,10 @@ class Stream:
         return ButtonSource(client=client, namings=namings, window=plan.window)
 
     def _reject(self, rejects: Sequence[Reject]) -> None:
-        for reject in rejects:  # met again each time that its page is read again
-            key = reject.page, reject.index, reject.json
+        count: Counter[bytes] = Counter()
+        for reject in rejects:  # met again, perhaps elsewhere, each time that its page is read
+            count[reject.json] += 1
+            key = reject.page, count[reject.json], reject.json
             if key not in self._known:
                 self._known.add(key)
                 self.rejects.append(reject)
