@@ -4,7 +4,17 @@ import importlib
 
 from benchmarks import startup
 
-CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks", "memory", "model")
+CAMPAIGNS = (
+    "faults",
+    "limiter",
+    "outage",
+    "fuzz",
+    "bounds",
+    "walks",
+    "memory",
+    "model",
+    "accounts",
+)
 
 if __name__ == "__main__":
     startup.run()

@@ -250,6 +250,8 @@ async def test_every_account_gets_a_turn_before_any_gets_a_second(
     assert most <= slots
     assert len(given) == 30
     assert given[:6] == [one.turns for one in exports._exports]
+    if slots == 1:
+        assert all(len(set(given[at : at + 6])) == 6 for at in (6, 12))
 
 
 @pytest.mark.parametrize("resources", [[], ["buttons"], ["buttons", "websites"], ["settings"]])

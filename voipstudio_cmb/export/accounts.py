@@ -64,7 +64,7 @@ class Account:
     ) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
-        self.__attrs_init__(
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
             _checked_name(name), secret.checked(), checked_base_url(base_url), _checked_rate(rate)
         )
 

@@ -31,12 +31,14 @@ class Turns:
 
     The first is taken by `begin`, before the account is asked anything, and is the one that its
     first job gets. Accounts queue for it in their order, and whoever wants a second turn queues
-    behind them all: an account that answers slowly holds up nobody but itself.
+    behind them all: an account that answers slowly holds up nobody but itself. No account stands
+    in the queue twice, so that the others' second turns come before its third.
     """
 
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
         self._in_hand = False
+        self._place = asyncio.Lock()
 
     async def begin(self) -> None:
         """Returns when it is this account's turn."""
@@ -53,7 +55,8 @@ class Turns:
         if self._in_hand:
             self._in_hand = False
         else:
-            await self._slots.acquire()
+            async with self._place:
+                await self._slots.acquire()
 
     async def __aexit__(
         self,
