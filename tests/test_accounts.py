@@ -77,6 +77,8 @@ def test_a_file_names_accounts_and_the_environment_has_their_tokens(tmp_path: Pa
         ("[accounts.a]\ntoken_env = 'SHOP'\nbase_url = 5", "the base URL is empty or not a string"),
         ("[accounts.A]\ntoken_env = 'SHOP'\n[accounts.a]\ntoken_env = 'SHOP'",
          "'A' and 'a' would share a directory"),
+        ("[accounts.a]\ntoken_env = 'SHOP'\n[accounts.A]\ntoken_env = 'SHOP'",
+         "'a' and 'A' would share a directory"),
         ("[accounts.a]\n\ntoken_env = =", "is no TOML: mend it at line 3"),
         ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: mend it at"),
     ],

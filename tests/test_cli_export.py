@@ -101,8 +101,8 @@ def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox
         # All rows fit into the buffers of few systems: 300 rows are more than 64 KiB.
         assert api.requests < 40
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
-    assert process.returncode == 130
+        assert process.wait(timeout=20) == 130  # though nobody reads on
+        _, err = process.communicate()
     assert err == b"interrupted: the output is incomplete\n"
 
 
@@ -111,7 +111,8 @@ def test_rejected_rows_of_a_stream_are_named_and_exit_3(api: Sandbox) -> None:
     done = ran("export", "settings", "--to", "-")
     assert done.returncode == 3
     assert done.stdout == b'{"id":1}\n{"id":2}\n'
-    assert b"settings: page 1, row 2: rejected, it is no object but a string\n" in done.stderr
+    said = b"settings: page 1, row 2: rejected, it is no object but a string\n"
+    assert done.stderr.count(b"rejected") == done.stderr.count(said) == 1
     done = ran("export", "settings", "--to", "-", "--progress", "json")
     events = [json.loads(line) for line in done.stderr.splitlines()]
     assert {"event": "rejected", "account": "", "resource": "settings", "page": 1, "index": 2,
@@ -313,10 +314,11 @@ def test_a_dry_run_refuses_what_the_run_would(api: Sandbox, run: Any, tmp_path: 
     (tmp_path / "full" / "cdrs.jsonl").write_text("precious")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
+    (tmp_path / "file").chmod(0o755)
     for to, words in (
         (tmp_path / "full", "exists: choose another directory"),
         (tmp_path / "file", "can't be written"),
-        (tmp_path / "file" / "below", "can't be made in"),
+        (tmp_path / "file" / "below", "can't be "),
         (tmp_path / "dangling", "can't be written"),
     ):
         done = run("export", "--to", to, "--dry-run")

@@ -79,10 +79,9 @@ class Watch:
             track = self._tracks[job] = _Track(began=now)
         if job.state in ("done", "failed") and track.ended is None:
             track.ended = now
-        fetched = max(0, job.rows - job.kept)
         if job.state != "running":
             return Standing(job=job, rate=None, left=None)
-        track.add(now, fetched)
+        track.add(now, job.rows)
         rate, left = track.rate(), None
         if rate and job.total is not None and job.total >= job.rows:
             left = (job.total - job.rows) / rate
