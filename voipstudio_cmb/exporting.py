@@ -13,7 +13,7 @@ from .client import CallMeBackClient
 from .connecting import check_rate, limiter_of, opened, sandboxed
 from .errors import CallMeBackError, ClientMisuse
 from .export import Account, Export, Exports, Job, Plan, Summary, read_accounts
-from .export.forecast import Forecast, forecast, requests
+from .export.ahead import Forecast, forecast, requests
 from .export.stream import Stream
 from .filters import parse
 from .output import escaped

@@ -1,7 +1,7 @@
 """Exports collections into files: whole, or not at all."""
 
 from .accounts import Account, read_accounts
-from .forecast import Forecast, forecast
+from .ahead import Forecast, forecast
 from .many import Exports
 from .plan import RESOURCES, Plan
 from .runner import Export, Summary

@@ -19,7 +19,7 @@ from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.limits import Limiter, RateLimit
 
 from .accounts import Account, checked_accounts
-from .forecast import Forecast, forecast
+from .ahead import Forecast, forecast
 from .plan import Plan
 from .runner import Export, Summary
 
