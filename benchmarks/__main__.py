@@ -4,7 +4,19 @@ import importlib
 
 from benchmarks import startup
 
-CAMPAIGNS = ("faults", "limiter", "outage", "fuzz", "bounds", "walks", "memory", "model")
+CAMPAIGNS = (
+    "faults",
+    "limiter",
+    "outage",
+    "fuzz",
+    "bounds",
+    "walks",
+    "memory",
+    "model",
+    "accounts",
+    "exports",
+    "kills",
+)
 
 if __name__ == "__main__":
     startup.run()

@@ -48,9 +48,10 @@ class Exported:
 
 
 @contextmanager
-def stand_in(rows: int) -> Iterator[str]:
+def stand_in(rows: int, seed: int) -> Iterator[str]:
     """The base URL of the stand-in with so many call records, in a process of its own."""
     command = [sys.executable, "-m", "voipstudio_cmb", "sandbox", "--rows", str(rows)]
+    command += ["--seed", str(seed)]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
@@ -96,10 +97,10 @@ def exported(url: str, format: str) -> Exported:
     return Exported(**json.loads(done.stdout))
 
 
-def run(rows: int, formats: list[str]) -> list[str]:
+def run(rows: int, formats: list[str], seed: int = 1) -> list[str]:
     """Exports in each format; returns what of the claim does not hold."""
     wrong = []
-    with stand_in(rows) as url:
+    with stand_in(rows, seed) as url:
         for format in formats:
             found = exported(url, format)
             print(found, flush=True)
@@ -115,12 +116,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exports", description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--formats", nargs="*", default=[*FORMATS, "jsonl+gzip", "csv+zstd"])
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--export", help=argparse.SUPPRESS)  # what the processes are started with
     given = parser.parse_args(arguments)
     if given.export:
         print(json.dumps(attrs.asdict(asyncio.run(export(*json.loads(given.export))))))
         return 0
-    return bool(run(given.rows, given.formats))
+    return bool(run(given.rows, given.formats, given.seed))
 
 
 if __name__ == "__main__":

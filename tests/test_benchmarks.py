@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import bounds, faults, fuzz, limiter, memory, outage, walks
+from benchmarks import accounts, bounds, exports, faults, fuzz, limiter, memory, outage, walks
 from benchmarks.__main__ import CAMPAIGNS
 from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Reply, http
@@ -200,3 +200,32 @@ def test_the_claim_on_memory_is_judged() -> None:
     assert memory.failures([walked(1, 40), walked(2, 70)]) == []
     assert len(memory.failures([walked(1, 40), walked(2, 71)])) == 1
     assert len(memory.failures([walked(1, 40, exact=False)])) == 1
+
+
+def test_50_accounts_are_exported_in_little_memory_and_started_fairly() -> None:
+    found = accounts.exported(rows=60, accounts=50, slots=4, seed=1)
+    assert accounts.failures(found, 50) == []
+    assert found.done == found.jobs == 200
+    assert found.memory >= found.before > memory.MIB
+
+
+def test_the_claim_on_accounts_is_judged() -> None:
+    def exported(**more: Any) -> accounts.Exported:
+        fine = {"jobs": 4, "done": 4, "rows": 9, "requests": 9, "seconds": 1.0, "before": 1,
+                "memory": 300 * 10**6, "order": [0, 1, 0, 1]}  # fmt: skip
+        return accounts.Exported(**fine | more)
+
+    assert accounts.failures(exported(), 2) == []
+    for wrong in ({"done": 3}, {"memory": 300 * 10**6 + 1}, {"order": [0, 0, 1, 1]}):
+        assert len(accounts.failures(exported(**wrong), 2)) == 1
+
+
+def test_a_million_rows_are_exported_in_bounded_memory() -> None:
+    assert exports.run(2_000, ["jsonl", "parquet"]) == []
+
+
+def test_killed_exports_are_identical() -> None:
+    command = [sys.executable, "-m", "benchmarks.kills", "--kills", "3", "--formats", "jsonl"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.stdout.splitlines()[-1] == "the claim holds"

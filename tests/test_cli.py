@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -106,10 +107,11 @@ def test_a_failed_resource_is_exit_3_and_all_failed_is_1(
 def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api: Sandbox, run: Any, tmp_path: Path
 ) -> None:
-    api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
+    api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
     ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--limit", "50")
     assert ran.code == 4
-    assert "no file was written for: cdrs. Export these again with a valid token" in ran.err
+    assert "1 of 1 not done: run the same command again, with a valid token, to go on" in ran.err
+    assert re.search(r"cdrs +can be resumed +[1-9]\d+ ", ran.err)
     assert not [path for path in (tmp_path / "a").iterdir() if path.name[0] != "."]
     assert ran.out == ""
 

@@ -72,8 +72,9 @@ def test_a_row_is_one_line_for_every_reader() -> None:
     ],
 )
 def test_a_row_without_an_id_is_rejected_and_the_others_are_not(row: bytes, why: str) -> None:
-    rows, rejects, _ = read(b'{"data":[{"id":1},' + row + b',{"id":3}]}')
+    rows, rejects, total = read(b'{"data":[{"id":1},' + row + b',{"id":3}],"total":9}')
     assert [id for id, _ in rows] == [1, 3]
+    assert total == 8
     assert rejects == [Reject(page=3, index=2, why=why, json=row)]
 
 

@@ -16,6 +16,7 @@ from voipstudio_cmb.sandbox import Sandbox
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+(TOML,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
     line.partition("  #")[0].strip()
     for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -29,8 +30,13 @@ def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str
         # The setting that an example gets by its id.
         if api.data.settings.get(77) is None:
             api.data.settings.insert(id=77, name="Shop")
+        # Its accounts, all of them the stand-in's.
+        accounts = re.sub(r'base_url = "[^"]*"', "", TOML)
+        accounts = re.sub(r"(token_env.*)", rf'\1\nbase_url = "{api.base_url}"', accounts)
+        (directory / "accounts.toml").write_text(accounts)
         env = {
             **os.environ,
+            **dict.fromkeys(re.findall(r'token_env = "(.*)"', TOML), api.token),
             "VOIPSTUDIO_API_TOKEN": api.token,
             "VOIPSTUDIO_API_URL": api.base_url,
             "PYTHONPATH": str(ROOT),
@@ -79,4 +85,4 @@ def test_the_example_is_short_and_the_sections_stand_in_order() -> None:
         "Configuration",
         "What is guaranteed, and what is not known",
     ]
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 8

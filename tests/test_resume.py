@@ -638,15 +638,18 @@ async def test_no_token_is_in_what_an_interrupted_export_leaves(tmp_path: Path) 
                 await Export(cmb, plan(tmp_path, limit=20)).run()
 
 
-@pytest.mark.parametrize("format", ["jsonl", "csv"])
 @pytest.mark.parametrize(
     "how",
-    [["--every", "23"], ["--every", "61", "--again", "4"], ["--disk-full", "12"],
-     ["--error", "EIO", "--every", "29"]],
+    [
+        "jsonl --every 23 --first 2", "jsonl --error EIO --every 29", "csv --every 61 --again 4",
+        "csv --disk-full 12", "sqlite --every 41 --first 3", "sqlite --disk-full 12",
+        "sqlite+last --every 31", "parquet --every 61 --again 4", "parquet --disk-full 12",
+        "jsonl+last --every 31 --first 5", "jsonl+gzip --error ENOSPC --every 61",
+    ],
 )  # fmt: skip
-def test_killed_or_failed_anywhere_it_is_whole_in_the_end(format: str, how: list[str]) -> None:
+def test_killed_or_failed_anywhere_it_is_whole_in_the_end(how: str) -> None:
     """A share of `python -m tests.killed`, which takes every step."""
-    command = [sys.executable, "-m", "tests.killed", format, *how, "--first", "2"]
+    command = [sys.executable, "-m", "tests.killed", *how.split()]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stderr
     assert "whole" in ran.stdout

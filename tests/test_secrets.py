@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+import os
 import pickle
+import subprocess
+import sys
+import time
 import traceback
 from base64 import b64encode
 from collections.abc import Callable
@@ -24,7 +28,7 @@ from voipstudio_cmb.errors import BadPayload, CallMeBackError, UnexpectedRedirec
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.observe import AttemptEvent, Event
-from voipstudio_cmb.sandbox import Sandbox
+from voipstudio_cmb.sandbox import Fault, Sandbox
 from voipstudio_cmb.session import Session
 
 EMAIL = "me@example.com"
@@ -182,8 +186,51 @@ async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:
             summary = await Export(cmb, Plan(to=tmp_path, limit=20)).run()
     assert summary.complete
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(written) == 5
+    assert len(written) == 6
     assert leaks(repr(summary), summary.jobs, *written, *map(str, tmp_path.rglob("*"))) == []
+
+
+@pytest.mark.parametrize("progress", ["json", "lines"])
+@pytest.mark.parametrize("many", [False, True], ids=["one account", "accounts"])
+@pytest.mark.parametrize("stop", ["killed", "refused"])
+def test_s6_an_interrupted_export_has_told_nobody(
+    tmp_path: Path, stop: str, many: bool, progress: str
+) -> None:
+    env = {**os.environ, "HOME": str(tmp_path / "home")}
+    out = tmp_path / "out"
+    argv = ["export", "cdrs", "settings", "--limit", "10", "--progress", progress, "--to", str(out)]
+    with Sandbox(rows=300, token=CANARY) as api:
+        if many:
+            tables = [
+                f'[accounts.{name}]\ntoken_env = "{name.upper()}_TOKEN"\n'
+                f'base_url = "{api.base_url}"'
+                for name in ("good", "bad")
+            ]
+            (tmp_path / "accounts.toml").write_text("\n".join(tables))
+            env |= {"GOOD_TOKEN": CANARY, "BAD_TOKEN": CANARY + "-wrong"}
+            argv += ["--accounts", str(tmp_path / "accounts.toml")]
+        else:
+            env |= {"VOIPSTUDIO_API_TOKEN": CANARY, "VOIPSTUDIO_API_URL": api.base_url}
+        echo = {"message": f"bad {ECHO}", "errors": [{"field": "x", "message": ECHO}]}
+        kind = {"delay": 60.0} if stop == "killed" else {"status": 401, "body": echo}
+        fault = api.script(Fault(path="/callmeback/cdrs", after=9, times=None, **kind))
+        with subprocess.Popen(
+            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "voipstudio_cmb.cli", *argv],
+            env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            line = Path(f"/proc/{process.pid}/cmdline")
+            seen = line.read_bytes() if line.exists() else b""
+            while stop == "killed" and not fault.applied:
+                time.sleep(0.01)
+            if stop == "killed":
+                process.terminate()
+            printed = process.communicate(timeout=30)
+    assert process.returncode == (143 if stop == "killed" else 4)
+    paths = [path for path in out.rglob("*") if path.is_file()]
+    assert any(path.name.startswith(".") for path in paths)  # hidden files are looked into too
+    texts = [path.read_bytes() for path in paths]
+    everything = b"\n".join([seen, *printed, *texts, *(str(path).encode() for path in paths)])
+    assert leaks(everything.decode("utf-8", "replace")) == []
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -72,7 +72,8 @@ def read_rows(
 ) -> Page[Row]:
     """A collection's answer as `read_page`, with its rows as they came.
 
-    Those that are no objects or have no usable id are left out, and told to *reject*.
+    Those that are no objects or have no usable id are left out, of the total too, and told to
+    *reject*.
 
     Raises:
         BadPayload: empty, not JSON, or not of that shape.
@@ -89,7 +90,10 @@ def read_rows(
             rows.append(Row(id, row))
     if rejects:
         reject(rejects)
-    return Page(records=rows, number=number, total=_total(found[2]))
+    total = _total(found[2])
+    if rejects and total is not None:
+        total = max(len(rows), total - len(rejects))
+    return Page(records=rows, number=number, total=total)
 
 
 def read_row(response: Response) -> Row:

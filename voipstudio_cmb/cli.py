@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import io
-import math
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from .report import (
     DONE,
@@ -24,21 +22,17 @@ from .report import (
     NOT_AUTHORISED,
     TERMINATED,
     USAGE,
-    display,
     drop_stdout,
-    report,
     say,
 )
-
-if TYPE_CHECKING:
-    from .client import CallMeBackClient
 
 TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
 
 _COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
 _RESOURCES = (*_COLLECTIONS, "buttons")
-_EPILOG = """exit codes: 0 done, 1 failed, 2 usage, 3 incomplete (some of it was exported),
-4 not authorised, 130 interrupted, 143 terminated
+_EPILOG = """exit codes: 0 done; 1 failed; 2 usage; 3 what is done is whole, but some rows were
+rejected or some jobs failed for good; 4 not authorised; 5 failed for now: the same command goes
+on where it stopped; 130 interrupted and 143 terminated: an export goes on likewise
 
 The token comes from the profile that --profile names; else from VOIPSTUDIO_API_TOKEN, and the base
 URL from VOIPSTUDIO_API_URL; else from the current profile that `vs auth login` wrote."""
@@ -66,23 +60,15 @@ def _parser() -> argparse.ArgumentParser:
         "--rate", type=float, metavar="PER_SECOND", help="requests per second at the most"
     )
 
-    export = commands.add_parser(
-        "export", parents=[account], help="export collections into files, whole or not at all"
+    _add_export(
+        commands.add_parser(
+            "export",
+            parents=[account],
+            help="export collections into files, whole or not at all",
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
     )
-    export.add_argument(
-        "resources", nargs="*", metavar="RESOURCE", help=f"of {', '.join(_RESOURCES)}; default: all"
-    )
-    export.add_argument("--to", required=True, metavar="DIR", help="the directory to write into")
-    export.add_argument("--format", default="jsonl", help="jsonl (default) or csv")
-    export.add_argument("--limit", type=int, default=500, metavar="PAGE_SIZE", help="rows a page")
-    export.add_argument(
-        "--window", type=int, default=4, metavar="N", help="page requests in flight a resource"
-    )
-    export.add_argument("--overwrite", action="store_true", help="replace files that exist")
-    export.add_argument(
-        "--sandbox", action="store_true", help="export from the embedded stand-in: needs no token"
-    )
-    export.set_defaults(run=_export)
 
     listing = commands.add_parser("list", parents=[account], help="print rows of a collection")
     listing.add_argument("resource", metavar="RESOURCE", help=f"of {', '.join(_COLLECTIONS)}")
@@ -126,6 +112,55 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_export(export: argparse.ArgumentParser) -> None:
+    add = export.add_argument
+    add(
+        "resources", nargs="*", metavar="RESOURCE", help=f"of {', '.join(_RESOURCES)}; default: all"
+    )
+    add(
+        "--to",
+        required=True,
+        metavar="DIR",
+        help="the directory to write into; - streams the rows of one resource to standard output",
+    )
+    add("--format", default="jsonl", help="jsonl (default), csv, sqlite or parquet")
+    add("--compress", metavar="METHOD", help="gzip or zstd, where the format has it")
+    add("--csv-null", default="", metavar="TEXT", help="what stands for null in CSV")
+    add(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="only rows like 'created_at>=2026-01-01', as for `list`; repeatable",
+    )
+    add("--since", choices=("last",), help="last: only what is new since the last export")
+    add("--overwrite", action="store_true", help="replace files that exist")
+    add("--restart", action="store_true", help="begin anew instead of going on")
+    add("--dry-run", action="store_true", help="only say what would be fetched; write nothing")
+    add("--limit", type=int, default=500, metavar="PAGE_SIZE", help="rows a page")
+    add("--window", type=int, default=4, metavar="N", help="page requests in flight a resource")
+    add("--jobs", type=int, default=8, metavar="N", help="resources exported at a time (default 8)")
+    add(
+        "--accounts",
+        metavar="FILE",
+        help="export every account of this TOML file into a directory of its name",
+    )
+    add(
+        "--rate-per-account",
+        type=float,
+        metavar="PER_SECOND",
+        help="requests per second for each account; --rate is for all together",
+    )
+    add(
+        "--progress",
+        choices=("auto", "json", "lines", "none"),
+        default="auto",
+        help="on standard error: auto (bars on a terminal, else lines), json, lines or none",
+    )
+    add("--sandbox", action="store_true", help="export from the embedded stand-in: needs no token")
+    export.set_defaults(run=_export)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in *argv* and returns its exit code."""
     arguments = _parser().parse_args(argv)
@@ -136,25 +171,43 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # an ASCII terminal is no reason to fail
     from .errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
+    tell = _teller(arguments)
     try:
         return _flushed(asyncio.run(_run(arguments)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
-        left = {"export": ": no file is left half written", "list": ": the output is incomplete"}
-        say("interrupted" + left.get(arguments.command, ""))
+        tell("interrupted" + _left(arguments))
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
     except BrokenPipeError:
         # The reader has what it wanted. Python's own flush at exit must not complain again.
         drop_stdout()
         return DONE
     except CallMeBackError as error:
-        say(f"error: {error}")
+        tell(f"error: {error}")
         if isinstance(error, Unauthorized | NoToken):
             return NOT_AUTHORISED
         return USAGE if isinstance(error, ClientMisuse) else FAILED
     except OSError as error:
         drop_stdout()
-        say(f"error: the output can't be written: {error.strerror or error}")
+        tell(f"error: the output can't be written: {error.strerror or error}")
         return FAILED
+
+
+def _teller(arguments: argparse.Namespace) -> Callable[[str], None]:
+    """What prints a message on standard error: where events are wanted, as one of them."""
+    if getattr(arguments, "progress", None) != "json":
+        return say
+    from .progress import note
+
+    return note
+
+
+def _left(arguments: argparse.Namespace) -> str:
+    """What an interruption has left behind."""
+    if arguments.command == "list" or getattr(arguments, "to", None) == "-":
+        return ": the output is incomplete"
+    if arguments.command != "export" or arguments.dry_run:
+        return ""
+    return ": no file is left half written, and the same command goes on where it stopped"
 
 
 def _flushed(code: int) -> int:
@@ -175,66 +228,14 @@ async def _run(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _check_rate(rate: float | None) -> None:
-    from .errors import ClientMisuse
-
-    if rate is not None and not 0 < rate < math.inf:
-        raise ClientMisuse(f"--rate must be a finite number above 0, not {rate}")
-
-
-@contextlib.asynccontextmanager
-async def _client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBackClient]:
-    from .client import CallMeBackClient
-    from .limits import RateLimit
-
-    _check_rate(arguments.rate)
-    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
-    async with CallMeBackClient.from_env(arguments.profile, limiter=limiter) as client:
-        yield client
-
-
-@contextlib.asynccontextmanager
-async def _sandbox_client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBackClient]:
-    from .client import CallMeBackClient
-    from .limits import RateLimit
-    from .sandbox import Sandbox
-
-    _check_rate(arguments.rate)
-    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
-    # In a thread of its own, as a server elsewhere would be: the client shares no loop with it.
-    with Sandbox() as api:
-        say(f"sandbox: a stand-in for the API at {api.base_url}")
-        async with CallMeBackClient(api.token, base_url=api.base_url, limiter=limiter) as client:
-            yield client
-
-
 async def _export(arguments: argparse.Namespace) -> int:
-    from .export import Export, Plan
+    from .exporting import export
 
-    plan = Plan(
-        to=arguments.to,
-        resources=arguments.resources,
-        format=arguments.format,
-        limit=arguments.limit,
-        window=arguments.window,
-        overwrite=arguments.overwrite,
-    )
-    async with (_sandbox_client if arguments.sandbox else _client)(arguments) as client:
-        export = Export(client, plan)
-        running = asyncio.create_task(export.run())
-        try:
-            with display() as show:
-                while not running.done():
-                    show(export.jobs)
-                    await asyncio.wait((running,), timeout=0.1)
-                show(export.jobs)
-        finally:
-            running.cancel()
-            await asyncio.wait((running,))
-        return report(running.result())
+    return await export(arguments)
 
 
 async def _list(arguments: argparse.Namespace) -> int:
+    from .connecting import opened
     from .errors import ClientMisuse
     from .filters import parse
     from .output import PRINTERS
@@ -252,7 +253,7 @@ async def _list(arguments: argparse.Namespace) -> int:
         raise ClientMisuse(f"--limit must be at least 1, not {wanted}")
     form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
     filters = [parse(text) for text in arguments.filter]
-    async with _client(arguments) as client:
+    async with opened(arguments) as client:
         service = getattr(client, arguments.resource)
         walk = service.list(
             filters=filters,
@@ -280,15 +281,18 @@ async def _list(arguments: argparse.Namespace) -> int:
 
 async def _get(arguments: argparse.Namespace) -> int:
     from .codec import to_dict
+    from .connecting import opened
 
-    async with _client(arguments) as client:
+    async with opened(arguments) as client:
         record = await getattr(client, arguments.resource).get(arguments.id)
     _print_json(to_dict(record))
     return DONE
 
 
 async def _ping(arguments: argparse.Namespace) -> int:
-    async with _client(arguments) as client:
+    from .connecting import opened
+
+    async with opened(arguments) as client:
         began = time.monotonic()
         answer = await client.ping()
     say(f"answered in {time.monotonic() - began:.3f} s")
@@ -305,11 +309,12 @@ def _print_json(value: Any) -> None:
 
 
 async def _sandbox(arguments: argparse.Namespace) -> int:
+    from .connecting import check_rate
     from .errors import ClientMisuse
     from .sandbox import Sandbox
 
     rate = arguments.rate
-    _check_rate(rate)
+    check_rate(rate)
     # A server counts whole requests: below one a second it allows one in a longer time.
     allowed = None if rate is None else (int(rate), 1.0) if rate >= 1 else (1, 1 / rate)
     try:

@@ -1,18 +1,17 @@
-"""Shows an export while it runs, and says what became of it: bars or lines, summary, exit code."""
+"""Says what became of an export: files, notes, a table, what to do next, and the exit code."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .export import Job, Summary
 
-DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 4, 130, 143
+DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, CAN_GO_ON = 0, 1, 2, 3, 4, 5
+INTERRUPTED, TERMINATED = 130, 143
 
 
 def say(text: str) -> None:
@@ -27,71 +26,138 @@ def drop_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-@contextlib.contextmanager
-def display() -> Iterator[Callable[[Sequence[Job]], None]]:
-    """A function that shows how far jobs are: bars on a terminal, else a line now and then."""
-    if sys.stderr.isatty():
-        try:
-            from .ext.rich import Bars
-        except ImportError:
-            pass  # lines, then
-        else:
-            with Bars(sys.stderr) as bars:
-                yield bars.show
-            return
-    yield Lines().show
+def behind(error: BaseException | None) -> Iterator[BaseException]:
+    """*error*, and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
 
 
-class Lines:
-    """Says what changed: each job's state, and every two seconds how far it is."""
-
-    def __init__(self) -> None:
-        self._shown: dict[str, str] = {}
-        self._next = 0.0
-
-    def show(self, jobs: Sequence[Job]) -> None:
-        due = time.monotonic() >= self._next
-        if due:
-            self._next = time.monotonic() + 2.0
-        for job in jobs:
-            if job.state == "waiting" or (self._shown.get(job.resource) == job.state and not due):
-                continue
-            if self._shown.get(job.resource) in ("done", "failed"):
-                continue
-            self._shown[job.resource] = job.state
-            of = f" of {job.total:,}" if job.total is not None and job.state == "running" else ""
-            say(f"{job.resource}: {job.state}, {job.rows:,}{of} rows")
+def passing(job: Job) -> bool:
+    """Whether *job* failed by something that may be gone when it is run again."""
+    return any(getattr(error, "retryable", False) for error in behind(job.error))
 
 
-def report(summary: Summary) -> int:
-    """Prints the files on stdout and the rest of the summary on stderr; returns the exit code."""
-    from .errors import Unauthorized
+def exit_code(jobs: Sequence[Job]) -> int:
+    """What a command that ran *jobs* exits with: the first that fits, from top to bottom."""
+    from .errors import ClientMisuse, NoToken, Unauthorized
 
+    failed = [job for job in jobs if job.state == "failed"]
+    reasons = [error for job in failed for error in behind(job.error)]
+    if any(isinstance(error, Unauthorized | NoToken) for error in reasons):
+        return NOT_AUTHORISED
+    if any(job.resumable or passing(job) for job in failed):
+        return CAN_GO_ON
+    if failed and len(failed) == len(jobs):
+        return USAGE if all(isinstance(job.error, ClientMisuse) for job in jobs) else FAILED
+    return INCOMPLETE if failed or any(job.rejected for job in jobs) else DONE
+
+
+def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
+    """Prints the files on stdout, all else about them on stderr; returns the exit code.
+
+    *seconds* tells how long a job took.
+    """
+    files(summary.jobs)
     for job in summary.jobs:
-        if job.state == "done":
-            try:
-                print(f"{job.path}\t{job.rows}")
-            except BrokenPipeError:
-                drop_stdout()  # the exit code is still to be told
-        if job.missing:
-            ids = ", ".join(map(str, job.missing[:10]))
-            say(f"{job.resource}: {len(job.missing)} are named and do not exist (ids {ids})")
-        if job.error is not None:
-            say(f"{job.resource}: failed: {job.error}")
-        elif job.total is not None and job.rows < job.total:
-            say(
-                f"{job.resource}: the API's total is {job.total:,}, but after {job.rows:,} rows "
-                "its pages are empty: its totals can be too high"
-            )
+        for text in notes(job):
+            say(f"{label(job)}: {' '.join(text.split())}")
+    jobs = [_cells(job, seconds(job)) for job in summary.jobs]
+    table([name for name in COLUMNS if any(cells[name] for cells in jobs)], jobs, sys.stderr)
     done = [job for job in summary.jobs if job.state == "done"]
     say(
         f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
         f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
         f"{len(done)} of {len(summary.jobs)} files"
     )
-    if summary.complete:
-        return DONE
-    rest = " ".join(job.resource for job in summary.jobs if job.state != "done")
-    refused = any(isinstance(job.error, Unauthorized) for job in summary.jobs)
-    say(f"no file was written for: {rest}. Export these again{' with a valid token' * refused}")
-    return NOT_AUTHORISED if refused else INCOMPLETE if done else FAILED
+    code = exit_code(summary.jobs)
+    advice = {
+        NOT_AUTHORISED: "run the same command again, with a valid token, to go on",
+        CAN_GO_ON: "run the same command again to go on",
+    }
+    if not summary.complete:
+        mend = "mend what the errors above say, and run the same command again"
+        undone = len(summary.jobs) - len(done)
+        say(f"{undone} of {len(summary.jobs)} not done: {advice.get(code, mend)}")
+    return code
+
+
+def files(jobs: Sequence[Job]) -> None:
+    """Prints each file that is whole on stdout, and its rows."""
+    for job in jobs:
+        if job.state == "done":
+            try:
+                print(f"{job.path}\t{job.rows}")
+            except BrokenPipeError:
+                drop_stdout()  # the exit code is still to be told
+
+
+def notes(job: Job) -> Iterator[str]:
+    """What there is to say about *job* that no number says."""
+    if job.since is not None and not job.already:
+        yield f"goes on with the export begun at {job.since}"
+    if job.already:
+        yield "already complete, by the export" + (
+            f" begun at {job.since}" if job.since else " before"
+        )
+    if job.note:
+        yield job.note
+    if job.missing:
+        ids = ", ".join(map(str, job.missing[:10]))
+        yield f"{len(job.missing)} are named and do not exist (ids {ids})"
+    if job.rejected:
+        yield f"{job.rejected:,} rows could not be used"
+    if job.error is not None:
+        yield f"failed: {job.error}"
+    elif job.total is not None and job.rows + job.rejected < job.total and not job.already:
+        yield (
+            f"the API's total is {job.total:,}, but after {job.rows:,} rows "
+            "its pages are empty: its totals can be too high"
+        )
+
+
+def label(job: Job) -> str:
+    """What to call *job*."""
+    return f"{job.account}/{job.resource}" if job.account else job.resource
+
+
+COLUMNS = (
+    "account", "resource", "state", "rows", "kept", "rejected", "altered", "missing", "seconds",
+    "rows/s",
+)  # fmt: skip
+
+
+def _cells(job: Job, seconds: float | None) -> dict[str, str]:
+    state = job.state.replace("failed", "can be resumed") if job.resumable else job.state
+    fetched = job.rows - job.kept
+    return {
+        "account": job.account,
+        "resource": job.resource,
+        "state": "already complete" if job.already and job.state == "done" else state,
+        "rows": f"{job.rows:,}",
+        "kept": f"{job.kept:,}" if job.kept else "",
+        "rejected": f"{job.rejected:,}" if job.rejected else "",
+        "altered": f"{job.altered:,}" if job.altered else "",
+        "missing": f"{len(job.missing):,}" if job.missing else "",
+        "seconds": "" if seconds is None else f"{seconds:.1f}",
+        "rows/s": f"{fetched / seconds:,.0f}" if seconds and fetched > 0 else "",
+    }
+
+
+def table(columns: Sequence[str], rows: Sequence[Mapping[str, str]], stream: IO[str]) -> None:
+    """Prints the *columns* of *rows*: drawn by rich on a terminal, plain elsewhere."""
+    from .output import harmless
+
+    shown = [[harmless(" ".join(row.get(name, "").split())) for name in columns] for row in rows]
+    if stream.isatty():
+        try:
+            from .ext.rich import print_table
+        except ImportError:
+            pass  # plain, then
+        else:
+            print_table(stream, columns, shown)
+            return
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+    for cells in (columns, *shown):
+        aligned = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        stream.write("  ".join(aligned).rstrip() + "\n")

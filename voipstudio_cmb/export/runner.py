@@ -86,7 +86,7 @@ class Export:
         plan: Plan,
         *,
         account: str = "",
-        slots: asyncio.Semaphore | None = None,
+        slots: contextlib.AbstractAsyncContextManager[None] | None = None,
         disk: Disk | None = None,
     ) -> None:
         self._client = client
@@ -112,7 +112,7 @@ class Export:
         loop = asyncio.get_running_loop()
         began, usage = loop.time(), attrs.evolve(self._client.usage)
         try:
-            account = await self._account(kept)
+            account = await self.account(kept)
         except ClientMisuse:
             raise
         except CallMeBackError as error:
@@ -129,7 +129,7 @@ class Export:
             seconds=loop.time() - began,
         )
 
-    async def _account(self, kept: dict[Path, Checkpoint | None]) -> str:
+    async def account(self, kept: dict[Path, Checkpoint | None]) -> str:
         """Whose this export is, as a salted hash.
 
         Raises:

@@ -25,7 +25,11 @@ from voipstudio_cmb.services import Collection
 
 @attrs.frozen(kw_only=True)
 class Batch:
-    """Some rows, where to go on after them (None: nowhere), and how many there should be in all."""
+    """Some rows, where to go on after them (None: nowhere), and how many there should be in all.
+
+    *total* is None where that is not known any more: a walk by keyset that is gone on with is only
+    told of those that are left.
+    """
 
     rows: Sequence[Row]
     position: str | None
@@ -166,7 +170,8 @@ class CollectionSource:
         async with walk:
             async for page in walk:
                 position = walk.position if walk.resumable else None
-                yield page.records, position, walk.progress.total
+                of_the_rest = after is not None and walk.progress.strategy == "keyset"
+                yield page.records, position, None if of_the_rest else walk.progress.total
 
 
 class Naming:

@@ -186,7 +186,8 @@ class Work:
             async with aclosing(self.source.batches(self._at.position, self._reject)) as batches:
                 async for batch in batches:
                     now = self._added(now, batch.rows)
-                    now = attrs.evolve(now, total=batch.total, position=batch.position)
+                    total = now.total if batch.total is None else batch.total
+                    now = attrs.evolve(now, total=total, position=batch.position)
                     self._progress(now)
                     if batch.position is not None:
                         # Rows that came behind a place to go on from are fetched again.

@@ -7,46 +7,44 @@ from types import TracebackType
 from typing import IO, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from voipstudio_cmb.export import Job
-
 
 class Bars:
-    """One bar a job on standard error, redrawn by `show`."""
+    """Bars on standard error, redrawn by `show`; at most *room* of them fit."""
 
     def __init__(self, stream: IO[str]) -> None:
+        console = Console(file=stream)
         # Not redirecting, or rich would send what is printed to standard output the same way.
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.fields[name]:<9}"),
-            BarColumn(),
-            TextColumn("{task.completed:>9,.0f} rows"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[state]}"),
-            console=Console(file=stream),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[text]}", markup=False),
+            console=console,
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self.room = max(1, console.height - 3)
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
         self._progress.start()
         return self
 
-    def show(self, jobs: Sequence[Job]) -> None:
-        """Draws the *jobs* as they stand."""
-        for job in jobs:
-            if job.resource not in self._bars:
-                self._bars[job.resource] = self._progress.add_task(
-                    "", name=job.resource, state=job.state, total=None
-                )
-            total = job.rows if job.state == "done" else job.total
-            self._progress.update(
-                self._bars[job.resource], completed=job.rows, total=total, state=job.state
-            )
+    def show(self, bars: Sequence[tuple[str, int, int | None, str]], line: str) -> None:
+        """Draws a bar for each name, number, total (None: not known) and text, and the *line*."""
+        drawn = {name: (done, total, text) for name, done, total, text in bars}
+        if line:
+            drawn["all"] = (0, None, line)
+        for name in set(self._bars) - set(drawn):
+            self._progress.remove_task(self._bars.pop(name))
+        for name, (done, total, text) in drawn.items():
+            if name not in self._bars:
+                self._bars[name] = self._progress.add_task(name, text=text, total=None)
+            self._progress.update(self._bars[name], completed=done, total=total, text=text)
 
     def __exit__(
         self,

@@ -1,0 +1,193 @@
+"""Accounts to export, and the file that names them. It holds no tokens, and none comes to light."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from voipstudio_cmb.config import DEFAULT_BASE_URL, Environment, Secret, checked_base_url
+from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
+
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What is called like this is the name of a variable, and no token that was put in its place.
+_SURELY_A_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+_KEYS = ("token_env", "base_url", "rate")
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{str(name)[:80]!r} is no name for an account, because its files go to a directory of "
+            "that name: 1 to 64 letters, digits, '-', '_' and '.', the first of them no '.'"
+        )
+    return name
+
+
+def _checked_rate(rate: object) -> float | None:
+    if rate is None:
+        return None
+    usable = isinstance(rate, int | float) and not isinstance(rate, bool)
+    if not usable or not 0 < rate < math.inf:  # type: ignore[operator]
+        raise ConfigError(f"rate must be a finite number above 0, not {str(rate)[:40]!r}")
+    return rate  # type: ignore[return-value]
+
+
+@attrs.frozen(init=False, repr=False)
+class Account:
+    """One account to export: its files go to a directory called *name*.
+
+    *rate* is how many requests a second its client may send, whatever is allowed the others.
+
+    Raises:
+        ConfigError: no directory can have that name, or no client that token, URL or rate.
+    """
+
+    name: str
+    token: Secret
+    base_url: str
+    rate: float | None
+
+    def __init__(
+        self,
+        name: str,
+        token: str,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        rate: float | None = None,
+    ) -> None:
+        secret = Secret(token)
+        del token  # or a traceback with locals would show it
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
+            _checked_name(name), secret.checked(), checked_base_url(base_url), _checked_rate(rate)
+        )
+
+    def __repr__(self) -> str:
+        # Not there yet while __init__ raises, and a crash reporter may ask even then.
+        return f"<Account {getattr(self, 'name', 'not made yet')}>"
+
+
+def checked_accounts(accounts: Iterable[Account]) -> tuple[Account, ...]:
+    """*accounts*, if there are any and no two would share a directory.
+
+    Raises:
+        ClientMisuse: there are none, or two names differ in nothing but capital letters.
+    """
+    found = tuple(accounts)
+    if not found or not all(isinstance(account, Account) for account in found):
+        raise ClientMisuse("exporting accounts needs some: a list of export.Account")
+    names: dict[str, str] = {}
+    for account in found:
+        other = names.get(account.name.lower())
+        if other is not None:
+            raise ConfigError(
+                f"the accounts {other!r} and {account.name!r} would share a directory, at least "
+                "where capital letters make no difference: rename one"
+            )
+        names[account.name.lower()] = account.name
+    return found
+
+
+def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> tuple[Account, ...]:
+    """The accounts that the TOML file *path* names, with the tokens from the environment.
+
+    One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
+    token, and perhaps `base_url` and `rate`. *env* stands in for `os.environ`.
+
+    Raises:
+        NoToken: environment variables are missing; all of them are named.
+        ConfigError: the file can't be read, or something in it can't be used.
+    """
+    hidden = Environment(env)
+    del env  # or a traceback with locals would show the tokens in it
+    found = _read(Path(path), hidden)
+    # Raised here, where no local holds what the file says: somebody may have put a token into it.
+    if isinstance(found, ConfigError):
+        raise found
+    return checked_accounts(found)
+
+
+def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
+    where = f"the accounts file {str(path)!r}"
+    tables = _tables(path, where)
+    if isinstance(tables, ConfigError):
+        return tables
+    wrong = [complaint for name, table in tables.items() for complaint in _complaints(name, table)]
+    if wrong:
+        return ConfigError(f"{where}: {'; '.join(wrong)}")
+    unset = [
+        _variable(name, table["token_env"])
+        for name, table in tables.items()
+        if not env.get(table["token_env"])
+    ]
+    if unset:
+        return NoToken(f"{where} names environment variables that are not set: {', '.join(unset)}")
+    accounts = []
+    for name, table in tables.items():
+        secret = Secret(env.get(table["token_env"]))
+        try:
+            accounts.append(
+                Account(
+                    name,
+                    secret.header(),
+                    base_url=table.get("base_url", DEFAULT_BASE_URL),
+                    rate=table.get("rate"),
+                )
+            )
+        except ConfigError as error:
+            return ConfigError(f"{where}: accounts.{name}: {error}")
+    return accounts
+
+
+def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"\(at (.*)\)", str(error))  # the rest of it may quote the file
+        return ConfigError(f"{where} is no TOML: mend it at {line[1] if line else 'its end'}")
+    except UnicodeDecodeError:
+        return ConfigError(f"{where} is not UTF-8 text")
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "no such path"
+        return ConfigError(f"{where} can't be read: {reason}")
+    for key in data:
+        if key != "accounts":
+            return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")
+    tables = data.get("accounts")
+    if not isinstance(tables, dict) or not tables:
+        return ConfigError(f"{where} names no account: it needs a table [accounts.NAME] for each")
+    return tables
+
+
+def _unknown(key: str, known: str) -> str:
+    if key.lower() == "token":
+        return "tokens do not belong in this file: name an environment variable in token_env"
+    return f"unknown key {key[:64]!r} (known: {known})"
+
+
+def _complaints(name: str, table: object) -> list[str]:
+    """What is wrong with one account's *table*: no value of it, but for those that are checked."""
+    if not isinstance(table, dict):
+        return [f"accounts.{name[:64]} is no table: write [accounts.NAME], and its keys below"]
+    try:
+        at = f"accounts.{_checked_name(name)}"
+    except ConfigError as error:
+        return [str(error)]
+    wrong = [f"{at}: {_unknown(key, ', '.join(_KEYS))}" for key in table if key not in _KEYS]
+    variable = table.get("token_env")
+    if variable is None:
+        if not wrong:
+            wrong.append(f"{at} needs token_env, the environment variable that holds its token")
+    elif not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
+        wrong.append(f"{at}: token_env is no name of an environment variable")
+    return wrong
+
+
+def _variable(account: str, name: str) -> str:
+    return name if _SURELY_A_NAME.fullmatch(name) else f"the one that accounts.{account} names"
