@@ -24,7 +24,7 @@ from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.export import FORMATS, Export, Plan
 
 ROWS = 1_000_000
-BOUND = 200 * MIB
+BOUND = 300 * MIB
 
 
 @attrs.frozen(kw_only=True)

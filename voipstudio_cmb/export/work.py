@@ -47,6 +47,10 @@ from .spool import Spool
 LEFT = "What was fetched is kept: mend this, and run the same export again to go on"
 
 
+_CONVERTING = threading.Lock()
+"""One conversion at a time: they would share one processor, and each holds some rows in memory."""
+
+
 class _Stopped(Exception):
     """The export was cancelled while a format wrote its file."""
 
@@ -279,7 +283,13 @@ class Work:
             return self.sink.write(rows, self.job.resource, self.record, made)
 
         try:
-            self._at = attrs.evolve(self._at, altered=self.disk.convert(written))
+            while not _CONVERTING.acquire(timeout=0.1):
+                if stop.is_set():
+                    raise _Stopped
+            try:
+                self._at = attrs.evolve(self._at, altered=self.disk.convert(written))
+            finally:
+                _CONVERTING.release()
         except _Stopped:
             self.disk.unlink(made)
             raise ExportError("the export was cancelled") from None
