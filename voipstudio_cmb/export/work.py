@@ -209,7 +209,7 @@ class Work:
             raise
         finally:
             if not failed_to_write and (self._at.rows or len(self._rejects)):
-                self._save()
+                await in_thread(self._save)
 
     def _added(self, at: Checkpoint, rows: Sequence[Any]) -> Checkpoint:
         self._spool.append(b"".join([row.json + b"\n" for row in rows]))
