@@ -391,9 +391,19 @@ def test_accounts_are_exported_into_directories_of_their_names(
     assert {each["account"] for each in events if each["event"] == "failed"} == {"rome"}
     assert events[-1]["event"] == "summary"
     assert (events[-1]["done"], events[-1]["failed"], events[-1]["exit_code"]) == (4, 2, 4)
+    asked = len(api.journal)
     again = run(*argv)
     assert again.code == 4
-    assert "exists: choose another directory" in again.err
+    assert again.err.count("already complete, by the export begun at") == 4
+    assert {received.path for received in api.journal[asked:]} <= {
+        "/me", "/callmeback/settings", "/callmeback/websites"
+    }  # fmt: skip
+    monkeypatch.setenv("ROME_TOKEN", api.token)
+    whole = run(*argv)
+    assert whole.code == 0
+    assert len(whole.out.splitlines()) == 6
+    assert not list((tmp_path / "out").glob("*/.*"))
+    assert run(*argv).code == 2
 
 
 def test_a_rate_is_one_for_all_accounts_or_one_for_each(

@@ -60,7 +60,7 @@ async def test_nothing_new_makes_no_file(tmp_path: Path) -> None:
     await run(api, plan(tmp_path))
     before = (tmp_path / "manifest.json").read_bytes()
     [job] = (await run(api, plan(tmp_path))).jobs
-    assert (job.state, job.rows, job.note) == ("done", 0, "nothing new")
+    assert (job.state, job.rows, job.note, job.made) == ("done", 0, "nothing new", False)
     assert names(tmp_path) == {"cdrs.jsonl", "manifest.json"}
     assert (tmp_path / "manifest.json").read_bytes() == before
 
@@ -190,7 +190,9 @@ async def test_another_query_or_a_foreign_manifest_is_refused(tmp_path: Path) ->
     api = Offline(count=20)
     await run(api, plan(tmp_path))
     asked = len(api.asked)
-    with pytest.raises(ClientMisuse, match="was exported with another filters"):
+    with pytest.raises(
+        ClientMisuse, match=r"is another export \(filters was \[\] and is \['id>5'\]\)"
+    ):
         await run(api, plan(tmp_path, filters=where("id") > 5))
     with pytest.raises(ClientMisuse, match="since and overwrite do not go together"):
         plan(tmp_path, overwrite=True)
@@ -242,7 +244,12 @@ async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_th
     api.hook = hook
     assert [job.state for job in (await run(api, both)).jobs] == ["done", "failed"]
     api.hook = None
-    assert (await run(api, both)).complete
+    summary = await run(api, both)
+    assert summary.complete
+    # Its files are named, too: who waits for new ones must hear of all.
+    assert {job.path.name: job.already for job in summary.jobs if job.made} == {
+        "cdrs.0002.jsonl": True, "visitors.0002.jsonl": False
+    }  # fmt: skip
     assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 31))
     assert ids(tmp_path / "visitors.0002.jsonl") == list(range(900, 910))
     assert names(tmp_path) == {

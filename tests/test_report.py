@@ -48,7 +48,8 @@ class Clock:
 
 
 def job(resource: str = "cdrs", **more: Any) -> Job:
-    return Job(resource=resource, path=Path("out") / f"{resource}.jsonl", **more)
+    made = more.get("state") == "done"
+    return Job(resource=resource, path=Path("out") / f"{resource}.jsonl", made=made, **more)
 
 
 def failed(error: CallMeBackError, **more: Any) -> Job:

@@ -323,6 +323,25 @@ async def test_a_refusal_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
         assert len((to / "cdrs.jsonl").read_bytes().splitlines()) == count
 
 
+async def test_what_replaces_other_files_is_done_again_after_a_failure(tmp_path: Path) -> None:
+    """Or one resource that fails each night would leave yesterday's files for the others."""
+    api, to = Offline(), tmp_path / "out"
+    both = plan(to, resources=("cdrs", "visitors"), overwrite=True)
+
+    async def hook(request: Request) -> None:
+        if request.path.endswith("visitors"):
+            raise ServerFault("500", status=500, sent="yes")
+
+    api.hook = hook
+    for count in (60, 61):
+        api.tables["cdrs"] = Offline(count=count).tables["cdrs"]
+        summary = await run(api, both)
+        assert [(job.state, job.already) for job in summary.jobs] == [
+            ("done", False), ("failed", False)
+        ]  # fmt: skip
+        assert len(lines(to / "cdrs.jsonl")) == count
+
+
 async def test_killed_between_the_name_and_the_end_it_is_already_complete(tmp_path: Path) -> None:
     api, to = Offline(), tmp_path / "out"
 

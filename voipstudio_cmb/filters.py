@@ -68,6 +68,11 @@ class Filter:
     operator: Operator = attrs.field(validator=_known)
     value: str | int | float | bool = attrs.field(converter=_plain)
 
+    def __str__(self) -> str:
+        """The condition as on a command line: "id>100"."""
+        sign = next(sign for sign, operator in _SIGNS.items() if operator == self.operator)
+        return f"{self.property}{sign}{self.value}"
+
     def __bool__(self) -> bool:
         # `a and b` and `1 < where("id") < 9` would otherwise drop one of the two unseen.
         raise ClientMisuse(

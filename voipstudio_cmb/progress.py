@@ -210,7 +210,13 @@ class Events:
             "since": job.since,
         }
         if job.error is None:
-            event("done", **_names(job), **told, path=str(job.path), already=job.already)
+            event(
+                "done",
+                **_names(job),
+                **told,
+                path=str(job.path) if job.made else None,
+                already=job.already,
+            )
         else:
             event(
                 "failed",

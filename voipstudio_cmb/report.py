@@ -65,10 +65,11 @@ def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
     jobs = [_cells(job, seconds(job)) for job in summary.jobs]
     table([name for name in COLUMNS if any(cells[name] for cells in jobs)], jobs, sys.stderr)
     done = [job for job in summary.jobs if job.state == "done"]
+    made = sum(job.made for job in done)
     say(
         f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
         f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
-        f"{len(done)} of {len(summary.jobs)} files"
+        f"{made} of {len(summary.jobs) - len(done) + made} files"
     )
     code = exit_code(summary.jobs)
     advice = {
@@ -85,7 +86,7 @@ def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
 def files(jobs: Sequence[Job]) -> None:
     """Prints each file that is whole on stdout, and its rows."""
     for job in jobs:
-        if job.state == "done":
+        if job.made:
             try:
                 print(f"{job.path}\t{job.rows}")
             except BrokenPipeError:
@@ -140,7 +141,8 @@ def _cells(job: Job, seconds: float | None) -> dict[str, str]:
         "altered": f"{job.altered:,}" if job.altered else "",
         "missing": f"{len(job.missing):,}" if job.missing else "",
         "seconds": "" if seconds is None else f"{seconds:.1f}",
-        "rows/s": f"{fetched / seconds:,.0f}" if seconds and fetched > 0 else "",
+        # In less, a job may have been under way before it was seen for the first time.
+        "rows/s": f"{fetched / seconds:,.0f}" if seconds and seconds > 0.5 and fetched > 0 else "",
     }
 
 

@@ -19,7 +19,8 @@ class Job:
     could not be written as they are. *missing* are buttons that settings or websites name and the
     API does not have. *error* is why it failed; if it is *resumable*, the same export goes on from
     where it stopped. *since* is when an interrupted run that this one ends began; *already* says
-    that it had made this file, and *note* what else is worth knowing.
+    that it had made this file, and *note* what else is worth knowing. There is a file only if it is
+    *made*: where nothing is new, none is.
     """
 
     resource: str
@@ -37,4 +38,5 @@ class Job:
     resumable: bool = False
     since: str | None = None
     already: bool = False
+    made: bool = False
     note: str = ""

@@ -113,7 +113,7 @@ class Exports:
             )
             turns = Turns(shared)
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
-            export = Export(client, own_plan, account=account.name, slots=turns)
+            export = Export(client, own_plan, account=account.name, slots=turns, many=True)
             self._exports.append(_One(account.name, client, own_plan, export, turns))
         self.jobs = [job for one in self._exports for job in one.export.jobs]
 
@@ -145,6 +145,8 @@ class Exports:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(_done(one)) for one in self._exports]
         summaries = [task.result() for task in tasks]
+        for one in self._exports:
+            one.export.clean_up(self.jobs)
         return Summary(
             jobs=self.jobs,
             requests=sum(summary.requests for summary in summaries),

@@ -18,7 +18,7 @@ from voipstudio_cmb.filters import Filter, checked
 
 from .checkpoint import Checkpoint, load
 from .disk import side_file
-from .manifest import Entry, latest, read
+from .manifest import NAME, Entry, latest, read
 from .sinks import Sink, SqliteSink, sink
 from .sources import Ids, Late
 
@@ -153,9 +153,12 @@ class Plan:
             yield Part(resource=resource, path=path, ids=Ids(after), late=late, adds=there)
             return
         for name, entry in made.items():
-            if not os.path.lexists(self.to / name):
+            gone = not os.path.lexists(self.to / name)
+            # An interrupted run has made it, which this one goes on with.
+            ended = not self.restart and os.path.lexists(side_file(self.to / name, "checkpoint"))
+            if gone or ended:
                 ids = Ids(entry.after, entry.highest, frozenset(entry.late))
-                yield Part(resource=resource, path=self.to / name, ids=ids, again=True)
+                yield Part(resource=resource, path=self.to / name, ids=ids, again=gone)
         if made:
             number = max(int(name.split(".")[1]) if "." in name[: -len(self.sink.suffix) - 1] else 1
                          for name in made)  # fmt: skip
@@ -203,6 +206,11 @@ class Plan:
         if exist and made and all(made) and len(exist) + len(made) == len(parts):
             # A run that had ended was interrupted while it removed its checkpoints.
             return kept | dict.fromkeys(exist)
+        if exist and self.since:
+            raise ClientMisuse(
+                f"{str(exist[0])!r} exists, and {NAME} does not tell of it: move it away, or "
+                "export to another directory"
+            )
         if exist:
             raise ClientMisuse(
                 f"{str(exist[0])!r} exists: choose another directory, or allow it to be "
@@ -225,11 +233,11 @@ class Plan:
         for name, entry in entries.items():
             if entry.of["resource"] != part.resource or entry.of["format"] != of["format"]:
                 continue
-            for what in ("API", "filters"):
+            for what in ("API", "filters", "csv_null"):
                 if entry.of[what] != of[what]:
                     raise ClientMisuse(
-                        f"{name!r} in {str(self.to)!r} was exported with another {what} "
-                        f"({entry.of[what]!r}, now {of[what]!r}): ask for the same again, or "
+                        f"{name!r} in {str(self.to)!r} is another export ({what} was "
+                        f"{entry.of[what]!r} and is {of[what]!r}): ask for the same again, or "
                         "export to another directory"
                     )
 

@@ -77,7 +77,8 @@ class Export:
     """An export of what *plan* says through *client*, to be run once.
 
     `jobs` can be watched while it runs. *slots*, if there are any, are shared with other exports:
-    a job takes one while it runs. *disk* is for tests.
+    a job takes one while it runs. One of *many* leaves its `clean_up` to who runs them. *disk* is
+    for tests.
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class Export:
         *,
         account: str = "",
         slots: contextlib.AbstractAsyncContextManager[None] | None = None,
+        many: bool = False,
         disk: Disk | None = None,
     ) -> None:
         self._client = client
         self._plan = plan
         self._slots = slots
+        self._many = many
         self._disk = disk or Disk()
         self._begun = datetime.now(UTC).isoformat(timespec="seconds")
         self._parts = plan.parts()
@@ -121,7 +124,8 @@ class Export:
                 job.resumable = kept.get(job.path) is not None
         else:
             await self._run_jobs(account, kept)
-            self._clean_up()
+            if not self._many:
+                self.clean_up(self.jobs)
         return Summary(
             jobs=self.jobs,
             requests=self._client.usage.requests - usage.requests,
@@ -161,7 +165,7 @@ class Export:
         work: list[tuple[Work, Naming | None]] = []
         for job, part in zip(self.jobs, self._parts, strict=True):
             if job.path in kept and kept[job.path] is None:
-                job.state, job.already = "done", True
+                job.state, job.already, job.made = "done", True, True
                 continue
             # Only a file with all rows of a resource tells of all buttons that it names.
             whole = next((n for n in namings if n.resource == job.resource), None)
@@ -238,10 +242,15 @@ class Export:
         async with self._slots or contextlib.nullcontext():
             await naming.read(self._client, self._plan.limit, self._plan.window)
 
-    def _clean_up(self) -> None:
-        """Removes what would let the same export go on, once there is nothing to go on with."""
-        failures = [job.error for job in self.jobs if job.state != "done"]
-        if any(not isinstance(error, Forbidden | NotFound) for error in failures):
+    def clean_up(self, jobs: Sequence[Job]) -> None:
+        """Removes what would let this export go on, unless one of *jobs* has to.
+
+        Files that are whole are then left by the run that goes on. With `overwrite` they are not: a
+        later run could not be told from one that is to make them anew.
+        """
+        failures = [job.error for job in jobs if job.state != "done"]
+        passing = any(not isinstance(error, Forbidden | NotFound) for error in failures)
+        if passing and not self._plan.overwrite:
             return
         done = {job.path for job in self.jobs if job.state == "done"}
         if self._plan.since:

@@ -107,7 +107,7 @@ class CollectionSource:
         unusable: list[Reject] = []
         try:
             async with aclosing(self._pages(conditions, None, unusable.extend)) as pages:
-                async for rows, _, total in pages:
+                async for rows, _, _ in pages:
                     times = [created_at(row.json) or "" for row in rows]
                     if min(times, default=self.late.since) < self.late.since:
                         return  # the API ignores the condition: this would be all rows
@@ -116,7 +116,7 @@ class CollectionSource:
                         for row in rows
                         if row.id <= self.ids.after and row.id not in self.late.known
                     ]
-                    yield Batch(rows=late, position=None, total=total)
+                    yield Batch(rows=late, position=None, total=None)
         except BadRequest:
             return  # it knows no such condition
         if unusable:

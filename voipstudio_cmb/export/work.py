@@ -344,4 +344,4 @@ class Work:
             self.job.note = "made again, with other contents: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             self.disk.unlink(side_file(self.job.path, kind))
-        self.job.state = "done"
+        self.job.state, self.job.made = "done", True
