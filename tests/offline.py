@@ -42,7 +42,7 @@ class Offline:
     """Answers as the API would, from `tables`; `hook`, if any, is awaited before each answer.
 
     Sorts, filters by `id` (with *dates* by other members too) and pages unless *deaf*; then it
-    knows pages only. The ids of the
+    knows pages only, and with `sorts` the direction. The ids of the
     websites that are `broken` come as strings. A query that holds what it `refuses` answers 400.
     """
 
@@ -57,6 +57,7 @@ class Offline:
         }
         self.deaf = deaf
         self.dates = dates
+        self.sorts = False
         self.user = user
         self.hook: Callable[[Request], Awaitable[None]] | None = None
         self.refuses: str | None = None
@@ -76,12 +77,12 @@ class Offline:
             return answer({"data": {"id": int(id[0]), "name": f"button {id[0]}"}, "links": {}})
         query = dict(request.query)
         found = list(self.tables[resource])
+        if (not self.deaf or self.sorts) and dict(request.query).get("dir") == "DESC":
+            found.reverse()
         if not self.deaf:
             for condition in json.loads(query.get("filter", "[]")):
                 if condition["property"] == "id" or self.dates:
                     found = [row for row in found if _meets(row, condition)]
-            if query.get("dir") == "DESC":
-                found.reverse()
         total = len(found)
         limit = int(query["limit"])
         start = (int(query["page"]) - 1) * limit

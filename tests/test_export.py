@@ -290,8 +290,8 @@ async def test_links_are_not_followed(tmp_path: Path) -> None:
     out.mkdir()
     (out / ".cdrs.jsonl.part").symlink_to(victim)
     async with Sandbox(rows=20) as api:
-        summary = await export(api, Plan(to=out, resources="cdrs"))
-        assert isinstance(summary.jobs[0].error, ExportError)
+        assert (await export(api, Plan(to=out, resources="cdrs"))).complete
+        assert not (out / "cdrs.jsonl").is_symlink()
         (out / "visitors.jsonl").symlink_to(tmp_path / "nowhere")
         with pytest.raises(ClientMisuse, match="exists and is a link: remove it"):
             await export(api, Plan(to=out, resources="visitors", overwrite=True))
@@ -404,7 +404,7 @@ async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path
                 await export(api, plan)
             assert path.read_bytes() == before
         (tmp_path / "cdrs.sqlite-wal").touch()
-        with pytest.raises(ClientMisuse, match="another program has it open"):
+        with pytest.raises(ClientMisuse, match="another program has .* open"):
             await export(api, plan)
         (tmp_path / "cdrs.sqlite-wal").unlink()
         assert api.requests == asked

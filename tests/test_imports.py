@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
                       "export.manifest", "export.plan", "export.sources", "export.work", "models",
                       "raw"},
     "export.plan": {"arguments", "errors", "export.checkpoint", "export.disk", "export.manifest",
-                    "export.sinks", "export.sources", "filters"},
+                    "export.sinks", "export.sources", "filters", "models"},
     "export.work": {"errors", "export.checkpoint", "export.disk", "export.job", "export.manifest",
                     "export.plan", "export.rejects", "export.sinks", "export.sources",
                     "export.spool", "models", "raw"},

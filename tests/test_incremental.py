@@ -92,7 +92,7 @@ async def test_a_file_that_has_gone_is_made_again(tmp_path: Path, gone: str) -> 
     api.tables["cdrs"] = [row | {"name": "changed"} for row in rows(34) if row["id"] != changed]
     summary = await run(api, plan(tmp_path))
     [again] = [job for job in summary.jobs if job.path.name == gone]
-    assert again.note == "made again, with other contents: rows were changed or deleted since"
+    assert again.note == "made again, with other bytes: rows were changed or deleted since"
     assert (
         entries(tmp_path)[gone]["sha256"]
         == hashlib.sha256((tmp_path / gone).read_bytes()).hexdigest()
@@ -255,3 +255,118 @@ async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_th
     assert names(tmp_path) == {
         "cdrs.jsonl", "cdrs.0002.jsonl", "visitors.jsonl", "visitors.0002.jsonl", "manifest.json"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("window", [1, 2, 4])
+async def test_rows_that_came_while_pages_were_read_are_left_to_the_next_run(
+    tmp_path: Path, window: int
+) -> None:
+    """By page some of them come, and others, which were before them, do not."""
+    api = Offline(deaf=True, dates=False)
+    api.sorts = True
+    api.tables["cdrs"] = rows(95)
+    only = plan(tmp_path, limit=10, window=window)
+
+    async def hook(request: Request) -> None:
+        if dict(request.query)["page"] == "11":
+            api.tables["cdrs"] = rows(110)
+
+    api.hook = hook
+    assert (await run(api, only)).complete
+    api.hook = None
+    api.tables["cdrs"] = rows(110)
+    assert (await run(api, only)).complete
+    found = [id for path in sorted(tmp_path.glob("*.jsonl")) for id in ids(path)]
+    assert sorted(found) == list(range(1, 111))
+
+
+async def test_an_empty_resource_makes_one_file(tmp_path: Path) -> None:
+    api = Offline()
+    api.tables["cdrs"] = []
+    for _ in range(3):
+        assert (await run(api, plan(tmp_path))).complete
+    assert names(tmp_path) == {"cdrs.jsonl", "manifest.json"}
+    api.tables["cdrs"] = rows(5)
+    assert (await run(api, plan(tmp_path))).complete
+    (tmp_path / "cdrs.jsonl").unlink()
+    api.tables["cdrs"] = rows(8)
+    assert (await run(api, plan(tmp_path))).complete
+    assert [ids(tmp_path / f"cdrs.{n}jsonl") for n in ("", "0002.", "0003.")] == [
+        [], [1, 2, 3, 4, 5], [6, 7, 8]
+    ]  # fmt: skip
+
+
+async def test_a_file_that_is_made_again_has_no_row_of_another(tmp_path: Path) -> None:
+    api = Offline(dates=True)
+    api.tables["cdrs"] = [{"id": 5, "created_at": "2026-01-01 00:00:00"}]
+    await run(api, plan(tmp_path))
+    api.tables["cdrs"].insert(0, {"id": 3, "created_at": "2026-01-02 00:00:00"})
+    await run(api, plan(tmp_path))
+    (tmp_path / "cdrs.jsonl").unlink()
+    await run(api, plan(tmp_path))
+    assert [ids(tmp_path / f"cdrs.{n}jsonl") for n in ("", "0002.")] == [[5], [3]]
+
+
+async def test_rejected_rows_stay_with_their_file(tmp_path: Path) -> None:
+    api = Offline()
+    api.broken = {2}
+    only = plan(tmp_path, resources="websites")
+    assert (await run(api, only)).rejected == 1
+    api.tables["websites"] = rows(5)
+    api.broken = set()
+    assert (await run(api, only)).rejected == 0
+    api.broken = {6}
+    api.tables["websites"] = rows(7)
+    assert (await run(api, only)).rejected == 1
+    for name, broken in (("websites", "2"), ("websites.0003", "6")):
+        [line] = (tmp_path / f"{name}.rejects.jsonl").read_bytes().splitlines()
+        assert json.loads(line)["row"]["id"] == broken
+    # Another format has its own, and what somebody else has put there is not ours to take away.
+    await run(api, plan(tmp_path, resources="websites", format="csv"))
+    assert (tmp_path / "websites.rejects.jsonl").exists()
+    (tmp_path / "cdrs.rejects.jsonl").write_text("precious")
+    with pytest.raises(ClientMisuse, match=r"cdrs.rejects.jsonl.* exists"):
+        await run(api, plan(tmp_path, since=None))
+    assert (tmp_path / "cdrs.rejects.jsonl").read_text() == "precious"
+
+
+async def test_a_database_that_is_another_one_is_refused(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    only = plan(tmp_path, format="sqlite")
+    await run(api, only)
+    old = (tmp_path / "cdrs.sqlite").read_bytes()
+    api.tables["cdrs"] = rows(40)
+    await run(api, only)
+    (tmp_path / "cdrs.sqlite").write_bytes(old)  # from a backup
+    asked = len(api.asked)
+    with pytest.raises(ClientMisuse, match="has ids up to 20, and manifest.json tells of 40"):
+        await run(api, only)
+    (tmp_path / "cdrs.sqlite-wal").touch()
+    for more in ({"overwrite": True}, {}):
+        with pytest.raises(ClientMisuse, match="another program has"):
+            await run(api, plan(tmp_path, format="sqlite", since=None, **more))
+    assert len(api.asked) == asked
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"of": {}}, {"of": None}, {"highest": "60"}, {"late": None}, {"rows": 1.5}, {"account": 7}],
+)
+async def test_an_edited_manifest_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    api = Offline(count=20)
+    await run(api, plan(tmp_path))
+    held = json.loads((tmp_path / "manifest.json").read_text())
+    held["files"]["cdrs.jsonl"] |= change
+    (tmp_path / "manifest.json").write_text(json.dumps(held))
+    with pytest.raises(ClientMisuse, match="is no manifest of exports"):
+        await run(api, plan(tmp_path))
+
+
+async def test_another_resources_progress_is_not_cleaned_away(tmp_path: Path) -> None:
+    api = Offline()
+    await run(api, plan(tmp_path, resources=("cdrs", "visitors"), since=None))
+    again = plan(tmp_path, resources="visitors", since=None, overwrite=True, window=1)
+    assert (await interrupted(api, again, 5)).resumable
+    await run(api, plan(tmp_path))
+    [job] = (await run(api, again)).jobs
+    assert job.kept > 0

@@ -482,6 +482,83 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     assert names(tmp_path) == {"cdrs.csv", "manifest.json"}
 
 
+async def test_rejected_rows_in_hand_that_were_damaged_are_fetched_again(tmp_path: Path) -> None:
+    api = Offline()
+    api.tables["websites"] = Offline(count=60).tables["cdrs"]
+    api.broken = {2}
+    only = plan(tmp_path, resources=("websites",))
+    await interrupted(api, only)
+    (tmp_path / ".websites.jsonl.rejects").write_bytes(b"")
+    [job] = (await run(api, only)).jobs
+    assert (job.rejected, job.kept) == (1, 0)
+    assert "rejected rows in hand were damaged" in job.note
+
+
+async def test_a_second_name_of_a_whole_file_is_not_cut_off(tmp_path: Path) -> None:
+    """Killed between link and unlink, with a checkpoint that was lost: they are one file."""
+    api = Offline()
+    assert (await run(api, plan(tmp_path))).complete
+    before = (tmp_path / "cdrs.jsonl").read_bytes()
+    os.link(tmp_path / "cdrs.jsonl", tmp_path / ".cdrs.jsonl.part")
+    await interrupted(api, plan(tmp_path, overwrite=True))
+    assert (tmp_path / "cdrs.jsonl").read_bytes() == before
+
+
+async def test_a_file_of_somebody_else_is_not_taken_for_one_of_an_interrupted_run(
+    tmp_path: Path,
+) -> None:
+    api = Offline()
+    both = plan(tmp_path, resources=("cdrs", "visitors"))
+
+    async def hook(request: Request) -> None:
+        if request.path.endswith("visitors"):
+            raise ServerFault("500", status=500, sent="yes")
+
+    api.hook = hook
+    await run(api, both)
+    api.hook = None
+    (tmp_path / "visitors.jsonl").write_text("precious")
+    with pytest.raises(ClientMisuse, match="exists: choose another directory"):
+        await run(api, both)
+    (tmp_path / "visitors.jsonl").unlink()
+    (tmp_path / "cdrs.jsonl").write_text("edited")
+    with pytest.raises(ClientMisuse, match="exists: choose another directory"):
+        await run(api, both)
+
+
+async def test_a_file_that_may_not_be_written_is_replaced_all_the_same(tmp_path: Path) -> None:
+    api = Offline()
+    assert (await run(api, plan(tmp_path))).complete
+    (tmp_path / "cdrs.jsonl").chmod(0o444)
+
+    class Full(Disk):
+        def replace(self, path: Path, to: Path) -> None:
+            if to.name == "cdrs.jsonl":
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            super().replace(path, to)
+
+    again = plan(tmp_path, overwrite=True)
+    assert not (await run(api, again, Full())).complete
+    assert (tmp_path / ".cdrs.jsonl.part").stat().st_mode & 0o777 == 0o444
+    opened = os.open
+
+    def as_a_user(path: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR and os.path.exists(path) and not os.stat(path).st_mode & 0o200:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return opened(path, flags, mode)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", as_a_user)  # root may do anything
+        assert (await run(api, again)).complete
+    assert (tmp_path / "cdrs.jsonl").stat().st_mode & 0o777 == 0o444
+
+
+def test_what_is_no_format_is_refused(tmp_path: Path) -> None:
+    for wrong in (7, object(), CsvSink):
+        with pytest.raises(ClientMisuse, match="a format is a name"):
+            Plan(to=tmp_path, format=wrong)  # type: ignore[arg-type]
+
+
 async def test_the_lock_of_a_killed_export_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / ".cdrs.jsonl.lock").touch()
     assert (await run(Offline(), plan(tmp_path))).complete
@@ -496,7 +573,9 @@ async def test_a_link_in_the_place_of_a_hidden_file_is_not_followed(tmp_path: Pa
         (to / f".cdrs.jsonl.{kind}").symlink_to(victim)
         summary = await run(Offline(), plan(to))
         assert victim.read_text() == "precious"
-        if kind != "rejects":  # where there is nothing to write there
+        if kind == "part":  # without a checkpoint it is not to be gone on from
+            assert summary.complete
+        else:
             assert isinstance(summary.jobs[0].error, ExportError)
         for path in to.iterdir():
             path.unlink()

@@ -142,7 +142,7 @@ class KeysetWalk(Generic[R]):
 
     async def _resumed(self, low: int, high: int) -> AsyncGenerator[Page[R]]:
         """The pages with ids from above *low* to *high*."""
-        self._mark = high
+        self._mark = self.progress.upto = high
         if low >= high:
             return
         first: Page[R] | None = None
@@ -171,6 +171,7 @@ class KeysetWalk(Generic[R]):
 
     async def _all(self) -> AsyncGenerator[Page[R]]:
         first, self._mark, proof = await self.opening.begin()
+        self.progress.upto = self._mark
         rest = first.records[-1].id if first.records else 0
         self.progress.total = first.total
         self._size = max(1, len(first.records))

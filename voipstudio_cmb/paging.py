@@ -168,8 +168,10 @@ class PageWalk(Generic[R]):
             if self.after is None:
                 page, early = await self._open(flights, opening)
                 before = page
+                self._source.progress.upto = self._source.audit.top or None
             else:
                 before, page = await self._rejoin(self.after)
+                self._source.progress.upto = self._source.audit.top or None
                 flights.asked = self._end = before.number
                 if page.records:
                     yield self._given(self._fresh(seen, page)[0])

@@ -131,7 +131,8 @@ class Progress:
     *total* is what the server last claimed, or None: by keyset once, with the first page, and where
     a walk goes on from a position by keyset, of what is left. *repaired* of the records were found
     by reading pages again, and *repeated* records came again, then too, and were left out.
-    *strategy* is how the collection is walked, None before that is known.
+    *strategy* is how the collection is walked, None before that is known. *upto* is the highest id
+    that there was at the beginning, None if the server has not told it.
     """
 
     seen: int = 0
@@ -141,6 +142,7 @@ class Progress:
     repaired: int = 0
     repeated: int = 0
     strategy: Literal["page", "keyset"] | None = None
+    upto: int | None = None
 
 
 @attrs.frozen

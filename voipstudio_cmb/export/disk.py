@@ -82,7 +82,7 @@ def side_file(path: Path, kind: str) -> Path:
 
 def rejects_file(path: Path) -> Path:
     """The file with the rows that could not go into the file *path*."""
-    return path.with_name(f"{path.name.partition('.')[0]}.rejects.jsonl")
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
 
 
 def remove_side_files(disk: Disk, path: Path) -> None:

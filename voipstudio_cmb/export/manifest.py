@@ -57,7 +57,7 @@ def read(directory: Path) -> dict[str, Entry]:
         found = json.loads(path.read_bytes())
         if found["version"] != VERSION:
             raise ValueError(f"its version is {found['version']}")
-        return {name: Entry(**entry) for name, entry in found["files"].items()}
+        return {name: _entry(**entry) for name, entry in found["files"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -65,6 +65,26 @@ def read(directory: Path) -> dict[str, Entry]:
             f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
             "another directory"
         ) from None
+
+
+def _entry(**held: Any) -> Entry:
+    """The entry with these members.
+
+    Raises:
+        ValueError, TypeError, KeyError: they are not what an entry has.
+    """
+    entry = Entry(**held)
+    known = {"resource": str, "format": str, "API": str, "filters": list, "csv_null": str}
+    numbers = [entry.rows, entry.bytes, entry.after, entry.rejected, *entry.late, *entry.last]
+    numbers += [id for id in (entry.lowest, entry.highest) if id is not None]
+    texts = [entry.account, entry.sha256, entry.created_at or ""]
+    if (
+        any(not isinstance(entry.of[name], kind) for name, kind in known.items())
+        or any(type(number) is not int for number in numbers)
+        or any(not isinstance(text, str) for text in texts)
+    ):
+        raise ValueError("an entry has another form")
+    return entry
 
 
 def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:

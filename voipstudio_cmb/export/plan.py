@@ -15,14 +15,19 @@ import attrs
 from voipstudio_cmb.arguments import MAX_PAGE_SIZE, MAX_WINDOW, checked_integer
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.filters import Filter, checked
+from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
 
 from .checkpoint import Checkpoint, load
-from .disk import side_file
+from .disk import fingerprint, rejects_file, side_file
 from .manifest import NAME, Entry, latest, read
-from .sinks import Sink, SqliteSink, sink
+from .sinks import FORMATS, Sink, SqliteSink, sink
 from .sources import Ids, Late
 
-RESOURCES = ("cdrs", "visitors", "websites", "settings", "buttons")
+RECORDS: dict[str, type[Record]] = {
+    "cdrs": Cdr, "visitors": Visitor, "websites": Website, "settings": Setting, "buttons": Button
+}  # fmt: skip
+
+RESOURCES = tuple(RECORDS)
 """All that can be exported; each goes to one file of that name."""
 
 
@@ -45,7 +50,8 @@ def _resources(names: Iterable[str]) -> tuple[str, ...]:
 class Part:
     """One file of an export: the rows of *resource* with *ids* go to *path*.
 
-    *adds* says that they go into a file that is there, and *again* that this file had gone.
+    *adds* says that they go into a file that is there, *more* that they go on from other files or
+    that one, and *again* that this file had gone.
     """
 
     resource: str
@@ -53,6 +59,7 @@ class Part:
     ids: Ids = attrs.field(factory=Ids)
     late: Late | None = None
     adds: bool = False
+    more: bool = False
     again: bool = False
 
 
@@ -91,6 +98,13 @@ class Plan:
         made = self.format
         if isinstance(made, str):
             made = sink(made, self.compress, csv_null=self.csv_null)
+        if not isinstance(getattr(made, "suffix", None), str) or not callable(
+            getattr(made, "write", None)
+        ):
+            raise ClientMisuse(
+                f"a format is a name ({', '.join(FORMATS)}) or an object with a suffix and a "
+                f"write, not {made!r}"
+            )
         object.__setattr__(self, "sink", made)
         checked_integer("limit", self.limit, 1, MAX_PAGE_SIZE)
         checked_integer("window", self.window, 1, MAX_WINDOW)
@@ -137,7 +151,11 @@ class Plan:
         return [part for name in self.resources for part in self._since_last(name, entries)]
 
     def _adds(self, resource: str) -> bool:
-        return self.sink.upserts and not self.overwrite and self.path(resource).is_file()
+        return (
+            getattr(self.sink, "upserts", False)
+            and not self.overwrite
+            and self.path(resource).is_file()
+        )
 
     def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[Part]:
         path = self.path(resource)
@@ -146,24 +164,29 @@ class Plan:
         last = max((entry.highest or 0 for entry in made.values()), default=0)
         dated = latest(made.values())
         late = Late(*dated) if dated and resource != "buttons" else None
-        if self.sink.upserts:
+        if getattr(self.sink, "upserts", False):
             there = path.is_file()
             after = last if there and made else 0
             late = late if after else None
-            yield Part(resource=resource, path=path, ids=Ids(after), late=late, adds=there)
+            more = there and bool(made)
+            yield Part(
+                resource=resource, path=path, ids=Ids(after), late=late, adds=there, more=more
+            )
             return
         for name, entry in made.items():
             gone = not os.path.lexists(self.to / name)
             # An interrupted run has made it, which this one goes on with.
             ended = not self.restart and os.path.lexists(side_file(self.to / name, "checkpoint"))
             if gone or ended:
-                ids = Ids(entry.after, entry.highest, frozenset(entry.late))
+                upto = entry.after if entry.highest is None else entry.highest
+                others = (id for other in made if other != name for id in made[other].late)
+                ids = Ids(entry.after, upto, frozenset(entry.late), frozenset(others))
                 yield Part(resource=resource, path=self.to / name, ids=ids, again=gone)
         if made:
             number = max(int(name.split(".")[1]) if "." in name[: -len(self.sink.suffix) - 1] else 1
                          for name in made)  # fmt: skip
             path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
-        yield Part(resource=resource, path=path, ids=Ids(last), late=late)
+        yield Part(resource=resource, path=path, ids=Ids(last), late=late, more=bool(made))
 
     def prepare(self, base_url: str, parts: Sequence[Part]) -> dict[Path, Checkpoint | None]:
         """Makes the directory, sees that all files can be written, and finds what was interrupted.
@@ -198,12 +221,14 @@ class Plan:
                 kept[part.path] = found
             if self.since:
                 self._same_series(part, entries, of)
-            if part.adds and isinstance(self.sink, SqliteSink):
-                self.sink.check(part.path, part.resource)
+            if isinstance(self.sink, SqliteSink):
+                self._check_database(self.sink, part, entries)
             if not self._free(part, found):
-                exist.append(part.path)
+                there = os.path.lexists(part.path)
+                exist.append(part.path if there else rejects_file(part.path))
         made = [found and found.file and path.exists() for path, found in kept.items()]
-        if exist and made and all(made) and len(exist) + len(made) == len(parts):
+        ours = [self._told_of(path, entries) for path in exist]
+        if exist and made and all([*made, *ours]) and len(exist) + len(made) == len(parts):
             # A run that had ended was interrupted while it removed its checkpoints.
             return kept | dict.fromkeys(exist)
         if exist and self.since:
@@ -217,6 +242,23 @@ class Plan:
                 "replaced with --overwrite (overwrite=True)"
             )
         return kept
+
+    @staticmethod
+    def _told_of(path: Path, entries: Mapping[str, Entry]) -> bool:
+        """Whether the file *path* is what the manifest says that it is."""
+        entry = entries.get(path.name)
+        return entry is not None and fingerprint(path) == (entry.bytes, entry.sha256)
+
+    def _check_database(self, sink: SqliteSink, part: Part, entries: Mapping[str, Entry]) -> None:
+        sink.free(part.path)
+        if not part.adds:
+            return
+        last = sink.check(part.path, part.resource, RECORDS[part.resource])
+        if part.more and last < part.ids.after:
+            raise ClientMisuse(
+                f"{str(part.path)!r} has ids up to {last}, and {NAME} tells of {part.ids.after}: "
+                "it is another file, or rows were deleted from it. Export once without --since"
+            )
 
     def _not_incremental(self, entries: Mapping[str, Entry]) -> None:
         for name, entry in entries.items():
@@ -265,10 +307,13 @@ class Plan:
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:
-            return True
+            rejects = rejects_file(path)
+            return self.overwrite or part.again or found is not None or not os.path.lexists(rejects)
         if stat.S_ISDIR(mode):
             raise ClientMisuse(f"{str(path)!r} is a directory where a file should go")
         if not stat.S_ISREG(mode):
             kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
             raise ClientMisuse(f"{str(path)!r} exists and is {kind}: remove it first")
-        return self.overwrite or part.adds or (found is not None and found.file is not None)
+        if self.overwrite or part.adds:
+            return True
+        return found is not None and found.file is not None and fingerprint(path) == found.file

@@ -51,7 +51,8 @@ class Rejects:
         count: Counter[bytes] = Counter()
         for reject in rejects:
             count[reject.json] += 1
-            # By content: in another answer the same row has another index, or even page.
+            # By content: in another answer the same row has another index. By page too, or rows
+            # that say nothing, of which there may be many, would count as one.
             what = b"%d %d %s" % (reject.page, count[reject.json], reject.json)
             key = hashlib.sha256(what).digest()[:16]
             if key in self._lines:
@@ -73,16 +74,17 @@ class Rejects:
             self._disk.sync(self._file)
             self._synced = True
 
-    def finish(self, to: Path) -> None:
-        """Makes them the file *to*, by page and index."""
+    def finish(self, to: Path, *, add: bool) -> None:
+        """Makes them the file *to*, by page and index; behind what is there, to *add* to that."""
         lines = sorted(self._lines.values(), key=_place)
         new = self.path.with_name(self.path.name + ".new")
         file = self._disk.open(new)
         try:
             self._disk.truncate(file, 0)
-            self._disk.write(
-                file, b"".join(line[: line.rindex(b',"key":')] + b"}\n" for line in lines)
-            )
+            told = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
+            before = to.read_bytes().splitlines(True) if add and to.exists() else []
+            # Once, also if this was interrupted behind its end.
+            self._disk.write(file, b"".join(dict.fromkeys([*before, *told])))
             self._disk.sync(file)
         finally:
             os.close(file)

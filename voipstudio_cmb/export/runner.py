@@ -28,7 +28,7 @@ from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.raw import integers
 
 from .checkpoint import Checkpoint
-from .disk import Disk, Lock, remove_side_files, side_file
+from .disk import Disk, Lock, in_thread, remove_side_files, side_file
 from .job import Job
 from .manifest import read
 from .plan import Part, Plan
@@ -97,7 +97,12 @@ class Export:
         self._many = many
         self._disk = disk or Disk()
         self._begun = datetime.now(UTC).isoformat(timespec="seconds")
-        self._parts = plan.parts()
+        self._refusal: ClientMisuse | None = None
+        try:
+            self._parts = plan.parts()
+        except ClientMisuse as error:  # of `run`, so that one of many leaves the others alone
+            self._refusal = error
+            self._parts = [Part(resource=name, path=plan.path(name)) for name in plan.resources]
         self._whose = ""
         self.jobs = [
             Job(resource=part.resource, path=part.path, account=account) for part in self._parts
@@ -111,7 +116,9 @@ class Export:
         """
         if any(job.state != "waiting" for job in self.jobs):
             raise ClientMisuse("this export has been run: make another Export(client, plan)")
-        kept = self._plan.prepare(self._client.base_url, self._parts)
+        if self._refusal is not None:
+            raise self._refusal
+        kept = await in_thread(lambda: self._plan.prepare(self._client.base_url, self._parts))
         loop = asyncio.get_running_loop()
         began, usage = loop.time(), attrs.evolve(self._client.usage)
         try:
@@ -165,7 +172,9 @@ class Export:
         work: list[tuple[Work, Naming | None]] = []
         for job, part in zip(self.jobs, self._parts, strict=True):
             if job.path in kept and kept[job.path] is None:
+                entry = read(self._plan.to)[job.path.name]
                 job.state, job.already, job.made = "done", True, True
+                job.rows, job.kept, job.rejected = entry.rows, entry.rows, entry.rejected
                 continue
             # Only a file with all rows of a resource tells of all buttons that it names.
             whole = next((n for n in namings if n.resource == job.resource), None)
@@ -255,7 +264,12 @@ class Export:
         done = {job.path for job in self.jobs if job.state == "done"}
         if self._plan.since:
             # A run of before that was interrupted has ended with this one.
-            done |= {self._plan.to / name for name in read(self._plan.to)}
+            done |= {
+                self._plan.to / name
+                for name, entry in read(self._plan.to).items()
+                if entry.of["resource"] in self._plan.resources
+                and name.endswith(f".{self._plan.sink.suffix}")
+            }
         for path in done:
             with contextlib.suppress(OSError, ExportError), Lock(path):
                 remove_side_files(self._disk, path)

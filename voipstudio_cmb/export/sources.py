@@ -52,13 +52,19 @@ class Source(Protocol):
 
 @attrs.frozen
 class Ids:
-    """The ids from above *after* to *upto* (None: however high), and *also* some lower ones."""
+    """The ids from above *after* to *upto* (None: however high), and *also* some lower ones.
+
+    *but* those that other files have.
+    """
 
     after: int = 0
     upto: int | None = None
     also: frozenset[int] = frozenset()
+    but: frozenset[int] = frozenset()
 
     def __contains__(self, id: int) -> bool:
+        if id in self.but:
+            return False
         return id in self.also or (id > self.after and (self.upto is None or id <= self.upto))
 
     def conditions(self) -> list[Filter]:
@@ -171,7 +177,11 @@ class CollectionSource:
             async for page in walk:
                 position = walk.position if walk.resumable else None
                 of_the_rest = after is not None and walk.progress.strategy == "keyset"
-                yield page.records, position, None if of_the_rest else walk.progress.total
+                # A walk by page also brings some of the rows that have come meanwhile: all of them
+                # are left to the next export, which takes the highest id here for its beginning.
+                upto = walk.progress.upto
+                rows = [row for row in page.records if upto is None or row.id <= upto]
+                yield rows, position, None if of_the_rest else walk.progress.total
 
 
 class Naming:

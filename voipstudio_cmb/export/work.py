@@ -40,7 +40,7 @@ from .job import Job
 from .manifest import Entry, note
 from .plan import Part
 from .rejects import Rejects
-from .sinks import JsonlSink, Sink
+from .sinks import JsonlSink, Sink, SqliteSink
 from .sources import ButtonSource, Source
 from .spool import Spool
 
@@ -109,9 +109,16 @@ class Work:
                         return
                     if not self._at.whole:
                         await self._fetch_all()
-                    stop = threading.Event()
                     self.job.state = "writing"
-                    await in_thread(lambda: self._finish(stop), stop.set)
+                    while not _CONVERTING.acquire(blocking=False):
+                        await asyncio.sleep(
+                            0.02
+                        )  # not in a thread: there are few, and all need them
+                    try:
+                        stop = threading.Event()
+                        await in_thread(lambda: self._finish(stop), stop.set)
+                    finally:
+                        _CONVERTING.release()
             finally:
                 self._close()
 
@@ -144,9 +151,16 @@ class Work:
             self._show()
             self._done()
             return True
+        if self._spool.path.is_file() and not self._spool.path.is_symlink():
+            # It may have the mode of the file that it was to replace.
+            os.chmod(self._spool.path, self._spool.path.stat().st_mode | 0o600)
         if self._spool.open(kept.size, kept.digest):
             self._at = attrs.evolve(kept, file=None)
             self._rejects.open(keep=True)
+            if len(self._rejects) < kept.rejected:
+                job.note = "the rejected rows in hand were damaged: begun anew"
+                self._begin_anew()
+                return False
             if isinstance(self.source, ButtonSource):
                 self.source.missing.update(kept.missing)
             job.kept = kept.rows
@@ -158,6 +172,9 @@ class Work:
 
     def _begin_anew(self) -> None:
         self._at, self._anew = self._fresh(), True
+        # Not cut off: it may be a second name of a file that is whole.
+        self._spool.close()
+        self.disk.unlink(self._spool.path)
         self._spool.open(0, self._at.digest)
         self._rejects.open(keep=False)
         self.job.kept, self.job.since = 0, None
@@ -240,6 +257,7 @@ class Work:
         with told_of(self.job.path, LEFT):
             self._spool.sync()
             self._rejects.sync()
+            self._at = attrs.evolve(self._at, rejected=len(self._rejects))
             write_whole(self.disk, self._checkpoint, self._at.to_bytes())
 
     def _finish(self, stop: threading.Event) -> None:
@@ -247,7 +265,7 @@ class Work:
         path, made = self.job.path, self._spool.path
         if self.on_rows is not None:
             self.on_rows(self._rows(stop))
-        if self.part.ids.after and not (self._at.rows or len(self._rejects) or self.part.again):
+        if self.part.more and not (self._at.rows or len(self._rejects)):
             remove_side_files(self.disk, path)
             self.job.state, self.job.note = "done", "nothing new"
             return
@@ -261,11 +279,11 @@ class Work:
             assert whole is not None
             found = whole
         time, last = latest(self._rows(stop))
-        self._at = attrs.evolve(
-            self._at, file=found, rejected=len(self._rejects), created_at=time, last=last
-        )
+        self._at = attrs.evolve(self._at, file=found, created_at=time, last=last)
         self._keep_mode(made)
         self._save()
+        if isinstance(self.sink, SqliteSink):
+            self.sink.free(path)
         try:
             name(self.disk, made, path, overwrite=self.overwrite or self.part.adds)
         except FileExistsError:
@@ -277,19 +295,15 @@ class Work:
 
     def _convert(self, made: Path, stop: threading.Event) -> None:
         def written() -> int:
+            if isinstance(self.sink, SqliteSink):
+                self.sink.free(self.job.path)
             if self.part.adds:
                 shutil.copyfile(self.job.path, made)
             rows = self.disk.rows(self._rows(stop))
             return self.sink.write(rows, self.job.resource, self.record, made)
 
         try:
-            while not _CONVERTING.acquire(timeout=0.1):
-                if stop.is_set():
-                    raise _Stopped
-            try:
-                self._at = attrs.evolve(self._at, altered=self.disk.convert(written))
-            finally:
-                _CONVERTING.release()
+            self._at = attrs.evolve(self._at, altered=self.disk.convert(written))
         except _Stopped:
             self.disk.unlink(made)
             raise ExportError("the export was cancelled") from None
@@ -317,9 +331,9 @@ class Work:
     def _done(self) -> None:
         """The file is there; what is left is to say so."""
         if len(self._rejects):
-            self._rejects.finish(rejects_file(self.job.path))
+            self._rejects.finish(rejects_file(self.job.path), add=self.part.adds)
             self._rejects.close()
-        elif not self._at.rejected:
+        elif not self._at.rejected and not self.part.adds:
             self.disk.unlink(rejects_file(self.job.path))  # an earlier export's
         at = self._at
         assert at.file is not None
@@ -341,7 +355,7 @@ class Work:
         )
         before = note(self.disk, self.job.path, entry)
         if self.part.again and before is not None and before.sha256 != entry.sha256:
-            self.job.note = "made again, with other contents: rows were changed or deleted since"
+            self.job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             self.disk.unlink(side_file(self.job.path, kind))
         self.job.state, self.job.made = "done", True

@@ -59,21 +59,36 @@ class SqliteSink:
     suffix = "sqlite"
     upserts = True
 
-    def check(self, path: Path, resource: str) -> None:
-        """Sees that rows can be added to the file *path*, before there are any.
+    def free(self, path: Path) -> None:
+        """Sees that no other program is at work on the file *path*, there or not.
 
         Raises:
-            ClientMisuse: it is no database with a table of this resource, or is being written.
+            ClientMisuse: one is, or was and did not end in order: what it has written would be
+                taken for a part of the new file.
         """
-        if path.with_name(f"{path.name}-wal").exists():
-            raise _other_file(path, "another program has it open, and not all of it is in there")
+        for kind in ("-wal", "-journal"):
+            beside = path.with_name(f"{path.name}{kind}")
+            if os.path.lexists(beside):
+                raise ClientMisuse(
+                    f"another program has {str(path)!r} open, or has left {beside.name!r} beside "
+                    "it: let it end, or open the file once and close it with sqlite3"
+                )
+
+    def check(self, path: Path, resource: str, record: type[Record]) -> int:
+        """Sees that rows of *record* can be added to the file *path*; returns its highest id.
+
+        Raises:
+            ClientMisuse: it is no database with a table of this resource.
+        """
         try:
             with closing(
                 sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
             ) as database:
-                _check(database, resource, None, path)
+                _check(database, resource, _columns(record), path)
+                [(last,)] = database.execute(f"SELECT max(id) FROM {_quoted(resource)}")
         except sqlite3.Error as error:
             raise _other_file(path, str(error)) from None
+        return last or 0
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         """Writes *rows* to the file *path*, which may hold rows of an export before.
@@ -86,8 +101,7 @@ class SqliteSink:
         """
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
             new = file.tell() == 0
-        columns = {name: _TYPES[kind] for name, kind in documented(record).items()}
-        columns["extra"] = "TEXT"
+        columns = _columns(record)
         splitter = Splitter(record, {"time": _time_as_sent})
         try:
             with closing(sqlite3.connect(os.path.abspath(path), isolation_level=None)) as database:
@@ -105,6 +119,11 @@ class SqliteSink:
         except sqlite3.Error as error:
             raise _os_error(error, path) from error
         return splitter.altered
+
+
+def _columns(record: type[Record]) -> dict[str, str]:
+    """The columns for *record*, and their types."""
+    return {name: _TYPES[kind] for name, kind in documented(record).items()} | {"extra": "TEXT"}
 
 
 def _create(database: sqlite3.Connection, resource: str, columns: dict[str, str]) -> None:
@@ -127,7 +146,7 @@ def _upsert(resource: str, columns: dict[str, str]) -> str:
 
 
 def _check(
-    database: sqlite3.Connection, resource: str, columns: dict[str, str] | None, path: Path
+    database: sqlite3.Connection, resource: str, columns: dict[str, str], path: Path
 ) -> None:
     """Sees that *database* is one that this format wrote for *resource*, with these *columns*."""
     try:
@@ -144,8 +163,6 @@ def _check(
         raise _other_file(path, f"its schema has version {version}, not {SCHEMA_VERSION}")
     if not table:
         raise _other_file(path, f"it has no table {resource!r}")
-    if columns is None:
-        return
     expected = [(name, type, int(name == "id")) for name, type in columns.items()]
     if [(name, type, key) for _, name, type, _, _, key in table] != expected:
         raise _other_file(path, f"it has no table {resource!r} with these columns")
