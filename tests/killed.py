@@ -166,13 +166,19 @@ def check_visible(directory: Path, whole: dict[str, bytes], before: dict[str, by
             raise Wrong(f"{name} is visible and not whole")
 
 
+def ended(directory: Path, whole: dict[str, bytes]) -> bool:
+    """Whether all is done, but perhaps for a lock: that dies with its holder, its file need not."""
+    found = files(directory)
+    return {name: found[name] for name in found if not name.endswith(".lock")} == whole
+
+
 def finish(
     plan: Plan, whole: dict[str, bytes], before: dict[str, bytes], kills: Iterator[int]
 ) -> int:
     """Runs the export until it is done, killed at first at the steps *kills*; how often it ran."""
     runs = 0
     for dies in kills:
-        if files(plan.to) == whole:
+        if ended(plan.to, whole):
             return runs  # the last kill was one too late
         runs += 1
         if export(plan, dies) == 0:
@@ -180,7 +186,7 @@ def finish(
         check_visible(plan.to, whole, before)
     else:
         runs += 1
-        if files(plan.to) == whole:
+        if ended(plan.to, whole):
             return runs
         if (code := export(plan)) != 0:
             raise Wrong(f"the last run ended with {code}")
