@@ -30,6 +30,7 @@ WHOLE = (
     b'"show_to_allowed_countries_only": true, "title": "Garden shop: call me back", '
     b'"welcome_screen_msg": "Hello from Garden shop!\\nWe call you in 30 seconds."}'
 )
+ITEM = b'{"data": ' + WHOLE % 1 + b', "links": {}}'
 REFUSED = Reply(parts=(http(b'{"message": "Filtration error"}', "400 Bad Request"),))
 UNKNOWN = Reply(parts=(http(b'{"message": "Not found"}', "404 Not Found"),))
 
@@ -69,6 +70,8 @@ def _serve(tables: Mapping[str, Table]) -> None:
     """Serves *tables* until standard input ends; tells the port on standard output."""
 
     def answer(asked: Asked) -> Reply:
+        if asked.path.endswith(("/1", "/me")):
+            return Reply(parts=(http(ITEM),))
         table = tables.get(asked.path.split("/")[1])
         return UNKNOWN if table is None else table.answer(asked)
 

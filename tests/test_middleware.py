@@ -12,6 +12,7 @@ import pytest
 from tests.clock import virtual
 from tests.doubles import Script, answer
 from voipstudio_cmb.auth import Auth, Token
+from voipstudio_cmb.bounds import Bounds
 from voipstudio_cmb.config import Secret
 from voipstudio_cmb.errors import (
     BadRequest,
@@ -35,7 +36,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.http import Handler, Request, Response, chain
 from voipstudio_cmb.limits import RateLimit
-from voipstudio_cmb.middleware import Closing, Deadline, Limit, Retry, standard
+from voipstudio_cmb.middleware import Deadline, Limit, Retry, standard
 from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event, Observe, Usage
 from voipstudio_cmb.raising import raising
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
@@ -473,7 +474,7 @@ async def test_a_limiter_must_be_async() -> None:
 
 @virtual
 async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
-    closing = Closing()
+    closing = Bounds()
     parts = [Deadline(60.0, None, closing), Retry(Backoff(rng=lambda: 1.0)), raising, Limit()]
     handler = chain(Script([answer({}, 503, retry_after="30")]), parts)
     task = asyncio.create_task(handler(request()))

@@ -16,9 +16,10 @@ import pytest
 from tests.model import Server, SteppedLoop, Temper
 from tests.verdict import Options, Verdict
 from voipstudio_cmb.auth import Auth, Login
+from voipstudio_cmb.bounds import Bounds
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import chain
-from voipstudio_cmb.middleware import Closing, Deadline, Limit, standard
+from voipstudio_cmb.middleware import Deadline, Limit, standard
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.proof import Proofs
 from voipstudio_cmb.retry import Backoff, Budget
@@ -55,7 +56,7 @@ class Case:
     verdict: Verdict = attrs.field(init=False)
     coming: Options = attrs.field(init=False)
     tasks: Tasks = attrs.field(init=False)
-    closing: Closing = attrs.field(init=False)
+    closing: Bounds = attrs.field(init=False)
     cdrs: Cdrs = attrs.field(init=False)
     walk: Walk[Cdr] | None = None
     again: bool = False
@@ -76,7 +77,7 @@ class Case:
 
     def _connect(self) -> None:
         """A client, or another one, as after a restart."""
-        self.tasks, self.closing = Tasks(), Closing()
+        self.tasks, self.closing = Tasks(), Bounds()
         middlewares = standard(
             auth=Auth(Login("a@b.c", "password") if self.login else self.server.renewed),
             policy=Backoff(rng=lambda: 0.5),

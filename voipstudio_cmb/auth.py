@@ -151,9 +151,7 @@ class Auth:
         earlier = request.call.mask
         # With those before: a server may echo the token that has just been replaced.
         request.call.mask = lambda text: proof.mask(earlier(text))
-        response = await handler(
-            attrs.evolve(request, headers={**request.headers, **proof.headers()})
-        )
+        response = await handler(request.with_headers(proof.headers()))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True
             if self._current is proof:  # else somebody has renewed it meanwhile

@@ -11,6 +11,7 @@ import attrs
 
 from . import answers
 from .auth import Auth, Basic, Login, Token, TokenProvider
+from .bounds import Bounds
 from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
 from .errors import (
     BadPayload,
@@ -22,7 +23,7 @@ from .errors import (
 )
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
-from .middleware import Closing, Deadline, Limit, standard
+from .middleware import Deadline, Limit, standard
 from .observe import Usage
 from .proof import Proofs
 from .retry import Budget
@@ -93,10 +94,10 @@ class CallMeBackClient:
         self._budget = Budget(capacity=self._config.retry_budget)
         self._tasks = Tasks()
         self._proofs = Proofs()
-        self._closing = Closing()
+        self._bounds = Bounds()
         self.usage = Usage()
         self._base_url = checked_base_url(base_url)
-        self._session = Session(self._base_url, self._config, session)
+        self._session = Session(self._base_url, self._config, session, self._bounds)
         self._owner = True
         self._assemble()
 
@@ -141,7 +142,7 @@ class CallMeBackClient:
                 auth=self._auth,
                 policy=config.policy(),
                 budget=self._budget,
-                deadline=Deadline(config.deadline, config.timeout, self._closing),
+                deadline=Deadline(config.deadline, config.timeout, self._bounds),
                 limit=self._limit,
                 on_event=config.on_event,
                 usage=self.usage,
@@ -205,7 +206,7 @@ class CallMeBackClient:
     async def aclose(self) -> None:
         """Ends what is in flight and closes the session that was opened; a second time is fine."""
         if self._owner:
-            self._closing.close()
+            self._bounds.close()
             await self._tasks.aclose()
             await self._session.aclose()
 

@@ -214,6 +214,11 @@ class Governor:
         self._queue = _Queue()
 
     @property
+    def idle(self) -> bool:
+        """Whether nobody was ever told to slow down or to wait."""
+        return self._aimd.until == -math.inf and self._aimd.ceiling == math.inf
+
+    @property
     def rate(self) -> float:
         """Requests a second that are let through now; infinite while nothing has been throttled."""
         return self._aimd.rate(asyncio.get_running_loop().time())

@@ -25,6 +25,7 @@ from typing import Any
 import attrs
 
 from .auth import Auth
+from .bounds import Bounds
 from .errors import (
     CallMeBackError,
     ClientMisuse,
@@ -46,56 +47,38 @@ def _place(request: Request) -> dict[str, Any]:
     return {"method": request.method, "path": request.path, "page": request.page}
 
 
-@attrs.define(eq=False)
-class Closing:
-    """What ends the calls in flight when their client closes, wherever they are waiting then."""
-
-    closed: bool = False
-    _running: set[asyncio.Timeout] = attrs.field(factory=set)
-
-    def close(self) -> None:
-        """Ends them."""
-        self.closed = True
-        for bound in self._running:
-            if not bound.expired():
-                bound.reschedule(0.0)
-
-
 @attrs.frozen
 class Deadline:
     """Ends a call after *seconds*, whatever it is doing then, and an attempt after *timeout*.
 
-    Ends it at once when *closing* says that the client is closed.
+    Ends it at once when the *bounds* are closed, as they are with their client.
     """
 
     seconds: float
     timeout: float | None = None
-    closing: Closing = attrs.field(factory=Closing)
+    bounds: Bounds = attrs.field(factory=Bounds)
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        if self.closing.closed:
+        if self.bounds.closed:
             raise ClientMisuse("the client is closed: make a new one (or keep the async with open)")
         call = request.call
         now = asyncio.get_running_loop().time()
         call.deadline = min(call.deadline, now + self.seconds)
         call.timeout = self.timeout
-        bound = asyncio.timeout_at(call.deadline)
+        bound = self.bounds.at(call.deadline)
         try:
-            async with bound:
-                self.closing._running.add(bound)
+            with bound:
                 return await handler(request)
         except TimeoutError as error:
-            if isinstance(error, CallMeBackError) or not bound.expired():
+            if isinstance(error, CallMeBackError) or not bound.expired:
                 raise
-        finally:
-            self.closing._running.discard(bound)
         details = {
             "sent": call.sent,
             "attempts": call.attempts,
             "waited": call.waited,
             **_place(request),
         }
-        if self.closing.closed:
+        if self.bounds.closed:
             raise ClientMisuse("the client was closed while this call was running", **details)
         raise RequestTimeout(
             f"the call's deadline of {self.seconds:g} s passed"
@@ -121,11 +104,14 @@ class Retry:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
-        clock = asyncio.get_running_loop().time
         spent = 0
         while True:
+            call.attempts += 1
             try:
-                response = await _attempt(request, handler)
+                # Where nobody listens, without a layer of its own.
+                response = await (
+                    handler(request) if call.on_attempt is None else _told(request, handler)
+                )
             except CallMeBackError as error:
                 failure = error
             else:
@@ -136,7 +122,8 @@ class Retry:
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
             # A sleep that would end past the deadline is hopeless: the real error says more.
-            hopeless = delay is None or clock() + delay >= call.deadline
+            now = asyncio.get_running_loop().time()
+            hopeless = delay is None or now + delay >= call.deadline
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
                 failure.sent = call.sent
@@ -168,12 +155,10 @@ class Retry:
         return isinstance(failure, NotFound)
 
 
-async def _attempt(request: Request, handler: Handler) -> Response:
-    """One attempt, counted, and told of if anybody listens."""
+async def _told(request: Request, handler: Handler) -> Response:
+    """One attempt, which whoever listens is told of."""
     call = request.call
-    call.attempts += 1
-    if call.on_attempt is None:
-        return await handler(request)
+    assert call.on_attempt is not None
     clock = asyncio.get_running_loop().time
     began, unix = clock(), time.time()
     outcome: Response | BaseException | None = None
@@ -220,14 +205,14 @@ class Limit:
     cap: float = 120.0
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        call = request.call
         clock = asyncio.get_running_loop().time
-        began = clock()
-        try:
-            await self._turn(request)
-        finally:
-            left_at = clock()
-            call.waited += left_at - began
+        left_at = began = clock()
+        if self.limiter is not None or not self.governor.idle:
+            try:
+                await self._turn(request)
+            finally:
+                left_at = clock()
+                request.call.waited += left_at - began
         try:
             response = await handler(request)
         except ProtocolFault:

@@ -114,15 +114,22 @@ class Observe:
     usage: Usage = attrs.field(factory=Usage)
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        listening = self.on_event is not None or log.isEnabledFor(logging.DEBUG)
+        if self.on_event is None and not log.isEnabledFor(logging.DEBUG):
+            try:
+                return await handler(request)
+            finally:
+                self.usage.add(request.call)
+        return await self._told(request, handler)
+
+    async def _told(self, request: Request, handler: Handler) -> Response:
+        """The call, with its events."""
         tries: list[AttemptEvent] = []
-        if listening:
 
-            def on_attempt(event: AttemptEvent) -> None:
-                tries.append(event)
-                self._tell(event)
+        def on_attempt(event: AttemptEvent) -> None:
+            tries.append(event)
+            self._tell(event)
 
-            request.call.on_attempt = on_attempt
+        request.call.on_attempt = on_attempt
         clock = asyncio.get_running_loop().time
         began, unix = clock(), time.time()
         answer: Response | None = None
@@ -135,23 +142,22 @@ class Observe:
             raise
         finally:
             self.usage.add(request.call)
-            if listening:
-                self._tell(
-                    CallEvent(
-                        operation=request.operation,
-                        where=request.describe(),
-                        method=request.method,
-                        path=request.path,
-                        status=_status(answer, failure),
-                        error=None if failure is None else type(failure).__name__,
-                        attempts=request.call.attempts,
-                        waited=request.call.waited,
-                        began=unix,
-                        elapsed=clock() - began,
-                        already_gone=answer is not None and answer.already_gone,
-                        tries=tuple(tries),
-                    )
+            self._tell(
+                CallEvent(
+                    operation=request.operation,
+                    where=request.describe(),
+                    method=request.method,
+                    path=request.path,
+                    status=_status(answer, failure),
+                    error=None if failure is None else type(failure).__name__,
+                    attempts=request.call.attempts,
+                    waited=request.call.waited,
+                    began=unix,
+                    elapsed=clock() - began,
+                    already_gone=answer is not None and answer.already_gone,
+                    tries=tuple(tries),
                 )
+            )
             del failure  # or frame and error would keep each other alive
 
     def _tell(self, event: Event) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-import attrs
-
 from .answers import excerpt, read_messages
 from .errors import (
     BadPayload,
@@ -126,7 +124,7 @@ def _parsed(request: Request, response: Response) -> Response:
     if request.parse is None:
         return response
     try:
-        return attrs.evolve(response, value=request.parse(response))
+        return response.with_value(request.parse(response))
     except BadPayload as error:
         if response.body:
             error.message += f": {excerpt(response.body, request.call.mask)}"

@@ -11,6 +11,7 @@ import os
 import warnings
 from collections import deque
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -18,6 +19,7 @@ from aiohttp import ClientSession as ClientSession
 from aiohttp.connector import Connection
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
+from .bounds import Bounds
 from .config import ClientConfig
 from .errors import (
     BadPayload,
@@ -136,6 +138,12 @@ def translate(error: BaseException) -> CallMeBackError:
     return ConnectionLost(f"the connection broke ({what})", sent="maybe")
 
 
+@lru_cache(16)
+def _to_connect(seconds: float) -> aiohttp.ClientTimeout:
+    # What bounds the attempt is ours: aiohttp's own timeouts do not cover a broken body.
+    return aiohttp.ClientTimeout(total=None, connect=seconds)
+
+
 def _check_encoding(encoding: str) -> None:
     """aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON"."""
     if encoding.lower() not in ("", "identity", "gzip", "deflate"):
@@ -172,9 +180,16 @@ class Session:
         base_url: str,
         config: ClientConfig,
         session: ClientSession | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._base_url = base_url
+        self._bounds = bounds or Bounds()
         self._config = config
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": config.user_agent,
+        }
         self._given = session
         self._own: ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -197,11 +212,12 @@ class Session:
         request.call.queued = True
         async with self._slots:
             request.call.queued = False
-            left = request.call.deadline - asyncio.get_running_loop().time()
+            now = asyncio.get_running_loop().time()
+            left = request.call.deadline - now
             seconds = min(request.call.timeout or self._config.timeout, max(left, 0.001))
-            limit = asyncio.timeout(seconds)
+            bound = self._bounds.at(now + seconds)
             try:
-                async with limit:
+                with bound:
                     # As often as there may be such connections; each is closed when it is found.
                     for _ in range(self._config.connections):
                         try:
@@ -217,7 +233,7 @@ class Session:
             except CallMeBackError as error:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
-                failure = self._failure(error, seconds if limit.expired() else None)
+                failure = self._failure(error, seconds if bound.expired else None)
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
         try:
             raise failure
@@ -236,12 +252,7 @@ class Session:
         return translate(error)
 
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
-        headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": self._config.user_agent,
-            **request.headers,
-        }
+        headers = {**self._headers, **request.headers}
         if request.body is not None:
             headers["Content-Type"] = "application/json"
         async with session.request(
@@ -252,10 +263,7 @@ class Session:
             headers=headers,
             allow_redirects=False,
             raise_for_status=False,
-            # The outer timeout bounds the attempt: aiohttp's own do not cover a broken body.
-            timeout=aiohttp.ClientTimeout(
-                total=None, connect=min(self._config.connect_timeout, seconds * 0.95)
-            ),
+            timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
         ) as response:
             _check_encoding(response.headers.get("Content-Encoding", ""))
             body = await self._read(response)
@@ -269,7 +277,9 @@ class Session:
         cap = self._config.max_body
         chunks: list[bytes] = []
         size = 0
-        async for chunk in response.content.iter_any():
+        content = response.content
+        while not content.at_eof():
+            chunk = await content.readany()
             size += len(chunk)
             if size > cap:
                 response.close()
