@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Any
 
 from benchmarks.claims import Claim, Measure, Sample, Timer, installed
-from benchmarks.table import ITEM, elsewhere
+from benchmarks.table import elsewhere
 from voipstudio_cmb import CallMeBackClient
 
 CALLS = 2_000

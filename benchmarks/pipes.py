@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.claims import Claim, Measure, Sample, Timer, installed
 from benchmarks.table import WHOLE, Table, elsewhere
@@ -53,16 +53,15 @@ def _export(format: str, url: str, to: str, rows: int) -> Timer:
 def _minimal(url: str, to: str, rows: int) -> Timer:
     import aiohttp
 
-    async def run() -> None:
+    async def run(file: IO[bytes]) -> None:
         async with aiohttp.ClientSession(url + "/") as session:
-            with open(Path(to) / "cdrs.json", "wb") as file:
-                for page in range(1, -(-rows // LIMIT) + 1):
-                    asked = f"callmeback/cdrs?page={page}&limit={LIMIT}&sort=id"
-                    async with session.get(asked) as response:
-                        file.write(await response.read())
+            for page in range(1, -(-rows // LIMIT) + 1):
+                asked = f"callmeback/cdrs?page={page}&limit={LIMIT}&sort=id"
+                async with session.get(asked) as response:
+                    file.write(await response.read())
 
-    with Timer() as timer:
-        asyncio.run(run())
+    with Timer() as timer, open(Path(to) / "cdrs.json", "wb") as file:
+        asyncio.run(run(file))
     return timer
 
 

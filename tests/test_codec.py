@@ -296,6 +296,53 @@ def test_a_subclass_with_fields_of_its_own_is_read_by_hooks_of_its_user() -> Non
     assert converter.unstructure(Cdr(id=3, name="n")) == {"id": 3, "name": "n"}
 
 
+@attrs.frozen(kw_only=True, repr=False, slots=False)
+class Plain(Cdr):
+    src: int | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Slotted(Cdr):
+    src: int | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False, slots=False)
+class Checked(Cdr):
+    src: int | None = attrs.field(default=None, validator=attrs.validators.instance_of(int | None))
+
+
+@attrs.frozen(kw_only=True, repr=False, slots=False)
+class Prepared(Cdr):
+    src: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        assert self.src in (None, 44)
+
+
+@pytest.mark.parametrize("record", [Plain, Slotted, Checked, Prepared])
+def test_a_subclass_is_read_alike_however_it_is_made(record: type[Cdr]) -> None:
+    rows = [{"src": 44, "id": 1, "new": [1]}, {"id": 2, "created_at": "2026-07-17 04:46:26"}]
+    first, second = codec.records(copy.deepcopy(rows), record)
+    assert (first.src, second.src, first.created_at) == (44, None, None)
+    assert second.created_at == datetime(2026, 7, 17, 4, 46, 26)
+    assert (first.extra, second.extra) == ({"new": [1]}, {})
+    assert [codec.to_dict(first), codec.to_dict(second)] == rows
+    assert list(codec.to_dict(first)) == ["src", "id", "new"]
+    assert first == record(id=1, src=44, extra={"new": [1]})
+    assert codec._shape(record).cells is None or record is Plain
+
+
+def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:
+    @attrs.frozen(kw_only=True, repr=False, slots=False)
+    class MyCdr(Cdr):
+        src: int = 7
+        tags: list[str] = attrs.field(factory=list)
+
+    one, other = codec.records([{"id": 1}, {"id": 2, "src": 3}], MyCdr)
+    assert (one.src, other.src, one.tags) == (7, 3, [])
+    assert one.tags is not other.tags
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**62), 2**62) | st.floats(allow_nan=False,
     allow_infinity=False) | st.text(),
@@ -306,6 +353,20 @@ _NAMES = st.sampled_from([f.name for f in attrs.fields(Button)]) | st.text(max_s
 
 
 @given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=6), max_size=4))
+def test_a_page_is_read_as_its_rows_are_one_by_one(rows: list[dict[str, Any]]) -> None:
+    rows = [{**row, "id": n + 1} for n, row in enumerate(rows)]
+    made = codec.records(copy.deepcopy(rows), Button)
+    one_by_one = [codec.converter.structure(row, Button) for row in rows]
+    assert made == one_by_one
+    assert repr(made) == repr(one_by_one)
+    for one, other in zip(made, one_by_one, strict=True):
+        assert codec.to_json(codec.to_dict(one)) == codec.to_json(codec.to_dict(other))
+        changed = attrs.evolve(one, name="changed")
+        assert codec.to_dict(changed) == codec.to_dict(attrs.evolve(other, name="changed"))
+        assert copy.deepcopy(one) == pickle.loads(pickle.dumps(other)) == one
+
+
+@given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=6), max_size=4))
 def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
     rows = [{**r, "id": n + 1} for n, r in enumerate(rows)]
     body = codec.to_json({"data": rows})
@@ -313,7 +374,7 @@ def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
     for record, row in zip(records, rows, strict=True):
         assert codec.to_dict(record) == row
         for name, value in row.items():
-            if name not in Button.__slots__ + Record.__slots__ or name in ("extra", "_row"):
+            if name not in attrs.fields_dict(Button) or name == "extra":
                 assert record.extra[name] == value
             elif value is not None:
                 assert getattr(record, name) is not None or record.extra[name] == value

@@ -1,9 +1,16 @@
 """Bytes to records and back. The only module that knows cattrs or msgspec.
 
-The hot path is `msgspec.convert` of a whole page in C. A page with a value that does not fit its
-documented type goes row by row through `converter`, which keeps such a value in `extra`. That
-cattrs converter is also where users register hooks of their own, for fields that they add in
-subclasses of the records.
+The hot path takes a page in C, twice: into rows (dicts), and from these into cells, which checks
+all values and makes dates of texts. A row then becomes the `__dict__` of its record as it is, with
+those few values changed that have another type there. To copy each row into slots would take twice
+as long as all the rest.
+
+A page with a value that does not fit its documented type goes row by row through `converter`, which
+keeps such a value in `extra`. That cattrs converter is also where users register hooks of their
+own, for fields that they add in subclasses of the records.
+
+What a record was sent as is in its `__dict__` too: under `_sent` the row if it has fields that are
+not documented, else None; and under `_sent.created_at` the text that the date was.
 """
 
 from __future__ import annotations
@@ -12,12 +19,15 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from functools import cache
-from types import NoneType
-from typing import Any, NoReturn, TypeVar, get_args, get_type_hints
+from itertools import repeat
+from operator import attrgetter
+from types import GenericAlias, MemberDescriptorType, NoneType
+from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import attrs
 import cattrs
@@ -32,8 +42,8 @@ R = TypeVar("R", bound=Record)
 MAX_ID = 2**63 - 1
 _DATE_TIME = "%Y-%m-%d %H:%M:%S"
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_set_extra = Record.__dict__["extra"].__set__
-_set_row = Record.__dict__["_row"].__set__
+_set_dict = Record.__dict__["__dict__"].__set__
+_OURS = frozenset({"extra", "_sent"})
 
 
 # What the API's values may be taken for. cattrs' own hooks would corrupt in silence: "false"
@@ -92,11 +102,19 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
 
 @attrs.frozen
 class _Shape:
-    """What the codec needs to know of one record class."""
+    """What the codec needs to know of one record class.
+
+    *cells* is what msgspec takes a page of rows for, None where it can't; *and_more* the same for
+    rows that have other fields too. *kept* are the fields that are held as another type than JSON
+    has, and where their values are kept as they were sent.
+    """
 
     documented: frozenset[str]
     fields: tuple[tuple[str, Any], ...]
-    rows: Any
+    kept: dict[str, str]
+    numbers: tuple[Callable[[Any], Decimal | None], ...]
+    cells: Any
+    and_more: Any
 
 
 def _shape(record: type[Record]) -> _Shape:
@@ -107,12 +125,38 @@ def _shape(record: type[Record]) -> _Shape:
 @cache
 def _described(record: Any) -> _Shape:
     hints = get_type_hints(record)
-    names = [f.name for f in attrs.fields(record) if f.name not in ("extra", "_row")]
-    fields = []
+    names = [f.name for f in attrs.fields(record) if f.name != "extra"]
+    fields, kept, numbers = [], {}, []
     for name in names:
         options = alternatives(hints[name])
         fields.append((name, options[0] if len(options) == 1 else hints[name]))
-    return _Shape(frozenset(names), tuple(fields), list[record])
+        if not set(options) <= {int, str, bool}:
+            kept[name] = f"_sent.{name}"
+        if Decimal in options:
+            numbers.append(attrgetter(name))
+    cells = and_more = None
+    if _is_plain(record):
+        id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+        others = [name for name in names if name != "id"]
+        for name in others:
+            if name not in record.__dict__:
+                setattr(record, name, None)  # what a record whose row lacks the field has there
+        described: list[Any] = [("id", id), *((name, hints[name], None) for name in others)]
+        strict = msgspec.defstruct("Cells", described, forbid_unknown_fields=True, gc=False)
+        lenient = msgspec.defstruct("Cells", described, gc=False)
+        cells, and_more = GenericAlias(list, (strict,)), GenericAlias(list, (lenient,))
+    return _Shape(frozenset(names), tuple(fields), kept, tuple(numbers), cells, and_more)
+
+
+def _is_plain(record: Any) -> bool:
+    """Whether *record* can be made without its `__init__`: a subclass of a user's may need it."""
+    fields = [field for field in attrs.fields(record) if field.name not in ("id", "extra")]
+    return (
+        attrs.fields(record).id.inherited
+        and not any(hasattr(record, f"__attrs_{when}_init__") for when in ("pre", "post"))
+        and not any(f.converter or f.validator or f.default is not None for f in fields)
+        and not any(isinstance(getattr(record, f.name, None), MemberDescriptorType) for f in fields)
+    )
 
 
 def _structure(row: object, record: type[R]) -> R:
@@ -134,14 +178,22 @@ def _structure(row: object, record: type[R]) -> R:
         except Exception:  # a user's hook may raise what it likes: the value is kept all the same
             extra[name] = row[name]
     made = record(**values, extra=extra)
-    _set_row(made, row)
+    made.__dict__["_sent"] = row
     return made
 
 
 def _unstructure(record: Record) -> dict[str, Any]:
     """The row that *record* came from, or for a record made by hand the row that it stands for."""
-    if record._row is not None:
-        return dict(record._row)
+    held = record.__dict__
+    if "_sent" in held:
+        if held["_sent"] is not None:
+            return dict(held["_sent"])
+        kept = _shape(type(record)).kept
+        return {
+            name: held.get(kept[name], value) if name in kept else value
+            for name, value in held.items()
+            if name not in _OURS and not name.startswith("_sent.")
+        }
     row = {
         name: converter.unstructure(value)
         for name, _ in _shape(type(record)).fields
@@ -249,26 +301,55 @@ def decode(response: Response) -> Any:
 
 
 def records(rows: list[Any], record: type[R]) -> list[R]:
-    """*rows* as records, in their order.
+    """*rows* as records, in their order. The rows become theirs, and are no longer the caller's.
 
     Raises:
         WrongShape: a row is no object or has no usable id; the message says which one.
     """
     shape = _shape(record)
+    if shape.cells is not None:
+        try:
+            return _of_page(rows, record, shape)
+        except (msgspec.ValidationError, UnicodeEncodeError, TypeError):
+            pass  # some value does not fit, or a subclass has a type of its own
+    return [_row_record(index, row, record) for index, row in enumerate(rows)]
+
+
+def _of_page(rows: list[Any], record: type[R], shape: _Shape) -> list[R]:
+    """The hot path. Changes nothing if it raises."""
     documented = shape.documented
     try:
-        made_of_them: list[R] = msgspec.convert(rows, shape.rows)
-        for made, row in zip(made_of_them, rows, strict=True):
-            rate = made.max_call_rate
-            if not 1 <= made.id <= MAX_ID or (rate is not None and not rate.is_finite()):
-                raise WrongShape("msgspec takes more than fits: numbers of any size, NaN")
-            _set_row(made, row)
-            if not row.keys() <= documented:
-                _set_extra(made, {name: row[name] for name in row if name not in documented})
-        return made_of_them
-    except (msgspec.ValidationError, UnicodeEncodeError, TypeError, WrongShape):
-        pass  # some value does not fit (or a subclass has a type of its own): row by row, then
-    return [_row_record(index, row, record) for index, row in enumerate(rows)]
+        cells, only = msgspec.convert(rows, shape.cells), True
+    except msgspec.ValidationError:
+        cells, only = msgspec.convert(rows, shape.and_more), False
+    for number in shape.numbers:
+        if not all(map(Decimal.is_finite, filter(None, map(number, cells)))):
+            raise msgspec.ValidationError("msgspec takes NaN for a number")
+    if only:
+        for row in rows:
+            row["_sent"] = None
+    else:
+        rows = [_parted(row, documented) for row in rows]
+    for name, kept in shape.kept.items():
+        values = list(map(attrgetter(name), cells))
+        if any(value is not None for value in values):
+            for row, value in zip(rows, values, strict=True):
+                if value is not None:
+                    row[kept], row[name] = row[name], value
+    made = list(map(record.__new__, repeat(record, len(rows))))
+    deque(map(_set_dict, made, rows), maxlen=0)
+    return made
+
+
+def _parted(row: dict[str, Any], documented: frozenset[str]) -> dict[str, Any]:
+    """What a record of *row* holds, which has other fields than those *documented*."""
+    if row.keys() <= documented:
+        row["_sent"] = None
+        return row
+    held = {name: row[name] for name in row if name in documented}
+    held["extra"] = {name: row[name] for name in row if name not in documented}
+    held["_sent"] = row
+    return held
 
 
 def _row_record(index: int, row: object, record: type[R]) -> R:

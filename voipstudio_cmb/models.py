@@ -22,13 +22,16 @@ class Identified(Protocol):
     def id(self) -> int: ...
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Record:
     """What all five kinds of record have in common: the documented fields and `extra`.
 
     A field is None if the API sent null, sent nothing, or sent a value that does not fit its type;
     `extra` then holds that value under the field's name, beside all fields that are not
     documented. `codec.to_dict` gives back the row as it came.
+
+    Without slots, so that a record that was read can be made in one go (`codec`). A subclass with
+    fields of its own is read as fast if it has none either (`@attrs.frozen(slots=False)`).
 
     *created_at* has no zone, because the API documents none. *culture* and *position* are integers
     in the documented answers and strings in the requests: they stay what they were sent as.
@@ -49,26 +52,35 @@ class Record:
     title: str | None = None
     welcome_screen_msg: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
-    # Not an init argument, so that attrs.evolve drops it: a changed record is no longer that row.
-    _row: Mapping[str, Any] | None = attrs.field(default=None, init=False, eq=False)
 
     def __repr__(self) -> str:
         shown = (
             f"{field.name}={value!r}"
             for field in attrs.fields(type(self))
-            if field.name != "_row"
-            and (value := getattr(self, field.name)) is not None
-            and (field.name != "extra" or value)
+            if (value := getattr(self, field.name)) is not None and (field.name != "extra" or value)
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-@attrs.frozen(kw_only=True, repr=False)
+class _Extra:
+    """The `extra` of a record that was read and has none: made when somebody asks for it."""
+
+    def __get__(self, record: Record | None, owner: type[Record]) -> Any:
+        if record is None:
+            raise AttributeError("extra")
+        made = record.__dict__["extra"] = dict[str, Any]()
+        return made
+
+
+Record.extra = _Extra()  # type: ignore[assignment]
+
+
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Website(Record):
     """A website that carries a call-me-back widget."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Setting(Record):
     """The settings of a call-me-back widget.
 
@@ -78,17 +90,17 @@ class Setting(Record):
     ddi_e164: int | None = None
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Cdr(Record):
     """The record of one call back."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Visitor(Record):
     """A visitor who met a call-me-back widget."""
 
 
-@attrs.frozen(kw_only=True, repr=False)
+@attrs.frozen(kw_only=True, repr=False, slots=False)
 class Button(Record):
     """A call-me-back button, with what it shows while the office is online and offline."""
 
