@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.claims import Claim, Measure, Sample, Timer, installed
-from benchmarks.table import WHOLE, Table, elsewhere
+from benchmarks.table import WHOLE, Table, created, elsewhere
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.export import FORMATS, Export, Plan
 from voipstudio_cmb.export.sinks import sink
@@ -66,7 +66,7 @@ def _minimal(url: str, to: str, rows: int) -> Timer:
 
 
 def _writer(format: str, url: str, to: str, rows: int) -> Timer:
-    lines = [WHOLE % id for id in range(7, 7 * rows + 1, 7)]
+    lines = [WHOLE % (id, created(id)) for id in range(7, 7 * rows + 1, 7)]
     with Timer() as timer:
         sink(format).write(lines, "cdrs", Cdr, Path(to) / f"cdrs.{format}")
         with open(Path(to) / f"cdrs.{format}", "rb") as file:
@@ -103,7 +103,7 @@ def _singer(url: str, to: str, rows: int) -> Timer:
     from singer_sdk.pagination import BasePageNumberPaginator
     from singer_sdk.streams import RESTStream
 
-    names = json.loads(WHOLE % 1)
+    names = json.loads(WHOLE % (1, created(1)))
     types = {int: th.IntegerType, str: th.StringType, bool: th.BooleanType}
 
     class Pages(BasePageNumberPaginator):

@@ -13,7 +13,9 @@ import pickle
 import subprocess
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import chain
 from pathlib import Path
 
 import attrs
@@ -24,13 +26,21 @@ SMALL = b'{"id": %d}'
 # The fields of the documented example, and as long as the vendor's words make them.
 WHOLE = (
     b'{"id": %d, "allowed_countries": "GB,IE,FR", "button_id": 6253, '
-    b'"created_at": "2026-07-17 04:46:26", "culture": 2, "ddi": 442079460123, '
+    b'"created_at": "%b", "culture": 2, "ddi": 442079460123, '
     b'"floating_icon": true, "name": "Garden shop", "position": 4, '
     b'"privacy_policy_url": "https://shop1.example/privacy", '
     b'"show_to_allowed_countries_only": true, "title": "Garden shop: call me back", '
     b'"welcome_screen_msg": "Hello from Garden shop!\\nWe call you in 30 seconds."}'
 )
-ITEM = b'{"data": ' + WHOLE % 1 + b', "links": {}}'
+_TIMES = [str(datetime(2024, 1, 1) + timedelta(hours=at)).encode() for at in range(10_000)]
+
+
+def created(id: int) -> bytes:
+    """When the row *id* was created: a later one later, but for some that share their time."""
+    return _TIMES[(id >> 10) % len(_TIMES)]
+
+
+ITEM = b'{"data": ' + WHOLE % (1, created(1)) + b', "links": {}}'
 REFUSED = Reply(parts=(http(b'{"message": "Filtration error"}', "400 Bad Request"),))
 UNKNOWN = Reply(parts=(http(b'{"message": "Not found"}', "404 Not Found"),))
 
@@ -61,7 +71,10 @@ class Table:
             found = self.ids[max(low, high - skipped - size) : high - skipped][::-1]
         else:
             found = self.ids[low + skipped : min(high, low + skipped + size)]
-        rows = b", ".join([self.row] * len(found)) % tuple(found)
+        cells: Iterable[object] = found
+        if self.row == WHOLE:
+            cells = chain.from_iterable((id, created(id)) for id in found)
+        rows = b", ".join([self.row] * len(found)) % tuple(cells)
         body = b'{"data": [%b], "total": %d}' % (rows, total)
         return Reply(parts=(http(body),), delay=self.latency)
 

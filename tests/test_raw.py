@@ -35,7 +35,7 @@ def read(body: bytes) -> tuple[list[tuple[int, bytes]], list[Reject], int | None
 )
 def test_a_row_is_kept_to_the_digit(row: bytes) -> None:
     rows, rejects, total = read(b'{"total": 9, "data": [' + row + b', {"id": 2}]}')
-    assert rows == [(1, row), (2, b'{"id":2}')]
+    assert rows == [(1, row), (2, b'{"id": 2}')]
     assert (rejects, total) == ([], 9)
     assert b":".join(tokens(row).values()) in row or len(tokens(row)) > 1
     assert read_row(Response(status=200, body=b'{"data": ' + row + b"}")).json == row

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from .codec import INTEGER, decode, kind_of, records
 from .errors import BadPayload, WrongShape
 from .http import Response
-from .models import Page, Record, Reject, Row
+from .models import Page, Record, Reject, Row, Rows
 from .raw import raw_item, raw_rows, why_unusable
 
 R = TypeVar("R", bound=Record)
@@ -82,18 +82,20 @@ def read_rows(
     if found is None:
         answer = _data(response, list)  # says what it is instead
         raise WrongShape(f"the answer can't be read: {kind_of(answer)}", sent="yes")
-    rows, rejects = [], []
-    for index, (row, id) in enumerate(zip(found[0], found[1], strict=True), 1):
-        if id is None:
-            rejects.append(Reject(number, index, why_unusable(row), row))
-        else:
-            rows.append(Row(id, row))
-    if rejects:
+    total = _total(found.total)
+    usable = [id for id in found.ids if id is not None]
+    created, objects = found.created, found.rows
+    if len(usable) < len(found.ids):
+        told = enumerate(zip(found.ids, map(bytes, objects), strict=True), 1)
+        rejects = [
+            Reject(number, index, why_unusable(row), row) for index, (id, row) in told if id is None
+        ]
         reject(rejects)
-    total = _total(found[2])
-    if rejects and total is not None:
-        total = max(len(rows), total - len(rejects))
-    return Page(records=rows, number=number, total=total)
+        created = [each for id, each in zip(found.ids, created, strict=True) if id is not None]
+        objects = [each for id, each in zip(found.ids, objects, strict=True) if id is not None]
+        if total is not None:
+            total = max(len(usable), total - len(rejects))
+    return Page(records=Rows(usable, created, objects), number=number, total=total)
 
 
 def read_row(response: Response) -> Row:

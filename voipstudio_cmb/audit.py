@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from .models import Identified, Page
+from .models import Identified, Page, ids_in
 from .walk import ascends, end, landed
 
 
@@ -83,7 +83,7 @@ class Audit:
         self.count += len(records)
         if self.mark is not None:
             last = self.mark.id
-            self.under += sum(record.id <= last for record in records)
+            self.under += sum(map(last.__ge__, ids_in(records)))
 
     def doubt(self, number: int, rows: int, checksum: int) -> None:
         """Page *number*, with so many *rows*, may have been read before the mark."""
@@ -151,7 +151,7 @@ def _more(page: Page[Any]) -> bool:
 
 def ids_of(page: Page[Any]) -> list[int]:
     """The ids of *page*, in its order."""
-    return [record.id for record in page.records]
+    return ids_in(page.records)
 
 
 def checksum(page: Page[Any], rows: int) -> int:

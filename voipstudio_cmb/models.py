@@ -7,10 +7,10 @@ fields too: those are in `extra`. Nothing but `id` is ever required.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, overload
 
 import attrs
 
@@ -149,6 +149,56 @@ class Row:
 
     id: int
     json: bytes
+
+
+class Rows(Sequence[Row]):
+    """Rows side by side: their *ids*, when they were *created* as they say, and their objects.
+
+    A `Row` is only made when somebody asks for it.
+    """
+
+    __slots__ = ("_objects", "created", "ids")
+
+    def __init__(self, ids: list[int], created: list[Any], objects: Sequence[Any]) -> None:
+        self.ids = ids
+        self.created = created
+        self._objects = objects
+
+    @classmethod
+    def of(cls, rows: Iterable[Row], created: Callable[[bytes], Any]) -> Rows:
+        """*rows* side by side; *created* tells when one was."""
+        found = tuple(rows)
+        objects = [row.json for row in found]
+        return cls([row.id for row in found], list(map(created, objects)), objects)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, at: int) -> Row: ...
+    @overload
+    def __getitem__(self, at: slice) -> Rows: ...
+    def __getitem__(self, at: int | slice) -> Row | Rows:
+        if isinstance(at, slice):
+            return Rows(self.ids[at], self.created[at], self._objects[at])
+        return Row(self.ids[at], bytes(self._objects[at]))
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(Row, self.ids, map(bytes, self._objects))
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} rows>"
+
+    def lines(self) -> bytes:
+        """The objects, with a line end after each."""
+        return b"\n".join((*self._objects, b""))
+
+
+def ids_in(records: Sequence[Identified]) -> list[int]:
+    """The ids of *records*, in their order."""
+    if isinstance(records, Rows):
+        return records.ids.copy()
+    return [record.id for record in records]
 
 
 @attrs.frozen

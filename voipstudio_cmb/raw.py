@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from json import loads
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import attrs
 import msgspec
 
 from .codec import MAX_ID, decode
@@ -19,20 +20,21 @@ from .http import Response
 T = TypeVar("T")
 
 
-class _Answer(msgspec.Struct):
+class _Answer(msgspec.Struct, gc=False):
     data: list[msgspec.Raw]
     total: Any = None
 
 
-class _Head(msgspec.Struct):
-    id: int
+class _Head(msgspec.Struct, gc=False):
+    id: Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+    created_at: Any = None
 
 
-class _Heads(msgspec.Struct):
+class _Heads(msgspec.Struct, gc=False):
     data: list[_Head]
 
 
-class _Item(msgspec.Struct):
+class _Item(msgspec.Struct, gc=False):
     data: msgspec.Raw
 
 
@@ -43,10 +45,21 @@ _ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..
 _LINE_ENDS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\x85": b"\\u0085"}
 
 
-def raw_rows(response: Response) -> tuple[list[bytes], list[int | None], Any] | None:
-    """The rows of a collection's answer as they came, each on one line; their ids; and the total.
+@attrs.frozen
+class RawRows:
+    """The *rows* of a collection's answer as they came, each on one line, as bytes or a view of
+    some; their *ids*, None where there is none that can be used; when they were *created* as they
+    say; and the *total*.
+    """
 
-    An id is None where there is none that can be used. None if the answer is JSON of another shape.
+    rows: Sequence[bytes | msgspec.Raw]
+    ids: Sequence[int | None]
+    created: list[Any]
+    total: Any
+
+
+def raw_rows(response: Response) -> RawRows | None:
+    """What *response* holds; None if it is JSON of another shape.
 
     Raises:
         EmptyBody, NotJSON: as `decode`.
@@ -64,9 +77,11 @@ def raw_item(response: Response) -> tuple[int, bytes] | None:
 
 
 def _read_raw(response: Response, read: Callable[[bytes, Callable[[bytes], bytes]], T]) -> T | None:
-    """What *read* makes of the body, compact, and of a function that restores what it cuts out."""
+    """What *read* makes of the body, whose values are each on one line, and of a function that
+    restores what it cuts out.
+    """
     try:
-        return read(_compact(response.body), bytes)
+        return read(_on_one_line(response.body), bytes)
     except (msgspec.ValidationError, RecursionError):
         decode(response)
     except (msgspec.MsgspecError, ValueError):
@@ -74,19 +89,21 @@ def _read_raw(response: Response, read: Callable[[bytes, Callable[[bytes], bytes
         # It is JSON, so there is half a surrogate pair, which msgspec does not take.
         mark = _mark()
         try:
-            body = _compact(_marked(response.body, mark))
+            body = _on_one_line(_marked(response.body, mark))
             return read(body, lambda cut: cut.replace(mark, b"\\u"))
         except msgspec.MsgspecError:
             pass
     return None
 
 
-def _compact(body: bytes) -> bytes:
-    body.decode()  # msgspec does not look into strings that it only passes on
-    compact = msgspec.json.format(body, indent=-1)
-    for end, escape in _LINE_ENDS.items():
-        compact = compact.replace(end.encode(), escape)
-    return compact
+def _on_one_line(body: bytes) -> bytes:
+    if b"\n" in body or b"\r" in body:
+        body = msgspec.json.format(body, indent=-1)
+    if not body.isascii():
+        body.decode()  # msgspec does not look into strings that it only passes on
+        for end, escape in _LINE_ENDS.items():
+            body = body.replace(end.encode(), escape)
+    return body
 
 
 def _mark() -> bytes:
@@ -98,32 +115,32 @@ def _marked(json: bytes, mark: bytes) -> bytes:
     return _ESCAPE.sub(lambda escape: mark + escape[1] if escape[1] else escape[0], json)
 
 
-def _rows(
-    body: bytes, restored: Callable[[bytes], bytes]
-) -> tuple[list[bytes], list[int | None], Any]:
+def _rows(body: bytes, restored: Callable[[bytes], bytes]) -> RawRows:
     answer = msgspec.json.decode(body, type=_Answer)
-    rows = [restored(bytes(row)) for row in answer.data]
+    rows = answer.data if restored is bytes else [restored(bytes(row)) for row in answer.data]
     try:
         heads = msgspec.json.decode(body, type=_Heads).data
     except msgspec.ValidationError:
-        return rows, [_id(row) for row in answer.data], answer.total
-    return rows, [head.id if 1 <= head.id <= MAX_ID else None for head in heads], answer.total
+        found = [_head(row) for row in answer.data]
+        ids = [None if head is None else head.id for head in found]
+        times = [None if head is None else head.created_at for head in found]
+        return RawRows(rows, ids, times, answer.total)
+    return RawRows(rows, [h.id for h in heads], [h.created_at for h in heads], answer.total)
 
 
 def _item(body: bytes, restored: Callable[[bytes], bytes]) -> tuple[int, bytes]:
     found = msgspec.json.decode(body, type=_Item).data
-    id = _id(found)
-    if id is None:
+    head = _head(found)
+    if head is None:
         raise msgspec.ValidationError("no usable id")
-    return id, restored(bytes(found))
+    return head.id, restored(bytes(found))
 
 
-def _id(json: msgspec.Raw) -> int | None:
+def _head(json: msgspec.Raw) -> _Head | None:
     try:
-        id = msgspec.json.decode(json, type=_Head).id
+        return msgspec.json.decode(json, type=_Head)
     except msgspec.ValidationError:
         return None
-    return id if 1 <= id <= MAX_ID else None
 
 
 def why_unusable(json: bytes) -> str:
@@ -179,11 +196,12 @@ def integers(rows: Iterable[bytes], name: str) -> set[int]:
     return {int(cell) for cell in found if cell.isdigit() and len(cell) < 20} - {0}
 
 
-class _Dated(msgspec.Struct):
+class _Dated(msgspec.Struct, gc=False):
     id: int
     created_at: Any = None
 
 
+_all_dated = msgspec.json.Decoder(_Dated).decode_lines
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
@@ -193,16 +211,45 @@ def created_at(json: bytes) -> str | None:
         time = msgspec.json.decode(json, type=_Dated).created_at
     except msgspec.MsgspecError:  # half a surrogate pair somewhere in it
         time = tokens(json).get("created_at", b"").decode().strip('"')
-    return time if isinstance(time, str) and _TIME.fullmatch(time) else None
+    return time if _is_time(time) else None
 
 
-def latest(rows: Iterable[bytes]) -> tuple[str | None, list[int]]:
-    """The latest time at which one of *rows* was created, and the ids of those of that time."""
-    last, ids = "", list[int]()
-    for row in rows:
-        time = created_at(row)
-        if time is not None and time >= last:
-            if time > last:
-                last, ids = time, []
-            ids.append(msgspec.json.decode(tokens(row)["id"], type=int))
-    return last or None, sorted(ids)
+def _is_time(time: object) -> bool:
+    return isinstance(time, str) and _TIME.fullmatch(time) is not None
+
+
+class Latest:
+    """The latest time at which one of many rows was created, and the ids of those of that time."""
+
+    def __init__(self) -> None:
+        self._time = ""
+        self._ids: list[int] = []
+
+    def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
+        """Takes note of rows with these *ids* that say when they were *created*."""
+        try:
+            newest = max(created, default="")
+        except TypeError:  # some say nothing
+            newest = None
+        if not _is_time(newest):  # what is no time may be beyond any
+            newest = max(filter(_is_time, created), default="")
+        if newest > self._time:
+            self._time, self._ids = newest, []
+        if newest and newest == self._time:
+            self._ids += [id for id, time in zip(ids, created, strict=True) if time == newest]
+
+    def add_lines(self, lines: bytes) -> None:
+        """The same for rows that are given as *lines*, a line end after each."""
+        try:
+            found = _all_dated(lines)
+        except msgspec.MsgspecError:  # half a surrogate pair somewhere in it
+            rows = lines[:-1].split(b"\n")
+            ids = [msgspec.json.decode(tokens(row)["id"], type=int) for row in rows]
+            self.add(ids, list(map(created_at, rows)))
+        else:
+            self.add([row.id for row in found], [row.created_at for row in found])
+
+    @property
+    def found(self) -> tuple[str | None, list[int]]:
+        """The time, None if no row has one, and the ids."""
+        return self._time or None, sorted(self._ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from itertools import pairwise
+from operator import le
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -191,4 +191,5 @@ def overlap(first: Page[Any], second: Page[Any]) -> bool:
 
 def in_order(page: Page[Any]) -> bool:
     """Whether the ids of *page* ascend."""
-    return all(a <= b for a, b in pairwise(ids_of(page)))
+    ids = ids_of(page)
+    return all(map(le, ids, ids[1:]))

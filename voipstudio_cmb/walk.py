@@ -11,19 +11,18 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
-    Iterable,
     Iterator,
     Sequence,
 )
 from contextlib import aclosing, contextmanager
-from itertools import pairwise
+from operator import lt
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
 from .errors import ClientMisuse
-from .models import Identified, Page
+from .models import Identified, Page, ids_in
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Identified)
@@ -91,7 +90,7 @@ class Seen:
 
         Of two with the same id the later one is taken.
         """
-        ids = [record.id for record in records]
+        ids = ids_in(records)
         if ids and ascends(ids, self.last):
             self._ascending.extend(ids)
             self.last = ids[-1]
@@ -118,9 +117,9 @@ class Seen:
         return len(self._ascending) + len(self._others)
 
 
-def ascends(ids: Iterable[int], low: int) -> bool:
+def ascends(ids: Sequence[int], low: int) -> bool:
     """Whether *ids* ascend strictly from above *low*."""
-    return all(a < b for a, b in pairwise([low, *ids]))
+    return all(map(lt, (low, *ids), ids))
 
 
 @attrs.define(kw_only=True)

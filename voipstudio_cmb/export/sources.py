@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from voipstudio_cmb.errors import (
     NotFound,
 )
 from voipstudio_cmb.filters import Filter, where
-from voipstudio_cmb.models import Reject, Row
+from voipstudio_cmb.models import Reject, Row, Rows
 from voipstudio_cmb.raw import created_at, integers
 from voipstudio_cmb.services import Collection
 
@@ -31,7 +31,7 @@ class Batch:
     told of those that are left.
     """
 
-    rows: Sequence[Row]
+    rows: Rows
     position: str | None
     total: int | None
 
@@ -66,6 +66,12 @@ class Ids:
         if id in self.but:
             return False
         return id in self.also or (id > self.after and (self.upto is None or id <= self.upto))
+
+    def hold(self, ids: Sequence[int]) -> bool:
+        """Whether they are all of *ids*; says no where looking would take long."""
+        if self.but or not ids:
+            return not ids
+        return min(ids) > self.after and (self.upto is None or max(ids) <= self.upto)
 
     def conditions(self) -> list[Filter]:
         """What to ask the API for."""
@@ -122,7 +128,7 @@ class CollectionSource:
                         for row in rows
                         if row.id <= self.ids.after and row.id not in self.late.known
                     ]
-                    yield Batch(rows=late, position=None, total=None)
+                    yield Batch(rows=_side_by_side(late), position=None, total=None)
         except BadRequest:
             return  # it knows no such condition
         if unusable:
@@ -157,15 +163,16 @@ class CollectionSource:
         async with aclosing(self._pages(conditions, after, reject)) as pages:
             async for rows, position, total in pages:
                 # Chosen from here too: the API may ignore what it is asked for.
-                chosen = [row for row in rows if row.id in self.ids]
-                yield Batch(rows=chosen, position=position, total=total)
+                if not self.ids.hold(rows.ids):
+                    rows = _side_by_side(row for row in rows if row.id in self.ids)
+                yield Batch(rows=rows, position=position, total=total)
 
     async def _pages(
         self,
         conditions: Sequence[Filter],
         after: str | None,
         reject: Callable[[Sequence[Reject]], None],
-    ) -> AsyncGenerator[tuple[Sequence[Row], str | None, int | None]]:
+    ) -> AsyncGenerator[tuple[Rows, str | None, int | None]]:
         walk = self.service.raw_pages(
             reject=reject,
             filters=[*self.filters, *conditions],
@@ -180,8 +187,16 @@ class CollectionSource:
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
                 upto = walk.progress.upto
-                rows = [row for row in page.records if upto is None or row.id <= upto]
+                rows = page.records
+                if not isinstance(rows, Rows):
+                    rows = _side_by_side(rows)
+                if upto is not None and max(rows.ids, default=0) > upto:
+                    rows = _side_by_side(row for row in rows if row.id <= upto)
                 yield rows, position, None if of_the_rest else walk.progress.total
+
+
+def _side_by_side(rows: Iterable[Row]) -> Rows:
+    return Rows.of(rows, created_at)
 
 
 class Naming:
@@ -262,4 +277,4 @@ class ButtonSource:
                     raise answer
                 else:
                     rows.append(answer)
-            yield Batch(rows=rows, position=str(chunk[-1]), total=len(named))
+            yield Batch(rows=_side_by_side(rows), position=str(chunk[-1]), total=len(named))

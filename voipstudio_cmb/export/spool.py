@@ -61,11 +61,16 @@ class Spool:
         assert self._file is not None
         self._disk.sync(self._file)
 
+    def blocks(self) -> Iterator[bytes]:
+        """All rows with their line ends, some at a time."""
+        with open(self.path, "rb") as file:
+            while block := file.read(_BLOCK):
+                yield block + (b"" if block.endswith(b"\n") else file.readline())
+
     def rows(self) -> Iterator[bytes]:
         """The rows, without their line ends."""
-        with open(self.path, "rb") as lines:
-            for line in lines:
-                yield line[:-1]
+        for block in self.blocks():
+            yield from block[:-1].split(b"\n")
 
     def close(self) -> None:
         """Closes the file; it stays where it is."""

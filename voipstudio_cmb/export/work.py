@@ -20,8 +20,8 @@ from typing import Any
 import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
-from voipstudio_cmb.models import Record, Reject
-from voipstudio_cmb.raw import latest
+from voipstudio_cmb.models import Record, Reject, Rows
+from voipstudio_cmb.raw import Latest
 
 from .checkpoint import Checkpoint, load
 from .disk import (
@@ -82,6 +82,7 @@ class Work:
     _spool: Spool = attrs.field(init=False)
     _rejects: Rejects = attrs.field(init=False)
     _anew: bool = attrs.field(init=False, default=False)
+    _latest: Latest = attrs.field(init=False, factory=Latest)
 
     def __attrs_post_init__(self) -> None:
         path = self.job.path
@@ -163,6 +164,8 @@ class Work:
                 return False
             if isinstance(self.source, ButtonSource):
                 self.source.missing.update(kept.missing)
+            for lines in self._spool.blocks():
+                self._latest.add_lines(lines)
             job.kept = kept.rows
             self._show()
         else:
@@ -171,7 +174,7 @@ class Work:
         return False
 
     def _begin_anew(self) -> None:
-        self._at, self._anew = self._fresh(), True
+        self._at, self._anew, self._latest = self._fresh(), True, Latest()
         # Not cut off: it may be a second name of a file that is whole.
         self._spool.close()
         self.disk.unlink(self._spool.path)
@@ -228,9 +231,12 @@ class Work:
             if not failed_to_write and (self._at.rows or len(self._rejects)):
                 await in_thread(self._save)
 
-    def _added(self, at: Checkpoint, rows: Sequence[Any]) -> Checkpoint:
-        self._spool.append(b"".join([row.json + b"\n" for row in rows]))
-        ids = [row.id for row in rows]
+    def _added(self, at: Checkpoint, rows: Rows) -> Checkpoint:
+        ids, after = rows.ids, self.part.ids.after
+        self._spool.append(rows.lines())
+        self._latest.add(ids, rows.created)
+        lowest, highest = min(ids, default=at.lowest), max(ids, default=at.highest)
+        late = [id for id in ids if id <= after] if lowest is not None and lowest <= after else []
         missing = self.source.missing if isinstance(self.source, ButtonSource) else ()
         return attrs.evolve(
             at,
@@ -238,9 +244,9 @@ class Work:
             digest=self._spool.digest,
             rows=at.rows + len(rows),
             pages=at.pages + 1,
-            lowest=min(ids, default=at.lowest) if at.lowest is None else min([at.lowest, *ids]),
-            highest=max([at.highest or 0, *ids]) or None,
-            late=[*at.late, *(id for id in ids if id <= self.part.ids.after)],
+            lowest=min(filter(None, (at.lowest, lowest)), default=None),
+            highest=max(filter(None, (at.highest, highest)), default=None),
+            late=[*at.late, *late],
             missing=sorted(missing),
         )
 
@@ -264,7 +270,7 @@ class Work:
         """Makes the file from the rows, and lets it appear."""
         path, made = self.job.path, self._spool.path
         if self.on_rows is not None:
-            self.on_rows(self._rows(stop))
+            self.on_rows(_until(stop, self._spool.rows()))
         if self.part.more and not (self._at.rows or len(self._rejects)):
             remove_side_files(self.disk, path)
             self.job.state, self.job.note = "done", "nothing new"
@@ -278,7 +284,7 @@ class Work:
             whole = fingerprint(made)
             assert whole is not None
             found = whole
-        time, last = latest(self._rows(stop))
+        time, last = self._latest.found
         self._at = attrs.evolve(self._at, file=found, created_at=time, last=last)
         self._keep_mode(made)
         self._save()
@@ -299,7 +305,7 @@ class Work:
                 self.sink.free(self.job.path)
             if self.part.adds:
                 shutil.copyfile(self.job.path, made)
-            rows = self.disk.rows(self._rows(stop))
+            rows = self.disk.rows(_until(stop, self._spool.rows()))
             return self.sink.write(rows, self.job.resource, self.record, made)
 
         try:
@@ -316,12 +322,6 @@ class Work:
             self.disk.sync(file)
         finally:
             os.close(file)
-
-    def _rows(self, stop: threading.Event) -> Iterator[bytes]:
-        for row in self._spool.rows():
-            if stop.is_set():
-                raise _Stopped
-            yield row
 
     def _keep_mode(self, made: Path) -> None:
         """A file that takes the place of another takes its mode too."""
@@ -359,3 +359,10 @@ class Work:
         for kind in ("part", "new", "rejects"):
             self.disk.unlink(side_file(self.job.path, kind))
         self.job.state, self.job.made = "done", True
+
+
+def _until(stop: threading.Event, rows: Iterator[bytes]) -> Iterator[bytes]:
+    for row in rows:
+        if stop.is_set():
+            raise _Stopped
+        yield row
