@@ -189,6 +189,8 @@ def table(results: Iterable[Result]) -> str:
 
 def measured(claim: Claim, rounds: int) -> Result:
     """Measures each contender once in each of the *rounds*."""
+    if missing := {claim.ours, claim.limit} - {None, *claim.contenders}:
+        raise SystemExit(f"{', '.join(map(str, missing))} can't be measured: install '.[bench]'")
     names = list(claim.contenders)
     samples: dict[str, list[Sample]] = {name: [] for name in names}
     for number in range(rounds):

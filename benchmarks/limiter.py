@@ -16,11 +16,14 @@ import random
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager, redirect_stdout
+from functools import partial
+from io import StringIO
 
 import attrs
 
+from benchmarks.claims import Claim, Sample, Timer, installed
 from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Connection, Reply, http, serving
 from voipstudio_cmb import CallMeBackClient
@@ -247,6 +250,55 @@ def run(
     print(f"{len(cells)} cells of {seconds:g} s each in {time.monotonic() - began:.0f} s")
     print(*wrong or ["the claim holds"], sep="\n")
     return wrong
+
+
+@contextmanager
+def claims(quick: bool) -> Iterator[list[Claim]]:
+    """The least that is used of an allowance on any of the servers, and all the 429s."""
+    seconds = 0.5 if quick else 10.0
+    names = [
+        name for name in LIMITERS if name != "none" and (name != "aiolimiter" or installed(name))
+    ]
+    found = []
+    for jobs, target in ((8, 0.97), (32, 0.95)):
+        refused: dict[str, list[Sample]] = {name: [] for name in names}
+
+        def used(name: str, jobs: int, refused: dict[str, list[Sample]]) -> Sample:
+            loop = HurriedLoop if quick else None
+            with (
+                redirect_stdout(StringIO()),
+                Timer() as timer,
+                asyncio.Runner(loop_factory=loop) as runner,
+            ):
+                cells = runner.run(campaign([name], [jobs], seconds, 0.0, 1))
+            refused[name].append(timer.sample(float(sum(each.refused for each in cells))))
+            return timer.sample(min(each.used for each in cells))
+
+        what = f"{jobs} jobs, three kinds of servers with and without jitter"
+        found += [
+            Claim(
+                name=f"allowance-{jobs}",
+                says=f"allowance used by {what}",
+                unit="of it",
+                ours="RateLimit",
+                limit=None,
+                target=target,
+                bound="at least",
+                contenders={name: partial(used, name, jobs, refused) for name in names},
+                digits=3,
+            ),
+            Claim(
+                name=f"refusals-{jobs}",
+                says=f"429s for {what}",
+                unit="429s",
+                ours="RateLimit",
+                limit=None,
+                target=0,
+                contenders={name: partial(refused[name].pop, 0) for name in names},
+                digits=0,
+            ),
+        ]
+    yield found
 
 
 def main(arguments: list[str] | None = None) -> int:

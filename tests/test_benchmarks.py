@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from benchmarks import accounts, bounds, exports, faults, fuzz, limiter, memory, outage, walks
-from benchmarks.__main__ import CAMPAIGNS
+from benchmarks.__main__ import CAMPAIGNS, TOPICS
+from benchmarks.claims import Claim, Result, Sample, measured, table, written
 from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Reply, http
 from benchmarks.table import WHOLE, Table, elsewhere
@@ -229,3 +230,76 @@ def test_killed_exports_are_identical() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "the claim holds"
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_topic_is_measured(topic: str) -> None:
+    with importlib.import_module(f"benchmarks.{topic}").claims(True) as claims:
+        results = [measured(claim, 1) for claim in claims]
+    assert results
+    for result in results:
+        assert result.claim.ours in result.samples
+        assert all(len(samples) == 1 for samples in result.samples.values())
+        assert result.cells()[0] == result.claim.says
+        json.dumps(result.plain())
+
+
+def claim(**more: Any) -> Claim:
+    told: dict[str, Any] = {
+        "name": "n", "says": "what", "unit": "s", "ours": "us", "limit": "it", "target": 1.5,
+        "contenders": {},
+    }  # fmt: skip
+    return Claim(**told | more)
+
+
+def result(us: list[float], it: list[float], **more: Any) -> Result:
+    samples = {"us": us, "it": it, "peer": [10.0] * len(us)}
+    found = {name: [Sample(value=value) for value in values] for name, values in samples.items()}
+    return Result(claim=claim(**more), samples=found)
+
+
+def test_a_ratio_is_of_one_round_and_the_middle_one_counts() -> None:
+    found = result([2.0, 30.0, 3.0], [2.0, 10.0, 1.0])
+    assert found.ratios("us") == [1.0, 3.0, 3.0]
+    assert found.ratio == 3.0
+    assert not found.holds
+    assert found.cells() == [
+        "what", "3.00 s", "it 2.00", "3.00", "1.00 to 3.00", "<= 1.5", "NO",
+        "peer 10.00 (5.00 x)",
+    ]  # fmt: skip
+    assert result([3.0], [2.0]).holds
+    assert result([2.0], [1.0], bound="at least").holds
+    assert not result([1.0], [1.0], bound="at least").holds
+    assert result([1.5], [9.0], limit=None).holds
+    assert not result([1.6], [9.0], limit=None).holds
+
+
+def test_rounds_are_interleaved_and_begin_with_another_contender_each_time() -> None:
+    met = []
+
+    def measure(name: str) -> Callable[[], Sample]:
+        def one() -> Sample:
+            met.append(name)
+            return Sample(value=1.0)
+
+        return one
+
+    contenders = {name: measure(name) for name in ("us", "it", "peer")}
+    found = measured(claim(contenders=contenders), 4)
+    assert "".join(name[0] for name in met) == "uipipupuiuip"
+    assert all(len(samples) == 4 for samples in found.samples.values())
+    with pytest.raises(SystemExit, match=r"it can't be measured: install '\.\[bench\]'"):
+        measured(claim(contenders={"us": measure("us")}), 1)
+
+
+def test_the_table_and_the_file_hold_all_claims(tmp_path: Path) -> None:
+    found = [result([1.0, 2.0], [1.0, 1.0]), result([1.0], [4.0], says="another")]
+    lines = table(found).splitlines()
+    assert len(lines) == 4
+    assert lines[0].startswith("| claim   | ours")
+    assert lines[3].startswith("| another | 1.00 s | it 4.00 | 0.25")
+    written(tmp_path / "claims.json", found, 2)
+    told = json.loads((tmp_path / "claims.json").read_text())
+    assert [each["ratio"] for each in told["claims"]] == [1.5, 0.25]
+    assert told["claims"][0]["samples"]["us"][1]["value"] == 2.0
+    assert told["machine"]["packages"]["aiohttp"]

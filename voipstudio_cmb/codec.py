@@ -27,15 +27,17 @@ from functools import cache
 from itertools import repeat
 from operator import attrgetter
 from types import GenericAlias, MemberDescriptorType, NoneType
-from typing import Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar, get_args, get_type_hints
 
 import attrs
-import cattrs
 import msgspec
 
 from .errors import BadPayload, EmptyBody, NotJSON, WrongShape
 from .http import Response
 from .models import Record
+
+if TYPE_CHECKING:
+    import cattrs
 
 R = TypeVar("R", bound=Record)
 
@@ -174,7 +176,7 @@ def _structure(row: object, record: type[R]) -> R:
         if row.get(name) is None:
             continue
         try:
-            values[name] = converter.structure(row[name], kind)
+            values[name] = _converter().structure(row[name], kind)
         except Exception:  # a user's hook may raise what it likes: the value is kept all the same
             extra[name] = row[name]
     made = record(**values, extra=extra)
@@ -195,7 +197,7 @@ def _unstructure(record: Record) -> dict[str, Any]:
             if name not in _OURS and not name.startswith("_sent.")
         }
     row = {
-        name: converter.unstructure(value)
+        name: _converter().unstructure(value)
         for name, _ in _shape(type(record)).fields
         if (value := getattr(record, name)) is not None
     }
@@ -209,6 +211,8 @@ def _is_record(kind: Any) -> bool:
 
 def make_converter() -> cattrs.Converter:
     """A cattrs converter for the records, with hooks that never guess."""
+    import cattrs  # here, because most programs never meet a row that needs it
+
     made = cattrs.Converter()
     made.register_structure_hook(int, _int)
     made.register_structure_hook(bool, _bool)
@@ -225,8 +229,20 @@ def make_converter() -> cattrs.Converter:
     return made
 
 
-converter = make_converter()
-"""The converter in use; register hooks here for the types of fields that you add."""
+if TYPE_CHECKING:
+    converter: cattrs.Converter
+    """The converter in use; register hooks here for the types of fields that you add."""
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    return make_converter()
+
+
+def __getattr__(name: str) -> cattrs.Converter:
+    if name == "converter":
+        return _converter()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def to_dict(record: Record) -> dict[str, Any]:
@@ -354,6 +370,6 @@ def _parted(row: dict[str, Any], documented: frozenset[str]) -> dict[str, Any]:
 
 def _row_record(index: int, row: object, record: type[R]) -> R:
     try:
-        return converter.structure(row, record)
+        return _converter().structure(row, record)
     except BadPayload as error:
         raise WrongShape(f"row {index} of the answer: {error.message}", sent="yes") from None

@@ -228,9 +228,9 @@ class Latest:
     def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
         """Takes note of rows with these *ids* that say when they were *created*."""
         try:
-            newest = max(created, default="")
+            newest: str = max(created, default="")
         except TypeError:  # some say nothing
-            newest = None
+            newest = ""
         if not _is_time(newest):  # what is no time may be beyond any
             newest = max(filter(_is_time, created), default="")
         if newest > self._time:
