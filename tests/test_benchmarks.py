@@ -192,9 +192,9 @@ def test_a_walk_in_a_process_of_its_own_is_measured(by: walks.By) -> None:
 
 
 def test_the_claim_on_memory_is_judged() -> None:
-    def walked(rows: int, mib: int, exact: bool = True) -> memory.Walked:
+    def walked(rows: int, mb: int, exact: bool = True) -> memory.Walked:
         return memory.Walked(
-            by="page", rows=rows, before=0, memory=mib * memory.MIB, seconds=1.0, requests=1,
+            by="page", rows=rows, before=0, memory=mb * 10**6, seconds=1.0, requests=1,
             exact=exact,
         )  # fmt: skip
 

@@ -329,7 +329,7 @@ def test_a_subclass_is_read_alike_however_it_is_made(record: type[Cdr]) -> None:
     assert [codec.to_dict(first), codec.to_dict(second)] == rows
     assert list(codec.to_dict(first)) == ["src", "id", "new"]
     assert first == record(id=1, src=44, extra={"new": [1]})
-    assert codec._shape(record).cells is None or record is Plain
+    assert codec._shape(record).cell is None or record is Plain
 
 
 def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:

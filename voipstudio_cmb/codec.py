@@ -106,16 +106,16 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
 class _Shape:
     """What the codec needs to know of one record class.
 
-    *cells* is what msgspec takes a page of rows for, None where it can't; *and_more* the same for
-    rows that have other fields too. *kept* are the fields that are held as another type than JSON
-    has, and where their values are kept as they were sent.
+    *cell* is what msgspec takes a row for, None where it can't; *and_more* the same for rows that
+    have other fields too. *retyped* are the fields that are held as another type than JSON has,
+    where their values are kept as they were sent, and how to get them from a cell.
     """
 
     documented: frozenset[str]
     fields: tuple[tuple[str, Any], ...]
-    kept: dict[str, str]
+    retyped: dict[str, tuple[str, Callable[[Any], Any]]]
     numbers: tuple[Callable[[Any], Decimal | None], ...]
-    cells: Any
+    cell: Any
     and_more: Any
 
 
@@ -128,15 +128,17 @@ def _shape(record: type[Record]) -> _Shape:
 def _described(record: Any) -> _Shape:
     hints = get_type_hints(record)
     names = [f.name for f in attrs.fields(record) if f.name != "extra"]
-    fields, kept, numbers = [], {}, []
+    fields, numbers = [], []
+    retyped: dict[str, tuple[str, Callable[[Any], Any]]] = {}
     for name in names:
         options = alternatives(hints[name])
         fields.append((name, options[0] if len(options) == 1 else hints[name]))
         if not set(options) <= {int, str, bool}:
-            kept[name] = f"_sent.{name}"
+            retyped[name] = f"_sent.{name}", attrgetter(name)
         if Decimal in options:
             numbers.append(attrgetter(name))
-    cells = and_more = None
+    cell: Any = None
+    and_more: Any = None
     if _is_plain(record):
         id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
         others = [name for name in names if name != "id"]
@@ -144,10 +146,9 @@ def _described(record: Any) -> _Shape:
             if name not in record.__dict__:
                 setattr(record, name, None)  # what a record whose row lacks the field has there
         described: list[Any] = [("id", id), *((name, hints[name], None) for name in others)]
-        strict = msgspec.defstruct("Cells", described, forbid_unknown_fields=True, gc=False)
-        lenient = msgspec.defstruct("Cells", described, gc=False)
-        cells, and_more = GenericAlias(list, (strict,)), GenericAlias(list, (lenient,))
-    return _Shape(frozenset(names), tuple(fields), kept, tuple(numbers), cells, and_more)
+        cell = msgspec.defstruct("Cells", described, forbid_unknown_fields=True, gc=False)
+        and_more = msgspec.defstruct("Cells", described, gc=False)
+    return _Shape(frozenset(names), tuple(fields), retyped, tuple(numbers), cell, and_more)
 
 
 def _is_plain(record: Any) -> bool:
@@ -190,9 +191,9 @@ def _unstructure(record: Record) -> dict[str, Any]:
     if "_sent" in held:
         if held["_sent"] is not None:
             return dict(held["_sent"])
-        kept = _shape(type(record)).kept
+        retyped = _shape(type(record)).retyped
         return {
-            name: held.get(kept[name], value) if name in kept else value
+            name: held.get(retyped[name][0], value) if name in retyped else value
             for name, value in held.items()
             if name not in _OURS and not name.startswith("_sent.")
         }
@@ -323,7 +324,7 @@ def records(rows: list[Any], record: type[R]) -> list[R]:
         WrongShape: a row is no object or has no usable id; the message says which one.
     """
     shape = _shape(record)
-    if shape.cells is not None:
+    if shape.cell is not None:
         try:
             return _of_page(rows, record, shape)
         except (msgspec.ValidationError, UnicodeEncodeError, TypeError):
@@ -333,11 +334,10 @@ def records(rows: list[Any], record: type[R]) -> list[R]:
 
 def _of_page(rows: list[Any], record: type[R], shape: _Shape) -> list[R]:
     """The hot path. Changes nothing if it raises."""
-    documented = shape.documented
     try:
-        cells, only = msgspec.convert(rows, shape.cells), True
+        cells, only = _cells(rows, shape.cell), True
     except msgspec.ValidationError:
-        cells, only = msgspec.convert(rows, shape.and_more), False
+        cells, only = _cells(rows, shape.and_more), False
     for number in shape.numbers:
         if not all(map(Decimal.is_finite, filter(None, map(number, cells)))):
             raise msgspec.ValidationError("msgspec takes NaN for a number")
@@ -345,16 +345,23 @@ def _of_page(rows: list[Any], record: type[R], shape: _Shape) -> list[R]:
         for row in rows:
             row["_sent"] = None
     else:
-        rows = [_parted(row, documented) for row in rows]
-    for name, kept in shape.kept.items():
-        values = list(map(attrgetter(name), cells))
-        if any(value is not None for value in values):
-            for row, value in zip(rows, values, strict=True):
-                if value is not None:
-                    row[kept], row[name] = row[name], value
+        rows = [_parted(row, shape.documented) for row in rows]
+    for name, (kept, get) in shape.retyped.items():
+        for row, value in zip(rows, map(get, cells), strict=True):
+            if value is not None:
+                row[kept], row[name] = row[name], value
     made = list(map(record.__new__, repeat(record, len(rows))))
     deque(map(_set_dict, made, rows), maxlen=0)
     return made
+
+
+def _cells(rows: list[Any], cell: Any) -> list[Any]:
+    if (
+        len(rows) == 1
+    ):  # for a list, msgspec makes a plan each time, which takes three times as long
+        return [msgspec.convert(rows[0], cell)]
+    cells: list[Any] = msgspec.convert(rows, GenericAlias(list, (cell,)))
+    return cells
 
 
 def _parted(row: dict[str, Any], documented: frozenset[str]) -> dict[str, Any]:
