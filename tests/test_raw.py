@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from voipstudio_cmb.answers import read_row, read_rows
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.http import Response
-from voipstudio_cmb.models import Reject
-from voipstudio_cmb.raw import tokens
+from voipstudio_cmb.models import Reject, Row, Rows, ids_in
+from voipstudio_cmb.raw import Latest, created_at, tokens
 
 
 def read(body: bytes) -> tuple[list[tuple[int, bytes]], list[Reject], int | None]:
@@ -129,3 +130,60 @@ def test_any_page_comes_back(rows: list[dict[str, Any]], escaped: bool, indent: 
     for (_, row), sent in zip(found, rows, strict=True):
         assert len(row.decode().splitlines()) == 1
         assert {name: json.loads(cell) for name, cell in tokens(row).items()} == sent
+
+
+def test_rows_are_made_when_they_are_asked_for() -> None:
+    body = b'{"data":[{"id":3,"created_at":"x"},{"id":1},{"id":2}]}'
+    rows = read_rows(Response(status=200, body=body), 1, lambda _: None).records
+    assert isinstance(rows, Rows)
+    assert (rows.ids, rows.created, len(rows), bool(rows)) == (
+        [3, 1, 2],
+        ["x", None, None],
+        3,
+        True,
+    )
+    assert rows[0] == Row(3, b'{"id":3,"created_at":"x"}')
+    assert rows[-1] == Row(2, b'{"id":2}')
+    assert list(rows[1:]) == list(rows)[1:] == [Row(1, b'{"id":1}'), Row(2, b'{"id":2}')]
+    assert rows.lines() == b'{"id":3,"created_at":"x"}\n{"id":1}\n{"id":2}\n'
+    assert rows[:0].lines() == b""
+    assert repr(rows) == "<3 rows>"
+    with pytest.raises(IndexError):
+        rows[3]
+    again = Rows.of(rows, created_at)
+    assert (again.ids, again.created, again.lines()) == (rows.ids, [None] * 3, rows.lines())
+    ids = ids_in(rows)
+    ids.clear()
+    assert rows.ids == [3, 1, 2]
+
+
+_TIMES = st.sampled_from(
+    [None, 5, "", "zzzz", "2026-01-01 00:00:00", "2026-01-02 00:00:00", "2026-01-02T00:00:00Z",
+     "9999-99-99", "2025-12-31 23:59:59", "\ud800"]
+)  # fmt: skip
+
+
+@given(st.lists(st.lists(_TIMES, max_size=5), max_size=4), st.integers(0, 4))
+def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
+    pages: list[list[Any]], resumed: int
+) -> None:
+    latest, number = Latest(), 0
+    plain: dict[int, str] = {}
+    for at, times in enumerate(pages):
+        rows = []
+        for time in times:
+            number += 1
+            rows.append({"id": number} | ({} if time is None else {"created_at": time}))
+            if isinstance(time, str) and re.fullmatch("[0-9-]{10} [0-9:]{8}", time):
+                plain[number] = time
+        if at < resumed:  # from the file that they were written to
+            lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+            if lines:
+                latest.add_lines(lines)
+        else:
+            body = json.dumps({"data": rows}).encode()
+            found = read_rows(Response(status=200, body=body), 1, lambda _: None).records
+            assert isinstance(found, Rows)
+            latest.add(found.ids, found.created)
+    last = max(plain.values(), default=None)
+    assert latest.found == (last, [id for id, time in plain.items() if time == last])

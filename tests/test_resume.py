@@ -93,6 +93,25 @@ async def test_it_goes_on_where_it_stopped(tmp_path: Path, deaf: bool) -> None:
     assert names(to) == {"cdrs.jsonl", "manifest.json"}
 
 
+async def test_the_manifest_is_that_of_an_export_that_nothing_disturbed(tmp_path: Path) -> None:
+    def table() -> list[dict[str, Any]]:
+        """The latest is among the rows that came before the interruption."""
+        times = ["2026-01-05 00:00:00", "2026-01-09 00:00:00", "2026-01-09 00:00:00", None]
+        return [{"id": id, "created_at": times[id] if id < 4 else times[0]} for id in range(1, 61)]
+
+    entries = []
+    for name, requests in (("out", 6), ("undisturbed", 0)):
+        api, to = Offline(), tmp_path / name
+        api.tables["cdrs"] = table()
+        if requests:
+            await interrupted(api, plan(to), requests)
+        assert (await run(api, plan(to))).complete
+        [entry] = json.loads((to / "manifest.json").read_text())["files"].values()
+        entries.append(entry)
+    assert entries[0] == entries[1]
+    assert (entries[0]["created_at"], entries[0]["last"]) == ("2026-01-09 00:00:00", [1, 2])
+
+
 async def test_at_most_the_last_moments_are_fetched_again(tmp_path: Path) -> None:
     """Without a failure to report there is no last checkpoint: as after a kill."""
     api, to = Offline(), tmp_path / "out"

@@ -356,9 +356,7 @@ def _of_page(rows: list[Any], record: type[R], shape: _Shape) -> list[R]:
 
 
 def _cells(rows: list[Any], cell: Any) -> list[Any]:
-    if (
-        len(rows) == 1
-    ):  # for a list, msgspec makes a plan each time, which takes three times as long
+    if len(rows) == 1:  # msgspec plans for a list each time, which takes longer than one row
         return [msgspec.convert(rows[0], cell)]
     cells: list[Any] = msgspec.convert(rows, GenericAlias(list, (cell,)))
     return cells

@@ -144,7 +144,8 @@ class Row:
     """A row as the API sent it, to the digit: its *id*, and its object as *json* on one line.
 
     The keys are in their order and the strings spelt as they came, but for line ends that JSON
-    allows in strings and other tools take for the end of a line: those are escaped.
+    allows in strings and other tools take for the end of a line: those are escaped. Blanks between
+    them are kept, unless the answer was spread over several lines: then there are none.
     """
 
     id: int
