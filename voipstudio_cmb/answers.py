@@ -83,19 +83,24 @@ def read_rows(
         answer = _data(response, list)  # says what it is instead
         raise WrongShape(f"the answer can't be read: {kind_of(answer)}", sent="yes")
     total = _total(found.total)
-    usable = [id for id in found.ids if id is not None]
-    created, objects = found.created, found.rows
-    if len(usable) < len(found.ids):
-        told = enumerate(zip(found.ids, map(bytes, objects), strict=True), 1)
-        rejects = [
-            Reject(number, index, why_unusable(row), row) for index, (id, row) in told if id is None
-        ]
-        reject(rejects)
-        created = [each for id, each in zip(found.ids, created, strict=True) if id is not None]
-        objects = [each for id, each in zip(found.ids, objects, strict=True) if id is not None]
+    rows = Rows(found.ids, found.created, found.rows)
+    if found.unusable:
+        objects = [bytes(row) for row in found.rows]
+        reject(
+            [
+                Reject(number, at + 1, why_unusable(objects[at]), objects[at])
+                for at in sorted(found.unusable)
+            ]
+        )
+        usable = [at for at in range(len(objects)) if at not in found.unusable]
+        rows = Rows(
+            [found.ids[at] for at in usable],
+            [found.created[at] for at in usable],
+            [objects[at] for at in usable],
+        )
         if total is not None:
-            total = max(len(usable), total - len(rejects))
-    return Page(records=Rows(usable, created, objects), number=number, total=total)
+            total = max(len(rows), total - len(found.unusable))
+    return Page(records=rows, number=number, total=total)
 
 
 def read_row(response: Response) -> Row:

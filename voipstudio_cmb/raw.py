@@ -48,14 +48,15 @@ _LINE_ENDS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\x85": b"\\u0085"}
 @attrs.frozen
 class RawRows:
     """The *rows* of a collection's answer as they came, each on one line, as bytes or a view of
-    some; their *ids*, None where there is none that can be used; when they were *created* as they
-    say; and the *total*.
+    some; their *ids*, and when they were *created* as they say; and the *total*. The *unusable* are
+    the places of those that have no usable id: their ids are 0.
     """
 
     rows: Sequence[bytes | msgspec.Raw]
-    ids: Sequence[int | None]
+    ids: list[int]
     created: list[Any]
     total: Any
+    unusable: frozenset[int] = frozenset()
 
 
 def raw_rows(response: Response) -> RawRows | None:
@@ -122,9 +123,10 @@ def _rows(body: bytes, restored: Callable[[bytes], bytes]) -> RawRows:
         heads = msgspec.json.decode(body, type=_Heads).data
     except msgspec.ValidationError:
         found = [_head(row) for row in answer.data]
-        ids = [None if head is None else head.id for head in found]
+        ids = [0 if head is None else head.id for head in found]
         times = [None if head is None else head.created_at for head in found]
-        return RawRows(rows, ids, times, answer.total)
+        unusable = frozenset(at for at, head in enumerate(found) if head is None)
+        return RawRows(rows, ids, times, answer.total, unusable)
     return RawRows(rows, [h.id for h in heads], [h.created_at for h in heads], answer.total)
 
 
@@ -224,6 +226,7 @@ class Latest:
     def __init__(self) -> None:
         self._time = ""
         self._ids: list[int] = []
+        self._waiting: tuple[Sequence[int], Sequence[Any]] = (), ()
 
     def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
         """Takes note of rows with these *ids* that say when they were *created*."""
@@ -235,8 +238,17 @@ class Latest:
             newest = max(filter(_is_time, created), default="")
         if newest > self._time:
             self._time, self._ids = newest, []
-        if newest and newest == self._time:
-            self._ids += [id for id, time in zip(ids, created, strict=True) if time == newest]
+        elif newest < self._time or not newest:
+            return
+        else:
+            self._look()
+        # Not looked at one by one before others come that are as late: most often later ones do.
+        self._waiting = ids, created
+
+    def _look(self) -> None:
+        ids, created = self._waiting
+        self._ids += [id for id, time in zip(ids, created, strict=True) if time == self._time]
+        self._waiting = (), ()
 
     def add_lines(self, lines: bytes) -> None:
         """The same for rows that are given as *lines*, a line end after each."""
@@ -252,4 +264,5 @@ class Latest:
     @property
     def found(self) -> tuple[str | None, list[int]]:
         """The time, None if no row has one, and the ids."""
+        self._look()
         return self._time or None, sorted(self._ids)

@@ -71,7 +71,8 @@ class Ids:
         """Whether they are all of *ids*; says no where looking would take long."""
         if self.but or not ids:
             return not ids
-        return min(ids) > self.after and (self.upto is None or max(ids) <= self.upto)
+        low = not self.after or min(ids) > self.after
+        return low and (self.upto is None or max(ids) <= self.upto)
 
     def conditions(self) -> list[Filter]:
         """What to ask the API for."""
