@@ -5,8 +5,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 
-import attrs
-
 from .codec import to_json
 from .errors import ClientMisuse
 from .filters import Filter, checked
@@ -42,7 +40,7 @@ def collection_query(
     if not isinstance(sort, str) or not sort:
         raise ClientMisuse(f"sort must be the name of a property, not {sort!r}")
     query = (("sort", sort), ("dir", "DESC" if descending else "ASC"))
-    conditions = [attrs.asdict(condition) for condition in checked(filters)]
+    conditions = checked(filters)
     if not conditions:
         return query
     text = to_json(conditions).decode()
