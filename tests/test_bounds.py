@@ -26,6 +26,12 @@ async def bounded(bounds: Bounds, seconds: float, takes: float) -> float:
     return now()
 
 
+def rings() -> list[Any]:
+    """The timers that are set."""
+    loop: Any = asyncio.get_running_loop()
+    return [each for each in loop._scheduled if not each.cancelled() and "_ring" in repr(each)]
+
+
 @virtual
 async def test_each_ends_at_its_own_time_and_none_before() -> None:
     bounds, began = Bounds(), now()
@@ -40,15 +46,13 @@ async def test_each_ends_at_its_own_time_and_none_before() -> None:
 
 @virtual
 async def test_there_is_one_timer_and_none_is_left_when_nothing_runs() -> None:
-    loop: Any = asyncio.get_running_loop()
     bounds = Bounds()
     tasks = [asyncio.create_task(bounded(bounds, 50.0 + n, 1.0)) for n in range(20)]
     await asyncio.sleep(0)
-    rings = [each for each in loop._scheduled if "_ring" in repr(each)]
-    assert len(rings) == 1
+    assert len(rings()) == 1
     await asyncio.gather(*tasks)
     await asyncio.sleep(60)  # it rings once more, for nobody
-    assert not [each for each in loop._scheduled if "_ring" in repr(each)]
+    assert not rings()
 
 
 @virtual
@@ -56,7 +60,10 @@ async def test_the_earliest_goes_first_however_late_it_comes() -> None:
     bounds, began = Bounds(), now()
     slow = asyncio.create_task(bounded(bounds, 50.0, 99.0))
     await asyncio.sleep(1)
-    assert await bounded(bounds, 3.0, 99.0) == -began - 4.0
+    quick = asyncio.create_task(bounded(bounds, 3.0, 99.0))
+    await asyncio.sleep(0)
+    assert len(rings()) == 1
+    assert await quick == -began - 4.0
     assert await slow == -began - 50.0
 
 
@@ -110,15 +117,14 @@ async def test_an_error_of_its_own_passes_also_when_the_time_is_up() -> None:
 
 @virtual
 async def test_closing_ends_all_and_lets_the_loop_rest() -> None:
-    loop: Any = asyncio.get_running_loop()
     bounds = Bounds()
     tasks = [asyncio.create_task(bounded(bounds, 50.0, 60.0)) for _ in range(3)]
     await asyncio.sleep(1)
     bounds.close()
+    bounds.close()
     assert await asyncio.gather(*tasks) == [-now()] * 3
     assert bounds.closed
-    assert not [each for each in loop._scheduled if not each.cancelled() and "_ring" in repr(each)]
-    bounds.close()
+    assert not rings()
 
 
 def test_they_belong_to_one_loop_while_any_is_in_use() -> None:
@@ -134,3 +140,15 @@ def test_they_belong_to_one_loop_while_any_is_in_use() -> None:
     with pytest.raises(ClientMisuse, match="another event loop"):
         asyncio.run(use(elsewhere))
     asyncio.run(use(lambda: asyncio.sleep(0)))  # one after the other is fine
+
+
+def test_the_timer_of_a_loop_that_has_ended_is_none_for_the_next() -> None:
+    bounds, ended = Bounds(), []
+
+    @virtual
+    async def use(seconds: float, takes: float) -> None:
+        ended.append(await bounded(bounds, seconds, takes))
+
+    use(5.0, 1.0)
+    use(9.0, 99.0)
+    assert ended == [1001.0, -1009.0]
