@@ -264,6 +264,13 @@ def test_a_record_prints_readably() -> None:
     assert repr(record) == "Setting(id=631, name='value', extra={'calls': 3})"
 
 
+def test_extra_is_the_same_whenever_it_is_asked_for() -> None:
+    for record in (read({"id": 1}), read({"id": 1, "new": 2}), Setting(id=1)):
+        assert record.extra is record.extra
+        assert codec.to_dict(record) == {"id": 1} | record.extra
+    assert read({"id": 1}).extra is not read({"id": 1}).extra
+
+
 def test_a_record_can_be_pickled_copied_hashed_and_compared() -> None:
     record = read({"id": 1, "name": "a", "calls": [1]})
     for other in (pickle.loads(pickle.dumps(record)), copy.copy(record), copy.deepcopy(record)):

@@ -48,6 +48,9 @@ def test_a_row_is_one_line_for_every_reader() -> None:
     assert row.decode().splitlines() == [row.decode()]
     assert json.loads(row) == {"id": 1, "t": "a\u2028b\u2029c\x85d"}
     assert total is None
+    for end in ("\r", "\n"):
+        [(_, row)], _, _ = read(f'{{"data":[{{"id": 1,{end}"t": 2}}]}}'.encode())
+        assert row == b'{"id":1,"t":2}'
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,7 @@ def test_rows_are_made_when_they_are_asked_for() -> None:
     assert rows[-1] == Row(2, b'{"id":2}')
     assert list(rows[1:]) == list(rows)[1:] == [Row(1, b'{"id":1}'), Row(2, b'{"id":2}')]
     assert rows.lines() == b'{"id":3,"created_at":"x"}\n{"id":1}\n{"id":2}\n'
+    assert (rows[:1].created, rows[1:].created) == (["x"], [None, None])
     assert rows[:0].lines() == b""
     assert repr(rows) == "<3 rows>"
     with pytest.raises(IndexError):
@@ -187,3 +191,11 @@ def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
             latest.add(found.ids, found.created)
     last = max(plain.values(), default=None)
     assert latest.found == (last, [id for id, time in plain.items() if time == last])
+
+
+def test_rows_of_one_time_are_all_kept_until_a_later_one_comes() -> None:
+    latest = Latest()
+    for ids, day in (([1, 2], 1), ([3], 1), ([4], 1), ([5, 6], 2), ([7], 2), ([8], 1)):
+        latest.add(ids, [f"2026-01-0{day} 00:00:00"] * len(ids))
+    assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])
+    assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])
