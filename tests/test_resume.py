@@ -244,6 +244,9 @@ async def test_a_token_that_was_refused_can_be_replaced(tmp_path: Path) -> None:
 async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, deaf: bool) -> None:
     """By page, rows that went before the position can't be told from rows that were missed."""
     api, to = Offline(deaf=deaf), tmp_path / "out"
+    undisturbed = Offline()
+    for each in (api, undisturbed):
+        each.tables["cdrs"][0]["created_at"] = "2026-12-31 00:00:00"
     await interrupted(api, plan(to))
     left = [1]
 
@@ -256,7 +259,10 @@ async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, d
     [job] = (await run(api, plan(to))).jobs
     assert job.note == "begun anew: rows before the position may be missed"
     assert (job.state, job.kept, job.since) == ("done", 0, None)
-    assert (to / "cdrs.jsonl").read_bytes() == await whole(tmp_path)
+    assert (await run(undisturbed, plan(tmp_path / "undisturbed"))).complete
+    for name in ("cdrs.jsonl", "manifest.json"):
+        assert (to / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+    assert json.loads((to / "manifest.json").read_text())["files"]["cdrs.jsonl"]["last"] == [1]
 
 
 async def test_rows_may_have_gone_meanwhile(tmp_path: Path) -> None:
