@@ -32,6 +32,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.export import Export, Plan, Summary
 from voipstudio_cmb.export.disk import Disk, Lock
 from voipstudio_cmb.export.sinks import CsvSink
+from voipstudio_cmb.export.spool import Spool
 from voipstudio_cmb.http import Request
 
 
@@ -110,6 +111,22 @@ async def test_the_manifest_is_that_of_an_export_that_nothing_disturbed(tmp_path
         entries.append(entry)
     assert entries[0] == entries[1]
     assert (entries[0]["created_at"], entries[0]["last"]) == ("2026-01-09 00:00:00", [1, 2])
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 8, 9, 10, 1000])
+def test_rows_are_whole_wherever_a_block_ends(
+    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("voipstudio_cmb.export.spool._BLOCK", block)
+    rows = [b'{"id":%d}' % id for id in (1, 2, 333, 4, 55)]
+    spool = Spool(tmp_path / "rows", Disk())
+    spool.open(0, spool.digest)
+    assert list(spool.rows()) == []
+    spool.append(b"".join(row + b"\n" for row in rows))
+    assert list(spool.rows()) == rows
+    assert b"".join(spool.blocks()).splitlines() == rows
+    assert all(part.endswith(b"}\n") for part in spool.blocks())
+    spool.close()
 
 
 async def test_at_most_the_last_moments_are_fetched_again(tmp_path: Path) -> None:
