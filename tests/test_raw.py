@@ -199,3 +199,10 @@ def test_rows_of_one_time_are_all_kept_until_a_later_one_comes() -> None:
         latest.add(ids, [f"2026-01-0{day} 00:00:00"] * len(ids))
     assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])
     assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])
+
+
+def test_a_row_that_is_left_out_takes_its_time_with_it() -> None:
+    body = b'{"data":[{"id":1,"created_at":"a"},{"created_at":"b"},{"id":3,"created_at":"c"}]}'
+    rows = read_rows(Response(status=200, body=body), 1, lambda _: None).records
+    assert isinstance(rows, Rows)
+    assert (rows.ids, rows.created) == ([1, 3], ["a", "c"])
