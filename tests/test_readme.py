@@ -81,6 +81,7 @@ def test_the_example_is_short_and_the_sections_stand_in_order() -> None:
         "Walking and filtering",
         "Errors and retries",
         "Exporting",
+        "What it costs",
         "Testing your own code",
         "Configuration",
         "What is guaranteed, and what is not known",
