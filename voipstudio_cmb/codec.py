@@ -1,9 +1,9 @@
-"""Bytes to records and back. The only module that knows cattrs or msgspec.
+"""Bytes to records and back. The only module that knows cattrs; msgspec is met in `raw` too.
 
 The hot path takes a page in C, twice: into rows (dicts), and from these into cells, which checks
 all values and makes dates of texts. A row then becomes the `__dict__` of its record as it is, with
-those few values changed that have another type there. To copy each row into slots would take twice
-as long as all the rest.
+those few values changed that have another type there. To copy each row into slots would take as
+long as all the rest.
 
 A page with a value that does not fit its documented type goes row by row through `converter`, which
 keeps such a value in `extra`. That cattrs converter is also where users register hooks of their
