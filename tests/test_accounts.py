@@ -13,8 +13,9 @@ from tests.test_secrets import leaks, told_by
 from voipstudio_cmb import ClientConfig
 from voipstudio_cmb.config import DEFAULT_BASE_URL
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectFailed, NoToken, Unauthorized
-from voipstudio_cmb.export import Account, Export, Exports, Plan, many, read_accounts
-from voipstudio_cmb.export.many import Turns
+from voipstudio_cmb.export import Account, Export, Exports, Plan, read_accounts
+from voipstudio_cmb.export.run import exports as many
+from voipstudio_cmb.export.run.exports import Turns
 from voipstudio_cmb.limits import RateLimit
 from voipstudio_cmb.sandbox import Fault, Sandbox
 

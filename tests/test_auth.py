@@ -11,7 +11,7 @@ import pytest
 from tests.clock import virtual
 from tests.doubles import Script, answer
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.auth import Auth, Basic, Login, login
+from voipstudio_cmb.auth.credentials import Basic, Login, login
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -20,6 +20,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.middleware.auth import Auth
 from voipstudio_cmb.sandbox import Sandbox, Temper
 
 PASSWORD = "canary-not-a-password"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.clock import virtual
-from voipstudio_cmb.bounds import Bounds
 from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.timeouts import Bounds
 
 
 def now() -> float:

@@ -20,17 +20,17 @@ from typing import Any
 import pytest
 
 import voipstudio_cmb
-from voipstudio_cmb import cli
+from voipstudio_cmb.cli import main as cli
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
-COMMAND = [sys.executable, "-m", "voipstudio_cmb.cli"]
+COMMAND = [sys.executable, "-m", "voipstudio_cmb"]
 
 # Whoever runs the tests in the background may have Ctrl-C switched off for all that they start.
 INTERRUPTIBLE = [
     sys.executable,
     "-c",
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from voipstudio_cmb.cli import main; sys.exit(main())",
+    "from voipstudio_cmb.cli.main import main; sys.exit(main())",
 ]
 
 
@@ -416,7 +416,7 @@ def test_the_sandbox_command_serves_until_interrupted(tmp_path: Path) -> None:
 def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from voipstudio_cmb.cli import main\n"
+        "from voipstudio_cmb.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'aiohttp', 'attrs', 'cattrs', 'msgspec', 'rich'} & set(sys.modules)))"

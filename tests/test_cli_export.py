@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.test_cli import COMMAND, INTERRUPTIBLE, Ran, environment
-from voipstudio_cmb import exporting
+from voipstudio_cmb.cli import export as exporting
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -455,7 +455,7 @@ def test_progress_none_leaves_the_summary(api: Sandbox, run: Any, tmp_path: Path
 def test_help_of_the_export_is_quick_and_lists_the_exit_codes() -> None:
     code = (
         "import sys\n"
-        "from voipstudio_cmb.cli import main\n"
+        "from voipstudio_cmb.cli.main import main\n"
         "try: main(['export', '--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'aiohttp', 'attrs', 'msgspec', 'rich', 'asyncio.runners', 'tomllib'}"

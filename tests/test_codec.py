@@ -14,12 +14,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+import voipstudio_cmb.codec
 from tests.doubles import Script
-from voipstudio_cmb import answers, codec
+from voipstudio_cmb.codec import envelopes, records, shape, to_dict
+from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.middleware.status import raising
 from voipstudio_cmb.models import Button, Cdr, Record, Setting
-from voipstudio_cmb.raising import raising
 
 
 def page(*rows: Any, **more: Any) -> Response:
@@ -27,7 +29,7 @@ def page(*rows: Any, **more: Any) -> Response:
 
 
 def read(row: dict[str, Any], record: type[Record] = Setting) -> Any:
-    return answers.read_page(page(row), record, 1).records[0]
+    return envelopes.read_page(page(row), record, 1).records[0]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +67,7 @@ def test_what_fits_is_typed_and_comes_back_as_it_was_sent(
     assert value == typed
     assert type(value) is type(typed)
     assert record.extra == {}
-    assert codec.to_dict(record) == {"id": 1, field: sent}
+    assert to_dict(record) == {"id": 1, field: sent}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_what_does_not_fit_is_kept_in_extra(field: str, sent: Any) -> None:
     assert getattr(record, field) is None
     assert record.extra == {field: sent, "other": "kept"}
     assert type(record.extra[field]) is type(sent)
-    assert codec.to_dict(record) == {"id": 1, field: sent, "other": "kept"}
+    assert to_dict(record) == {"id": 1, field: sent, "other": "kept"}
 
 
 def test_a_time_is_read_alike_whichever_way_its_row_takes() -> None:
@@ -115,31 +117,31 @@ def test_a_time_is_read_alike_whichever_way_its_row_takes() -> None:
 
 def test_what_only_an_escape_can_write_and_numbers_of_any_size_are_kept() -> None:
     body = b'{"data":[{"id":1,"half":"\\ud800","big":1e400,"n":%s}]}' % (b"7" * 40)
-    record = answers.read_page(Response(status=200, body=body), Cdr, 1).records[0]
+    record = envelopes.read_page(Response(status=200, body=body), Cdr, 1).records[0]
     assert record.extra["half"] == "\ud800"
     assert str(record.extra["big"]) == "1E+400"
     assert record.extra["n"] == int("7" * 40)
-    line = codec.to_json(codec.to_dict(record))
+    line = to_json(to_dict(record))
     assert line.isascii()
     assert json.loads(line)["half"] == "\ud800"
 
 
 def test_a_field_that_was_changed_goes_before_what_had_not_fitted_it() -> None:
     record = read({"id": 1, "ddi": "none"})
-    assert codec.to_dict(attrs.evolve(record, ddi=5)) == {"id": 1, "ddi": 5}
+    assert to_dict(attrs.evolve(record, ddi=5)) == {"id": 1, "ddi": 5}
 
 
 @pytest.mark.parametrize("field", ["id2", "ddi", "created_at", "max_call_rate", "extra", "_row"])
 def test_half_a_surrogate_pair_is_kept_wherever_it_stands(field: str) -> None:
     body = b'{"data":[{"id":1,"%s":"\\ud800"}]}' % field.encode()
-    [record] = answers.read_page(Response(status=200, body=body), Cdr, 1).records
+    [record] = envelopes.read_page(Response(status=200, body=body), Cdr, 1).records
     assert record.extra == {field: "\ud800"}
-    assert codec.to_dict(record) == {"id": 1, field: "\ud800"}
+    assert to_dict(record) == {"id": 1, field: "\ud800"}
 
 
 def test_one_row_that_does_not_fit_changes_nothing_for_its_neighbours() -> None:
     rows = [{"id": 1, "name": "a"}, {"id": 2, "name": 5}, {"id": 3, "name": "c", "x": None}]
-    records = answers.read_page(page(*rows), Cdr, 1).records
+    records = envelopes.read_page(page(*rows), Cdr, 1).records
     assert [r.name for r in records] == ["a", None, "c"]
     assert [r.extra for r in records] == [{}, {"name": 5}, {"x": None}]
 
@@ -149,30 +151,30 @@ def test_unknown_fields_are_kept_also_those_named_like_our_own_attributes() -> N
     for sent in (row, {**row, "extra": 5, "_row": "x"}):
         record = read(sent)
         assert record.extra == {key: sent[key] for key in ("extra", "_row", "new")}
-        assert codec.to_dict(record) == sent
+        assert to_dict(record) == sent
 
 
 def test_to_dict_keeps_keys_order_and_nulls() -> None:
     row = {"zeta": 1, "name": None, "id": 5, "created_at": "2024-07-17 04:46:26", "alpha": 2}
-    assert list(codec.to_dict(read(row)).items()) == list(row.items())
+    assert list(to_dict(read(row)).items()) == list(row.items())
 
 
 def test_to_dict_gives_a_copy() -> None:
     record = read({"id": 1, "name": "a"})
-    codec.to_dict(record)["name"] = "changed"
-    assert codec.to_dict(record)["name"] == "a"
+    to_dict(record)["name"] = "changed"
+    assert to_dict(record)["name"] == "a"
 
 
 def test_a_changed_record_and_one_made_by_hand_give_what_they_hold() -> None:
     record = read({"id": 1, "name": "a", "created_at": "2024-07-17 04:46:26", "calls": 3})
-    assert codec.to_dict(attrs.evolve(record, name="b")) == {
+    assert to_dict(attrs.evolve(record, name="b")) == {
         "id": 1,
         "name": "b",
         "created_at": "2024-07-17 04:46:26",
         "calls": 3,
     }
     made = Setting(id=2, max_call_rate=Decimal("1.50"), extra={"k": "v"})
-    assert codec.to_dict(made) == {"id": 2, "max_call_rate": "1.50", "k": "v"}
+    assert to_dict(made) == {"id": 2, "max_call_rate": "1.50", "k": "v"}
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_changed_record_and_one_made_by_hand_give_what_they_hold() -> None:
 )
 def test_a_row_without_a_usable_id_is_named_by_its_place(row: Any, words: str) -> None:
     with pytest.raises(WrongShape) as caught:
-        answers.read_page(page({"id": 1}, row), Cdr, 1)
+        envelopes.read_page(page({"id": 1}, row), Cdr, 1)
     assert words in str(caught.value)
     assert caught.value.sent == "yes"
 
@@ -224,7 +226,7 @@ def test_a_row_without_a_usable_id_is_named_by_its_place(row: Any, words: str) -
 )
 def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
     with pytest.raises(BadPayload) as caught:
-        answers.read_page(Response(status=200, body=body), Cdr, 1)
+        envelopes.read_page(Response(status=200, body=body), Cdr, 1)
     assert type(caught.value) is kind
     assert caught.value.sent == "yes"
 
@@ -232,7 +234,7 @@ def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
 async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     body = b"<html>\n" + b"x" * 5000
     wire = Script([Response(status=200, body=body, headers={"content-type": "t/h"})])
-    request = Request(method="GET", path="/x", parse=lambda r: answers.read_page(r, Cdr, 1))
+    request = Request(method="GET", path="/x", parse=lambda r: envelopes.read_page(r, Cdr, 1))
     with pytest.raises(NotJSON) as caught:
         await raising(request, wire)
     message = str(caught.value)
@@ -256,7 +258,7 @@ async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     ],
 )
 def test_a_total_is_a_count_or_nothing(total: Any, read_as: int | None) -> None:
-    assert answers.read_page(page(total=total), Cdr, 1).total == read_as
+    assert envelopes.read_page(page(total=total), Cdr, 1).total == read_as
 
 
 def test_a_record_prints_readably() -> None:
@@ -267,7 +269,7 @@ def test_a_record_prints_readably() -> None:
 def test_extra_is_the_same_whenever_it_is_asked_for() -> None:
     for record in (read({"id": 1}), read({"id": 1, "new": 2}), Setting(id=1)):
         assert record.extra is record.extra
-        assert codec.to_dict(record) == {"id": 1} | record.extra
+        assert to_dict(record) == {"id": 1} | record.extra
     assert read({"id": 1}).extra is not read({"id": 1}).extra
 
 
@@ -276,7 +278,7 @@ def test_a_record_can_be_pickled_copied_hashed_and_compared() -> None:
     for other in (pickle.loads(pickle.dumps(record)), copy.copy(record), copy.deepcopy(record)):
         assert other == record
         assert hash(other) == hash(record)
-        assert codec.to_dict(other) == codec.to_dict(record)
+        assert to_dict(other) == to_dict(record)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         record.name = "b"
 
@@ -290,7 +292,7 @@ def test_a_subclass_with_fields_of_its_own_is_read_by_hooks_of_its_user() -> Non
         src: str | None = None
         charge: Money | None = None
 
-    converter = codec.converter
+    converter = voipstudio_cmb.codec.converter
     converter.register_structure_hook(Money, lambda value, _: Money(value))
     globals()["Money"] = Money
     try:
@@ -329,14 +331,14 @@ class Prepared(Cdr):
 @pytest.mark.parametrize("record", [Plain, Slotted, Checked, Prepared])
 def test_a_subclass_is_read_alike_however_it_is_made(record: type[Cdr]) -> None:
     rows = [{"src": 44, "id": 1, "new": [1]}, {"id": 2, "created_at": "2026-07-17 04:46:26"}]
-    first, second = codec.records(copy.deepcopy(rows), record)
+    first, second = records.records(copy.deepcopy(rows), record)
     assert (first.src, second.src, first.created_at) == (44, None, None)
     assert second.created_at == datetime(2026, 7, 17, 4, 46, 26)
     assert (first.extra, second.extra) == ({"new": [1]}, {})
-    assert [codec.to_dict(first), codec.to_dict(second)] == rows
-    assert list(codec.to_dict(first)) == ["src", "id", "new"]
+    assert [to_dict(first), to_dict(second)] == rows
+    assert list(to_dict(first)) == ["src", "id", "new"]
     assert first == record(id=1, src=44, extra={"new": [1]})
-    assert codec._shape(record).cell is None or record is Plain
+    assert shape._shape(record).cell is None or record is Plain
 
 
 def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:
@@ -345,7 +347,7 @@ def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() ->
         src: int = 7
         tags: list[str] = attrs.field(factory=list)
 
-    one, other = codec.records([{"id": 1}, {"id": 2, "src": 3}], MyCdr)
+    one, other = records.records([{"id": 1}, {"id": 2, "src": 3}], MyCdr)
     assert (one.src, other.src, one.tags) == (7, 3, [])
     assert one.tags is not other.tags
 
@@ -362,24 +364,24 @@ _NAMES = st.sampled_from([f.name for f in attrs.fields(Button)]) | st.text(max_s
 @given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=6), max_size=4))
 def test_a_page_is_read_as_its_rows_are_one_by_one(rows: list[dict[str, Any]]) -> None:
     rows = [{**row, "id": n + 1} for n, row in enumerate(rows)]
-    made = codec.records(copy.deepcopy(rows), Button)
-    one_by_one = [codec.converter.structure(row, Button) for row in rows]
+    made = records.records(copy.deepcopy(rows), Button)
+    one_by_one = [voipstudio_cmb.codec.converter.structure(row, Button) for row in rows]
     assert made == one_by_one
     assert repr(made) == repr(one_by_one)
     for one, other in zip(made, one_by_one, strict=True):
-        assert codec.to_json(codec.to_dict(one)) == codec.to_json(codec.to_dict(other))
+        assert to_json(to_dict(one)) == to_json(to_dict(other))
         changed = attrs.evolve(one, name="changed")
-        assert codec.to_dict(changed) == codec.to_dict(attrs.evolve(other, name="changed"))
+        assert to_dict(changed) == to_dict(attrs.evolve(other, name="changed"))
         assert copy.deepcopy(one) == pickle.loads(pickle.dumps(other)) == one
 
 
 @given(st.lists(st.dictionaries(_NAMES, _JSON, max_size=6), max_size=4))
 def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
     rows = [{**r, "id": n + 1} for n, r in enumerate(rows)]
-    body = codec.to_json({"data": rows})
-    records = answers.read_page(Response(status=200, body=body), Button, 1).records
+    body = to_json({"data": rows})
+    records = envelopes.read_page(Response(status=200, body=body), Button, 1).records
     for record, row in zip(records, rows, strict=True):
-        assert codec.to_dict(record) == row
+        assert to_dict(record) == row
         for name, value in row.items():
             if name not in attrs.fields_dict(Button) or name == "extra":
                 assert record.extra[name] == value
@@ -390,15 +392,15 @@ def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
     for reader in (
-        lambda r: answers.read_page(r, Cdr, 1),
-        lambda r: answers.read_item(r, Cdr),
-        answers.read_total,
+        lambda r: envelopes.read_page(r, Cdr, 1),
+        lambda r: envelopes.read_item(r, Cdr),
+        envelopes.read_total,
     ):
         try:
             reader(Response(status=200, body=body))
         except BadPayload:
             pass  # the documented one; some bytes are a page
-    assert isinstance(answers.read_messages(body), dict)
+    assert isinstance(envelopes.read_messages(body), dict)
 
 
 @pytest.mark.parametrize(
@@ -416,4 +418,4 @@ def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
     ],
 )  # fmt: skip
 def test_the_apis_own_words_are_read_by_field(body: bytes, messages: dict[str, Any]) -> None:
-    assert answers.read_messages(body) == messages
+    assert envelopes.read_messages(body) == messages

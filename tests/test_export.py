@@ -25,7 +25,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Job, Plan, Summary
-from voipstudio_cmb.export.disk import Disk
+from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 
@@ -57,7 +57,7 @@ def states(summary: Summary) -> dict[str, str]:
 async def rows_of(api: Sandbox, resource: str) -> list[Any]:
     async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
         walk = getattr(cmb, resource).list()
-        from voipstudio_cmb.codec import to_dict
+        from voipstudio_cmb.codec.conversion import to_dict
 
         return [to_dict(record) async for record in walk]
 

@@ -15,9 +15,9 @@ from tests.test_cli_export import with_a_bad_row
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast
-from voipstudio_cmb.export.ahead import requests
-from voipstudio_cmb.export.disk import Disk
-from voipstudio_cmb.export.stream import Stream
+from voipstudio_cmb.export.run.forecast import requests
+from voipstudio_cmb.export.run.stream import Stream
+from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 

@@ -22,8 +22,9 @@ from tests.doubles import Script, answer
 from tests.test_faults_wire import ROWS
 from tests.wire import Peer, once, reply, serving, well
 from voipstudio_cmb import where
-from voipstudio_cmb.auth import Auth, Token
-from voipstudio_cmb.config import ClientConfig, ConfigError, Secret
+from voipstudio_cmb.auth.credentials import Token
+from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.config import ClientConfig, ConfigError
 from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,
@@ -32,8 +33,11 @@ from voipstudio_cmb.errors import (
     RequestTimeout,
 )
 from voipstudio_cmb.http import Handler, Request, Response, chain
-from voipstudio_cmb.limits import Governor
-from voipstudio_cmb.middleware import Deadline, Limit, standard
+from voipstudio_cmb.middleware.auth import Auth
+from voipstudio_cmb.middleware.chain import standard
+from voipstudio_cmb.middleware.deadline import Deadline
+from voipstudio_cmb.middleware.limit import Limit
+from voipstudio_cmb.middleware.throttle import Governor
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, Settings
 

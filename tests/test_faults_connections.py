@@ -31,8 +31,8 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
 )
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.limits import Aimd
-from voipstudio_cmb.session import send_once
+from voipstudio_cmb.middleware.throttle import Aimd
+from voipstudio_cmb.transport.guards import send_once
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 every_method = pytest.mark.parametrize("method", CALLS)
@@ -41,7 +41,7 @@ every_method = pytest.mark.parametrize("method", CALLS)
 @pytest.fixture(autouse=True)
 def paced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr("voipstudio_cmb.limits.Aimd", partial(Aimd, unasked=0.0))
+    monkeypatch.setattr("voipstudio_cmb.middleware.throttle.Aimd", partial(Aimd, unasked=0.0))
 
 
 async def failure(cmb: CallMeBackClient, method: str = "GET") -> Any:

@@ -11,9 +11,8 @@ import pytest
 
 from tests.clock import virtual
 from tests.doubles import Script, answer
-from voipstudio_cmb.auth import Auth, Token
-from voipstudio_cmb.bounds import Bounds
-from voipstudio_cmb.config import Secret
+from voipstudio_cmb.auth.credentials import Token
+from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (
     BadRequest,
     CallMeBackError,
@@ -34,12 +33,18 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
     WrongShape,
 )
+from voipstudio_cmb.events import AttemptEvent, CallEvent, Event, Usage
 from voipstudio_cmb.http import Handler, Request, Response, chain
 from voipstudio_cmb.limits import RateLimit
-from voipstudio_cmb.middleware import Deadline, Limit, Retry, standard
-from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event, Observe, Usage
-from voipstudio_cmb.raising import raising
+from voipstudio_cmb.middleware.auth import Auth
+from voipstudio_cmb.middleware.chain import standard
+from voipstudio_cmb.middleware.deadline import Deadline
+from voipstudio_cmb.middleware.limit import Limit
+from voipstudio_cmb.middleware.observe import Observe
+from voipstudio_cmb.middleware.retry import Retry
+from voipstudio_cmb.middleware.status import raising
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
+from voipstudio_cmb.timeouts import Bounds
 
 OK = Response(status=200, body=b"{}")
 CANARY = "canary-not-a-token"

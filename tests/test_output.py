@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from voipstudio_cmb import Cdr
-from voipstudio_cmb.output import PRINTERS, escaped, harmless
+from voipstudio_cmb.cli.printers import PRINTERS
+from voipstudio_cmb.cli.terminal import escaped, harmless
 
 EVIL = "\x1b[31mred\x07\x9b0m\u202eevil\tx"
 RECORDS = [Cdr(id=1, name="a", extra={"calls": [1, 2]}), Cdr(id=2, name="b[/]", title=EVIL)]

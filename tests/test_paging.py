@@ -16,7 +16,8 @@ from tests.doubles import Collection, answer, row
 from tests.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.walk import Seen, Tasks
+from voipstudio_cmb.walk.ids import Seen
+from voipstudio_cmb.walk.tasks import Tasks
 
 LIMIT = 10
 WINDOWS = (1, 2, 4, 16)

@@ -20,8 +20,8 @@ from tests.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.proof import Proofs, probes
 from voipstudio_cmb.services import Cdrs
+from voipstudio_cmb.walk.probe import Proofs, probes
 
 Condition = dict[str, Any]
 RIGHT = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voipstudio_cmb.answers import read_row, read_rows
+from voipstudio_cmb.codec.envelopes import read_row, read_rows
+from voipstudio_cmb.codec.rows import created_at, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
+from voipstudio_cmb.export.store.high_water import Latest
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Reject, Row, Rows, ids_in
-from voipstudio_cmb.raw import Latest, created_at, tokens
 
 
 def read(body: bytes) -> tuple[list[tuple[int, bytes]], list[Reject], int | None]:

@@ -11,6 +11,20 @@ from typing import Any
 
 import pytest
 
+from voipstudio_cmb.cli.displays import (
+    Drawn,
+    Events,
+    Lines,
+    Nothing,
+    display,
+    duration,
+    overall,
+    summarized,
+)
+from voipstudio_cmb.cli.exit_codes import exit_code
+from voipstudio_cmb.cli.progress import Standing, Watch
+from voipstudio_cmb.cli.report import report
+from voipstudio_cmb.cli.terminal import table
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -22,19 +36,6 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Job, Summary
 from voipstudio_cmb.ext.rich import Bars
-from voipstudio_cmb.progress import (
-    Drawn,
-    Events,
-    Lines,
-    Nothing,
-    Standing,
-    Watch,
-    display,
-    duration,
-    overall,
-    summarized,
-)
-from voipstudio_cmb.report import exit_code, report, table
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"
 

@@ -30,9 +30,10 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Plan, Summary
-from voipstudio_cmb.export.disk import Disk, Lock
 from voipstudio_cmb.export.sinks import CsvSink
-from voipstudio_cmb.export.spool import Spool
+from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.lock import Lock
+from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.http import Request
 
 
@@ -117,7 +118,7 @@ async def test_the_manifest_is_that_of_an_export_that_nothing_disturbed(tmp_path
 def test_rows_are_whole_wherever_a_block_ends(
     tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voipstudio_cmb.export.spool._BLOCK", block)
+    monkeypatch.setattr("voipstudio_cmb.export.store.spool._BLOCK", block)
     rows = [b'{"id":%d}' % id for id in (1, 2, 333, 4, 55)]
     spool = Spool(tmp_path / "rows", Disk())
     spool.open(0, spool.digest)

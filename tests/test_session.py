@@ -18,7 +18,8 @@ from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
 from tests.wire import Peer, once, reply, resets, serving, well
-from voipstudio_cmb.config import ClientConfig, Secret
+from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,
@@ -31,7 +32,9 @@ from voipstudio_cmb.errors import (
     TransportError,
 )
 from voipstudio_cmb.http import Request
-from voipstudio_cmb.session import CleanRequest, Session, send_once, translate
+from voipstudio_cmb.transport.faults import translate
+from voipstudio_cmb.transport.guards import CleanRequest, send_once
+from voipstudio_cmb.transport.session import Session
 
 CANARY = "canary-not-a-token"
 GET = Request(method="GET", path="/x", headers={"X-Auth-Token": Secret(CANARY).header()})

@@ -29,10 +29,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voipstudio_cmb import Button, Cdr, Setting
+from voipstudio_cmb.codec.rows import text
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
 from voipstudio_cmb.export.sinks import FORMATS, CsvLines, compression, parquet, sink, sqlite
 from voipstudio_cmb.models import Record
-from voipstudio_cmb.raw import text
 
 ALL = [
     ("jsonl", None), ("jsonl", "gzip"), ("jsonl", "zstd"), ("csv", None), ("csv", "gzip"),
