@@ -16,7 +16,7 @@ from hypothesis import given, settings
 
 from tests.clock import VirtualLoop, virtual
 from tests.doubles import answer
-from tests.test_keyset import HABITS, Table
+from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.export.test_resume import interrupted, names, run
 from tests.offline import Offline, rows
-from tests.test_resume import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Plan

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_cli import COMMAND, INTERRUPTIBLE, Ran, environment
+from tests.cli.test_main import COMMAND, INTERRUPTIBLE, Ran, environment
 from voipstudio_cmb.cli import export as exporting
 from voipstudio_cmb.sandbox import Fault, Sandbox
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.test_cli import Ran
-from tests.test_cli_export import with_a_bad_row
+from tests.cli.test_export import with_a_bad_row
+from tests.cli.test_main import Ran
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast

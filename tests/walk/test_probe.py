@@ -16,7 +16,7 @@ import pytest
 
 from tests.clock import virtual
 from tests.doubles import answer
-from tests.test_keyset import Table
+from tests.walk.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response

@@ -13,7 +13,7 @@ import pytest
 
 from tests.clock import virtual
 from tests.doubles import Collection, answer, row
-from tests.test_keyset import Table
+from tests.walk.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk.ids import Seen

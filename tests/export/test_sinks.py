@@ -441,7 +441,7 @@ def test_a_row_group_ends_early_where_rows_are_large(
 FULL_DISK = """
 import json, os, resource, sys
 from pathlib import Path
-from tests.test_sinks import many, write
+from tests.export.test_sinks import many, write
 format, compress, directory = sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])
 rows = list(many(3000))
 write(directory / "whole", rows, format, compress)
