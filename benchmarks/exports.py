@@ -71,11 +71,16 @@ def limit_memory(more: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-async def export(url: str, format: str, to: str, limit: int, window: int) -> Exported:
+async def export(url: str, format: str, to: str, page_size: int, concurrency: int) -> Exported:
     """Exports in this process."""
     form, _, compress = format.partition("+")
     plan = Plan(
-        to=to, resources="cdrs", format=form, compress=compress or None, limit=limit, window=window
+        to=to,
+        resources="cdrs",
+        format=form,
+        compress=compress or None,
+        page_size=page_size,
+        concurrency=concurrency,
     )
     async with CallMeBackClient("sandbox-token", base_url=url) as cmb:
         await cmb.cdrs.count()
@@ -98,10 +103,10 @@ async def export(url: str, format: str, to: str, limit: int, window: int) -> Exp
     )
 
 
-def exported(url: str, format: str, limit: int, window: int) -> Exported:
+def exported(url: str, format: str, page_size: int, concurrency: int) -> Exported:
     """Exports in a process of its own."""
     with tempfile.TemporaryDirectory() as to:
-        asked = json.dumps([url, format, to, limit, window])
+        asked = json.dumps([url, format, to, page_size, concurrency])
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.exports", "--export", asked],
             cwd=Path(__file__).parent.parent,
@@ -112,13 +117,13 @@ def exported(url: str, format: str, limit: int, window: int) -> Exported:
 
 
 def run(
-    rows: int, formats: list[str], seed: int = 1, limit: int = 500, window: int = 4
+    rows: int, formats: list[str], seed: int = 1, page_size: int = 500, concurrency: int = 4
 ) -> list[str]:
     """Exports in each format; returns what of the claim does not hold."""
     wrong = []
     with stand_in(rows, seed) as url:
         for format in formats:
-            found = exported(url, format, limit, window)
+            found = exported(url, format, page_size, concurrency)
             print(found, flush=True)
             if found.rows != rows:
                 wrong.append(f"{format}: {found.rows} rows of {rows}")
@@ -140,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.export:
         print(json.dumps(attrs.asdict(asyncio.run(export(*json.loads(given.export))))))
         return 0
-    return bool(run(given.rows, given.formats, given.seed, given.limit, given.window))
+    return bool(run(given.rows, given.formats, given.seed, given.page_size, given.concurrency))
 
 
 if __name__ == "__main__":

@@ -425,7 +425,7 @@ class Schedule:
         got: list[dict[str, Any]] = []
         failure: BaseException | None = None
         try:
-            async with getattr(self.client, name).list(limit=limit, window=window) as walk:
+            async with getattr(self.client, name).list(limit=limit, concurrency=window) as walk:
                 async for record in walk:
                     got.append(to_dict(record))
         except Exception as error:

@@ -31,7 +31,7 @@ async def _walked(by: By, url: str, rows: int, times: int) -> tuple[Sample, Samp
         with Timer() as timer:
             for _ in range(times):
                 last = count = 0
-                async with cmb.cdrs.list(walk=by, limit=LIMIT) as walk:
+                async with cmb.cdrs.list(walk=by, page_size=LIMIT) as walk:
                     async for record in walk:
                         assert record.id > last
                         last, count = record.id, count + 1
@@ -78,7 +78,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                         says=f"{what} a row, a walk by {by}",
                         unit=unit,
                         ours=f"{sizes[-1]:,} rows",
-                        limit=f"{sizes[0]:,} rows",
+                        page_size=f"{sizes[0]:,} rows",
                         target=TARGET,
                         contenders=contenders,
                         digits=1,

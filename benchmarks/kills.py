@@ -228,8 +228,8 @@ def trial(seed: int, format: str, kills: int) -> tuple[str, int, int]:
         resources="cdrs",
         format=form,
         compress=compress or None,
-        limit=PAGE,
-        window=draw.choice([1, 4]),
+        page_size=PAGE,
+        concurrency=draw.choice([1, 4]),
         checkpoint=0.02,
     )
     path = plan.path("cdrs")

@@ -74,14 +74,14 @@ class Walked:
 
 
 async def walk(
-    url: str, by: By, rows: int, window: int, limit: int, seed: int, collect: bool = False
+    url: str, by: By, rows: int, concurrency: int, limit: int, seed: int, collect: bool = False
 ) -> Walked:
     """Walks in this process; *collect* keeps all records in a list."""
     async with CallMeBackClient("token", base_url=url) as client:
         await client.cdrs.count()
         wanted, exact, before = spread(rows, seed), True, peak()
         began = time.perf_counter()
-        async with client.cdrs.list(walk=by, window=window, limit=limit) as records:
+        async with client.cdrs.list(walk=by, concurrency=concurrency, limit=limit) as records:
             kept = []
             async for record in records:
                 exact = exact and record.id == next(wanted, None)
@@ -100,10 +100,10 @@ async def walk(
 
 
 def walked(
-    url: str, by: By, rows: int, window: int, limit: int, seed: int, collect: bool = False
+    url: str, by: By, rows: int, concurrency: int, limit: int, seed: int, collect: bool = False
 ) -> Walked:
     """Walks in a process of its own."""
-    asked = (url, by, rows, window, limit, seed, collect)
+    asked = (url, by, rows, concurrency, limit, seed, collect)
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.memory", "--walk", json.dumps(asked)],
         cwd=Path(__file__).parent.parent,
@@ -113,7 +113,7 @@ def walked(
     return Walked(**json.loads(done.stdout))
 
 
-def campaign(rows: Iterable[int], window: int, limit: int, seed: int) -> list[Walked]:
+def campaign(rows: Iterable[int], concurrency: int, limit: int, seed: int) -> list[Walked]:
     """Walks over a collection of each size, by page and by keyset, and prints what it took."""
     sizes = sorted(rows)
     tables = {str(size): Table(array("q", spread(size, seed)), row=WHOLE) for size in sizes}
@@ -121,7 +121,7 @@ def campaign(rows: Iterable[int], window: int, limit: int, seed: int) -> list[Wa
     with elsewhere(tables) as base:
         for by in WALKS:
             for size in sizes:
-                found.append(walked(f"{base}{size}", by, size, window, limit, seed))
+                found.append(walked(f"{base}{size}", by, size, concurrency, limit, seed))
                 print(found[-1], flush=True)
     return found
 
@@ -137,10 +137,10 @@ def failures(walks: Sequence[Walked]) -> list[str]:
     return found
 
 
-def run(rows: Iterable[int], window: int, limit: int, seed: int) -> list[str]:
+def run(rows: Iterable[int], concurrency: int, limit: int, seed: int) -> list[str]:
     """Runs the campaign; returns what of the claim does not hold."""
     began = time.monotonic()
-    found = campaign(rows, window, limit, seed)
+    found = campaign(rows, concurrency, limit, seed)
     for by in WALKS:
         held = [each.memory for each in found if each.by == by]
         print(f"{by:<7} {(held[-1] - held[0]) / MIB:+.1f} MiB")
@@ -201,7 +201,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(attrs.asdict(asyncio.run(walk(*json.loads(given.walk))))))
         return 0
     rows = QUICK if given.quick else given.rows
-    return bool(run(rows, given.window, given.limit, given.seed))
+    return bool(run(rows, given.concurrency, given.limit, given.seed))
 
 
 if __name__ == "__main__":

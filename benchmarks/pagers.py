@@ -33,7 +33,7 @@ async def _ours(by: By, url: str, ids: Sequence[int]) -> Sample:
         await cmb.cdrs.count()  # connects
         before = cmb.usage.requests
         with Timer() as timer:
-            async with cmb.cdrs.list(walk=by, window=WINDOW, limit=ROWS) as walk:
+            async with cmb.cdrs.list(walk=by, concurrency=WINDOW, page_size=ROWS) as walk:
                 found = [record.id async for record in walk]
         requests = cmb.usage.requests - before
     assert found == list(ids)
@@ -136,7 +136,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 says=f"a walk over {pages} pages by {by}, window {WINDOW}",
                 unit="s",
                 ours="voipstudio_cmb",
-                limit="the least",
+                page_size="the least",
                 target=SLOWER[by],
                 contenders={
                     "voipstudio_cmb": _measure(partial(_ours, by), url, ids),

@@ -40,9 +40,9 @@ By = Literal["page", "keyset"]
 WALKS: tuple[By, ...] = ("page", "keyset")
 
 
-def ideal(pages: int, window: int) -> int:
+def ideal(pages: int, concurrency: int) -> int:
     """How many answers, one after the other, a walk has to wait for at least."""
-    return -(-(pages - 1) // window) + 1
+    return -(-(pages - 1) // concurrency) + 1
 
 
 @attrs.frozen(kw_only=True)
@@ -51,19 +51,19 @@ class Speed:
 
     by: By
     pages: int
-    window: int
+    concurrency: int
     answers: float
     requests: int
     exact: bool
 
     @property
     def ratio(self) -> float:
-        return self.answers / ideal(self.pages, self.window)
+        return self.answers / ideal(self.pages, self.concurrency)
 
     def __str__(self) -> str:
         return (
-            f"{self.by:<7} {self.pages:>4} pages  window {self.window:>2}  "
-            f"{self.answers:>6.2f} answers  ideal {ideal(self.pages, self.window):>3}  "
+            f"{self.by:<7} {self.pages:>4} pages  window {self.concurrency:>2}  "
+            f"{self.answers:>6.2f} answers  ideal {ideal(self.pages, self.concurrency):>3}  "
             f"ratio {self.ratio:.3f}  {self.requests} requests"
             + ("" if self.exact else "  WRONG ROWS")
         )
@@ -75,7 +75,7 @@ class Cost:
 
     shape: str
     pages: int
-    window: int
+    concurrency: int
     requests: int
     exact: bool
 
@@ -85,7 +85,7 @@ class Cost:
 
     def __str__(self) -> str:
         return (
-            f"{self.shape:<19} {self.pages:>4} pages  window {self.window:>2}  "
+            f"{self.shape:<19} {self.pages:>4} pages  window {self.concurrency:>2}  "
             f"{self.requests:>4} requests  {self.ratio:.2f} x"
             + ("" if self.exact else "  WRONG ROWS")
         )
@@ -95,7 +95,7 @@ def failures(speeds: Iterable[Speed], costs: Iterable[Cost]) -> list[str]:
     """What of the claim does not hold."""
     found = []
     for speed in speeds:
-        if speed.window == JUDGED and speed.ratio > SLOWER[speed.by]:
+        if speed.concurrency == JUDGED and speed.ratio > SLOWER[speed.by]:
             found.append(f"slower than {SLOWER[speed.by]} x the ideal: {speed}")
         if not speed.exact:
             found.append(f"wrong rows: {speed}")
@@ -112,7 +112,7 @@ def _summed(gaps: Iterable[int]) -> array[int]:
     return array("q", itertools.accumulate(gaps))
 
 
-def shapes(rows: int, limit: int, rng: random.Random) -> dict[str, Sequence[int]]:
+def shapes(rows: int, page_size: int, rng: random.Random) -> dict[str, Sequence[int]]:
     """Ways in which the ids of so many *rows* may be spread; *limit* tells where it hurts most."""
 
     def drawn(widths: Iterable[int]) -> array[int]:
@@ -127,16 +127,16 @@ def shapes(rows: int, limit: int, rng: random.Random) -> dict[str, Sequence[int]
     def by_turns() -> Iterable[int]:
         """Two pages that are dense, two that are not."""
         while True:
-            yield from [1] * (2 * limit)
-            yield from [1000] * (2 * limit)
+            yield from [1] * (2 * page_size)
+            yield from [1000] * (2 * page_size)
 
     return {
         "no gaps": range(1, rows + 1),
         "even": range(7, 7 * rows + 1, 7),
         "random gaps": drawn(itertools.repeat(50)),
         "2**53 wide": array("q", sorted(rng.sample(range(1, 2**53), rows))),
-        "long runs": drawn(runs(20 * limit, 10**9)),
-        "short runs": drawn(runs(limit, 10**5)),
+        "long runs": drawn(runs(20 * page_size, 10**9)),
+        "short runs": drawn(runs(page_size, 10**5)),
         "dense by turns": drawn(by_turns()),
         "thinning out": drawn(int(2 ** (20 * n / rows)) for n in range(rows)),
         "denser to the end": drawn(int(2 ** (20 - 20 * n / rows)) for n in range(rows)),
@@ -159,7 +159,7 @@ async def _singles(client: CallMeBackClient) -> list[float]:
 
 
 async def timed(
-    url: str, ids: Sequence[int], by: By, window: int, limit: int
+    url: str, ids: Sequence[int], by: By, concurrency: int, page_size: int
 ) -> tuple[float, int, bool]:
     """Walks with a client that knows nothing of the server yet.
 
@@ -170,7 +170,7 @@ async def timed(
         singles = await _singles(client)
         before = client.usage.requests
         began = time.perf_counter()
-        async with client.cdrs.list(walk=by, window=window, limit=limit) as walk:
+        async with client.cdrs.list(walk=by, concurrency=concurrency, page_size=page_size) as walk:
             found = [record.id async for record in walk]
         took = time.perf_counter() - began
         requests = client.usage.requests - before
@@ -179,14 +179,14 @@ async def timed(
 
 
 async def speed(
-    url: str, ids: Sequence[int], by: By, window: int, limit: int, rounds: int
+    url: str, ids: Sequence[int], by: By, concurrency: int, page_size: int, rounds: int
 ) -> Speed:
     """Walks *rounds* times."""
-    walked = [await timed(url, ids, by, window, limit) for _ in range(rounds)]
+    walked = [await timed(url, ids, by, concurrency, page_size) for _ in range(rounds)]
     return Speed(
         by=by,
-        pages=-(-len(ids) // limit),
-        window=window,
+        pages=-(-len(ids) // page_size),
+        concurrency=concurrency,
         answers=median(answers for answers, _, _ in walked),
         requests=max(requests for _, requests, _ in walked),
         exact=all(exact for _, _, exact in walked),
@@ -194,34 +194,34 @@ async def speed(
 
 
 async def cost(
-    walks: Iterable[tuple[str, Sequence[int]]], shape: str, window: int, limit: int
+    walks: Iterable[tuple[str, Sequence[int]]], shape: str, concurrency: int, page_size: int
 ) -> Cost:
     """Walks by keyset over each of the collections, of a URL and its ids each."""
     most, exact, pages = 0, True, 0
     for url, ids in walks:
-        _, requests, fine = await timed(url, ids, "keyset", window, limit)
-        most, exact, pages = max(most, requests), exact and fine, -(-len(ids) // limit)
-    return Cost(shape=shape, pages=pages, window=window, requests=most, exact=exact)
+        _, requests, fine = await timed(url, ids, "keyset", concurrency, page_size)
+        most, exact, pages = max(most, requests), exact and fine, -(-len(ids) // page_size)
+    return Cost(shape=shape, pages=pages, concurrency=concurrency, requests=most, exact=exact)
 
 
 async def speeds(
-    pages: int, limit: int, windows: Sequence[int], latency: float, rounds: int
+    pages: int, page_size: int, windows: Sequence[int], latency: float, rounds: int
 ) -> list[Speed]:
     """Runs and prints the first table."""
-    ids = range(7, 7 * pages * limit + 1, 7)
+    ids = range(7, 7 * pages * page_size + 1, 7)
     found: list[Speed] = []
     with elsewhere({"even": Table(ids, latency=latency)}) as base:
-        for by, window in itertools.product(WALKS, windows):
-            found.append(await speed(f"{base}even", ids, by, window, limit, rounds))
+        for by, concurrency in itertools.product(WALKS, windows):
+            found.append(await speed(f"{base}even", ids, by, concurrency, page_size, rounds))
             print(found[-1], flush=True)
     return found
 
 
 async def costs(
-    pages: int, limit: int, windows: Sequence[int], draws: int, seed: int
+    pages: int, page_size: int, windows: Sequence[int], draws: int, seed: int
 ) -> list[Cost]:
     """Runs and prints the second table."""
-    drawn = [shapes(pages * limit, limit, random.Random(seed + n)) for n in range(draws)]
+    drawn = [shapes(pages * page_size, page_size, random.Random(seed + n)) for n in range(draws)]
     tables = {
         f"{number}-{n}": Table(ids)
         for n, spread in enumerate(drawn)
@@ -230,16 +230,16 @@ async def costs(
     found: list[Cost] = []
     with elsewhere(tables) as base:
         names = enumerate(drawn[0] if drawn else ())
-        for (number, shape), window in itertools.product(names, windows):
+        for (number, shape), concurrency in itertools.product(names, windows):
             walks = [(f"{base}{number}-{n}", spread[shape]) for n, spread in enumerate(drawn)]
-            found.append(await cost(walks, shape, window, limit))
+            found.append(await cost(walks, shape, concurrency, page_size))
             print(found[-1], flush=True)
     return found
 
 
 def run(
     pages: int,
-    limit: int,
+    page_size: int,
     windows: Sequence[int],
     latency: float,
     rounds: int,
@@ -248,9 +248,9 @@ def run(
 ) -> list[str]:
     """Runs both tables; returns what of the claim does not hold."""
     began = time.monotonic()
-    fast = asyncio.run(speeds(pages, limit, windows, latency, rounds))
+    fast = asyncio.run(speeds(pages, page_size, windows, latency, rounds))
     print(f"\nkeyset walks, beside the {pages + 1} requests of one after the other:", flush=True)
-    cheap = asyncio.run(costs(pages, limit, windows, draws, seed))
+    cheap = asyncio.run(costs(pages, page_size, windows, draws, seed))
     wrong = failures(fast, cheap)
     print(f"{len(fast) + len(cheap)} lines in {time.monotonic() - began:.0f} s")
     if JUDGED not in windows or not draws:
@@ -271,7 +271,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     return bool(
         run(
-            given.pages, given.limit, given.windows, given.latency,
+            given.pages, given.page_size, given.windows, given.latency,
             given.rounds, given.draws, given.seed,
         )
     )  # fmt: skip

@@ -94,7 +94,7 @@ for _name in ("open", "write", "truncate", "sync", "sync_directory", "replace", 
 
 def plan(to: Path, format: str, **more: Any) -> Plan:
     form, _, rest = format.partition("+")
-    options: dict[str, Any] = {"to": to, "format": form, "limit": 7, "checkpoint": 0}
+    options: dict[str, Any] = {"to": to, "format": form, "page_size": 7, "checkpoint": 0}
     if rest == "last":
         options["since"] = rest
     elif rest:

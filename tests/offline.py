@@ -12,7 +12,7 @@ from voipstudio_cmb.errors import BadRequest, NotFound
 from voipstudio_cmb.events import Usage
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Buttons, Cdrs, Settings, Visitors, Websites
-from voipstudio_cmb.walk.keyset import Proofs
+from voipstudio_cmb.walk.keyset import Capabilities
 from voipstudio_cmb.walk.tasks import Tasks
 
 HOSTILE = "=cmd|' /c' \x00 \u2028 \ud83d\ude00 \" , \r\n <b>"
@@ -84,9 +84,9 @@ class Offline:
                 if condition["property"] == "id" or self.dates:
                     found = [row for row in found if _meets(row, condition)]
         total = len(found)
-        limit = int(query["limit"])
-        start = (int(query["page"]) - 1) * limit
-        page = found[start : start + limit]
+        page_size = int(query["limit"])
+        start = (int(query["page"]) - 1) * page_size
+        page = found[start : start + page_size]
         if resource == "websites":
             page = [
                 row | {"id": str(row["id"])} if row["id"] in self.broken else row for row in page
@@ -110,12 +110,12 @@ class _Client:
 
     def __init__(self, account: Offline) -> None:
         self._account = account
-        tasks, proofs = Tasks(), Proofs()
+        tasks, capabilities = Tasks(), Capabilities()
         self.usage = Usage()
-        self.cdrs = Cdrs(account, tasks, proofs)
-        self.visitors = Visitors(account, tasks, proofs)
-        self.websites = Websites(account, tasks, proofs)
-        self.settings = Settings(account, tasks, proofs)
+        self.cdrs = Cdrs(account, tasks, capabilities)
+        self.visitors = Visitors(account, tasks, capabilities)
+        self.websites = Websites(account, tasks, capabilities)
+        self.settings = Settings(account, tasks, capabilities)
         self.buttons = Buttons(account, tasks)
 
     async def identity(self) -> str:

@@ -31,8 +31,8 @@ class Options:
     """How a walk is asked for."""
 
     walk: WalkBy = "page"
-    limit: int = 3
-    window: int = 4
+    page_size: int = 3
+    concurrency: int = 4
     descending: bool = False
 
 
@@ -47,7 +47,7 @@ class Verdict:
     options: Options
     strict: bool = True
     got: list[int] = attrs.field(factory=list)
-    position: str | None = None
+    cursor: str | None = None
     parts: int = 0
     inserted: int = 0
     deleted: int = 0
@@ -87,8 +87,8 @@ class Verdict:
 
     @property
     def _size(self) -> int:
-        temper, limit = self.server.temper, self.options.limit
-        return temper.fixed or min(limit, temper.cap or limit, temper.rows_cap or limit)
+        temper, page_size = self.server.temper, self.options.page_size
+        return temper.fixed or min(page_size, temper.cap or page_size, temper.rows_cap or page_size)
 
     def _strategy(self, walk: Walk[Cdr]) -> str | None:
         if self.options.walk != "auto":
@@ -99,7 +99,7 @@ class Verdict:
         """Judges what is asked for while the walk goes on."""
         server = self.server
         flying = sum(not asked.login for asked in (*server.waiting, *server.ready))
-        assert flying <= self.options.window, "more in flight than the window allows"
+        assert flying <= self.options.concurrency, "more in flight than the window allows"
         most = 80 * self.parts + 20 * len(self.ever) / self._size
         assert self.asked <= most, "it does not end"
 
@@ -114,12 +114,12 @@ class Verdict:
         if self._strategy(walk) == "keyset" and self.got:
             assert id > self.got[-1], f"out of order: {id} after {self.got[-1]}"
         self.got.append(id)
-        self.position = walk.position
-        assert isinstance(self.position, str)
+        self.cursor = walk.cursor
+        assert isinstance(self.cursor, str)
 
     def refused(self, walk: Walk[Cdr], coming: Options) -> None:
         """Judges that a walk as *coming* refused the position that the last part, *walk*, left."""
-        if coming.walk != "auto" and not (self.position or "").startswith(coming.walk):
+        if coming.walk != "auto" and not (self.cursor or "").startswith(coming.walk):
             return  # one kind of walk can't go on for the other
         late = walk.progress.repaired
         fit = self.orderly and self.server.temper.ascends and not self.options.descending
@@ -154,7 +154,7 @@ class Verdict:
             self._judge_error(error, walk)
         assert progress.seen >= part
         # One that was cancelled on its way has been counted and not received, in each pass.
-        assert closed or progress.requests <= self.asked + 3 * self.options.window
+        assert closed or progress.requests <= self.asked + 3 * self.options.concurrency
         assert self.options.walk == "auto" or progress.strategy in (None, self.options.walk)
         assert 0 <= progress.repaired <= progress.seen
         assert progress.repeated >= 0
@@ -217,7 +217,7 @@ class Verdict:
             assert not lost or not part or not self.strict, f"lost before an error: {sorted(lost)}"
         elif self.options.walk == "page" and self.server.temper == HONEST and self.parts == 1:
             page = min(int(query["page"]) for query in queries)
-            full = (page - 1) * self.options.limit
+            full = (page - 1) * self.options.page_size
             if self.state == "quiet":
                 # The first two are asked for again, while others are handed out.
                 assert len(part) == full or (page <= 2 and len(part) > full)

@@ -25,8 +25,8 @@ from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, WalkBy
-from voipstudio_cmb.timeouts import Bounds
-from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.walk.probe import Capabilities
 from voipstudio_cmb.walk.tasks import Tasks
 from voipstudio_cmb.walk.walk import Walk
 
@@ -60,7 +60,7 @@ class Case:
     verdict: Verdict = attrs.field(init=False)
     coming: Options = attrs.field(init=False)
     tasks: Tasks = attrs.field(init=False)
-    closing: Bounds = attrs.field(init=False)
+    closing: Timeouts = attrs.field(init=False)
     cdrs: Cdrs = attrs.field(init=False)
     walk: Walk[Cdr] | None = None
     again: bool = False
@@ -81,7 +81,7 @@ class Case:
 
     def _connect(self) -> None:
         """A client, or another one, as after a restart."""
-        self.tasks, self.closing = Tasks(), Bounds()
+        self.tasks, self.closing = Tasks(), Timeouts()
         middlewares = standard(
             auth=Auth(Login("a@b.c", "password") if self.login else self.server.renewed),
             policy=Backoff(rng=lambda: 0.5),
@@ -89,7 +89,7 @@ class Case:
             deadline=Deadline(1e9, None, self.closing),
             limit=Limit(),
         )
-        self.cdrs = Cdrs(chain(self.server, middlewares), self.tasks, Proofs())
+        self.cdrs = Cdrs(chain(self.server, middlewares), self.tasks, Capabilities())
 
     def told(self) -> str:
         """What has happened, a line each."""
@@ -100,23 +100,23 @@ class Case:
 
     def _begin(self) -> None:
         """Begins a walk, or goes on with the one that ended at its position."""
-        position = self.verdict.position if self.again else None
+        cursor = self.verdict.cursor if self.again else None
         if not self.again:
             self.verdict = Verdict(self.server, self.coming, self.strict)
         asked = attrs.asdict(self.coming)
-        if position is not None:
-            asked["after"] = json.loads(json.dumps(position))
+        if cursor is not None:
+            asked["cursor"] = json.loads(json.dumps(cursor))
         self.trace.append(("walk", asked))
         try:
             walk = self.cdrs.list(**asked)
         except ClientMisuse:
-            assert position is not None
+            assert cursor is not None
             assert self.walk is not None
             self.verdict.refused(self.walk, self.coming)
             self._count("position refused")
             self.again = False
             return
-        if position is not None:
+        if cursor is not None:
             self.verdict.accepted()
         self.verdict.part(self.coming)
         self.walk, self._error, self._allowed, self._leave = walk, None, 0, False
@@ -124,7 +124,7 @@ class Case:
         self._task = self.loop.create_task(self._consume(walk))
 
     async def _consume(self, walk: Walk[Cdr]) -> None:
-        assert walk.position == (self.verdict.position if self.verdict.got else None)
+        assert walk.cursor == (self.verdict.cursor if self.verdict.got else None)
         async with walk:
             while not self._leave:
                 if self._allowed <= 0:
@@ -138,7 +138,7 @@ class Case:
                     return
                 except CallMeBackError as error:
                     self._error, self._leave = error, False
-                    with pytest.raises(ClientMisuse, match=r"after=walk\.position"):
+                    with pytest.raises(ClientMisuse, match=r"cursor=walk\.cursor"):
                         await anext(walk)  # neither rows nor an end after an error
                     return
                 self._allowed -= 1
@@ -221,7 +221,7 @@ class Case:
 
     def fetch(self, a: int, b: int) -> None:
         """Lets the consumer take some rows; begins a walk if there is none."""
-        self._fetch(1 + a % (3 * self.coming.limit))
+        self._fetch(1 + a % (3 * self.coming.page_size))
 
     def _fetch(self, rows: int) -> None:
         if self._task is None:
@@ -284,7 +284,7 @@ class Case:
         if a % 4 == 1:
             place = 0
         elif a % 4 == 2:
-            place = max(0, b % 8 * self.verdict.options.limit - b // 8 % 2)
+            place = max(0, b % 8 * self.verdict.options.page_size - b // 8 % 2)
         elif a % 4 == 3 and got and got[-1] in ids:
             place = ids.index(got[-1]) + b % 2
         id = ids[min(place, len(ids) - 1)]
