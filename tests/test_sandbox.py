@@ -20,7 +20,7 @@ import pytest
 import voipstudio_cmb.sandbox
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 from voipstudio_cmb.sandbox.data import Data
-from voipstudio_cmb.sandbox.query import Condition, matcher
+from voipstudio_cmb.sandbox.data.query import Condition, matcher
 from voipstudio_cmb.sandbox.rate import RateWindow
 
 pytest_plugins = ["pytester"]

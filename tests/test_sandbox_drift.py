@@ -10,8 +10,7 @@ import pytest
 
 from tests.test_sandbox import CDRS, SETTINGS, ask, listed
 from voipstudio_cmb.sandbox import Drift, Fault, Sandbox, Table, Temper
-from voipstudio_cmb.sandbox.data import Data
-from voipstudio_cmb.sandbox.drift import Tide
+from voipstudio_cmb.sandbox.data import Data, Tide
 
 VISITORS = "/callmeback/visitors"
 

@@ -6,8 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import Data, Table, Watch
-    from .drift import Drift
+    from .data import Data, Drift, Table, Watch
     from .faults import Fault, Scripted
     from .journal import Received
     from .server import Sandbox
@@ -29,7 +28,7 @@ __all__ = [
 # of every user for the sake of the fixture, and aiohttp.web costs a tenth of a second.
 _HOMES = {
     "Data": "data",
-    "Drift": "drift",
+    "Drift": "data",
     "Fault": "faults",
     "Received": "journal",
     "Sandbox": "server",

@@ -12,11 +12,10 @@ from typing import Final
 import attrs
 from aiohttp import web
 
-from .account import Account
+from .api import Account, json_answer
 from .data import Data
 from .faults import Fault, Switchboard
 from .journal import Received, masked_body, masked_headers
-from .operations import json_answer
 from .rate import RateWindow
 from .refusal import Refusal
 

@@ -11,14 +11,11 @@ from typing import Final, Self
 
 from aiohttp import web
 
-from .account import Account
-from .data import Data
-from .drift import Drift
+from .api import Account, Operations, listings
+from .data import Data, Drift
 from .faults import Fault, Scripted, Switchboard
 from .gate import BASES, Gate, Handler
 from .journal import Received
-from .listing import listings
-from .operations import Operations
 from .rate import RateWindow
 from .temper import Temper
 

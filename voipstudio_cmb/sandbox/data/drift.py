@@ -10,7 +10,7 @@ from typing import Literal
 import attrs
 from attrs.validators import deep_iterable, ge, in_, optional
 
-from .data import COLLECTIONS, Table
+from .tables import COLLECTIONS, Table
 
 
 def _names(values: Iterable[str]) -> frozenset[str]:

@@ -8,13 +8,13 @@ import attrs
 import msgspec
 from aiohttp import web
 
+from voipstudio_cmb.sandbox.data import Data, Row, Table
+from voipstudio_cmb.sandbox.refusal import Complaint, Refusal
+from voipstudio_cmb.sandbox.temper import Temper
+
 from . import bodies
 from .account import Account
-from .data import Data, Table
-from .listing import Listing
-from .refusal import Complaint, Refusal
-from .rows import Row
-from .temper import Temper
+from .collections import Listing
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from .refusal import Complaint, Refusal
+from voipstudio_cmb.sandbox.refusal import Complaint, Refusal
+
 from .rows import Row
 
 Scalar = str | int | float | bool | None

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from .data import Data, Slice, Table
-from .drift import Drift, Tide
-from .query import Query, parse
-from .refusal import Complaint, Refusal
-from .temper import Temper
+from voipstudio_cmb.sandbox.data import Data, Drift, Query, Slice, Table, Tide, parse
+from voipstudio_cmb.sandbox.refusal import Complaint, Refusal
+from voipstudio_cmb.sandbox.temper import Temper
 
 
 @attrs.frozen(kw_only=True)

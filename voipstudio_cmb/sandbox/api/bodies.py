@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from .refusal import Complaint, Refusal
-from .rows import Row
+from voipstudio_cmb.sandbox.data import Row
+from voipstudio_cmb.sandbox.refusal import Complaint, Refusal
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,15})?")
