@@ -20,7 +20,7 @@ import pytest
 import voipstudio_cmb.sandbox
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 from voipstudio_cmb.sandbox.data import Data
-from voipstudio_cmb.sandbox.data.query import Condition, matcher
+from voipstudio_cmb.sandbox.data.query import Condition, matches
 from voipstudio_cmb.sandbox.rate import RateWindow
 
 pytest_plugins = ["pytester"]
@@ -207,7 +207,7 @@ async def test_conditions_on_ids_cut_a_range_in_both_directions(api: Sandbox) ->
 def test_a_condition_compares_numbers_as_numbers_and_all_else_as_text(
     found: Any, operator: str, wanted: Any, kept: bool
 ) -> None:
-    assert matcher([Condition("it", operator, wanted)])({"it": found}) is kept
+    assert matches({"it": found}, [Condition("it", operator, wanted)]) is kept
 
 
 async def test_conditions_are_joined_by_and_and_see_changes_at_once(api: Sandbox) -> None:
@@ -312,7 +312,7 @@ async def test_an_invalid_body_changes_nothing_and_lists_each_field(api: Sandbox
 
 
 async def test_missing_and_forbidden_ids_are_told_apart() -> None:
-    async with Sandbox(rows=0, temper=Temper(forbidden=[77])) as api:
+    async with Sandbox(rows=0, temper=Temper(forbidden_ids=[77])) as api:
         for method in ("GET", "PATCH", "DELETE"):
             for path in (f"{SETTINGS}/77", f"{BUTTONS}/77"):
                 assert (await ask(api, method, path, json={})).status == 403
@@ -323,7 +323,7 @@ async def test_missing_and_forbidden_ids_are_told_apart() -> None:
 
 @pytest.mark.parametrize("status", [204, 403, 404])
 async def test_deleting_what_is_not_there_answers_as_the_temper_says(status: int) -> None:
-    async with Sandbox(rows=0, temper=Temper(missing_delete=status)) as api:
+    async with Sandbox(rows=0, temper=Temper(delete_missing_status=status)) as api:
         assert (await ask(api, "DELETE", f"{SETTINGS}/1")).status == status
 
 
@@ -469,7 +469,7 @@ async def test_a_connection_can_be_dropped_before_after_or_amid_an_answer(
 
 async def test_an_answer_without_a_body_cannot_be_dropped_amid_and_is_dropped_whole() -> None:
     # The client of aiohttp asks a second time for a DELETE, when the row is gone.
-    async with Sandbox(rows=0, temper=Temper(missing_delete=204)) as api:
+    async with Sandbox(rows=0, temper=Temper(delete_missing_status=204)) as api:
         api.script(Fault(drop="mid-body", times=2))
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await ask(api, "DELETE", f"{SETTINGS}/{api.data.settings.ids[0]}")
@@ -541,7 +541,7 @@ async def test_the_journal_tells_what_came_and_keeps_no_secret(api: Sandbox) -> 
 async def test_the_journal_forgets_its_older_half_when_it_is_full(
     api: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voipstudio_cmb.sandbox.gate._JOURNAL_KEPT", 4)
+    monkeypatch.setattr("voipstudio_cmb.sandbox.gate._MAX_JOURNAL", 4)
     for page in range(1, 6):
         await listed(api, page=page)
     assert [each.page for each in api.journal] == [3, 4, 5]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.test_sandbox import CDRS, SETTINGS, ask, listed
 from voipstudio_cmb.sandbox import Drift, Fault, Sandbox, Table, Temper
-from voipstudio_cmb.sandbox.data import Data, Tide
+from voipstudio_cmb.sandbox.data import Data, TableDrift
 
 VISITORS = "/callmeback/visitors"
 
@@ -19,12 +19,12 @@ def table(rows: int = 100) -> Table:
     return Data.generate(rows=rows, seed=1).cdrs
 
 
-def drifted(turns: int, *, rows: int = 100, seed: str = "1", **drift: Any) -> Table:
-    found = table(rows)
-    tide = Tide(Drift(**drift), found, seed)
-    for _ in range(turns):
-        tide.turn()
-    return found
+def drifted(requests: int, *, rows: int = 100, seed: str = "1", **options: Any) -> Table:
+    changed = table(rows)
+    drift = TableDrift(Drift(**options), changed, seed)
+    for _ in range(requests):
+        drift.apply()
+    return changed
 
 
 # --- drift ------------------------------------------------------------------------------------
@@ -65,11 +65,11 @@ def test_ids_that_are_gone_do_not_come_back() -> None:
 @pytest.mark.parametrize("rows", [0.25, 1.5])
 def test_a_fraction_is_now_and_then(rows: float) -> None:
     found = table(0)
-    tide = Tide(Drift(inserts=rows, most=10**6), found, "1")
+    drift = TableDrift(Drift(inserts=rows, max_rows=10**6), found, "1")
     steps = []
     for _ in range(1000):
         before = len(found)
-        tide.turn()
+        drift.apply()
         steps.append(len(found) - before)
     assert set(steps) == {int(rows), int(rows) + 1}
     assert abs(sum(steps) / 1000 - rows) < 0.06
@@ -78,10 +78,12 @@ def test_a_fraction_is_now_and_then(rows: float) -> None:
 def test_it_neither_empties_a_table_nor_lets_it_grow_without_end() -> None:
     assert len(drifted(500, deletes=3)) == 50
     assert len(drifted(500, inserts=3)) == 200
-    assert len(drifted(500, deletes=3, least=7)) == 7
-    assert len(drifted(500, deletes=3, least=0)) == 0
-    assert len(drifted(500, inserts=3, most=103)) == 103
-    assert len(drifted(5, inserts=1, most=20)) == len(drifted(5, deletes=1, least=200)) == 100
+    assert len(drifted(500, deletes=3, min_rows=7)) == 7
+    assert len(drifted(500, deletes=3, min_rows=0)) == 0
+    assert len(drifted(500, inserts=3, max_rows=103)) == 103
+    assert (
+        len(drifted(5, inserts=1, max_rows=20)) == len(drifted(5, deletes=1, min_rows=200)) == 100
+    )
 
 
 async def test_a_seed_decides_whatever_else_is_asked_for() -> None:
@@ -128,8 +130,8 @@ async def test_a_request_counts_when_it_has_reached_the_server_and_is_answered_i
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"inserts": -1}, {"deletes": float("nan")}, {"inserts": float("inf")}, {"least": -1},
-        {"most": -1}, {"choose": "best"}, {"collections": ["buttons"]},
+        {"inserts": -1}, {"deletes": float("nan")}, {"inserts": float("inf")}, {"min_rows": -1},
+        {"max_rows": -1}, {"choose": "best"}, {"collections": ["buttons"]},
     ],
 )  # fmt: skip
 def test_a_drift_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
@@ -139,10 +141,10 @@ def test_a_drift_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_large_table_can_drift() -> None:
     large = Table(list(range(1, 10**6)), lambda row_id: {"id": row_id}, first=1)
-    tide = Tide(Drift(inserts=1, deletes=1, choose="oldest"), large, "1")
+    drift = TableDrift(Drift(inserts=1, deletes=1, choose="oldest"), large, "1")
     began = time.perf_counter()
     for _ in range(200):
-        tide.turn()
+        drift.apply()
     assert time.perf_counter() - began < 1.0
     assert len(large) == 10**6 - 1
 
@@ -258,7 +260,7 @@ async def test_a_server_can_refuse_a_parameter(
 
 
 async def test_rows_can_be_on_no_page_when_pages_are_counted_by_the_limit_asked_for() -> None:
-    async with Sandbox(rows=60, limit_cap=20, temper=Temper(count_by_asked=True)) as api:
+    async with Sandbox(rows=60, limit_cap=20, temper=Temper(offset_by_requested_limit=True)) as api:
         ids = list(api.data.cdrs.ids)
         for page, there in ((1, ids[:20]), (2, ids[30:50]), (3, [])):
             got = await listed(api, page=page, limit=30)

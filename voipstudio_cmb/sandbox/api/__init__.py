@@ -1,17 +1,17 @@
-"""What the API does with a request that was let in.
+"""What the API does with a request that the gate admitted.
 
-```
-account.py       the user: an id and a token, and the headers that are accepted
-collections.py   lists: query parameters in, one page of rows out
-bodies.py        creation and update: a request body in, the fields of a row out
-operations.py    the routes, one for each operation, on top of the three above
-```
+::
+
+    operations.py    the routes, one per operation; they read and change the tables of data/
+    collections.py   lists: query parameters in, one page of rows out
+    bodies.py        create and update: a request body in, the fields of a row out
+    account.py       the user: which credentials the gate accepts, and what a login returns
 """
 
 from __future__ import annotations
 
 from .account import Account
-from .collections import listings
-from .operations import Operations, json_answer
+from .collections import collections_of
+from .operations import Operations, json_response
 
-__all__ = ["Account", "Operations", "json_answer", "listings"]
+__all__ = ["Account", "Operations", "collections_of", "json_response"]

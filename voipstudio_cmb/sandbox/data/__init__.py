@@ -1,18 +1,18 @@
-"""The rows of the stand-in server, and how they are read and change. It does no I/O.
+"""The rows of the sandbox, and how they are read and changed. Nothing here does I/O.
 
-```
-query.py    the parameters of a collection request, checked, and what they mean for ids and rows
-rows.py     the fields of one row, computed from a seed and an id
-tables.py   five tables of such rows, which tests and requests read and change
-drift.py    inserts and deletes rows of a table between two requests
-```
+::
+
+    rows.py     the fields of one row, computed from a seed and an id
+    query.py    collection parameters -> a checked Query, and the ids and rows that it matches
+    tables.py   five tables of such rows: pages of ids out, inserts, updates and deletes in
+    drift.py    deletes and inserts rows of a table between two requests
 """
 
 from __future__ import annotations
 
-from .drift import Drift, Tide
+from .drift import Drift, TableDrift
 from .query import Query, parse
 from .rows import Row
-from .tables import Data, Slice, Table, Watch
+from .tables import Data, Table, TablePage, Watch
 
-__all__ = ["Data", "Drift", "Query", "Row", "Slice", "Table", "Tide", "Watch", "parse"]
+__all__ = ["Data", "Drift", "Query", "Row", "Table", "TableDrift", "TablePage", "Watch", "parse"]

@@ -1,4 +1,4 @@
-"""What a collection is asked for: ``page limit sort dir filter``, understood without any I/O."""
+"""What a collection request asks for: ``page``, ``limit``, ``sort``, ``dir`` and ``filter``."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import math
 import operator
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import attrs
 import msgspec
 
-from voipstudio_cmb.sandbox.refusal import Complaint, Refusal
+from voipstudio_cmb.sandbox.refusal import FieldError, Refusal
 
 from .rows import Row
 
 Scalar = str | int | float | bool | None
 
 PAGE_SIZE: Final = 25
-_WHOLE = re.compile(r"[0-9]{1,100}")
+_DIGITS = re.compile(r"[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,100}(\.[0-9]{1,100})?")
 
 
 @attrs.frozen
 class Condition:
-    """One entry of the ``filter`` parameter; a row is kept when it meets all of them."""
+    """One entry of the ``filter`` parameter; a row has to meet all of them."""
 
     property: str
     operator: str
@@ -34,49 +35,40 @@ class Condition:
 
 @attrs.frozen(kw_only=True)
 class Query:
-    """A collection request, checked. *limit* ``None`` means everything there is.
+    """A checked collection request."""
 
-    Pages are counted by *limit*; *most* cuts each of them short.
-    """
+    page: int
+    limit: int | None
+    """The rows on a page, by which pages are counted. `None` puts all rows on page 1."""
+    max_rows: int | None = None
+    """The most rows in a response; rows beyond are cut off without another page for them."""
+    sort: str
+    descending: bool
+    conditions: tuple[Condition, ...]
 
-    page: int = 1
-    limit: int | None = PAGE_SIZE
-    most: int | None = None
-    sort: str = "id"
-    descending: bool = False
-    conditions: tuple[Condition, ...] = ()
 
-
-def parse(params: Mapping[str, str], columns: frozenset[str], limit_cap: int | None) -> Query:
-    """Reads the query parameters of a collection that has *columns*; raises `Refusal` (400).
-
-    A limit above *limit_cap* is lowered to it without a word, as the vendor's server may do.
-    """
+def parse(params: Mapping[str, str], columns: frozenset[str]) -> Query:
+    """Reads the query parameters of a collection that has `columns`; raises `Refusal` (400)."""
     conditions = _conditions(params["filter"], columns) if params.get("filter") else ()
-    complaints: list[Complaint] = []
-    page = _positive("page", params.get("page", "1"), complaints)
-    limit = _positive("limit", params.get("limit", str(PAGE_SIZE)), complaints)
+    errors: list[FieldError] = []
+    page = _positive("page", params.get("page", "1"), errors)
+    limit = _positive("limit", params.get("limit", str(PAGE_SIZE)), errors)
     sort = params.get("sort", "id")
     if sort not in columns:
-        complaints.append(Complaint("sort", f"There is no property {sort!r}."))
+        errors.append(FieldError("sort", f"There is no property {sort!r}."))
     direction = params.get("dir", "ASC")
     if direction not in {"ASC", "DESC"}:
-        complaints.append(Complaint("dir", "Must be ASC or DESC."))
-    if complaints:
-        raise Refusal(400, "Validation error", complaints)
-    return Query(
-        page=page,
-        limit=limit if limit_cap is None else min(limit, limit_cap),
-        sort=sort,
-        descending=direction == "DESC",
-        conditions=conditions,
-    )
+        errors.append(FieldError("dir", "Must be ASC or DESC."))
+    if errors:
+        raise Refusal(400, "Validation error", errors)
+    descending = direction == "DESC"
+    return Query(page=page, limit=limit, sort=sort, descending=descending, conditions=conditions)
 
 
-def _positive(name: str, text: str, complaints: list[Complaint]) -> int:
-    if _WHOLE.fullmatch(text) and int(text) > 0:
+def _positive(name: str, text: str, errors: list[FieldError]) -> int:
+    if _DIGITS.fullmatch(text) and int(text) > 0:
         return int(text)
-    complaints.append(Complaint(name, "Must be a whole number from 1."))
+    errors.append(FieldError(name, "Must be a whole number from 1."))
     return 1
 
 
@@ -104,67 +96,49 @@ def _condition(entry: object, columns: frozenset[str]) -> Condition:
 
 
 def _filtration_error(reason: str) -> Refusal:
-    return Refusal(400, "Filtration error", [Complaint("filter", reason)])
+    return Refusal(400, "Filtration error", [FieldError("filter", reason)])
 
 
-def matcher(conditions: Sequence[Condition]) -> Callable[[Row], bool]:
-    """Returns the test whether a row meets all *conditions*."""
-    tests = [(each.property, _OPERATORS[each.operator](each.value)) for each in conditions]
-
-    def matches(row: Row) -> bool:
-        return all(test(row.get(name)) for name, test in tests)
-
-    return matches
+def matches(row: Row, conditions: Iterable[Condition]) -> bool:
+    """Tells whether `row` meets all `conditions`."""
+    return all(_OPERATORS[each.operator](row.get(each.property), each.value) for each in conditions)
 
 
-def _comparison(
-    compare: Callable[[Any, Any], bool],
-) -> Callable[[Scalar], Callable[[Scalar], bool]]:
-    """Builds tests that compare as numbers when both sides are, else as text, like the database.
+def _compare(compare: Callable[[Any, Any], bool], found: Scalar, wanted: Scalar) -> bool:
+    """Compares as numbers when both sides are numbers, else as text, like the database.
 
     Null equals null and compares with nothing else.
     """
-
-    def build(wanted: Scalar) -> Callable[[Scalar], bool]:
-        number, text = _as_number(wanted), _as_text(wanted)
-
-        def test(found: Scalar) -> bool:
-            if found is None or wanted is None:
-                return compare is operator.eq and found is wanted
-            left = None if number is None else _as_number(found)
-            if left is not None:
-                return compare(left, number)
-            return compare(_as_text(found), text)
-
-        return test
-
-    return build
+    if found is None or wanted is None:
+        return compare is operator.eq and found is wanted
+    right = _as_number(wanted)
+    left = None if right is None else _as_number(found)
+    if left is None:
+        return compare(_as_text(found), _as_text(wanted))
+    return compare(left, right)
 
 
-def _like(wanted: Scalar) -> Callable[[Scalar], bool]:
-    """Builds SQL's LIKE: ``%`` is any text, ``_`` any character; plain text is looked for."""
-    pattern = _as_text(wanted)
-    if "%" not in pattern:
-        pattern = f"%{pattern}%"
+def _like(found: Scalar, wanted: Scalar) -> bool:
+    return found is not None and bool(_like_pattern(_as_text(wanted)).fullmatch(_as_text(found)))
+
+
+@lru_cache(maxsize=64)
+def _like_pattern(text: str) -> re.Pattern[str]:
+    """Translates SQL's LIKE: ``%`` is any text, ``_`` any character. A text without ``%`` is found
+    anywhere."""
     wild = {"%": ".*", "_": "."}
-    found_by = re.compile(
-        "".join(wild.get(letter) or re.escape(letter) for letter in pattern),
-        re.IGNORECASE | re.DOTALL,
-    )
-
-    def test(found: Scalar) -> bool:
-        return found is not None and found_by.fullmatch(_as_text(found)) is not None
-
-    return test
+    text = text if "%" in text else f"%{text}%"
+    pattern = "".join(wild.get(letter) or re.escape(letter) for letter in text)
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-_OPERATORS: Final[Mapping[str, Callable[[Scalar], Callable[[Scalar], bool]]]] = {
-    "eq": _comparison(operator.eq),
-    "gt": _comparison(operator.gt),
-    "gte": _comparison(operator.ge),
+_OPERATORS: Final[Mapping[str, Callable[[Scalar, Scalar], bool]]] = {
+    "eq": partial(_compare, operator.eq),
+    "gt": partial(_compare, operator.gt),
+    "gte": partial(_compare, operator.ge),
     "like": _like,
-    "lt": _comparison(operator.lt),
-    "lte": _comparison(operator.le),
+    "lt": partial(_compare, operator.lt),
+    "lte": partial(_compare, operator.le),
 }
 
 
@@ -184,28 +158,16 @@ def _as_text(value: Scalar) -> str:
     return "" if value is None else str(value)
 
 
-def sort_key(name: str) -> Callable[[Row], tuple[int, int | float, str]]:
-    """Returns the key that sorts rows by *name*: nulls first, then numbers, then text."""
-
-    def key(row: Row) -> tuple[int, int | float, str]:
-        value = row.get(name)
-        number = _as_number(value)
-        if value is None:
-            return 0, 0, ""
-        return (2, 0, _as_text(value)) if number is None else (1, number, "")
-
-    return key
+def sort_key(value: Scalar) -> tuple[int, int | float, str]:
+    """Returns the key that sorts values of a field: nulls first, then numbers, then text."""
+    if value is None:
+        return 0, 0, ""
+    number = _as_number(value)
+    return (2, 0, _as_text(value)) if number is None else (1, number, "")
 
 
-def split(query: Query) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
-    """Parts the conditions into those that cut a range out of ascending ids, and all others."""
-    if query.sort != "id":
-        return (), query.conditions
-    ranges = tuple(each for each in query.conditions if _is_range(each))
-    return ranges, tuple(each for each in query.conditions if not _is_range(each))
-
-
-def _is_range(condition: Condition) -> bool:
+def is_id_range(condition: Condition) -> bool:
+    """Tells whether `condition` cuts a range out of ascending ids."""
     return (
         condition.property == "id"
         and condition.operator != "like"
@@ -213,12 +175,12 @@ def _is_range(condition: Condition) -> bool:
     )
 
 
-def bounds(ids: Sequence[int], ranges: Sequence[Condition]) -> tuple[int, int]:
-    """Returns the slice of ascending *ids* that meets all *ranges*, found by bisection."""
+def bisect_ids(ids: Sequence[int], ranges: Iterable[Condition]) -> tuple[int, int]:
+    """Returns where the ids that meet all `ranges` begin and end in ascending `ids`."""
     low, high = 0, len(ids)
     for condition in ranges:
         number = _as_number(condition.value)
-        assert number is not None  # _is_range let only numbers through
+        assert number is not None  # `is_id_range` accepts only numbers
         if condition.operator in {"gt", "gte", "eq"}:
             cut = bisect_right if condition.operator == "gt" else bisect_left
             low = max(low, cut(ids, number))
