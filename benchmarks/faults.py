@@ -30,12 +30,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Reply, dead_port, http, serving
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.codec import to_dict
+from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
-from voipstudio_cmb.observe import AttemptEvent, CallEvent
+from voipstudio_cmb.events import AttemptEvent, CallEvent
 from voipstudio_cmb.retry import Backoff
-from voipstudio_cmb.session import CleanRequest, send_once
+from voipstudio_cmb.transport.guards import CleanRequest, send_once
 
 COLLECTIONS = ("websites", "settings", "cdrs", "visitors")
 IDEMPOTENT = ("GET", "DELETE")

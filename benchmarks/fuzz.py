@@ -24,13 +24,13 @@ import attrs
 from aiohttp import http_parser
 
 from benchmarks.peer import Asked, Reply, http, serving
-from voipstudio_cmb.answers import read_item, read_messages, read_page, read_total
-from voipstudio_cmb.codec import to_dict
+from voipstudio_cmb.codec.conversion import to_dict
+from voipstudio_cmb.codec.envelopes import read_item, read_messages, read_page, read_total
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import BadPayload, CallMeBackError
 from voipstudio_cmb.http import Call, Request, Response
 from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
-from voipstudio_cmb.session import Session
+from voipstudio_cmb.transport.session import Session
 
 RECORDS: tuple[type[Record], ...] = (Website, Setting, Cdr, Visitor, Button)
 NAMES = (*(field.alias or "" for field in attrs.fields(Setting)), "extra", "_row", "", "é", "a b")

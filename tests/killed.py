@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from tests.offline import Offline
 from voipstudio_cmb.export import Export, Plan
-from voipstudio_cmb.export.disk import Disk
+from voipstudio_cmb.export.store.disk import Disk
 
 T = TypeVar("T")
 
