@@ -124,8 +124,10 @@ def _like(found: Scalar, wanted: Scalar) -> bool:
 
 @lru_cache(maxsize=64)
 def _like_pattern(text: str) -> re.Pattern[str]:
-    """Translates SQL's LIKE: ``%`` is any text, ``_`` any character. A text without ``%`` is found
-    anywhere."""
+    """Translates a pattern of SQL's LIKE, where ``%`` is any text and ``_`` any character.
+
+    A pattern without ``%`` matches anywhere in a text.
+    """
     wild = {"%": ".*", "_": "."}
     text = text if "%" in text else f"%{text}%"
     pattern = "".join(wild.get(letter) or re.escape(letter) for letter in text)

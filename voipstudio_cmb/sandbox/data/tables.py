@@ -99,7 +99,7 @@ class Table:
         """Adds a row with the next free id, or with the given ``id``; other fields are computed."""
         row_id = fields.setdefault("id", self._last + 1)
         if row_id in self:
-            raise KeyError(f"there is a row {row_id} already")
+            raise KeyError(f"row {row_id} exists already: insert it with another id, or update it")
         self._last = max(self._last, row_id)
         insort(self._ids, row_id)
         for watch in self._watches:
