@@ -7,7 +7,6 @@ import ipaddress
 import random
 import threading
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Final, Self
 
 from aiohttp import web
@@ -149,12 +148,7 @@ class Sandbox:
         self._runner = runner
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         runner, self._runner = self._runner, None
         if runner is not None:
             await self._gate.cancel_requests()
@@ -172,16 +166,11 @@ class Sandbox:
         self._thread = thread
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
             try:
-                thread.run(self.__aexit__(kind, error, traceback))
+                thread.run(self.__aexit__())
             finally:
                 thread.stop()
 
