@@ -45,7 +45,7 @@ TOTALS: dict[str, Temper] = {
 }
 PAGES: dict[str, Temper] = {
     "caps limit": Temper(),
-    "counts pages by the limit asked for": Temper(count_by_asked=True),
+    "counts pages by the limit asked for": Temper(offset_by_requested_limit=True),
     "ignores page": Temper(ignore_page=True),
     "ignores limit": Temper(ignore_limit=True),
     "an empty page, once": Temper(empty_once=[2, 5]),
