@@ -6,15 +6,17 @@ from .run.export import Export
 from .run.exports import Exports
 from .run.forecast import Forecast, forecast
 from .run.job import Job, Summary
-from .sinks import FORMATS, Sink
+from .sinks import FORMATS, Compression, Format, Sink
 
 __all__ = [
     "FORMATS",
     "RESOURCES",
     "Account",
+    "Compression",
     "Export",
     "Exports",
     "Forecast",
+    "Format",
     "Job",
     "Plan",
     "Sink",

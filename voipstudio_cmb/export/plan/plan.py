@@ -8,12 +8,12 @@ import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.sinks import FORMATS, Sink, SqliteSink, sink
+from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
 from voipstudio_cmb.export.store.manifest import NAME, Entry, latest, read
@@ -46,6 +46,17 @@ def _resources(names: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
+def _sink_of(plan: Plan) -> Sink:
+    if isinstance(plan.format, str):
+        return sink(plan.format, plan.compress, csv_null=plan.csv_null)
+    if isinstance(plan.format, type) or not hasattr(plan.format, "spool_is_output"):
+        raise ClientMisuse(
+            f"a format is a name ({', '.join(FORMATS)}) or an instance of a subclass of "
+            f"export.Sink, not {plan.format!r}"
+        )
+    return plan.format
+
+
 @attrs.frozen(kw_only=True)
 class Plan:
     """One export: *resources* (all five if none is named) into the directory *to*.
@@ -65,30 +76,19 @@ class Plan:
 
     to: Path = attrs.field(converter=_directory)
     resources: tuple[str, ...] = attrs.field(default=(), converter=_resources)
-    format: str | Sink = "jsonl"
-    compress: str | None = None
+    format: Format | Sink = "jsonl"
+    compress: Compression | None = None
     csv_null: str = ""
     filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
     page_size: int = 500
     concurrency: int = 4
-    since: str | None = None
+    since: Literal["last"] | None = None
     overwrite: bool = False
     restart: bool = False
     checkpoint: float = 2.0
-    sink: Sink = attrs.field(init=False)
+    sink: Sink = attrs.field(init=False, default=attrs.Factory(_sink_of, takes_self=True))
 
     def __attrs_post_init__(self) -> None:
-        made = self.format
-        if isinstance(made, str):
-            made = sink(made, self.compress, csv_null=self.csv_null)
-        if not isinstance(getattr(made, "suffix", None), str) or not callable(
-            getattr(made, "write", None)
-        ):
-            raise ClientMisuse(
-                f"a format is a name ({', '.join(FORMATS)}) or an object with a suffix and a "
-                f"write, not {made!r}"
-            )
-        object.__setattr__(self, "sink", made)
         checked_integer("page_size", self.page_size, 1, MAX_PAGE_SIZE)
         checked_integer("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
         if self.since not in (None, "last"):
@@ -134,11 +134,7 @@ class Plan:
         return [part for name in self.resources for part in self._since_last(name, entries)]
 
     def _adds(self, resource: str) -> bool:
-        return (
-            getattr(self.sink, "upserts", False)
-            and not self.overwrite
-            and self.path(resource).is_file()
-        )
+        return self.sink.appends and not self.overwrite and self.path(resource).is_file()
 
     def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[OutputFile]:
         path = self.path(resource)
@@ -147,7 +143,7 @@ class Plan:
         last = max((entry.highest or 0 for entry in made.values()), default=0)
         dated = latest(made.values())
         late = Late(*dated) if dated and resource != "buttons" else None
-        if getattr(self.sink, "upserts", False):
+        if self.sink.appends:
             there = path.is_file()
             after = last if there and made else 0
             late = late if after else None
@@ -206,8 +202,7 @@ class Plan:
                 kept[part.path] = found
             if self.since:
                 self._same_series(part, entries, of)
-            if isinstance(self.sink, SqliteSink):
-                self._check_database(self.sink, part, entries)
+            self._check_database(part, entries)
             if not self._free(part, found):
                 there = os.path.lexists(part.path)
                 exist.append(part.path if there else rejects_path(part.path))
@@ -234,14 +229,12 @@ class Plan:
         entry = entries.get(path.name)
         return entry is not None and fingerprint(path) == (entry.bytes, entry.sha256)
 
-    def _check_database(
-        self, sink: SqliteSink, part: OutputFile, entries: Mapping[str, Entry]
-    ) -> None:
-        sink.free(part.path)
+    def _check_database(self, part: OutputFile, entries: Mapping[str, Entry]) -> None:
+        self.sink.check(part.path)
         if not part.adds:
             return
-        last = sink.check(part.path, part.resource, RECORDS[part.resource])
-        if part.more and last < part.ids.after:
+        last = self.sink.highest_id(part.path, part.resource, RECORDS[part.resource])
+        if part.more and last is not None and last < part.ids.after:
             raise ClientMisuse(
                 f"{str(part.path)!r} has ids up to {last}, and {NAME} tells of {part.ids.after}: "
                 "it is another file, or rows were deleted from it. Export once without --since"

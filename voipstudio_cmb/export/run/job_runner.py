@@ -21,7 +21,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
 from voipstudio_cmb.export.plan.files import OutputFile
-from voipstudio_cmb.export.sinks import JsonlSink, Sink, SqliteSink
+from voipstudio_cmb.export.sinks import Sink
 from voipstudio_cmb.export.source.batch import Source
 from voipstudio_cmb.export.source.buttons import ButtonSource
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
@@ -276,7 +276,7 @@ class JobRunner:
             remove_sidecars(self.disk, path)
             self.job.state, self.job.note = "done", "nothing new"
             return
-        if isinstance(self.sink, JsonlSink) and self.sink.suffix == "jsonl":
+        if self.sink.spool_is_output:
             found = self._at.size, self._at.digest
         else:
             made = sidecar(path, "new")
@@ -289,8 +289,7 @@ class JobRunner:
         self._at = attrs.evolve(self._at, file=found, created_at=time, last=last)
         self._keep_mode(made)
         self._save()
-        if isinstance(self.sink, SqliteSink):
-            self.sink.free(path)
+        self.sink.check(path)
         try:
             name(self.disk, made, path, overwrite=self.overwrite or self.part.adds)
         except FileExistsError:
@@ -302,8 +301,7 @@ class JobRunner:
 
     def _convert(self, made: Path, stop: threading.Event) -> None:
         def written() -> int:
-            if isinstance(self.sink, SqliteSink):
-                self.sink.free(self.job.path)
+            self.sink.check(self.job.path)
             if self.part.adds:
                 shutil.copyfile(self.job.path, made)
             rows = self.disk.rows(_until(stop, self._spool.rows()))

@@ -48,7 +48,7 @@ _HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def documented(record: type[Record]) -> dict[str, Kind]:
-    """The documented fields of *record* in their order, and of which kind each is."""
+    """The documented fields of `record` in their order, and the kind of each."""
     hints = get_type_hints(record)
     return {
         field.name: _KINDS[frozenset(alternatives(hints[field.name]))]
@@ -67,8 +67,8 @@ def _key(name: str) -> bytes:
     return to_json(name) + b":"
 
 
-def whole(value: str) -> str:
-    """*value* with half surrogate pairs, which UTF-8 can't write, replaced by U+FFFD."""
+def without_half_pairs(value: str) -> str:
+    """`value` with half surrogate pairs, which UTF-8 can't write, replaced by U+FFFD."""
     return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
@@ -109,11 +109,10 @@ def time(token: bytes) -> Any:
 
 
 class Splitter:
-    """Splits rows of *record* into typed cells and `extra`.
+    """Splits rows of `record` into typed cells and `extra`; `readers` replace those of a kind."""
 
-    *readers* replace those of their kind. *altered* counts the texts in which half a surrogate pair
-    was replaced.
-    """
+    altered: int
+    """How many texts had half a surrogate pair, which was replaced."""
 
     def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
         self.altered = 0
@@ -135,22 +134,22 @@ class Splitter:
         if b"\\" not in token:  # most have no escape, and this is called for most cells
             return token[1:-1].decode()
         value = text(token)
-        if (mended := whole(value)) != value:
+        if (valid := without_half_pairs(value)) != value:
             self.altered += 1
-        return mended
+        return valid
 
     def integer_or_text(self, token: bytes) -> Any:
         """An integer of 64 bits or a string, each as it was sent."""
         return self.text(token) if token[0] == _QUOTE else integer(token)
 
     def split(self, row: bytes) -> list[Any]:
-        """The cells of *row*: one for each documented field, None where it has none, and `extra`.
+        """The cells of `row`: one for each documented field, None where it has none, and `extra`.
 
         `extra` is a JSON object of all other members and of those that do not fit their field, each
         with the JSON text that it came as; None if there are none.
 
         Raises:
-            WrongShape: *row* has no usable id.
+            WrongShape: `row` has no usable id.
         """
         left = tokens(row)
         cells: list[Any] = []

@@ -14,8 +14,9 @@ from voipstudio_cmb.codec.rows import text, tokens
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
-from .columns import documented, object_of, whole
-from .compression import created, suffix
+from .base import Sink
+from .columns import documented, object_of, without_half_pairs
+from .compression import Compression, created, suffix
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 _PHONE_OR_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
@@ -27,7 +28,7 @@ _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
 def checked_null(marker: object) -> str:
-    """*marker*, if it can stand for null.
+    """`marker`, if it can stand for null.
 
     Raises:
         ClientMisuse: it can't, because it would need quotes.
@@ -41,10 +42,10 @@ def checked_null(marker: object) -> str:
 
 
 class CsvLines:
-    """The lines of a CSV file with rows of *record*, null written as the text *null*.
+    """The lines of a CSV file with rows of `record`, null written as the text `null`."""
 
-    *altered* counts the cells in which half a surrogate pair was replaced by U+FFFD.
-    """
+    altered: int
+    """How many cells had half a surrogate pair, which was replaced by U+FFFD."""
 
     def __init__(self, record: type[Record], null: str = "") -> None:
         self.altered = 0
@@ -57,7 +58,7 @@ class CsvLines:
         return b",".join(map(self._cell, (*self._names, "extra"))) + b"\r\n"
 
     def line(self, row: bytes) -> bytes:
-        """The line of *row*, a JSON object.
+        """The line of `row`, a JSON object.
 
         Numbers, booleans and nested values are the JSON text that they came as.
         """
@@ -82,7 +83,7 @@ class CsvLines:
         A phone number or a number (digits, with a sign in front) is no formula and stays.
         """
         sent = text(token)
-        value = whole(sent)
+        value = without_half_pairs(sent)
         self.altered += value != sent
         if _FORMULA.match(value) and not _PHONE_OR_NUMBER.fullmatch(value):
             value = "'" + value
@@ -94,22 +95,15 @@ class CsvLines:
         return value.encode()
 
 
-class CsvSink:
+class CsvSink(Sink):
     """RFC 4180: comma, quotes where needed, CR LF line ends, a header line; perhaps compressed."""
 
-    upserts = False
-
-    def __init__(self, compress: str | None = None, null: str = "") -> None:
+    def __init__(self, compress: Compression | None = None, null: str = "") -> None:
         self.suffix = suffix("csv", compress)
-        self._compress = compress
+        self._compress: Compression | None = compress
         self._null = checked_null(null)
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
-        """Writes *rows* to the new file *path*; how many cells lost half a surrogate pair.
-
-        Raises:
-            OSError: the file can't be written.
-        """
         lines = CsvLines(record, self._null)
         with created(path, self._compress) as out:
             out.write(lines.header())
