@@ -21,15 +21,16 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import attrs
 
 from tests.offline import Offline
-from voipstudio_cmb.export import Export, Plan
-from voipstudio_cmb.export.store.disk import Disk
-
-T = TypeVar("T")
+from voipstudio_cmb.export import Export, Plan, Sink
+from voipstudio_cmb.export.store import Disk
+from voipstudio_cmb.models import Record
 
 VERBOSE = bool(os.environ.get("VERBOSE"))
 
@@ -52,27 +53,32 @@ class Counting(Disk):
                 raise OSError(self._fails, os.strerror(self._fails))
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def convert(self, work: Callable[[], T]) -> T:
-        self.step()
-        made = work()
-        self.step()
-        return made
 
-    def rows(self, rows: Iterator[bytes]) -> Iterator[bytes]:
+class CountingSink(Sink):
+    """Writes as another one does: a step before, one for each row, and one after."""
+
+    def __init__(self, sink: Sink, step: Callable[[], None]) -> None:
+        self.suffix, self.appends = sink.suffix, sink.appends
+        self.spool_is_output = sink.spool_is_output
+        self.check, self.highest_id = sink.check, sink.highest_id  # type: ignore[method-assign]
+        self._sink = sink
+        self._step = step
+
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        self._step()
+        altered = self._sink.write(self._counted(rows), resource, record, path)
+        self._step()
+        return altered
+
+    def _counted(self, rows: Iterable[bytes]) -> Iterator[bytes]:
         for row in rows:
-            self.step()
+            self._step()
             yield row
 
 
-class Small(Disk):
-    """Has no more room than so many bytes for a file, once a format writes its own."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def convert(self, work: Callable[[], T]) -> T:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, resource.RLIM_INFINITY))
-        return work()
+def limit_files(size: int) -> None:
+    """Lets no file of this process be larger than *size* bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def _counted(name: str) -> Any:
@@ -115,7 +121,8 @@ def prepare(plan: Plan) -> dict[str, bytes]:
     return files(plan.to)
 
 
-async def _export(plan: Plan, disk: Disk) -> int:
+async def _export(plan: Plan, disk: Disk, step: Callable[[], None]) -> int:
+    plan = attrs.evolve(plan, format=CountingSink(plan.sink, step))
     summary = await Export(account().client(), plan, disk=disk).run()
     if VERBOSE:
         for job in summary.jobs:
@@ -140,7 +147,8 @@ def forked(work: Callable[[], int]) -> int:
 
 def export(plan: Plan, dies: int = 0, fails: int = 0) -> int:
     """Runs one export in a process of its own."""
-    return forked(lambda: asyncio.run(_export(plan, Counting(dies, fails))))
+    disk = Counting(dies, fails)
+    return forked(lambda: asyncio.run(_export(plan, disk, disk.step)))
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -202,7 +210,7 @@ def steps_of(plan: Plan) -> int:
     """How many steps an export takes, or a few more."""
     prepare(plan)
     disk = Counting()
-    asyncio.run(_export(plan, disk))
+    asyncio.run(_export(plan, disk, disk.step))
     return disk.steps
 
 
@@ -247,10 +255,9 @@ def fill_everywhere(format: str, times: int) -> tuple[int, int]:
             before = prepare(plan(to, format))
 
             def limited(size: int = size, to: Path = to) -> int:
-                disk = Disk() if size % 2 else Small(size)
                 if size % 2:
-                    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-                return asyncio.run(_export(plan(to, format), disk))
+                    limit_files(size)
+                return asyncio.run(_export(plan(to, format), Disk(), lambda: limit_files(size)))
 
             code = forked(limited)
             if code not in (0, 5):

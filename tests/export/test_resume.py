@@ -31,8 +31,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Export, Plan, Summary
 from voipstudio_cmb.export.sinks import CsvSink
-from voipstudio_cmb.export.store.disk import Disk
-from voipstudio_cmb.export.store.lock import Lock
+from voipstudio_cmb.export.store import Disk, locked
 from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.http import Request
 
@@ -164,9 +163,9 @@ async def test_at_most_the_last_moments_are_fetched_again(tmp_path: Path) -> Non
         ("bit", "its checkpoint was damaged"),
         ("version", "its checkpoint was damaged"),
         ("json", "its checkpoint was damaged"),
-        ("data cut", "the rows in hand were damaged"),
-        ("data bit", "the rows in hand were damaged"),
-        ("data gone", "the rows in hand were damaged"),
+        ("data cut", "the saved rows were damaged"),
+        ("data bit", "the saved rows were damaged"),
+        ("data gone", "the saved rows were damaged"),
         ("data longer", ""),
     ],
 )
@@ -246,7 +245,7 @@ async def test_another_format_does_not_meet_it(tmp_path: Path) -> None:
 async def test_another_account_is_refused(tmp_path: Path) -> None:
     to = tmp_path / "out"
     await interrupted(Offline(user=7), plan(to))
-    with pytest.raises(ClientMisuse, match="is another account's: use its token, or begin anew"):
+    with pytest.raises(ClientMisuse, match="is another account's: use its token, or begin again"):
         await run(Offline(user=8), plan(to))
     assert (await run(Offline(user=8), plan(to, restart=True))).complete
 
@@ -277,7 +276,7 @@ async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, d
 
     api.hook = hook
     [job] = (await run(api, plan(to))).jobs
-    assert job.note == "begun anew: rows before the position may be missed"
+    assert job.note == "begun again: rows before the position may be missed"
     assert (job.state, job.kept, job.since) == ("done", 0, None)
     assert (await run(undisturbed, plan(tmp_path / "undisturbed"))).complete
     for name in ("cdrs.jsonl", "manifest.json"):
@@ -492,10 +491,10 @@ async def test_a_lock_file_that_goes_away_with_its_holder_is_no_lock(
         flock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with Lock(tmp_path / "cdrs.jsonl"):
+    with locked(tmp_path / "cdrs.jsonl"):
         assert len(taken) == 2
         with pytest.raises(ExportError, match="another export is writing"):
-            Lock(tmp_path / "cdrs.jsonl").__enter__()
+            locked(tmp_path / "cdrs.jsonl").__enter__()
     assert not lock.exists()
 
 
@@ -536,7 +535,7 @@ async def test_rejected_rows_in_hand_that_were_damaged_are_fetched_again(tmp_pat
     (tmp_path / ".websites.jsonl.rejects").write_bytes(b"")
     [job] = (await run(api, only)).jobs
     assert (job.rejected, job.kept) == (1, 0)
-    assert "rejected rows in hand were damaged" in job.note
+    assert "saved rejected rows were damaged" in job.note
 
 
 async def test_a_second_name_of_a_whole_file_is_not_cut_off(tmp_path: Path) -> None:

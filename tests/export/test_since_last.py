@@ -341,7 +341,7 @@ async def test_a_database_that_is_another_one_is_refused(tmp_path: Path) -> None
     await run(api, only)
     (tmp_path / "cdrs.sqlite").write_bytes(old)  # from a backup
     asked = len(api.asked)
-    with pytest.raises(ClientMisuse, match="has ids up to 20, and manifest.json tells of 40"):
+    with pytest.raises(ClientMisuse, match="has ids up to 20, and manifest.json says 40"):
         await run(api, only)
     (tmp_path / "cdrs.sqlite-wal").touch()
     for more in ({"overwrite": True}, {}):
@@ -352,7 +352,14 @@ async def test_a_database_that_is_another_one_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"of": {}}, {"of": None}, {"highest": "60"}, {"late": None}, {"rows": 1.5}, {"account": 7}],
+    [
+        {"identity": {}},
+        {"identity": None},
+        {"highest": "60"},
+        {"late": None},
+        {"rows": 1.5},
+        {"owner_hash": 7},
+    ],
 )
 async def test_an_edited_manifest_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     api = Offline(count=20)

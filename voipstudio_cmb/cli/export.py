@@ -12,8 +12,7 @@ from typing import Any
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export import Account, Export, Exports, Job, Plan, Summary, read_accounts
-from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
-from voipstudio_cmb.export.run.stream import Stream
+from voipstudio_cmb.export.run import Forecast, Stream, forecast, requests
 from voipstudio_cmb.filters import parse
 
 from .clients import check_rate, limiter_of, opened, sandboxed
@@ -201,7 +200,7 @@ async def _foresee(arguments: argparse.Namespace, plan: Plan) -> int:
         if each.error is not None:
             what = f"{each.account}/{each.resource}" if each.account else each.resource
             tell(f"{what}: failed: {' '.join(str(each.error).split())}")
-    columns = ("account", "resource", "rows", "in hand", "requests")
+    columns = ("account", "resource", "rows", "kept", "requests")
     cells = [_cells(each) for each in found]
     table([name for name in columns if any(row[name] for row in cells)], cells, sys.stdout)
     unknown = any(each.requests is None and each.error is None for each in found)
@@ -230,7 +229,7 @@ def _cells(each: Forecast) -> dict[str, str]:
         "account": each.account,
         "resource": each.resource,
         "rows": unknown if each.rows is None else f"{each.rows:,}",
-        "in hand": "all" if each.already else f"{each.kept:,}" if each.kept else "",
+        "kept": "all" if each.already else f"{each.kept:,}" if each.kept else "",
         "requests": "unknown" if each.requests is None else f"{each.requests:,}",
     }
 

@@ -1,7 +1,6 @@
-"""What an interrupted export needs to go on: how far it has come, of what, and with what in hand.
+"""What an interrupted export needs to resume, in a hidden file with a checksum.
 
-It is kept in a hidden file beside the one that is being made, with a checksum. One that is damaged
-counts for nothing: the export begins anew.
+A checkpoint that is damaged counts for nothing: the export begins again.
 """
 
 from __future__ import annotations
@@ -14,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from .contents import Contents
+
 VERSION = 1
 """Of the checkpoints and of the rows that they count."""
 
@@ -21,48 +22,41 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 @attrs.frozen(kw_only=True)
-class Checkpoint:
-    """How far an export has come.
+class Checkpoint(Contents):
+    """How far an export has come; its `owner_hash` has a salt of its own."""
 
-    *of* says of what it is, *account* whose (a salted hash), *begun* when it began (UTC). *size*
-    bytes of rows are in hand, with that SHA-256 *digest*; a walk goes on from *position*.
-    *lowest* and *highest* are the ids among its *rows*, and *late*, *created_at* and *last* what
-    the manifest tells of them; *whole* says that all rows are there, and
-    *file* what the finished file is: its size and SHA-256. *missing* are buttons that do not exist;
-    *rejected* rows could not be used, *altered* values could not be written as they are.
-    """
-
-    of: Mapping[str, Any]
-    account: str = ""
     begun: str = ""
+    """When the export began (UTC)."""
     cursor: str | None = None
+    """Where its walk is resumed."""
     size: int = 0
+    """The bytes of rows that are saved."""
     digest: str = _NOTHING
-    rows: int = 0
+    """Their SHA-256."""
     pages: int = 0
+    """How many pages they came in."""
     total: int | None = None
-    lowest: int | None = None
-    highest: int | None = None
-    late: Sequence[int] = ()
-    created_at: str | None = None
-    last: Sequence[int] = ()
+    """How many rows there are, as the API last claimed."""
     missing: Sequence[int] = ()
-    rejected: int = 0
+    """The ids of buttons that do not exist."""
     altered: int = 0
-    whole: bool = False
+    """How many values could not be written as they are."""
+    complete: bool = False
+    """Whether all rows are saved."""
     file: tuple[int, str] | None = None
+    """The size and the SHA-256 of the finished file."""
 
     def to_bytes(self) -> bytes:
         """What goes into its file."""
         held = json.dumps(attrs.asdict(self), sort_keys=True)
         return json.dumps({"version": VERSION, "checksum": _sum(held), "held": held}).encode()
 
-    def differences(self, of: Mapping[str, Any]) -> list[str]:
-        """In what the export differs from one of *of*, as text."""
+    def differences(self, identity: Mapping[str, Any]) -> list[str]:
+        """In what the export differs from one with this `identity`, as text."""
         return [
-            f"{name} was {self.of.get(name)!r} and is {of.get(name)!r}"
-            for name in sorted({*self.of, *of})
-            if self.of.get(name) != of.get(name)
+            f"{name} was {self.identity.get(name)!r} and is {identity.get(name)!r}"
+            for name in sorted({*self.identity, *identity})
+            if self.identity.get(name) != identity.get(name)
         ]
 
 
@@ -71,7 +65,7 @@ def _sum(held: str) -> str:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """The checkpoint in the file *path*, or None if there is none that can be trusted."""
+    """The checkpoint in the file `path`, or None if it has none that can be trusted."""
     try:
         found = json.loads(path.read_bytes())
         if found["version"] != VERSION or found["checksum"] != _sum(found["held"]):

@@ -21,7 +21,7 @@ class CreatedHighWater:
         self._waiting: tuple[Sequence[int], Sequence[Any]] = (), ()
 
     def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
-        """Takes note of rows with these *ids* that say when they were *created*."""
+        """Looks at rows with these `ids`, which were `created` at these times."""
         try:
             newest: str = max(created, default="")
         except TypeError:  # some say nothing
@@ -43,7 +43,7 @@ class CreatedHighWater:
         self._waiting = (), ()
 
     def add_lines(self, lines: bytes) -> None:
-        """The same for rows that are given as *lines*, a line end after each."""
+        """Looks at rows that are given as `lines`, a line end after each."""
         try:
             found = _all_dated(lines)
         except msgspec.MsgspecError:  # half a surrogate pair somewhere in it
