@@ -80,8 +80,8 @@ def test_a_file_names_accounts_and_the_environment_has_their_tokens(tmp_path: Pa
          "'A' and 'a' would share a directory"),
         ("[accounts.a]\ntoken_env = 'SHOP'\n[accounts.A]\ntoken_env = 'SHOP'",
          "'a' and 'A' would share a directory"),
-        ("[accounts.a]\n\ntoken_env = =", "is no TOML: mend it at line 3"),
-        ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: mend it at"),
+        ("[accounts.a]\n\ntoken_env = =", "is no TOML: fix it at line 3"),
+        ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: fix it at"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_used_is_said(tmp_path: Path, text: str, words: str) -> None:

@@ -18,19 +18,6 @@ from .run import Export, Exports, Forecast, Job, Summary, forecast
 from .sinks import FORMATS, Compression, Format, Sink
 
 __all__ = [
-    "FORMATS",
-    "RESOURCES",
-    "Account",
-    "Compression",
-    "Export",
-    "Exports",
-    "Forecast",
-    "Format",
-    "Job",
-    "Plan",
-    "Resource",
-    "Sink",
-    "Summary",
-    "forecast",
-    "read_accounts",
-]
+    "FORMATS", "RESOURCES", "Account", "Compression", "Export", "Exports", "Forecast", "Format",
+    "Job", "Plan", "Resource", "Sink", "Summary", "forecast", "read_accounts"
+]  # fmt: skip

@@ -9,12 +9,5 @@ from .plan import RECORDS, RESOURCES, Plan, Resource
 from .preflight import Preflight
 
 __all__ = [
-    "RECORDS",
-    "RESOURCES",
-    "IdRange",
-    "LateRows",
-    "OutputFile",
-    "Plan",
-    "Preflight",
-    "Resource",
-]
+    "RECORDS", "RESOURCES", "IdRange", "LateRows", "OutputFile", "Plan", "Preflight", "Resource"
+]  # fmt: skip

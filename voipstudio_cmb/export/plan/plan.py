@@ -12,7 +12,7 @@ import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
-from voipstudio_cmb.export.store import Entry, latest, read_manifest, sidecar
+from voipstudio_cmb.export.store import Checkpoint, Entry, Identity, latest, read_manifest, sidecar
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, checked_integer
@@ -114,19 +114,18 @@ class Plan:
         """The file that `resource` goes to."""
         return self.to / f"{resource}.{self.sink.suffix}"
 
-    def identity(self, file: OutputFile, base_url: str) -> dict[str, Any]:
-        """What must be the same for an interrupted export of `file` to be resumed."""
-        return {
+    def begin(self, file: OutputFile, base_url: str) -> Checkpoint:
+        """The checkpoint of an export to `file` from the API at `base_url`, with nothing yet."""
+        identity: Identity = {
             "API": base_url,
             "resource": file.resource,
-            "after": file.ids.after,
-            "through": file.ids.through,
             "format": self.sink.suffix,
             "compress": self.compress,
             "csv_null": self.csv_null,
             "filters": [str(condition) for condition in self.filters],
-            "page_size": self.page_size,
         }
+        after, through = file.ids.after, file.ids.through
+        return Checkpoint(identity=identity, after=after, through=through, page_size=self.page_size)
 
     def files(self) -> list[OutputFile]:
         """The files to make, as far as the manifest and the directory tell.

@@ -10,7 +10,8 @@ import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store import (
@@ -18,6 +19,7 @@ from voipstudio_cmb.export.store import (
     Checkpoint,
     Finished,
     Fresh,
+    Identity,
     Interrupted,
     State,
     fingerprint,
@@ -60,10 +62,10 @@ class Preflight:
             self._check_not_incremental()
         checkpoints, obstacles = [], []
         for file in self._files:
-            identity = self._plan.identity(file, self._base_url)
-            checkpoints.append(self._checkpoint(file, identity))
+            fresh = self._plan.begin(file, self._base_url)
+            checkpoints.append(self._checkpoint(file, fresh))
             if self._plan.since:
-                self._check_series(file, identity)
+                self._check_series(fresh.identity)
             self._check_sink(file)
             obstacles.append(self._obstacle(file, checkpoints[-1]))
         blocked = [path for path in obstacles if path is not None]
@@ -104,7 +106,7 @@ class Preflight:
                         "its token, or begin again with --restart (restart=True)"
                     )
 
-    def _checkpoint(self, file: OutputFile, identity: dict[str, Any]) -> Checkpoint | None:
+    def _checkpoint(self, file: OutputFile, fresh: Checkpoint) -> Checkpoint | None:
         checkpoint = None if self._plan.restart else load(sidecar(file.path, "checkpoint"))
         if checkpoint is None:
             return None
@@ -112,9 +114,8 @@ class Preflight:
         published = checkpoint.file and entry and entry.sha256 == checkpoint.file[1]
         if published and self._plan.since:
             # The interrupted run has ended with this file, so that other ids are new now.
-            ids = {name: checkpoint.identity[name] for name in ("after", "through")}
-            identity = {**identity, **ids}
-        if differences := checkpoint.differences(identity):
+            fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
+        if differences := checkpoint.differences(fresh):
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
                 f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
@@ -158,17 +159,18 @@ class Preflight:
                     '--since last (since="last"), or export to another directory'
                 )
 
-    def _check_series(self, file: OutputFile, identity: dict[str, Any]) -> None:
-        """Checks that the file continues those before it."""
+    def _check_series(self, identity: Identity) -> None:
+        """Checks that a file of this `identity` continues those before it."""
+        now = dict(identity)
         for name, entry in self._entries.items():
-            earlier = entry.identity
-            if any(earlier[same] != identity[same] for same in ("resource", "format")):
+            before = dict(entry.identity)
+            if any(before[what] != now[what] for what in ("resource", "format")):
                 continue
             for what in ("API", "filters", "csv_null"):
-                if earlier[what] != identity[what]:
+                if before[what] != now[what]:
                     raise ClientMisuse(
                         f"{name!r} in {str(self._plan.to)!r} is another export ({what} was "
-                        f"{earlier[what]!r} and is {identity[what]!r}): ask for the same again, or "
+                        f"{before[what]!r} and is {now[what]!r}): ask for the same again, or "
                         "export to another directory"
                     )
 

@@ -15,13 +15,4 @@ from .forecast import Forecast, forecast, requests
 from .job import Job, Summary
 from .stream import Stream
 
-__all__ = [
-    "Export",
-    "Exports",
-    "Forecast",
-    "Job",
-    "Stream",
-    "Summary",
-    "forecast",
-    "requests",
-]
+__all__ = ["Export", "Exports", "Forecast", "Job", "Stream", "Summary", "forecast", "requests"]

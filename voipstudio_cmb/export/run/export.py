@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import attrs
+
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
 from voipstudio_cmb.export.plan import IdRange, OutputFile, Plan, Preflight
 from voipstudio_cmb.export.source import NAMED_BY, ButtonIds, source_of
 from voipstudio_cmb.export.store import (
-    Checkpoint,
     Disk,
     Finished,
     Interrupted,
@@ -148,9 +149,7 @@ class Export:
     ) -> JobRunner:
         plan, base_url = self.plan, self.client.base_url
         source = source_of(self.client, plan, file, named)
-        fresh = Checkpoint(
-            identity=plan.identity(file, base_url), owner_hash=salted, begun=self._begun
-        )
+        fresh = attrs.evolve(plan.begin(file, base_url), owner_hash=salted, begun=self._begun)
         writer = FileWriter(
             job=job,
             plan=plan,

@@ -117,13 +117,9 @@ class FileWriter:
         elif not at.rejected and not append:
             disk.unlink(rejects_path(job.path))  # an earlier export's
         assert at.file is not None
-        fetched = ("after", "through", "page_size")
-        contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)} | {
-            "identity": {name: at.identity[name] for name in at.identity if name not in fetched},
-            "owner_hash": self.owner_hash,
-        }
-        size, digest = at.file
-        entry = Entry(**contents, bytes=size, sha256=digest, after=at.identity["after"])
+        contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
+        contents["owner_hash"] = self.owner_hash
+        entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
         before = record(disk, job.path, entry)
         if self.file.recreate and before is not None and before.sha256 != entry.sha256:
             job.note = "made again, with other bytes: rows were changed or deleted since"

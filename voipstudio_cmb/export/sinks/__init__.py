@@ -17,13 +17,6 @@ from .jsonl import JsonlSink
 from .sqlite import SqliteSink
 
 __all__ = [
-    "FORMATS",
-    "Compression",
-    "CsvLines",
-    "CsvSink",
-    "Format",
-    "JsonlSink",
-    "Sink",
-    "SqliteSink",
-    "sink",
-]
+    "FORMATS", "Compression", "CsvLines", "CsvSink", "Format", "JsonlSink", "Sink", "SqliteSink",
+    "sink"
+]  # fmt: skip

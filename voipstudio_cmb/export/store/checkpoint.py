@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 
 from .contents import Contents
 
@@ -25,6 +26,10 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 class Checkpoint(Contents):
     """How far an export has come; its `owner_hash` has a salt of its own."""
 
+    through: int | None = None
+    """The highest id that is asked for."""
+    page_size: int
+    """The rows asked for in one request."""
     begun: str = ""
     """When the export began (UTC)."""
     cursor: str | None = None
@@ -51,13 +56,18 @@ class Checkpoint(Contents):
         held = json.dumps(attrs.asdict(self), sort_keys=True)
         return json.dumps({"version": VERSION, "checksum": _sum(held), "held": held}).encode()
 
-    def differences(self, identity: Mapping[str, Any]) -> list[str]:
-        """In what the export differs from one with this `identity`, as text."""
+    def differences(self, other: Checkpoint) -> list[str]:
+        """In what the export differs from that of `other`, as text."""
+        before, now = self._asked(), other._asked()
         return [
-            f"{name} was {self.identity.get(name)!r} and is {identity.get(name)!r}"
-            for name in sorted({*self.identity, *identity})
-            if self.identity.get(name) != identity.get(name)
+            f"{name} was {before[name]!r} and is {now[name]!r}"
+            for name in sorted(before)
+            if before[name] != now[name]
         ]
+
+    def _asked(self) -> dict[str, Any]:
+        ids = {"after": self.after, "through": self.through}
+        return {**self.identity, **ids, "page_size": self.page_size}
 
 
 def _sum(held: str) -> str:
@@ -70,8 +80,6 @@ def load(path: Path) -> Checkpoint | None:
         found = json.loads(path.read_bytes())
         if found["version"] != VERSION or found["checksum"] != _sum(found["held"]):
             return None
-        held = json.loads(found["held"])
-        held["file"] = tuple(held["file"]) if held["file"] else None
-        return Checkpoint(**held)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return msgspec.json.decode(found["held"], type=Checkpoint)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError):
         return None

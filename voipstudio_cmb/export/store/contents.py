@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Self, TypedDict
 
 import attrs
+
+
+class Identity(TypedDict):
+    """Of what an export is: the same in all files that continue each other."""
+
+    API: str
+    resource: str
+    format: str
+    compress: str | None
+    csv_null: str
+    filters: list[str]
 
 
 @attrs.frozen(kw_only=True)
 class Contents:
     """What a file of an export holds."""
 
-    identity: Mapping[str, Any]
-    """Of which API, resource, filters and format it is: see `Plan.identity`."""
+    identity: Identity
+    """Of what it is an export."""
     owner_hash: str = ""
     """The account that the rows are of, as a hash."""
+    after: int = 0
+    """The id that all others are above, but for those that are late."""
     rows: int = 0
     """How many rows it has."""
     lowest: int | None = None
@@ -23,7 +36,7 @@ class Contents:
     highest: int | None = None
     """The highest id among them; None if there are none."""
     late: Sequence[int] = ()
-    """The ids not above those of earlier files: of rows that appeared later."""
+    """The ids not above `after`: of rows that appeared later."""
     created_at: str | None = None
     """The latest time at which a row was created, as the API sent it."""
     last: Sequence[int] = ()
@@ -31,10 +44,10 @@ class Contents:
     rejected: int = 0
     """How many rows could not be used; they are in `<name>.rejects.jsonl`."""
 
-    def with_ids(self, ids: Sequence[int], after: int) -> Self:
-        """The same with rows of these `ids`; late are those not above `after`."""
+    def with_ids(self, ids: Sequence[int]) -> Self:
+        """The same with rows of these `ids`."""
         lowest, highest = min(ids, default=None), max(ids, default=None)
-        late = [id for id in ids if id <= after] if lowest is not None and lowest <= after else []
+        late = [id for id in ids if id <= self.after] if (lowest or 0) <= self.after else []
         return attrs.evolve(
             self,
             rows=self.rows + len(ids),

@@ -31,13 +31,13 @@ class Disk:
         return os.open(path, flags, 0o666)
 
     def write(self, file: int, data: bytes) -> None:
-        """Appends all of *data*."""
+        """Appends all of `data`."""
         left = memoryview(data)
         while left:
             left = left[os.write(file, left) :]
 
     def truncate(self, file: int, size: int) -> None:
-        """Cuts a file off after *size* bytes."""
+        """Cuts a file off after `size` bytes."""
         os.ftruncate(file, size)
 
     def sync(self, file: int) -> None:

@@ -10,16 +10,17 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import attrs
+import msgspec
 
 from voipstudio_cmb.errors import ClientMisuse
 
 from .contents import Contents
 from .disk import Disk, sidecar, write_atomic
 
-NAME = "manifest.json"
+MANIFEST = "manifest.json"
 VERSION = 1
 
 
@@ -31,49 +32,29 @@ class Entry(Contents):
     """The size of the file."""
     sha256: str
     """The SHA-256 of the file."""
-    after: int = 0
-    """The id that all others are above, but for those that are late."""
 
 
-def read(directory: Path) -> dict[str, Entry]:
+class _Manifest(TypedDict):
+    version: Literal[1]
+    files: dict[str, Entry]
+
+
+def read_manifest(directory: Path) -> dict[str, Entry]:
     """The entries of the manifest in `directory` by the names of their files.
 
     Raises:
         ClientMisuse: the file of that name is no such manifest.
     """
-    path = directory / NAME
+    path = directory / MANIFEST
     try:
-        found = json.loads(path.read_bytes())
-        if found["version"] != VERSION:
-            raise ValueError(f"its version is {found['version']}")
-        return {name: _entry(**entry) for name, entry in found["files"].items()}
+        return msgspec.json.decode(path.read_bytes(), type=_Manifest)["files"]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise ClientMisuse(
             f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
             "another directory"
         ) from None
-
-
-def _entry(**held: Any) -> Entry:
-    """The entry with these members.
-
-    Raises:
-        ValueError, TypeError, KeyError: they are not what an entry has.
-    """
-    entry = Entry(**held)
-    known = {"resource": str, "format": str, "API": str, "filters": list, "csv_null": str}
-    numbers = [entry.rows, entry.bytes, entry.after, entry.rejected, *entry.late, *entry.last]
-    numbers += [id for id in (entry.lowest, entry.highest) if id is not None]
-    texts = [entry.owner_hash, entry.sha256, entry.created_at or ""]
-    if (
-        any(not isinstance(entry.identity[name], kind) for name, kind in known.items())
-        or any(type(number) is not int for number in numbers)
-        or any(not isinstance(text, str) for text in texts)
-    ):
-        raise ValueError("an entry has another form")
-    return entry
 
 
 def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
@@ -81,16 +62,16 @@ def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
 
     An entry with ids above those of the older one continues it: the file holds both.
     """
-    manifest = path.parent / NAME
+    manifest = path.parent / MANIFEST
     # Jobs of this process and of others write it. A lock on the directory leaves nothing behind.
     lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        entries = read(path.parent)
+        entries = read_manifest(path.parent)
         before = entries.get(path.name)
         if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
             entry = _both(before, entry)
-        if before == entry or (before is not None and before.sha256 == entry.sha256):
+        if before is not None and before.sha256 == entry.sha256:
             disk.unlink(sidecar(manifest, "new"))  # of a run that was killed behind this
             return before
         entries[path.name] = entry

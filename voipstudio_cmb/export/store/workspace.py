@@ -90,7 +90,7 @@ class Workspace:
         self._newest.add(rows.ids, rows.created)
         before = self.progress
         self.progress = attrs.evolve(
-            before.with_ids(rows.ids, before.identity["after"]),
+            before.with_ids(rows.ids),
             size=self.spool.size,
             digest=self.spool.digest,
             pages=before.pages + 1,
