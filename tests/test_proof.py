@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import random
+import weakref
 from collections.abc import Callable
 from operator import eq, ge, gt, le, lt
 from typing import Any
@@ -366,20 +367,25 @@ def test_ranges_within_ranges_hold_no_more_pages_than_the_window(window: int) ->
 
     spread(1, 10**15, 4000, 6)
 
-    def held() -> int:
+    def held(tasks: weakref.WeakSet[asyncio.Task[Any]]) -> int:
         """The answers that are held; a function, so that the count itself holds none."""
-        gc.collect()
-        tasks = (thing for thing in gc.get_objects() if isinstance(thing, asyncio.Task))
-        ours = (task for task in tasks if task.get_loop() is asyncio.get_running_loop())
-        return sum(task.done() and not task.cancelled() for task in ours)
+        return sum(task.done() and not task.cancelled() for task in tasks)
 
     async def run() -> int:
-        table, most = Table(sorted(ids)), 0
-        found = 0
+        tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+        def watched(loop: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
+            task = asyncio.Task(work, loop=loop, **more)
+            tasks.add(task)
+            return task
+
+        asyncio.get_running_loop().set_task_factory(watched)
+        table, most, found = Table(sorted(ids)), 0, 0
         async for _ in Cdrs(table).list(limit=10, window=window):
             found += 1
-            if found % 50 == 0:
-                most = max(most, held())
+            if found % 50 == 0 and held(tasks) > most:
+                gc.collect()  # what only a cycle refers to is held by nobody
+                most = max(most, held(tasks))
         assert found == len(ids)
         return most
 
