@@ -9,15 +9,14 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws new
-# ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is no
+# By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
+# new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is no
 # failure, and nothing is kept from one run to the next.
-settings.register_profile("fixed", deadline=None, database=None, derandomize=True)
-settings.register_profile(
-    "campaign", deadline=None, database=None, max_examples=500, print_blob=True
-)
+CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("fixed", **CALM, max_examples=50, derandomize=True)
+settings.register_profile("campaign", **CALM, max_examples=500, print_blob=True)
 settings.load_profile("fixed")
 
 

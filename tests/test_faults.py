@@ -156,15 +156,27 @@ def test_what_is_said_to_be_proved_elsewhere_is(entry: str) -> None:
     assert name in _tests_in(file)
 
 
-def test_the_wire_is_the_same_to_aiohttps_parser_in_python() -> None:
+@pytest.mark.parametrize("some", ["GET", pytest.param("", marks=pytest.mark.campaign)])
+def test_the_wire_is_the_same_to_aiohttps_parser_in_python(some: str) -> None:
     files = [str(HERE / f"test_faults_{name}.py") for name in ("wire", "connections")]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            "-k",
+            some,
+            *files,
+        ],
         env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
         cwd=HERE.parent,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert ran.returncode == 0, ran.stdout[-3000:]
 

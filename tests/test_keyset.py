@@ -132,7 +132,7 @@ def _mutations(seed: int) -> Callable[[Table], None]:
     return change
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.integers(0, 10**9),
     st.integers(0, 300),

@@ -778,15 +778,23 @@ async def test_no_token_is_in_what_an_interrupted_export_leaves(tmp_path: Path) 
                 await Export(cmb, plan(tmp_path, limit=20)).run()
 
 
+KILLS = [
+    "jsonl --every 97 --first 2", "jsonl --error EIO --every 97", "csv --every 199 --again 4",
+    "csv --disk-full 4", "sqlite --every 151 --first 3", "sqlite --disk-full 4",
+    "sqlite+last --every 113", "parquet --every 199 --again 4", "parquet --disk-full 4",
+    "jsonl+last --every 113 --first 5", "jsonl+gzip --error ENOSPC --every 199",
+]  # fmt: skip
+MORE_KILLS = [
+    "jsonl --every 23 --first 2", "jsonl --error EIO --every 29", "csv --every 61 --again 4",
+    "csv --disk-full 12", "sqlite --every 41 --first 3", "sqlite --disk-full 12",
+    "sqlite+last --every 31", "parquet --every 61 --again 4", "parquet --disk-full 12",
+    "jsonl+last --every 31 --first 5", "jsonl+gzip --error ENOSPC --every 61",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "how",
-    [
-        "jsonl --every 23 --first 2", "jsonl --error EIO --every 29", "csv --every 61 --again 4",
-        "csv --disk-full 12", "sqlite --every 41 --first 3", "sqlite --disk-full 12",
-        "sqlite+last --every 31", "parquet --every 61 --again 4", "parquet --disk-full 12",
-        "jsonl+last --every 31 --first 5", "jsonl+gzip --error ENOSPC --every 61",
-    ],
-)  # fmt: skip
+    "how", [*KILLS, *(pytest.param(how, marks=pytest.mark.campaign) for how in MORE_KILLS)]
+)
 def test_killed_or_failed_anywhere_it_is_whole_in_the_end(how: str) -> None:
     """A share of `python -m tests.killed`, which takes every step."""
     command = [sys.executable, "-m", "tests.killed", *how.split()]

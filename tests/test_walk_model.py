@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
@@ -15,8 +14,8 @@ from tests.model import Server
 from tests.plans import KINDS, case_of, plan_of, run
 from tests.walked import Case, Tally
 
-EXAMPLES = int(os.environ.get("WALK_EXAMPLES", "80"))
-STEPS = int(os.environ.get("WALK_STEPS", "80"))
+EXAMPLES = settings.default.max_examples // 2
+STEPS = 80
 NUMBERS = st.integers(0, 1023)
 
 KEPT = list(KINDS)
@@ -120,7 +119,7 @@ def test_walks_keep_their_contract(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KEPT)
 def test_random_walks_keep_their_contract(kind: str) -> None:
-    for seed in range(5 * EXAMPLES):
+    for seed in range(4 * EXAMPLES):
         run(plan_of(seed, STEPS, [kind]))
 
 
