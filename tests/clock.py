@@ -1,8 +1,14 @@
-"""An event loop whose clock jumps: what would be slept for takes no time.
+"""Event loops with clocks of their own: one that jumps, and one that stands still in a stall.
+
+On the first, what would be slept for takes no time.
 
 `virtual(test)` runs an async test on it. `asyncio.sleep`, timeouts and `loop.time()` then go by
 this clock, which advances to the next timer whenever nothing else is left to do. For tests without
 sockets: a real peer would not keep up.
+
+`SteadyLoop` is for tests with sockets, and conftest.py gives it to all of them. Where both ends of
+a connection are in this loop, no timer comes early because the machine was busy with something
+else: a short time-out is as good as a long one, and what is measured by `loop.time()` is exact.
 """
 
 from __future__ import annotations
@@ -11,6 +17,7 @@ import asyncio
 import functools
 import inspect
 import selectors
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -63,3 +70,40 @@ def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Non
     run.__signature__ = inspect.signature(test)  # type: ignore[attr-defined]
     del run.__wrapped__
     return run
+
+
+_STEP = 0.001
+"""The most seconds that the clock of a `SteadyLoop` counts between two waits."""
+
+
+class _SteadySelector(selectors.DefaultSelector):
+    """Counts the time that is waited for in full, and any other as at most a short step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted = self._last = time.monotonic()
+
+    def now(self) -> float:
+        return self._counted + min(time.monotonic() - self._last, _STEP)
+
+    def select(self, timeout: float | None = None) -> Any:
+        self._counted, self._last = self.now(), time.monotonic()
+        events = super().select(0)
+        if not events and (timeout is None or timeout > 0):
+            began = time.monotonic()
+            events = super().select(timeout)
+            took = time.monotonic() - began
+            self._counted += took if timeout is None else min(took, timeout)
+        self._last = time.monotonic()
+        return events
+
+
+class SteadyLoop(asyncio.SelectorEventLoop):
+    """An event loop on whose clock a stall of the machine takes a millisecond."""
+
+    def __init__(self) -> None:
+        self._steady = _SteadySelector()
+        super().__init__(self._steady)
+
+    def time(self) -> float:
+        return self._steady.now()

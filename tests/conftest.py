@@ -11,6 +11,8 @@ from unittest.mock import Mock
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.clock import SteadyLoop
+
 # By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
 # new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is no
 # failure, and nothing is kept from one run to the next.
@@ -18,6 +20,11 @@ CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthChec
 settings.register_profile("fixed", **CALM, max_examples=50, derandomize=True)
 settings.register_profile("campaign", **CALM, max_examples=500, print_blob=True)
 settings.load_profile("fixed")
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
+    """Gives every async test a loop on which no busy machine lets a time-out come early."""
+    return {"steady": SteadyLoop}
 
 
 @pytest.fixture(autouse=True)
