@@ -402,12 +402,12 @@ async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: byte
 )
 @virtual
 async def test_p8_a_monstrous_body_is_read_or_refused_in_no_time(body: bytes) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     try:
         await Settings(assembled(Script([Response(status=200, body=body)]))).get(1)
     except BadPayload:
         pass
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 5.0  # a quadratic reader would take minutes
 
 
 @virtual

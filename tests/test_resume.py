@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -500,13 +499,14 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     class Slow(CsvSink):
         written = 0
         going = threading.Event()
+        cancelled = threading.Event()
 
         def write(self, rows: Any, resource: str, record: Any, path: Path) -> int:
             path.touch()
             for _ in rows:
                 self.written += 1
                 self.going.set()
-                time.sleep(0.02)
+                self.cancelled.wait(60)
             return 0
 
     sink, api = Slow(), Offline()
@@ -514,6 +514,9 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     while not sink.going.is_set():
         await asyncio.sleep(0.001)
     task.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    sink.cancelled.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sink.written < 50

@@ -141,10 +141,10 @@ def test_a_drift_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
 def test_a_large_table_can_drift() -> None:
     large = Table(list(range(1, 10**6)), lambda row_id: {"id": row_id}, first=1)
     tide = Tide(Drift(inserts=1, deletes=1, choose="oldest"), large, "1")
-    began = time.perf_counter()
+    began = time.thread_time()
     for _ in range(200):
         tide.turn()
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
     assert len(large) == 10**6 - 1
 
 

@@ -227,7 +227,7 @@ def test_s6_an_interrupted_export_has_told_nobody(
                 time.sleep(0.01)
             if stop == "killed":
                 process.terminate()
-            printed = process.communicate(timeout=30)
+            printed = process.communicate(timeout=90)
     assert process.returncode == (143 if stop == "killed" else 4)
     paths = [path for path in out.rglob("*") if path.is_file()]
     assert any(path.name.startswith(".") for path in paths)  # hidden files are looked into too
