@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, settings
 from tests.clock import SteadyLoop
 
 # By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
-# new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is no
-# failure, and nothing is kept from one run to the next.
+# new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is
+# no failure, and nothing is kept from one run to the next.
 CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("fixed", **CALM, max_examples=50, derandomize=True)
 settings.register_profile("campaign", **CALM, max_examples=500, print_blob=True)
