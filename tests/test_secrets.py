@@ -193,9 +193,13 @@ async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:
     assert leaks(repr(summary), summary.jobs, *written, *map(str, tmp_path.rglob("*"))) == []
 
 
-@pytest.mark.parametrize("progress", ["json", "lines"])
-@pytest.mark.parametrize("many", [False, True], ids=["one account", "accounts"])
-@pytest.mark.parametrize("stop", ["killed", "refused"])
+@pytest.mark.parametrize(
+    ("stop", "many", "progress"),
+    [
+        ("killed", False, "json"), ("killed", True, "lines"),
+        ("refused", False, "lines"), ("refused", True, "json"),
+    ],
+)  # fmt: skip
 def test_s6_an_interrupted_export_has_told_nobody(
     tmp_path: Path, stop: str, many: bool, progress: str
 ) -> None:
