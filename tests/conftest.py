@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import logging
+import pkgutil
 from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import Mock
@@ -11,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 from hypothesis import HealthCheck, settings
 
+import voipstudio_cmb
 from tests.clock import SteadyLoop
 
 # By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
@@ -75,3 +79,14 @@ def _mend_aioresponses() -> None:
 
 
 _mend_aioresponses()
+
+
+def pytest_collection_finish() -> None:
+    """Imports the rest of the package, and spares the collector what is imported.
+
+    hypothesis draws constants from what is imported: no other examples for another order of tests.
+    """
+    for module in pkgutil.walk_packages(voipstudio_cmb.__path__, "voipstudio_cmb."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    gc.freeze()

@@ -104,13 +104,13 @@ async def walked(server: Any, **options: Any) -> tuple[list[int], Any]:
 
 
 @pytest.mark.parametrize("window", [1, 4])
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("limit", [1, 2, 3, 10])
 @pytest.mark.parametrize("conditions", FILTERS)
 @virtual
 async def test_a_server_that_takes_conditions_otherwise_is_walked_by_page(
     conditions: str, limit: int, window: int
 ) -> None:
-    for count in (*range(1, 9), 40):
+    for count in (*range(1, 6), 8, 40):
         for total in ("exact", "missing", "too high"):
             ids = list(range(3, 3 * count + 3, 3))
             server, proofs = Odd(ids=ids, conditions=conditions, total=total), Proofs()
@@ -161,7 +161,7 @@ def test_a_probe_tells_every_wrong_way_from_the_right_one(known: list[int]) -> N
 async def test_rows_that_are_deleted_all_the_time_prove_no_dishonesty(
     limit: int, deletes: int
 ) -> None:
-    for seed in range(20):
+    for seed in range(5):
         draw = random.Random(seed)
 
         def less(server: Odd, query: dict[str, str], draw: random.Random = draw) -> None:

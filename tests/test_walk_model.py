@@ -103,6 +103,7 @@ def machine(kind: str, tally: Tally) -> Any:
     return type("Walks", (Walks,), {"kind": kind, "tally": tally})
 
 
+@pytest.mark.hypothesis  # as those with @given are marked
 @pytest.mark.parametrize("kind", KEPT)
 def test_walks_keep_their_contract(kind: str) -> None:
     tally: Tally = Counter()
