@@ -12,16 +12,25 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.claims import ROUNDS, Result, machine, measured, table, written
+from benchmarks.harness.claim import ROUNDS, Result, machine, measured, table, written
 
-TOPICS = ("parsing", "calls", "pagers", "memory", "limiter", "startup", "pipes", "growth")
+TOPICS = (
+    "claims.parsing",
+    "claims.calls",
+    "claims.pagers",
+    "campaigns.memory",
+    "campaigns.limiter",
+    "claims.startup",
+    "claims.exports",
+    "claims.growth",
+)
 CAMPAIGNS = (
     "faults",
     "limiter",
     "outage",
     "fuzz",
-    "bounds",
-    "walks",
+    "timeouts",
+    "walk_speed",
     "memory",
     "model",
     "accounts",
@@ -46,7 +55,7 @@ def run(topics: list[str], rounds: int, quick: bool) -> list[Result]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table, and writes all that was measured as JSON."""
-    campaigns = "; ".join(f"python -m benchmarks.{name}" for name in CAMPAIGNS)
+    campaigns = "; ".join(f"python -m benchmarks.campaigns.{name}" for name in CAMPAIGNS)
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description=__doc__, epilog=f"Campaigns: {campaigns}"
     )

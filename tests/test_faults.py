@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.clocks import virtual
 from tests.bench import ATTEMPTS, client, without_waiting
-from tests.clock import virtual
 from tests.doubles import Script, answer
 from tests.test_faults_wire import ROWS
 from tests.wire import Peer, once, reply, serving, well

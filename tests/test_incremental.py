@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.offline import Offline, rows
+from benchmarks.harness.offline import Offline, rows
 from tests.test_resume import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse

@@ -1,0 +1,1 @@
+"""Long proofs, each a command of its own."""

@@ -1,0 +1,1 @@
+"""Whatever goes wrong on the wire, nothing is lost and nothing is done twice."""

@@ -1,0 +1,1 @@
+"""No bytes that a server can send get past the documented exceptions."""

@@ -1,0 +1,1 @@
+"""What claims, campaigns and tests share."""

@@ -1,0 +1,1 @@
+"""Walks over a table that changes meanwhile, held to their contract."""
