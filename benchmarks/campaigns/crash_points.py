@@ -1,105 +1,51 @@
-"""Exports that are killed, or run out of disk, at every step; and gone on with until they are done.
+"""Claim: an export that is killed, fails or runs out of disk at any of its steps can be run again
+until it is done, ends with the files of an undisturbed one, and shows no incomplete file.
 
-`python -m benchmarks.campaigns.crash_points FORMAT` forks a process for each step of an
-export, lets it die there by SIGKILL, runs the same export again (killed again at first, with --again) and compares the files
-with those of an export that nothing disturbed. `--disk-full N` limits the size of files instead,
-N times, evenly over the largest file. It runs by itself, because a process that has threads must
-not fork.
+Each step of the disk before and after an operation is a crash point. For each, a forked process
+runs an export and dies there by SIGKILL; the same export is then run again, and the files are
+compared byte for byte. It runs by itself, because a process that has threads must not fork.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import errno
 import json
-import os
 import random
-import resource
 import shutil
-import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.disks import CountingDisk, SmallDisk, limit_file_size
 from benchmarks.harness.offline import Offline
+from benchmarks.harness.processes import exit_code, fork
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.disk import Disk
 
-T = TypeVar("T")
+INCOMPLETE = 5
+"""The exit code of an export that ended with an error and can be run again."""
 
-VERBOSE = bool(os.environ.get("VERBOSE"))
-
-
-class Counting(Disk):
-    """Counts its steps: before each, and after each. At step *dies* the process is killed.
-
-    Or, with *fails*, each step from that one on fails once with this error number.
-    """
-
-    def __init__(self, dies: int = 0, fails: int = 0) -> None:
-        self.steps = 0
-        self._dies = dies
-        self._fails = fails
-
-    def step(self) -> None:
-        self.steps += 1
-        if self.steps == self._dies:
-            if self._fails:
-                raise OSError(self._fails, os.strerror(self._fails))
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def convert(self, work: Callable[[], T]) -> T:
-        self.step()
-        made = work()
-        self.step()
-        return made
-
-    def rows(self, rows: Iterator[bytes]) -> Iterator[bytes]:
-        for row in rows:
-            self.step()
-            yield row
+Files = dict[str, bytes]
+"""What is in a directory, by name."""
 
 
-class Small(Disk):
-    """Has no more room than so many bytes for a file, once a format writes its own."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def convert(self, work: Callable[[], T]) -> T:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (self._size, resource.RLIM_INFINITY))
-        return work()
+class Wrong(Exception):
+    """An export was not what it should be."""
 
 
-def _counted(name: str) -> Any:
-    def call(self: Counting, *arguments: Any) -> Any:
-        self.step()
-        if name == "write" and not self._fails and self.steps + 1 == self._dies:
-            # Killed in the middle of a write.
-            getattr(Disk, name)(self, arguments[0], arguments[1][: len(arguments[1]) // 2])
-        found = getattr(Disk, name)(self, *arguments)
-        self.step()
-        return found
-
-    return call
-
-
-for _name in ("open", "write", "truncate", "sync", "sync_directory", "replace", "link", "unlink"):
-    setattr(Counting, _name, _counted(_name))
-
-
-def plan(to: Path, format: str, **more: Any) -> Plan:
+def plan_of(to: Path, format: str) -> Plan:
+    """The plan for `jsonl`, `jsonl+gzip` or `jsonl+last`, which exports since the last time."""
     form, _, rest = format.partition("+")
     options: dict[str, Any] = {"to": to, "format": form, "limit": 7, "checkpoint": 0}
-    if rest == "last":
-        options["since"] = rest
-    elif rest:
-        options["compress"] = rest
-    return Plan(**options | more)
+    if rest:
+        options["since" if rest == "last" else "compress"] = rest
+    return Plan(**options)
 
 
 def account(count: int = 40) -> Offline:
@@ -108,102 +54,60 @@ def account(count: int = 40) -> Offline:
     return made
 
 
-def prepare(plan: Plan) -> dict[str, bytes]:
-    """Makes the export that an incremental one goes on from; the files that there are then."""
+def files(directory: Path) -> Files:
+    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
+
+
+def prepare(plan: Plan) -> Files:
+    """Makes the export that an incremental one continues; returns the files there are then."""
     if plan.since:
         asyncio.run(Export(account(25).client(), plan).run())
     return files(plan.to)
 
 
-async def _export(plan: Plan, disk: Disk) -> int:
-    summary = await Export(account().client(), plan, disk=disk).run()
-    if VERBOSE:
-        for job in summary.jobs:
-            print(f"{job.resource}: {job.state} {job.note} {job.error}", file=sys.stderr)
-    return 0 if summary.complete else 5
+def export_on(plan: Plan, disk: Disk) -> int:
+    """Exports in this process; returns the exit code."""
+    summary = asyncio.run(Export(account().client(), plan, disk=disk).run())
+    return 0 if summary.complete else INCOMPLETE
 
 
-def forked(work: Callable[[], int]) -> int:
-    """The exit code of *work*, done in a process of its own; below 0, the signal that ended it."""
-    child = os.fork()
-    if not child:
-        code = 70
-        try:
-            code = work()
-        except BaseException as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def export(plan: Plan, dies: int = 0, fails: int = 0) -> int:
-    """Runs one export in a process of its own."""
-    return forked(lambda: asyncio.run(_export(plan, Counting(dies, fails))))
-
-
-def files(directory: Path) -> dict[str, bytes]:
-    """What is in the files of *directory*."""
-    return {path.name: path.read_bytes() for path in sorted(directory.iterdir())}
-
-
-class Wrong(Exception):
-    """An export was not what it should be."""
-
-
-def check_visible(directory: Path, whole: dict[str, bytes], before: dict[str, bytes]) -> None:
-    """All that can be seen must be what it was *before*, or what it will be when all is *whole*."""
+def check_visible(directory: Path, complete: Files, before: Files) -> None:
+    """Checks that each visible file is as it was `before`, or as it is when all is `complete`."""
     for name, data in files(directory).items():
         if name == "manifest.json":
-            known = [
-                json.loads(held.get(name, b'{"files": {}}'))["files"] for held in (before, whole)
-            ]
+            manifests = [each[name] for each in (before, complete) if name in each]
+            known = [json.loads(manifest)["files"] for manifest in manifests]
             for file, entry in json.loads(data)["files"].items():
                 if entry not in [entries.get(file) for entries in known]:
-                    raise Wrong(f"{name} says what is not so: {entry}")
-        elif not name.startswith(".") and data not in (before.get(name), whole.get(name)):
-            raise Wrong(f"{name} is visible and not whole")
+                    raise Wrong(f"{name} has a false entry: {entry}")
+        elif not name.startswith(".") and data not in (before.get(name), complete.get(name)):
+            raise Wrong(f"{name} is visible and not complete")
 
 
-def ended(directory: Path, whole: dict[str, bytes]) -> bool:
+def is_done(directory: Path, complete: Files) -> bool:
     """Whether all is done, but perhaps for a lock: that dies with its holder, its file need not."""
-    found = files(directory)
-    return {name: found[name] for name in found if not name.endswith(".lock")} == whole
+    return {n: data for n, data in files(directory).items() if not n.endswith(".lock")} == complete
 
 
-def finish(
-    plan: Plan, whole: dict[str, bytes], before: dict[str, bytes], kills: Iterator[int]
-) -> int:
-    """Runs the export until it is done, killed at first at the steps *kills*; how often it ran."""
+def finish(plan: Plan, complete: Files, before: Files, kills: Iterable[int] = ()) -> int:
+    """Runs the export until it is done, killed first at each of `kills`; returns the runs."""
     runs = 0
-    for dies in kills:
-        if ended(plan.to, whole):
+    for dies in (*kills, 0):
+        if is_done(plan.to, complete):
             return runs  # the last kill was one too late
         runs += 1
-        if export(plan, dies) == 0:
+        code = exit_code(fork(partial(export_on, plan, CountingDisk(dies))))
+        if code == 0:
             break
-        check_visible(plan.to, whole, before)
-    else:
-        runs += 1
-        if ended(plan.to, whole):
-            return runs
-        if (code := export(plan)) != 0:
+        if not dies:
             raise Wrong(f"the last run ended with {code}")
-    found = files(plan.to)
-    if found != whole:
-        left = sorted(found.keys() ^ whole.keys())
-        other = [name for name in found.keys() & whole.keys() if found[name] != whole[name]]
-        raise Wrong(f"files too many or too few: {left}; other bytes: {other}")
+        check_visible(plan.to, complete, before)
+    result = files(plan.to)
+    if result != complete:
+        names = sorted(result.keys() ^ complete.keys())
+        other = [name for name in result.keys() & complete.keys() if result[name] != complete[name]]
+        raise Wrong(f"files too many or too few: {names}; other bytes: {other}")
     return runs
-
-
-def steps_of(plan: Plan) -> int:
-    """How many steps an export takes, or a few more."""
-    prepare(plan)
-    disk = Counting()
-    asyncio.run(_export(plan, disk))
-    return disk.steps
 
 
 @contextlib.contextmanager
@@ -215,105 +119,102 @@ def directory() -> Iterator[Path]:
         shutil.rmtree(path)
 
 
-def kill_everywhere(format: str, again: int, every: int, first: int) -> tuple[int, int]:
-    """Kills at each of the steps, or each *every*-th; how many steps, and how many runs."""
-    draw = random.Random(format)
-    with directory() as calm:
-        whole_plan = plan(calm, format)
-        steps = steps_of(whole_plan)
-        whole = files(calm)
+def undisturbed(format: str) -> tuple[int, Files]:
+    """The steps of an export that nothing disturbs, and its files."""
+    with directory() as to:
+        plan, disk = plan_of(to, format), CountingDisk()
+        prepare(plan)
+        export_on(plan, disk)
+        return disk.steps, files(to)
+
+
+@contextlib.contextmanager
+def trial(format: str, what: str) -> Iterator[tuple[Plan, Files]]:
+    """A plan in a directory of its own, and its files before; an error says `what` was done."""
+    with directory() as to:
+        plan = plan_of(to, format)
+        try:
+            yield plan, prepare(plan)
+        except Wrong as wrong:
+            raise Wrong(f"{what}: {wrong}") from None
+
+
+def interrupt(plan: Plan, work: Callable[[], int], complete: Files, before: Files) -> bool:
+    """Does `work`, an export that may fail, and finishes it; returns whether it failed."""
+    code = exit_code(fork(work))
+    if code not in (0, INCOMPLETE):
+        raise Wrong(f"it ended with {code}")
+    check_visible(plan.to, complete, before)
+    if code:
+        finish(plan, complete, before)
+    return bool(code)
+
+
+def kill_everywhere(format: str, every: int, first: int, again: int, seed: int) -> str:
+    """Kills an export at every Nth step from the `first`, then `again` at random ones."""
+    draw = random.Random(f"{seed} {format}")
+    steps, complete = undisturbed(format)
     runs = 0
     for dies in range(first, steps + 1, every):
-        with directory() as to:
-            before = prepare(plan(to, format))
-            again_at = [draw.randrange(1, steps) for _ in range(again)]
-            try:
-                runs += finish(plan(to, format), whole, before, iter([dies, *again_at]))
-            except Wrong as wrong:
-                raise Wrong(f"killed at step {dies}, then {again_at}: {wrong}") from None
-    return steps, runs
+        kills = [dies, *(draw.randrange(1, steps) for _ in range(again))]
+        with trial(format, f"killed at the steps {kills}") as (plan, before):
+            runs += finish(plan, complete, before, kills)
+    return f"{steps} steps, {runs} runs"
 
 
-def fill_everywhere(format: str, times: int) -> tuple[int, int]:
-    """Limits the size of files *times*; how many of the exports met it, and how many runs."""
-    with directory() as calm:
-        steps_of(plan(calm, format))
-        whole = files(calm)
-    largest = max(map(len, whole.values()))
-    met = runs = 0
-    for n in range(times):
-        size = largest * n // times // 2 * 2 + n % 2  # the odd ones from the beginning
-        with directory() as to:
-            before = prepare(plan(to, format))
-
-            def limited(size: int = size, to: Path = to) -> int:
-                disk = Disk() if size % 2 else Small(size)
-                if size % 2:
-                    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-                return asyncio.run(_export(plan(to, format), disk))
-
-            code = forked(limited)
-            if code not in (0, 5):
-                raise Wrong(f"with files of at most {size} bytes it ended with {code}")
-            met += code == 5
-            try:
-                check_visible(to, whole, before)
-                runs += 1 + finish(plan(to, format), whole, before, iter(()))
-            except Wrong as wrong:
-                raise Wrong(f"with files of at most {size} bytes: {wrong}") from None
-    return met, runs
-
-
-def fail_everywhere(format: str, number: int, every: int, first: int) -> tuple[int, int]:
-    """Lets each of the steps fail once with error *number*; how many steps, and how many failed."""
-    with directory() as calm:
-        steps = steps_of(plan(calm, format))
-        whole = files(calm)
+def fail_everywhere(format: str, every: int, first: int, error: str) -> str:
+    """Lets every Nth step from the `first` fail once with the `error`."""
+    steps, complete = undisturbed(format)
     failed = 0
-    for dies in range(first, steps + 1, every):
-        with directory() as to:
-            before = prepare(plan(to, format))
-            code = export(plan(to, format), dies, number)
-            if code not in (0, 5):
-                raise Wrong(f"it ended with {code} where step {dies} failed")
-            failed += code == 5
-            try:
-                check_visible(to, whole, before)
-                if code:
-                    finish(plan(to, format), whole, before, iter(()))
-            except Wrong as wrong:
-                raise Wrong(f"where step {dies} failed: {wrong}") from None
-    return steps, failed
+    for fails in range(first, steps + 1, every):
+        with trial(format, f"where step {fails} failed") as (plan, before):
+            disk = CountingDisk(fails, getattr(errno, error))
+            failed += interrupt(plan, partial(export_on, plan, disk), complete, before)
+    return f"{steps} steps, {failed} exports failed by {error}"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.campaigns.crash_points", description=__doc__
+def export_limited(plan: Plan, size: int, from_start: bool) -> int:
+    """Exports where no file can have more than `size` bytes."""
+    if from_start:
+        limit_file_size(size)
+    return export_on(plan, Disk() if from_start else SmallDisk(size))
+
+
+def fill_everywhere(format: str, times: int) -> str:
+    """Limits the size of files `times`, evenly over the largest file."""
+    _, complete = undisturbed(format)
+    largest, failed = max(map(len, complete.values())), 0
+    for n in range(times):
+        size = largest * n // times
+        with trial(format, f"with files of at most {size} bytes") as (plan, before):
+            work = partial(export_limited, plan, size, n % 2 == 1)
+            failed += interrupt(plan, work, complete, before)
+    return f"{times} sizes of disk, {failed} of them too small"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    command = Command("crash_points", __doc__, "parquet --every 4 --again 1")
+    command.parser.add_argument(
+        "format", help="jsonl, csv, sqlite or parquet; +gzip compresses, +last exports since last"
     )
-    parser.add_argument(
-        "format", help="jsonl, csv, sqlite, parquet; jsonl+gzip, and +last: since last"
-    )
-    parser.add_argument("--again", type=int, default=0, help="further kills of each export")
-    parser.add_argument("--every", type=int, default=1, help="only each Nth step")
-    parser.add_argument("--first", type=int, default=1, help="the step to begin with")
-    parser.add_argument("--disk-full", type=int, default=0, metavar="N")
-    parser.add_argument("--error", default="", help="let steps fail: EIO, ENOSPC, EDQUOT, ESTALE")
-    given = parser.parse_args()
+    command.add("--again", 0, "further kills of each export, at random steps")
+    command.add("--every", 1, "takes each Nth step only")
+    command.add("--first", 1, "the step to begin with")
+    command.add("--disk-full", 0, "no kills: N sizes of a disk that is full", metavar="N")
+    command.add("--error", "", "no kills: lets steps fail with EIO, ENOSPC, EDQUOT or ESTALE")
+    given = command.parse(arguments)
+    failures = []
     try:
         if given.disk_full:
-            met, runs = fill_everywhere(given.format, given.disk_full)
-            print(f"{given.disk_full} sizes of disk, {met} of them too small; {runs} runs: whole")
+            print(fill_everywhere(given.format, given.disk_full))
         elif given.error:
-            number = getattr(errno, given.error)
-            steps, failed = fail_everywhere(given.format, number, given.every, given.first)
-            print(f"{steps} steps, {failed} exports failed by {given.error}: all whole in the end")
+            print(fail_everywhere(given.format, given.every, given.first, given.error))
         else:
-            steps, runs = kill_everywhere(given.format, given.again, given.every, given.first)
-            print(f"{steps} steps, {runs} runs: all whole in the end")
+            steps = given.every, given.first
+            print(kill_everywhere(given.format, *steps, given.again, given.seed))
     except Wrong as wrong:
-        print(f"{given.format}: {wrong}", file=sys.stderr)
-        return 1
-    return 0
+        failures = [f"{given.format}: {wrong}"]
+    return bool(conclude(failures))
 
 
 if __name__ == "__main__":

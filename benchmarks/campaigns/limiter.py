@@ -24,7 +24,7 @@ from io import StringIO
 import attrs
 
 from benchmarks.harness.claim import Claim, Sample, Timer, installed
-from benchmarks.harness.hurry import HurriedLoop
+from benchmarks.harness.clocks import HurriedLoop
 from benchmarks.harness.peer import Asked, Connection, Reply, http, serving
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig

@@ -1,8 +1,8 @@
-"""An event loop whose clock jumps: what would be slept for takes no time.
+"""Event loops whose waits take no time, and a decorator that runs a test on one.
 
-`virtual(test)` runs an async test on it. `asyncio.sleep`, timeouts and `loop.time()` then go by
-this clock, which advances to the next timer whenever nothing else is left to do. For tests without
-sockets: a real peer would not keep up.
+VirtualLoop   jumps to the next timer when nothing else is left to do; no sockets
+SteppedLoop   the same, and stops when only the test can go on; no sockets
+HurriedLoop   skips waits between both ends of real sockets; both must live in this loop
 """
 
 from __future__ import annotations
@@ -11,16 +11,30 @@ import asyncio
 import functools
 import inspect
 import selectors
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+_START = 1000.0
+"""Virtual time does not begin at 0, or code that mistakes 0 for "never" would pass."""
+
+_STOP_AFTER = 12 * 3600.0
+"""A stepped loop takes a longer wait, such as a deadline of years, for no wait at all."""
+
+_POLLS = 6
+"""How often a hurried loop looks for a packet on its way before it skips a wait."""
+
+_LONG_WAIT = 5.0
+"""A wait that is most likely a time-out, which must not fire because a packet came late."""
+
+_LONG_WAIT_POLL = 0.02
+"""Real seconds that a hurried loop polls before it skips a long wait."""
+
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Looks at the sockets without waiting, and tells the loop how long it would have waited."""
+    """Polls the sockets, and adds up how long it would have waited."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.elapsed = 0.0
+    elapsed = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
         events = super().select(0)
@@ -35,13 +49,69 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual time."""
 
-    def __init__(self) -> None:
-        self._selector_clock = _JumpingSelector()
-        super().__init__(self._selector_clock)
+    def __init__(self, selector: Any = None) -> None:
+        self._virtual = selector or _JumpingSelector()
+        super().__init__(self._virtual)
 
     def time(self) -> float:
-        # Not from 0: code that mistakes "0" for "never" would pass.
-        return 1000.0 + self._selector_clock.elapsed
+        return _START + self._virtual.elapsed
+
+
+class _StoppingSelector(selectors.DefaultSelector):
+    """Jumps over every wait, and stops its loop where there is nothing to wait for."""
+
+    stop: Callable[[], None]
+    elapsed = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None or timeout >= _STOP_AFTER:
+            self.stop()
+        else:
+            self.elapsed += timeout
+        return []
+
+
+class SteppedLoop(VirtualLoop):
+    """A loop on virtual time that runs until only the test can go on."""
+
+    def __init__(self) -> None:
+        selector = _StoppingSelector()
+        selector.stop = self.stop
+        super().__init__(selector)
+
+    def pump(self) -> None:
+        """Runs everything that can run now, waits by the clock included."""
+        self.run_forever()
+
+
+class _HurriedSelector(selectors.DefaultSelector):
+    """Polls a few times whether a packet is on its way before it skips a wait."""
+
+    skipped = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            return super().select(None)
+        for _ in range(_POLLS):
+            events = super().select(0)
+            if events or timeout <= 0:
+                return events
+            time.sleep(0)
+        if timeout >= _LONG_WAIT and (events := super().select(_LONG_WAIT_POLL)):
+            return events
+        self.skipped += timeout
+        return []
+
+
+class HurriedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose idle time is skipped: what is slept for takes microseconds."""
+
+    def __init__(self) -> None:
+        self._hurried = _HurriedSelector()
+        super().__init__(self._hurried)
+
+    def time(self) -> float:
+        return time.monotonic() + self._hurried.skipped
 
 
 def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

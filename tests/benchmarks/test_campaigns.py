@@ -19,7 +19,7 @@ from benchmarks.campaigns import accounts, exports, limiter, memory, outage, tim
 from benchmarks.campaigns.faults import __main__ as faults
 from benchmarks.campaigns.fuzz import __main__ as fuzz
 from benchmarks.harness.claim import Claim, Result, Sample, measured, table, written
-from benchmarks.harness.hurry import HurriedLoop
+from benchmarks.harness.clocks import HurriedLoop
 from benchmarks.harness.peer import Asked, Reply, http
 from benchmarks.harness.tables import WHOLE, Table, elsewhere
 from voipstudio_cmb.retry import Budget

@@ -27,7 +27,7 @@ import aiohttp
 import attrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from benchmarks.harness.hurry import HurriedLoop
+from benchmarks.harness.clocks import HurriedLoop
 from benchmarks.harness.peer import Asked, Reply, dead_port, http, serving
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.codec import to_dict

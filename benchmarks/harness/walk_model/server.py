@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import selectors
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from itertools import product
@@ -17,40 +16,10 @@ from typing import Any
 
 import attrs
 
-from benchmarks.harness.clocks import VirtualLoop
+from benchmarks.harness.clocks import SteppedLoop
 from benchmarks.harness.responses import json_response
 from voipstudio_cmb.errors import ConnectionLost
 from voipstudio_cmb.http import Request, Response
-
-_IDLE = 12 * 3600.0
-
-
-class _Stopping(selectors.DefaultSelector):
-    """Jumps over every wait but that for nothing at all, where it lets the loop stop."""
-
-    loop: SteppedLoop
-    elapsed = 0.0
-
-    def select(self, timeout: float | None = None) -> Any:
-        if timeout is None or timeout >= _IDLE:
-            self.loop.stop()
-        else:
-            self.elapsed += timeout
-        return []
-
-
-class SteppedLoop(VirtualLoop):
-    """A loop on virtual time that runs until nothing is left to do but to wait for the test."""
-
-    def __init__(self) -> None:
-        self._selector_clock = _Stopping()  # type: ignore[assignment]
-        self._selector_clock.loop = self  # type: ignore[attr-defined]
-        asyncio.SelectorEventLoop.__init__(self, self._selector_clock)
-
-    def pump(self) -> None:
-        """Runs everything that can run now, waits by the clock included."""
-        self.run_forever()
-
 
 _NONE = object()
 _OPERATORS = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}

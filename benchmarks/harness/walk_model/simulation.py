@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import attrs
 import pytest
 
+from benchmarks.harness.clocks import SteppedLoop
 from benchmarks.harness.walk_model.contract import Options, Verdict
-from benchmarks.harness.walk_model.server import Server, SteppedLoop, Temper
+from benchmarks.harness.walk_model.server import Server, Temper
 from voipstudio_cmb.auth import Auth, Login
 from voipstudio_cmb.bounds import Bounds
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
