@@ -1,4 +1,4 @@
-"""Cases from numbers, and random walks of steps that can be run again and made shorter."""
+"""Simulations made from numbers: scenarios that can be run again and made shorter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from benchmarks.harness.walk_model.server import TEMPERS, TOTALS, Temper
-from benchmarks.harness.walk_model.simulation import Case
+from benchmarks.harness.walk_model.simulation import Simulation
 from voipstudio_cmb.services import WalkBy
 
 BY_ID = tuple(temper for temper in TEMPERS if temper.by_id)
@@ -19,21 +19,32 @@ KINDS: dict[str, tuple[tuple[WalkBy, ...], bool]] = {
     "any id": (("keyset",), True),
     "wild": (("auto", "page", "keyset"), True),
 }
-"""How walks are made, and whether rows may come with any free id. Over a wild server, which has
-several habits at once, nothing is promised but that no row comes twice or from nowhere, that the
-walk ends, and that nothing is left of it."""
+"""The ways to walk, and whether rows may be inserted with any free id.
 
-Step: TypeAlias = Callable[[Case, int, int], None]
+A wild server has several habits at once. Over it a walk promises only that it ends, that no row
+comes twice or from nowhere, and that no task is left over.
+"""
+
+Step: TypeAlias = Callable[[Simulation, int, int], None]
 _WEIGHTS: dict[Step, int] = {
-    Case.step: 30, Case.evaluate: 12, Case.deliver: 12, Case.fetch: 12, Case.insert: 6,
-    Case.delete: 8, Case.update: 2, Case.fault: 3, Case.expire: 1, Case.choose: 2, Case.kill: 1,
-}  # fmt: skip
+    Simulation.step: 30,
+    Simulation.evaluate: 12,
+    Simulation.deliver: 12,
+    Simulation.fetch: 12,
+    Simulation.delete: 8,
+    Simulation.insert: 6,
+    Simulation.fault: 3,
+    Simulation.update: 2,
+    Simulation.choose: 2,
+    Simulation.expire: 1,
+    Simulation.kill: 1,
+}
 _STEPS = [step for step, weight in _WEIGHTS.items() for _ in range(weight)]
 
-Plan: TypeAlias = tuple[
+Scenario: TypeAlias = tuple[
     tuple[str, int, int, int, int, int], list[tuple[Step, int, int]], tuple[int, int]
 ]
-"""The arguments of `case_of`, the steps with their numbers, and those of the end."""
+"""The arguments of `simulation_of`, the steps with their numbers, and those of the end."""
 
 
 def _wild(number: int) -> Temper:
@@ -47,26 +58,28 @@ def _wild(number: int) -> Temper:
     )  # fmt: skip
 
 
-def case_of(kind: str, temper: int, count: int, gap: int, flags: int, sizes: int) -> Case:
-    """A case with *count* rows; 0 is the plainest of everything."""
-    modes, any_id = KINDS[kind]
+def simulation_of(
+    kind: str, temper: int, count: int, gap: int, flags: int, sizes: int
+) -> Simulation:
+    """Makes a simulation with `count` rows; 0 is the plainest of every number."""
+    walks, any_id = KINDS[kind]
     known = TEMPERS if kind == "page" else BY_ID
     gap %= 6
     if gap > 2:  # in clusters that lie far apart
         ids = tuple(1 + n + n // 6 * 10 ** (2 * gap) for n in range(count))
     else:
         ids = tuple(range(1, 1 + count * (gap + 1), gap + 1))
-    case = Case(
-        _wild(temper) if kind == "wild" else known[temper % len(known)], modes, ids, any_id,
+    simulation = Simulation(
+        _wild(temper) if kind == "wild" else known[temper % len(known)], walks, ids, any_id,
         strict=kind != "wild",
-        quiet=flags % 4 == 3, stormy=flags // 4 % 8 == 7, login=flags // 32 % 2 == 1,
+        unchanging=flags % 4 == 3, exhausting=flags // 4 % 8 == 7, login=flags // 32 % 2 == 1,
     )  # fmt: skip
-    case.choose(flags // 64, sizes)
-    return case
+    simulation.choose(flags // 64, sizes)
+    return simulation
 
 
-def plan_of(seed: int, steps: int, kinds: Sequence[str] = tuple(KINDS)) -> Plan:
-    """A random walk of *steps* steps."""
+def scenario_of(seed: int, steps: int, kinds: Sequence[str] = tuple(KINDS)) -> Scenario:
+    """Makes a random scenario of so many `steps`."""
     draw = random.Random(seed)
     bits = draw.getrandbits
     made = (draw.choice(kinds), bits(10), draw.randrange(41), bits(10), bits(12), bits(10))
@@ -74,25 +87,25 @@ def plan_of(seed: int, steps: int, kinds: Sequence[str] = tuple(KINDS)) -> Plan:
     return made, [(step, bits(10), bits(10)) for step in chosen], (bits(31), bits(31))
 
 
-def run(plan: Plan) -> Case:
-    """The case after the steps of *plan*; an error that it raises tells what happened."""
-    made, steps, last = plan
-    case = case_of(*made)
+def run(scenario: Scenario) -> Simulation:
+    """Returns the simulation after all steps; an error carries what happened as a note."""
+    made, steps, last = scenario
+    simulation = simulation_of(*made)
     try:
         for step, a, b in steps:
-            step(case, a, b)
-        case.end(*last)
+            step(simulation, a, b)
+        simulation.end(*last)
     except Exception as error:
-        error.add_note(case.told())
+        error.add_note(simulation.describe())
         raise
     finally:
-        case.close()
-    return case
+        simulation.close()
+    return simulation
 
 
-def shrunk(plan: Plan, within: float = 20.0) -> Plan:
-    """*plan* with fewer rows and steps that still fails, looked for by leaving out parts of it."""
-    made, steps, last = plan
+def shrunk(scenario: Scenario, within: float = 20.0) -> Scenario:
+    """Leaves out rows and steps as long as the scenario still fails."""
+    made, steps, last = scenario
     until = time.monotonic() + within
 
     def fails(*other: Any) -> bool:

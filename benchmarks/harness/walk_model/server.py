@@ -1,7 +1,7 @@
-"""A server whose answers a test lets it give one by one, in any order.
+"""A server that answers each request when a test lets it, in any order.
 
-Nothing here waits. A request lies among those that wait until it is evaluated against the table as
-it is then, and its answer lies ready until it is delivered. `Temper` is how the server answers.
+A request is pending until it is evaluated against the table as it is then; its response is ready
+until it is delivered. `Temper` is how the server answers.
 """
 
 from __future__ import annotations
@@ -41,23 +41,27 @@ TOTALS: dict[str, Callable[[int], Any]] = {
 
 @attrs.frozen(kw_only=True)
 class Temper:
-    """How a server answers.
-
-    *cap* bounds `limit`, *rows_cap* the rows of a page whose place is counted by the limit that was
-    asked for, and *fixed* is the size of all pages. *order* is that of a server without `sort`.
-    *past* is what comes past the end, *spoils* what a page may be once instead of itself.
-    """
+    """How a server answers."""
 
     cap: int = 0
+    """The most rows of a page; pages are counted by it."""
     rows_cap: int = 0
+    """The most rows of a page; pages are counted by the size that was requested."""
     fixed: int = 0
+    """The size of all pages, whatever is requested."""
     deaf_page: bool = False
+    """Whether `page` is ignored."""
     order: str = ""
+    """The order of a server that ignores `sort`: ascending, newest, shuffled."""
     filter: str = ""
+    """What becomes of a filter: ignored, refused."""
     refuse_sort: bool = False
     past: str = ""
+    """What comes past the end instead of an empty page: 404, last."""
     total: str = "exact"
+    """One of `TOTALS`."""
     spoils: str = ""
+    """What a page may be once instead of itself: empty, short, twice."""
 
     def __str__(self) -> str:
         fields = ((f.name, getattr(self, f.name), f.default) for f in attrs.fields(Temper))
@@ -71,7 +75,7 @@ class Temper:
 
     @property
     def by_id(self) -> bool:
-        """Whether it honours what a keyset walk takes."""
+        """Whether it supports a keyset walk."""
         return not (self.order or self.filter or self.refuse_sort)
 
     @property
@@ -86,7 +90,7 @@ class Temper:
 
     @property
     def upright(self) -> bool:
-        """Whether a walk over it has nothing to complain of while nothing changes."""
+        """Whether a walk over it can't fail while nothing changes."""
         return self.counts and not (self.deaf_page or self.refuse_sort or self.spoils)
 
 
@@ -108,22 +112,24 @@ TEMPERS: tuple[Temper, ...] = (
     Temper(deaf_page=True, fixed=10_000),
     Temper(refuse_sort=True),
 )  # fmt: skip
-"""One habit at a time, or one and a total: what a contract can be held to."""
+"""One habit at a time, or one and a total: with more, the contract promises little."""
 
 
 @attrs.define(eq=False)
-class Asked:
-    """One request on its way; *answer* is there once it has been evaluated."""
+class PendingRequest:
+    """One request in flight."""
 
     request: Request
     future: asyncio.Future[Response]
-    answer: Response | Exception | None = None
+    response: Response | Exception | None = None
+    """Set when the request is evaluated."""
 
     def __str__(self) -> str:
         query = dict(self.request.query)
-        asked = [query.get(name, "") for name in ("page", "limit", "dir", "filter")]
-        told = self.answer.body.decode() if isinstance(self.answer, Response) else repr(self.answer)
-        return f"{self.request.path} {' '.join(asked)} -> {told}"
+        shown = " ".join(query.get(name, "") for name in ("page", "limit", "dir", "filter"))
+        response = self.response
+        text = response.body.decode() if isinstance(response, Response) else repr(response)
+        return f"{self.request.path} {shown} -> {text}"
 
     @property
     def login(self) -> bool:
@@ -135,40 +141,46 @@ def _content(id: int, version: int) -> dict[str, Any]:
 
 
 @attrs.define(eq=False)
-class Server:
-    """The table and the requests: *waiting* to be evaluated, *ready* to be delivered."""
+class ModelServer:
+    """A table, and the requests that wait to be evaluated or are ready to be delivered."""
 
     temper: Temper
     loop: SteppedLoop
     ids: list[int]
+    """The ids of the rows, ascending."""
     versions: dict[int, int] = attrs.field(factory=dict)
+    """How often each row that ever existed was written."""
     token: str = "token-0"
-    waiting: list[Asked] = attrs.field(factory=list)
-    ready: list[Asked] = attrs.field(factory=list)
+    """The only valid one."""
+    waiting: list[PendingRequest] = attrs.field(factory=list)
+    """Requests to evaluate, the oldest first."""
+    ready: list[PendingRequest] = attrs.field(factory=list)
+    """Responses to deliver, in the order in which they were evaluated."""
     calls: dict[int, Request] = attrs.field(factory=dict)
+    """The first request of each call, by the id of the call."""
     troubles: dict[int, list[str]] = attrs.field(factory=dict)
+    """The faults that each call met."""
     spoilt: set[Any] = attrs.field(factory=set)
+    """The pages that were spoilt once."""
 
     def __attrs_post_init__(self) -> None:
         self.versions.update(dict.fromkeys(self.ids, 0))
 
     async def __call__(self, request: Request) -> Response:
-        asked = Asked(request, self.loop.create_future())
-        self.waiting.append(asked)
-        if not asked.login:
+        pending = PendingRequest(request, self.loop.create_future())
+        self.waiting.append(pending)
+        if not pending.login:
             self.calls.setdefault(id(request.call), request)
         try:
-            return await asked.future
+            return await pending.future
         finally:
             for place in (self.waiting, self.ready):
-                if asked in place:
-                    place.remove(asked)
+                if pending in place:
+                    place.remove(pending)
 
     async def renewed(self) -> str:
-        """A provider of tokens."""
+        """Returns the valid token: a token provider."""
         return self.token
-
-    # What the table goes through.
 
     def insert(self, id: int) -> None:
         insort(self.ids, id)
@@ -177,39 +189,37 @@ class Server:
     def delete(self, id: int) -> None:
         del self.ids[bisect_left(self.ids, id)]
 
-    # What requests go through.
+    def evaluate(self, pending: PendingRequest, spoil: int = 0) -> None:
+        """Answers from the table as it is now; `spoil` lets the page be spoilt, if it may be."""
+        self.waiting.remove(pending)
+        self.ready.append(pending)
+        pending.response = self._response(pending.request, spoil)
 
-    def evaluate(self, asked: Asked, spoil: int = 0) -> None:
-        """Answers *asked* by the table as it is now; *spoil* lets it be spoilt, if it may."""
-        self.waiting.remove(asked)
-        self.ready.append(asked)
-        asked.answer = self._answer(asked.request, spoil)
-
-    def fault(self, asked: Asked, kind: str) -> None:
-        """Answers *asked* with a fault."""
-        self.waiting.remove(asked)
-        self.ready.append(asked)
-        answers: dict[str, Response | Exception] = {
+    def fault(self, pending: PendingRequest, kind: str) -> None:
+        """Answers with a fault."""
+        self.waiting.remove(pending)
+        self.ready.append(pending)
+        faults: dict[str, Response | Exception] = {
             "503": Response(status=503, body=b"{}"),
             "429": Response(status=429, body=b"{}", headers={"retry-after": "1"}),
             "lost": ConnectionLost("the line broke", sent="maybe"),
             "garbage": Response(status=200, body=b"<html>"),
             "cut": Response(status=200, body=b'{"data": [{"id": 1'),
         }
-        asked.answer = answers[kind]
-        self.troubles.setdefault(id(asked.request.call), []).append(kind)
+        pending.response = faults[kind]
+        self.troubles.setdefault(id(pending.request.call), []).append(kind)
 
-    def deliver(self, asked: Asked) -> None:
-        """Hands the answer of *asked* to the client."""
-        self.ready.remove(asked)
-        if isinstance(asked.answer, Exception):
-            asked.future.set_exception(asked.answer)
+    def deliver(self, pending: PendingRequest) -> None:
+        """Delivers the response to the client."""
+        self.ready.remove(pending)
+        if isinstance(pending.response, Exception):
+            pending.future.set_exception(pending.response)
         else:
-            assert asked.answer is not None
-            asked.future.set_result(asked.answer)
+            assert pending.response is not None
+            pending.future.set_result(pending.response)
 
     def ordered(self, descending: bool = False) -> list[int]:
-        """The ids in the order of the pages."""
+        """The ids in the order in which pages show them."""
         if self.temper.order == "shuffled":
             return sorted(self.ids, key=lambda id: id * 2654435761 % 2**32)
         ids = list(self.ids)
@@ -217,7 +227,7 @@ class Server:
             ids.reverse()
         return ids
 
-    def _answer(self, request: Request, spoil: int) -> Response:
+    def _response(self, request: Request, spoil: int) -> Response:
         temper = self.temper
         if request.path == "/login":
             return json_response({"user_token": self.token})
@@ -241,15 +251,15 @@ class Server:
                 return json_response({"message": "no such page"}, 404)
             if temper.past == "last":
                 start = max(0, len(ids) - 1) // step * step
-        found = ids[start : start + size]
+        shown = ids[start : start + size]
         key = (page, query["dir"], query.get("filter"))
-        if spoil and temper.spoils and found and key not in self.spoilt:
+        if spoil and temper.spoils and shown and key not in self.spoilt:
             self.spoilt.add(key)
             if temper.spoils == "twice":
-                found.insert(spoil % len(found), found[0])
+                shown.insert(spoil % len(shown), shown[0])
             else:
-                found = [] if temper.spoils == "empty" else found[: 1 + spoil % len(found)]
-        content: dict[str, Any] = {"data": [_content(i, self.versions[i]) for i in found]}
+                shown = [] if temper.spoils == "empty" else shown[: 1 + spoil % len(shown)]
+        content: dict[str, Any] = {"data": [_content(i, self.versions[i]) for i in shown]}
         if (total := TOTALS[temper.total](len(ids))) is not _NONE:
             content["total"] = total
         return json_response(content)
