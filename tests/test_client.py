@@ -23,8 +23,8 @@ from voipstudio_cmb.errors import (
     ServerFault,
     Unauthorized,
 )
+from voipstudio_cmb.events import AttemptEvent, CallEvent, Event
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 

@@ -11,7 +11,8 @@ from hypothesis import given
 
 from benchmarks.harness.clocks import virtual
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.limits import Aimd, Governor, RateLimit
+from voipstudio_cmb.limits import RateLimit
+from voipstudio_cmb.middleware.throttle import Aimd, Governor
 
 
 def now() -> float:

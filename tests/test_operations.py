@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import Script
-from voipstudio_cmb.codec import to_dict
+from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Button, Cdr, Page, Record, Setting, Visitor, Website

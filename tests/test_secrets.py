@@ -22,14 +22,14 @@ import pytest
 from tests.bench import CALLS, CANARY, without_waiting
 from tests.wire import Script, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
-from voipstudio_cmb.auth import Basic, login
-from voipstudio_cmb.config import Secret
+from voipstudio_cmb.auth.credentials import Basic, login
+from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import BadPayload, CallMeBackError, UnexpectedRedirect
+from voipstudio_cmb.events import AttemptEvent, Event
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Request
-from voipstudio_cmb.observe import AttemptEvent, Event
 from voipstudio_cmb.sandbox import Fault, Sandbox
-from voipstudio_cmb.session import Session
+from voipstudio_cmb.transport.session import Session
 
 EMAIL = "me@example.com"
 
@@ -215,7 +215,7 @@ def test_s6_an_interrupted_export_has_told_nobody(
         kind = {"delay": 60.0} if stop == "killed" else {"status": 401, "body": echo}
         fault = api.script(Fault(path="/callmeback/cdrs", after=9, times=None, **kind))
         with subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "voipstudio_cmb.cli", *argv],
+            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "voipstudio_cmb", *argv],
             env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             line = Path(f"/proc/{process.pid}/cmdline")

@@ -9,10 +9,11 @@ from typing import Any, Self
 
 import attrs
 
-from . import answers
-from .auth import Auth, Basic, Login, Token, TokenProvider
-from .bounds import Bounds
-from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
+from .auth.credentials import Basic, Login, Token, TokenProvider
+from .auth.profile import Environment, resolve
+from .auth.secret import Secret
+from .codec import envelopes as answers
+from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
 from .errors import (
     BadPayload,
     BadRequest,
@@ -21,15 +22,19 @@ from .errors import (
     NotFound,
     UnexpectedStatus,
 )
+from .events import Usage
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
-from .middleware import Deadline, Limit, standard
-from .observe import Usage
-from .proof import Proofs
+from .middleware.auth import Auth
+from .middleware.chain import standard
+from .middleware.deadline import Deadline
+from .middleware.limit import Limit
 from .retry import Budget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
-from .session import ClientSession, Session
-from .walk import Tasks
+from .timeouts import Bounds
+from .transport.session import ClientSession, Session
+from .walk.probe import Proofs
+from .walk.tasks import Tasks
 
 
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:

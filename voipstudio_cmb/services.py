@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-from . import answers
-from .arguments import MAX_PAGE_SIZE, MAX_WINDOW, PAGE_SIZE, checked_integer, collection_query
+from .codec import envelopes as answers
+from .codec.payloads import write_payload
 from .errors import BadPayload, ClientMisuse
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
@@ -29,10 +29,11 @@ from .models import (
     Visitor,
     Website,
 )
-from .payloads import write_payload
-from .proof import Proofs
-from .strategy import Query, Strategy, WalkBy
-from .walk import Tasks, Trail, Walk, flat, marked
+from .query import MAX_PAGE_SIZE, MAX_WINDOW, PAGE_SIZE, checked_integer, collection_query
+from .walk.probe import Proofs
+from .walk.strategy import Query, Strategy, WalkBy
+from .walk.tasks import Tasks
+from .walk.walk import Trail, Walk, flat, marked
 
 R = TypeVar("R", bound=Record)
 AnyRow = TypeVar("AnyRow", bound=Identified)

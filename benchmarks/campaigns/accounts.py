@@ -22,7 +22,8 @@ from typing import Any
 import attrs
 
 from benchmarks.campaigns.memory import MIB, peak
-from voipstudio_cmb.export import Account, Exports, Plan, many
+from voipstudio_cmb.export import Account, Exports, Plan
+from voipstudio_cmb.export.run import exports as many
 
 ACCOUNTS = 50
 RESOURCES = ("cdrs", "visitors", "websites", "settings")

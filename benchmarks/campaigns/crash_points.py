@@ -26,7 +26,7 @@ from benchmarks.harness.disks import CountingDisk, SmallDisk, limit_file_size
 from benchmarks.harness.offline import Offline
 from benchmarks.harness.processes import exit_code, fork
 from voipstudio_cmb.export import Export, Plan
-from voipstudio_cmb.export.disk import Disk
+from voipstudio_cmb.export.store.disk import Disk
 
 INCOMPLETE = 5
 """The exit code of an export that ended with an error and can be run again."""

@@ -22,7 +22,7 @@ from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, TooLarge
 from voipstudio_cmb.http import Request
-from voipstudio_cmb.session import Session
+from voipstudio_cmb.transport.session import Session
 
 BOMB = 100 * MIB
 GROWTH = 64 * MIB

@@ -22,7 +22,7 @@ from typing import Any
 import attrs
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
-from voipstudio_cmb.answers import read_page
+from voipstudio_cmb.codec.envelopes import read_page
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Cdr
 

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from voipstudio_cmb.export.disk import Disk
+from voipstudio_cmb.export.store.disk import Disk
 
 T = TypeVar("T")
 

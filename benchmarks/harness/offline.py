@@ -9,11 +9,11 @@ from typing import Any, cast
 from benchmarks.harness.responses import json_response
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.errors import BadRequest, NotFound
+from voipstudio_cmb.events import Usage
 from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.keyset import Proofs
-from voipstudio_cmb.observe import Usage
 from voipstudio_cmb.services import Buttons, Cdrs, Settings, Visitors, Websites
-from voipstudio_cmb.walk import Tasks
+from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.walk.tasks import Tasks
 
 HOSTILE = "=cmd|' /c' \x00 \u2028 \ud83d\ude00 \" , \r\n <b>"
 

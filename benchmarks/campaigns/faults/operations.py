@@ -12,7 +12,7 @@ import attrs
 
 from benchmarks.campaigns.faults.server import COLLECTIONS, ScheduleServer
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.codec import to_dict
+from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import CallMeBackError
 
 

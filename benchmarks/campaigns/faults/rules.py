@@ -7,7 +7,7 @@ import attrs
 from benchmarks.campaigns.faults.kinds import STALE
 from benchmarks.campaigns.faults.operations import Result
 from benchmarks.campaigns.faults.server import Seen
-from voipstudio_cmb.observe import AttemptEvent, CallEvent
+from voipstudio_cmb.events import AttemptEvent, CallEvent
 
 IDEMPOTENT = ("GET", "DELETE")
 MOST_GARBLED = 3

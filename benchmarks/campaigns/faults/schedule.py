@@ -16,9 +16,9 @@ from benchmarks.campaigns.faults.rules import Rules
 from benchmarks.campaigns.faults.server import Ports, ScheduleServer
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
-from voipstudio_cmb.observe import CallEvent
+from voipstudio_cmb.events import CallEvent
 from voipstudio_cmb.retry import Backoff
-from voipstudio_cmb.session import CleanRequest, send_once
+from voipstudio_cmb.transport.guards import CleanRequest, send_once
 
 
 @attrs.define

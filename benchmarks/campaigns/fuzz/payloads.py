@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.campaigns.fuzz.findings import Findings
 from benchmarks.campaigns.fuzz.generate import payloads
-from voipstudio_cmb.answers import read_item, read_messages, read_page, read_total
-from voipstudio_cmb.codec import to_dict
+from voipstudio_cmb.codec.conversion import to_dict
+from voipstudio_cmb.codec.envelopes import read_item, read_messages, read_page, read_total
 from voipstudio_cmb.errors import BadPayload
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website

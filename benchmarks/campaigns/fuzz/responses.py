@@ -12,7 +12,7 @@ from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.http import Call, Request
-from voipstudio_cmb.session import Session
+from voipstudio_cmb.transport.session import Session
 
 
 async def fuzz_responses(

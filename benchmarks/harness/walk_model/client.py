@@ -11,16 +11,20 @@ import attrs
 from benchmarks.harness.clocks import SteppedLoop
 from benchmarks.harness.walk_model.contract import Options, WalkChecker
 from benchmarks.harness.walk_model.server import ModelServer, Temper
-from voipstudio_cmb.auth import Auth, Login
-from voipstudio_cmb.bounds import Bounds
+from voipstudio_cmb.auth.credentials import Login
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import chain
-from voipstudio_cmb.middleware import Deadline, Limit, standard
+from voipstudio_cmb.middleware.auth import Auth
+from voipstudio_cmb.middleware.chain import standard
+from voipstudio_cmb.middleware.deadline import Deadline
+from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
-from voipstudio_cmb.proof import Proofs
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, WalkBy
-from voipstudio_cmb.walk import Tasks, Walk
+from voipstudio_cmb.timeouts import Bounds
+from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.walk.tasks import Tasks
+from voipstudio_cmb.walk.walk import Walk
 
 Outcomes: TypeAlias = Counter[tuple[str, ...]]
 """How often walks ended how: server, way to walk, state of the table, part, outcome."""

@@ -23,7 +23,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.services import WalkBy
-from voipstudio_cmb.walk import Walk
+from voipstudio_cmb.walk.walk import Walk
 
 
 @attrs.frozen
