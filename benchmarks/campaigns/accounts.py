@@ -17,7 +17,7 @@ from typing import Any
 
 import attrs
 
-from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.memory import MIB, peak
 from benchmarks.harness.processes import call_elsewhere, sandbox_elsewhere
 from voipstudio_cmb.export import Account, Exports, Plan
@@ -126,7 +126,7 @@ def run(rows: int, accounts: int, slots: int, seed: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("accounts", __doc__, "--accounts 20 --slots 4")
+    command = Campaign("accounts", __doc__, "--accounts 20 --slots 4")
     command.add("--rows", ROWS, "call records of each account")
     command.add("--accounts", ACCOUNTS, "accounts to export")
     command.add("--slots", SLOTS, "jobs at a time")

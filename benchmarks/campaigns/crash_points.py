@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.disks import CountingDisk, SmallDisk, limit_file_size
 from benchmarks.harness.offline import Offline
 from benchmarks.harness.processes import exit_code, fork
@@ -193,7 +193,7 @@ def fill_everywhere(format: str, times: int) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("crash_points", __doc__, "parquet --every 4 --again 1")
+    command = Campaign("crash_points", __doc__, "parquet --every 4 --again 1")
     command.parser.add_argument(
         "format", help="jsonl, csv, sqlite or parquet; +gzip compresses, +last exports since last"
     )

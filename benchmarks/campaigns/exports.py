@@ -13,7 +13,7 @@ import time
 
 import attrs
 
-from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.memory import MIB, limit_memory, peak
 from benchmarks.harness.processes import call_elsewhere, sandbox_elsewhere
 from voipstudio_cmb import CallMeBackClient
@@ -98,7 +98,7 @@ def run(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("exports", __doc__, "--formats jsonl csv+zstd --rows 100000")
+    command = Campaign("exports", __doc__, "--formats jsonl csv+zstd --rows 100000")
     command.add("--rows", ROWS, "call records to export")
     command.add("--formats", [*FORMATS, "jsonl+gzip", "csv+zstd"], "formats to export to")
     command.add("--page-size", 500, "rows a page")

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 
 from benchmarks.harness.clocks import HurriedLoop
-from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.rate_limits import LIMITERS, PERIOD, Cell, measure_cells
 
 
@@ -53,7 +53,7 @@ async def measure(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("limiter", __doc__, "--limiters RateLimit --jobs 8 32")
+    command = Campaign("limiter", __doc__, "--limiters RateLimit --jobs 8 32")
     command.add("--seconds", 20.0, "seconds counted for a cell")
     command.add("--settle", 60.0, "seconds in which to find an unknown limit")
     command.add("--jobs", [1, 8, 32], "jobs that ask as fast as they can")

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 
-from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.memory import MIB
 from benchmarks.harness.tables import elsewhere
 from benchmarks.harness.walk_memory import (
@@ -56,7 +56,7 @@ def failures(walks: Sequence[MeasuredWalk]) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("memory", __doc__, "--rows 10000 5000000")
+    command = Campaign("memory", __doc__, "--rows 10000 5000000")
     command.add("--rows", list(SIZES), "rows of the two collections", nargs=2)
     command.add("--concurrency", CONCURRENCY, "page requests in flight")
     command.add("--page-size", PAGE_SIZE, "rows a page")

@@ -14,7 +14,7 @@ from collections import Counter
 
 from hypothesis import seed as seeded
 
-from benchmarks.harness.commands import Command, conclude, counted
+from benchmarks.harness.commands import Campaign, conclude, counted
 from benchmarks.harness.walk_model.client import Outcomes
 from benchmarks.harness.walk_model.machine import machine_of, run_machine
 from benchmarks.harness.walk_model.scenario import KINDS, Scenario, run, scenario_of, shrunk
@@ -83,7 +83,7 @@ def sum_by(outcomes: Outcomes, place: int) -> Counter[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("model", __doc__, "--examples 2000 --steps 200")
+    command = Campaign("model", __doc__, "--examples 2000 --steps 200")
     command.add("--examples", 500, "examples for all machines together")
     command.add("--steps", 200, "steps of an example")
     command.add("--random", 0, "N random scenarios, no state machine", metavar="N")

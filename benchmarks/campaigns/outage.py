@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 
-from benchmarks.harness.commands import Command, conclude
+from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.peer import Asked, Reply, dead_port, http, serving
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
@@ -133,7 +133,7 @@ def run(calls: int, posts: int, seed: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("outage", __doc__, "--calls 1000 --posts 10000")
+    command = Campaign("outage", __doc__, "--calls 1000 --posts 10000")
     command.add("--calls", 1_000, "calls to each of the servers that are out")
     command.add("--posts", 10_000, "POSTs that meet an ambiguous fault")
     given = command.parse(arguments)

@@ -14,7 +14,7 @@ import time
 import zlib
 from collections import Counter
 
-from benchmarks.harness.commands import Command, conclude, counted
+from benchmarks.harness.commands import Campaign, conclude, counted
 from benchmarks.harness.memory import MIB, MemoryWatch
 from benchmarks.harness.peer import Reply, dead_port, http, serving
 from benchmarks.harness.workers import run_jobs
@@ -142,7 +142,7 @@ def deadlines(count: int, seed: int, at_once: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("timeouts", __doc__, "--calls 5000 --at-once 50")
+    command = Campaign("timeouts", __doc__, "--calls 5000 --at-once 50")
     command.add("--calls", 1_000, "calls that meet a fault")
     command.add("--at-once", 100, "calls in flight")
     command.add("--size", BOMB // MIB, "MiB in the gzip bomb")

@@ -13,10 +13,11 @@ from typing import Any
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
 from benchmarks.harness.tables import elsewhere
+from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
 
 CALLS = 2_000
-FLYING = (1, 32)
+IN_FLIGHT = (1, 32)
 PATH = "callmeback/settings/1"
 
 Call = Callable[[], Awaitable[Any]]
@@ -29,17 +30,20 @@ async def _ours(url: str) -> AsyncIterator[Call]:
         yield lambda: cmb.settings.get(1)
 
 
+def _getting(session: Any, url: str) -> Call:
+    async def call() -> Any:
+        async with session.get(url + PATH) as response:
+            return await response.json()
+
+    return call
+
+
 @asynccontextmanager
 async def _aiohttp(url: str) -> AsyncIterator[Call]:
     import aiohttp
 
     async with aiohttp.ClientSession(headers={"X-Auth-Token": "token"}) as session:
-
-        async def call() -> Any:
-            async with session.get(url + PATH) as response:
-                return await response.json()
-
-        yield call
+        yield _getting(session, url)
 
 
 @asynccontextmanager
@@ -47,12 +51,7 @@ async def _aiohttp_retry(url: str) -> AsyncIterator[Call]:
     from aiohttp_retry import RetryClient
 
     async with RetryClient(headers={"X-Auth-Token": "token"}) as session:
-
-        async def call() -> Any:
-            async with session.get(url + PATH) as response:
-                return await response.json()
-
-        yield call
+        yield _getting(session, url)
 
 
 @asynccontextmanager
@@ -89,29 +88,16 @@ CONTENDERS: dict[str, tuple[Client, tuple[str, ...]]] = {
 }
 
 
-async def _work(client: Client, url: str, calls: int, flying: int) -> Sample:
+async def _work(client: Client, url: str, calls: int, in_flight: int) -> Sample:
     async with client(url) as call:
-        left = 0
-
-        async def one_after_the_other() -> None:
-            nonlocal left
-            while left:
-                left -= 1
-                await call()
-
-        async def all_of(count: int) -> None:
-            nonlocal left
-            left = count
-            await asyncio.gather(*(one_after_the_other() for _ in range(flying)))
-
-        await all_of(2 * flying)  # connects
+        await run_jobs(lambda _: call(), 2 * in_flight, in_flight)  # connects
         with Timer() as timer:
-            await all_of(calls)
+            await run_jobs(lambda _: call(), calls, in_flight)
     return timer.sample(1e6 * timer.cpu / calls, calls=calls)
 
 
-def _measure(client: Client, url: str, calls: int, flying: int) -> Measure:
-    return lambda: asyncio.run(_work(client, url, calls, flying))
+def _measure(client: Client, url: str, calls: int, in_flight: int) -> Measure:
+    return lambda: asyncio.run(_work(client, url, calls, in_flight))
 
 
 @contextmanager
@@ -121,18 +107,18 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
     with elsewhere({}) as url:
         yield [
             Claim(
-                name=f"calls-{flying}",
-                says=f"a call, {flying} in flight",
+                name=f"calls-{in_flight}",
+                says=f"a call, {in_flight} in flight",
                 unit="us CPU",
                 ours="voipstudio_cmb",
                 limit="aiohttp",
                 target=1.2,
                 digits=0,
                 contenders={
-                    name: _measure(client, url, calls, flying)
+                    name: _measure(client, url, calls, in_flight)
                     for name, (client, modules) in CONTENDERS.items()
                     if installed(*modules)
                 },
             )
-            for flying in FLYING
+            for in_flight in IN_FLIGHT
         ]

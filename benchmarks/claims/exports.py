@@ -1,18 +1,15 @@
 """An export to each format: beside a minimal loop that fetches the same bytes and writes them down,
 and beside the same writer fed from memory.
 
-Each measurement is made by a process of its own, from its first request to a whole file; the server
-is another one. Peers are dlt and a tap made with the Singer SDK, each to JSON Lines.
+Each measurement is made by a process of its own, from its first request to a complete file; the
+server is another one. Peers are dlt and a tap made with the Singer SDK, each to JSON Lines.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
+from benchmarks.harness.processes import call_elsewhere
 from benchmarks.harness.tables import WHOLE, Table, created, elsewhere
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.export import FORMATS, Export, Plan
@@ -28,17 +26,17 @@ from voipstudio_cmb.export.sinks import sink
 from voipstudio_cmb.models import Cdr
 
 ROWS = 200_000
-LIMIT = 500
+PAGE_SIZE = 500
 TARGET = 0.6
 
 Run = Callable[[str, str, int], Timer]
-"""`(url, directory, rows)`; measures from the first request to the whole file, not its imports."""
+"""`(url, directory, rows)`; measures from the first request to the complete file."""
 
 
 def _export(format: str, url: str, to: str, rows: int) -> Timer:
     async def run() -> None:
         async with CallMeBackClient("token", base_url=url) as cmb:
-            plan = Plan(to=to, resources="cdrs", format=format, limit=LIMIT)
+            plan = Plan(to=to, resources="cdrs", format=format, limit=PAGE_SIZE)
             summary = await Export(cmb, plan).run()
         [job] = summary.jobs
         if job.error is not None:
@@ -55,8 +53,8 @@ def _minimal(url: str, to: str, rows: int) -> Timer:
 
     async def run(file: IO[bytes]) -> None:
         async with aiohttp.ClientSession(url + "/") as session:
-            for page in range(1, -(-rows // LIMIT) + 1):
-                asked = f"callmeback/cdrs?page={page}&limit={LIMIT}&sort=id"
+            for page in range(1, -(-rows // PAGE_SIZE) + 1):
+                asked = f"callmeback/cdrs?page={page}&limit={PAGE_SIZE}&sort=id"
                 async with session.get(asked) as response:
                     file.write(await response.read())
 
@@ -86,7 +84,7 @@ def _dlt(url: str, to: str, rows: int) -> Timer:
         client = RESTClient(
             url, paginator=PageNumberPaginator(base_page=1, total_path=None), data_selector="data"
         )
-        yield from client.paginate("callmeback/cdrs", params={"limit": LIMIT, "sort": "id"})
+        yield from client.paginate("callmeback/cdrs", params={"limit": PAGE_SIZE, "sort": "id"})
 
     target = dlt.destinations.filesystem(bucket_url=Path(to).as_uri())
     pipeline = dlt.pipeline(
@@ -108,7 +106,7 @@ def _singer(url: str, to: str, rows: int) -> Timer:
 
     class Pages(BasePageNumberPaginator):
         def has_more(self, response: Any) -> bool:
-            return self._value * LIMIT < rows
+            return self._value * PAGE_SIZE < rows
 
     class Cdrs(RESTStream[int]):
         name = "cdrs"
@@ -123,7 +121,7 @@ def _singer(url: str, to: str, rows: int) -> Timer:
             return Pages(1)
 
         def get_url_params(self, context: Any, next_page_token: int | None) -> dict[str, Any]:
-            return {"limit": LIMIT, "sort": "id", "page": next_page_token or 1}
+            return {"limit": PAGE_SIZE, "sort": "id", "page": next_page_token or 1}
 
     class TapCmb(Tap):
         name = "tap-cmb"
@@ -148,16 +146,17 @@ for _format in FORMATS:
     RUNS[f"{_format} writer"] = partial(_writer, _format), _needs
 
 
+def run(name: str, url: str, to: str, rows: int) -> tuple[float, float]:
+    """Runs a contender in this process: its seconds by the clock and of processor."""
+    work, _ = RUNS[name]
+    timer = work(url, to, rows)
+    return timer.wall, timer.cpu
+
+
 def _measure(name: str, url: str, rows: int) -> Measure:
     def measure() -> Sample:
         with tempfile.TemporaryDirectory() as to:
-            done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.claims.exports", name, url, to, str(rows)],
-                cwd=Path(__file__).parents[2],
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-        wall, cpu = json.loads(done.stdout.splitlines()[-1])
+            wall, cpu = call_elsewhere(run, name, url, to, rows)
         return Sample(value=rows / wall, wall=wall, cpu=cpu)
 
     return measure
@@ -197,21 +196,3 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 if format != "jsonl" and installed(*RUNS[f"{format} export"][1])
             ),
         ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.claims.exports", description=__doc__
-    )
-    parser.add_argument("run", choices=RUNS)
-    parser.add_argument("url")
-    parser.add_argument("to")
-    parser.add_argument("rows", type=int)
-    given = parser.parse_args()
-    run, _ = RUNS[given.run]
-    timer = run(given.url, given.to, given.rows)
-    print(json.dumps([timer.wall, timer.cpu]))
-
-
-if __name__ == "__main__":
-    main()

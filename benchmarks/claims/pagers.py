@@ -1,8 +1,8 @@
-"""A walk over 100 pages at 50 ms an answer, in a window of 8: beside the least time that it can
-take, and beside the sequential auto-pagers of other clients on the same server.
+"""A walk over 100 pages at 50 ms a response, 8 requests in flight: beside the least time that it
+can take, and beside the sequential auto-pagers of other clients on the same server.
 
-The least is that of ceil(99 / 8) + 1 answers, one after the other. An answer's time is measured in
-each round, by single requests.
+The least is that of ceil(99 / 8) + 1 responses, one after the other. A response's time is
+measured in each round, by single requests.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from benchmarks.campaigns.walk_speed import SLOWER, WALKS, By, ideal
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
 from benchmarks.harness.tables import Table, elsewhere
+from benchmarks.harness.walks import SLOWDOWN, WALKS, By, least_round_trips
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 
 PAGES = 100
-ROWS = 50
-WINDOW = 8
+PAGE_SIZE = 50
+CONCURRENCY = 8
 LATENCY = 0.05
 SINGLES = 5
 
@@ -33,7 +33,7 @@ async def _ours(by: By, url: str, ids: Sequence[int]) -> Sample:
         await cmb.cdrs.count()  # connects
         before = cmb.usage.requests
         with Timer() as timer:
-            async with cmb.cdrs.list(walk=by, window=WINDOW, limit=ROWS) as walk:
+            async with cmb.cdrs.list(walk=by, window=CONCURRENCY, limit=PAGE_SIZE) as walk:
                 found = [record.id async for record in walk]
         requests = cmb.usage.requests - before
     assert found == list(ids)
@@ -48,7 +48,7 @@ async def _least(url: str, ids: Sequence[int]) -> Sample:
             began = time.perf_counter()
             await cmb.cdrs.count()
             took.append(time.perf_counter() - began)
-    return Sample(value=median(took) * ideal(-(-len(ids) // ROWS), WINDOW))
+    return Sample(value=median(took) * least_round_trips(-(-len(ids) // PAGE_SIZE), CONCURRENCY))
 
 
 async def _openai(url: str, ids: Sequence[int]) -> Sample:
@@ -64,7 +64,9 @@ async def _openai(url: str, ids: Sequence[int]) -> Sample:
 
         def next_page_info(self) -> PageInfo | None:
             number = int(self._options.params["page"])  # type: ignore[index]
-            return PageInfo(params={"page": number + 1}) if number * ROWS < self.total else None
+            return (
+                PageInfo(params={"page": number + 1}) if number * PAGE_SIZE < self.total else None
+            )
 
     assert issubclass(Page, BasePage)
     async with AsyncOpenAI(api_key="t", base_url=url) as client:
@@ -73,7 +75,7 @@ async def _openai(url: str, ids: Sequence[int]) -> Sample:
                 "/callmeback/cdrs",
                 model=Row,
                 page=Page,
-                options={"params": {"page": 1, "limit": ROWS}},
+                options={"params": {"page": 1, "limit": PAGE_SIZE}},
             )
             found = [row.id async for row in pages]
     assert found == list(ids)
@@ -90,17 +92,17 @@ async def _azure(url: str, ids: Sequence[int]) -> Sample:
 
         async def get_next(number: int | None) -> tuple[int, Any]:
             at = number or 1
-            asked = HttpRequest("GET", f"{url}/callmeback/cdrs?page={at}&limit={ROWS}")
+            asked = HttpRequest("GET", f"{url}/callmeback/cdrs?page={at}&limit={PAGE_SIZE}")
             response = await client.send_request(asked)
             return at, response.json()
 
-        async def extract(answer: tuple[int, Any]) -> tuple[int | None, AsyncIterator[Any]]:
+        async def extract(page: tuple[int, Any]) -> tuple[int | None, AsyncIterator[Any]]:
             async def rows() -> AsyncIterator[Any]:
-                for row in answer[1]["data"]:
+                for row in page[1]["data"]:
                     yield row
 
-            more = answer[0] * ROWS < answer[1]["total"]
-            return (answer[0] + 1 if more else None), rows()
+            more = page[0] * PAGE_SIZE < page[1]["total"]
+            return (page[0] + 1 if more else None), rows()
 
         with Timer() as timer:
             found = [row["id"] async for row in AsyncItemPaged(get_next, extract)]
@@ -122,7 +124,7 @@ def _measure(work: Callable[..., Any], url: str, ids: Sequence[int]) -> Measure:
 def claims(quick: bool) -> Iterator[list[Claim]]:
     """A claim for each way to walk."""
     pages, latency = (3, 0.0) if quick else (PAGES, LATENCY)
-    ids = range(7, 7 * pages * ROWS + 1, 7)
+    ids = range(7, 7 * pages * PAGE_SIZE + 1, 7)
     with elsewhere({"even": Table(ids, latency=latency)}) as base:
         url = f"{base}even"
         peers = {
@@ -133,11 +135,11 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
         yield [
             Claim(
                 name=f"walk-by-{by}",
-                says=f"a walk over {pages} pages by {by}, window {WINDOW}",
+                says=f"a walk over {pages} pages by {by}, concurrency {CONCURRENCY}",
                 unit="s",
                 ours="voipstudio_cmb",
                 limit="the least",
-                target=SLOWER[by],
+                target=SLOWDOWN[by],
                 contenders={
                     "voipstudio_cmb": _measure(partial(_ours, by), url, ids),
                     "the least": _measure(_least, url, ids),

@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import attrs
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
+from benchmarks.harness.processes import call_elsewhere
 from voipstudio_cmb.codec.envelopes import read_page
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Cdr
@@ -33,7 +31,7 @@ _SHOPS = ("Garden shop", "Café Déjà Vu", "North, South & Sons", 'Tea "4" Two'
 
 
 def row(id: int, more: int, rng: random.Random) -> dict[str, Any]:
-    """A row with all fields of the documented answer, and so many *more*."""
+    """A row with all fields of the documented response, and so many more."""
     shop = rng.choice(_SHOPS)
     made: dict[str, Any] = {
         "id": id,
@@ -66,7 +64,7 @@ def row(id: int, more: int, rng: random.Random) -> dict[str, Any]:
 
 
 def body(rows: int, more: int, seed: int = 1) -> bytes:
-    """The answer with a page of so many *rows*."""
+    """The response with a page of so many rows."""
     rng = random.Random(seed)
     data = [row(7 * number + 7, more, rng) for number in range(rows)]
     answer = {"data": data, "total": 1_000_000}
@@ -176,17 +174,8 @@ def measured(name: str, rows: int, more: int, repeats: int) -> Sample:
     return timer.sample(1000 * timer.cpu / repeats, wall_ms=1000 * timer.wall / repeats)
 
 
-def _measure(*asked: Any) -> Measure:
-    def measure() -> Sample:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.claims.parsing", json.dumps(asked)],
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        return Sample(**json.loads(done.stdout))
-
-    return measure
+def _measure(*given: Any) -> Measure:
+    return lambda: Sample(**call_elsewhere(measured, *given))
 
 
 @contextmanager
@@ -212,7 +201,3 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
             )
         )
     yield found
-
-
-if __name__ == "__main__":
-    print(json.dumps(attrs.asdict(measured(*json.loads(sys.argv[1])))))

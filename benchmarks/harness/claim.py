@@ -28,23 +28,23 @@ PACKAGES = (
 
 
 def installed(*modules: str) -> bool:
-    """Whether all *modules* can be imported; nothing is."""
+    """Whether all modules can be imported; does not import them."""
     try:
         return all(importlib.util.find_spec(module) is not None for module in modules)
     except ModuleNotFoundError:
-        return False  # a module's package is not there
+        return False  # a module's package is not installed
 
 
 @attrs.frozen(kw_only=True)
 class Sample:
-    """One measurement: the *value* that is compared, and what else is worth keeping of it.
-
-    *wall* and *cpu* are the seconds that it took, by the clock and by `getrusage`.
-    """
+    """One measurement."""
 
     value: float
+    """What is compared."""
     wall: float | None = None
+    """The seconds that it took by the clock."""
     cpu: float | None = None
+    """The seconds of processor, by `getrusage`."""
     more: Mapping[str, Any] = attrs.field(factory=dict)
 
 
@@ -58,7 +58,7 @@ def cpu() -> float:
 
 
 class Timer:
-    """Measures what is within it; `sample` makes a measurement of it."""
+    """Measures the seconds that a block takes; `sample` makes a measurement of them."""
 
     def __enter__(self) -> Timer:
         self._wall, self._cpu = time.perf_counter(), cpu()
@@ -68,27 +68,27 @@ class Timer:
         self.wall, self.cpu = time.perf_counter() - self._wall, cpu() - self._cpu
 
     def sample(self, value: float, **more: Any) -> Sample:
-        """*value*, with the seconds that were measured."""
+        """Returns `value` with the seconds that were measured."""
         return Sample(value=value, wall=self.wall, cpu=self.cpu, more=more)
 
 
 @attrs.frozen(kw_only=True)
 class Claim:
-    """What is claimed, and how each contender is measured.
-
-    The ratio of *ours* to *limit*, the median of its rounds, is at most, or at least, *target*.
-    Without a *limit* the value itself is. *digits* are how many to show behind the point.
-    """
+    """What is claimed, and how each contender is measured."""
 
     name: str
     says: str
     unit: str
     ours: str
+    """The contender that the claim is about."""
     limit: str | None
+    """The contender that it is compared with; without one its own value is judged."""
     target: float
+    """What the median of the ratios, or of the values, may be."""
     bound: Literal["at most", "at least"] = "at most"
     contenders: Mapping[str, Measure]
     digits: int = 2
+    """How many are shown after the point."""
 
 
 @attrs.frozen(kw_only=True)
@@ -188,7 +188,7 @@ def table(results: Iterable[Result]) -> str:
 
 
 def measured(claim: Claim, rounds: int) -> Result:
-    """Measures each contender once in each of the *rounds*."""
+    """Measures each contender once in each of so many rounds."""
     if missing := {claim.ours, claim.limit} - {None, *claim.contenders}:
         raise SystemExit(f"{', '.join(map(str, missing))} can't be measured: install '.[bench]'")
     names = list(claim.contenders)
@@ -202,10 +202,10 @@ def measured(claim: Claim, rounds: int) -> Result:
 
 def _processor() -> str:
     try:
-        told = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text()
     except OSError:
         return platform.processor()
-    return told.partition("model name\t: ")[2].partition("\n")[0] or platform.machine()
+    return text.partition("model name\t: ")[2].partition("\n")[0] or platform.machine()
 
 
 def machine() -> dict[str, Any]:
@@ -228,10 +228,10 @@ def machine() -> dict[str, Any]:
 
 
 def written(path: Path, results: Sequence[Result], rounds: int) -> None:
-    """Writes all that was measured to *path*."""
-    found = {
+    """Writes all that was measured as JSON."""
+    content = {
         "machine": machine(),
         "rounds": rounds,
         "claims": [result.plain() for result in results],
     }
-    path.write_text(json.dumps(found, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n")

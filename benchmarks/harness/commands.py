@@ -1,4 +1,4 @@
-"""What the command lines of the campaigns have in common: their help, and their last lines."""
+"""What the command lines have in common: their help, and the last lines of a campaign."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 class Command:
-    """The command line of one campaign: `add` its options, then `parse` and `conclude`.
+    """A command line: `add` its options, then `parse`.
 
-    The first paragraph of the campaign's docstring is what `--help` says that it proves.
+    The first paragraph of `doc` is what `--help` says about it; `example` are arguments to try.
     """
 
-    def __init__(self, name: str, doc: str | None, example: str) -> None:
-        prog = f"python -m benchmarks.campaigns.{name}"
+    def __init__(self, prog: str, doc: str | None, example: str) -> None:
         self.parser = argparse.ArgumentParser(
             prog=prog,
             description=(doc or "").split("\n\n")[0],
             epilog=f"example:\n  {prog} {example}",
             formatter_class=_Help,
         )
-        self.add("--seed", 1, "decides every random choice")
 
     def add(self, name: str, default: Any, help: str, **more: Any) -> None:
         """Adds an option whose type is that of its `default`; a `False` makes it a flag."""
@@ -49,6 +47,14 @@ class Command:
     def parse(self, arguments: list[str] | None) -> argparse.Namespace:
         """Reads the command line."""
         return self.parser.parse_args(arguments)
+
+
+class Campaign(Command):
+    """The command line of a campaign, whose random choices all come from `--seed`."""
+
+    def __init__(self, name: str, doc: str | None, example: str) -> None:
+        super().__init__(f"python -m benchmarks.campaigns.{name}", doc, example)
+        self.add("--seed", 1, "decides every random choice")
 
 
 def conclude(failures: Iterable[str]) -> list[str]:

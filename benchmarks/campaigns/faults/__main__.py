@@ -18,7 +18,7 @@ from benchmarks.campaigns.faults.operations import Result
 from benchmarks.campaigns.faults.schedule import Schedule
 from benchmarks.campaigns.faults.server import ScheduleServer
 from benchmarks.harness.clocks import HurriedLoop
-from benchmarks.harness.commands import Command, conclude, counted
+from benchmarks.harness.commands import Campaign, conclude, counted
 from benchmarks.harness.peer import Asked, Reply, dead_port, serving
 
 
@@ -81,7 +81,7 @@ def run(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("faults", __doc__, "--schedules 20000 --seed 1")
+    command = Campaign("faults", __doc__, "--schedules 20000 --seed 1")
     command.add("--schedules", 10_000, "schedules, numbered from the seed on")
     command.add("--concurrency", 16, "the most page requests that a walk has in flight")
     command.add(

@@ -16,7 +16,7 @@ from aiohttp import http_parser
 from benchmarks.campaigns.fuzz.findings import Findings
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
-from benchmarks.harness.commands import Command, conclude, counted
+from benchmarks.harness.commands import Campaign, conclude, counted
 from benchmarks.harness.memory import MIB, resident
 
 GROWTH = 32 * MIB
@@ -49,7 +49,7 @@ def run(payloads: int, responses: int, seed: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("fuzz", __doc__, "--payloads 1000000 --responses 20000")
+    command = Campaign("fuzz", __doc__, "--payloads 1000000 --responses 20000")
     command.add("--payloads", 100_000, "JSON payloads")
     command.add("--responses", 5_000, "HTTP responses")
     given = command.parse(arguments)

@@ -25,7 +25,7 @@ import attrs
 
 from benchmarks.campaigns.kills.checks import Wrong, check, check_copy
 from benchmarks.campaigns.kills.server import Server, serve
-from benchmarks.harness.commands import Command, conclude, counted
+from benchmarks.harness.commands import Campaign, conclude, counted
 from benchmarks.harness.processes import fork
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.export import FORMATS, Export, Plan
@@ -175,7 +175,7 @@ def run(format: str, kills: int, most_kills: int, seed: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Command("kills", __doc__, "--kills 100 --formats jsonl parquet")
+    command = Campaign("kills", __doc__, "--kills 100 --formats jsonl parquet")
     command.add("--kills", 100, "kills of each format")
     command.add("--formats", [*FORMATS, "jsonl+gzip"], "formats to export to")
     command.add("--each", 5, "most kills of one export")
