@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     command.parser.epilog = f"{command.parser.epilog}\n\n{claims.__doc__}\n{campaigns.__doc__}"
     command.parser.add_argument("topics", nargs="*", metavar="topic", help="all, or of these below")
     command.add("--rounds", ROUNDS, "how often each contender is measured")
-    command.add("--json", Path(".benchmarks", "claims.json"), "where to write all measurements")
+    command.add("--json", Path(".benchmarks", "claims.json"), "all measurements", metavar="FILE")
     command.quick("tiny sizes")
     given = command.parse(arguments)
     if unknown := set(given.topics) - set(claims.TOPICS):

@@ -201,7 +201,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.add("--every", 1, "takes each Nth step only")
     command.add("--first", 1, "the step to begin with")
     command.add("--disk-full", 0, "no kills: N sizes of a disk that is full", metavar="N")
-    command.add("--error", "", "no kills: lets steps fail with EIO, ENOSPC, EDQUOT or ESTALE")
+    command.add(
+        "--error", "", "no kills: lets steps fail with EIO, ENOSPC, EDQUOT or ESTALE", metavar="E"
+    )
     given = command.parse(arguments)
     failures = []
     try:

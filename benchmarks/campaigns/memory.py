@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from benchmarks.harness.commands import Campaign, conclude
 from benchmarks.harness.memory import MIB
-from benchmarks.harness.tables import elsewhere
+from benchmarks.harness.tables import tables_elsewhere
 from benchmarks.harness.walk_memory import (
     CONCURRENCY,
     GROWTH,
@@ -33,7 +33,7 @@ def measure(
 ) -> list[MeasuredWalk]:
     """Walks over a collection of each size, by page and by keyset, and prints what it took."""
     walks: list[MeasuredWalk] = []
-    with elsewhere(tables_of(sizes, seed)) as base:
+    with tables_elsewhere(tables_of(sizes, seed)) as base:
         for by in WALKS:
             for size in sorted(sizes):
                 url = f"{base}{size}"

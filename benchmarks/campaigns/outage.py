@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 from benchmarks.harness.commands import Campaign, conclude
-from benchmarks.harness.peer import Asked, Reply, dead_port, http, serving
+from benchmarks.harness.peer import RawRequest, Reply, dead_port, http, serving
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -58,7 +58,7 @@ async def failing_server(calls: int, seed: int) -> tuple[int, int]:
     """Calls to a server that responds 503: failed calls and requests that it received."""
     received = 0
 
-    def respond(asked: Asked) -> Reply:
+    def respond(request: RawRequest) -> Reply:
         nonlocal received
         received += 1
         return Reply(parts=(http(b"{}", "503 Service Unavailable"),))
@@ -93,8 +93,8 @@ async def doubtful_posts(count: int, seed: int) -> Counter[int]:
     rng = random.Random(seed)
     received: Counter[bytes] = Counter()
 
-    def respond(asked: Asked) -> Reply:
-        received[asked.body] += 1
+    def respond(request: RawRequest) -> Reply:
+        received[request.body] += 1
         return _ambiguous(rng)
 
     async def post(number: int) -> None:

@@ -42,7 +42,7 @@ def bomb(size: int) -> bytes:
 
 async def too_large(reply: Reply) -> tuple[str, float, int]:
     """Requests a response without end: the outcome, the seconds, and the growth in bytes."""
-    async with serving(lambda asked: reply) as (_, port):
+    async with serving(lambda _: reply) as (_, port):
         session = Session(f"http://127.0.0.1:{port}", ClientConfig())
         outcome = "a success"
         began = time.monotonic()
@@ -120,7 +120,7 @@ async def overruns(count: int, seed: int, at_once: int) -> tuple[list[float], Co
             late.append(clock() - began - 1.1 * deadline)
 
     with dead_port() as dead:
-        async with serving(lambda asked: _faulty(rng)) as (_, live):
+        async with serving(lambda _: _faulty(rng)) as (_, live):
             await run_jobs(call, count, at_once)
     return sorted(late), outcomes
 

@@ -24,7 +24,7 @@ from statistics import median
 import attrs
 
 from benchmarks.harness.commands import Campaign, conclude
-from benchmarks.harness.tables import Table, elsewhere
+from benchmarks.harness.tables import Table, tables_elsewhere
 from benchmarks.harness.walks import SLOWDOWN, WALKS, By, least_round_trips
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -206,7 +206,7 @@ async def speeds(
     """Runs and prints the first table."""
     ids = range(7, 7 * pages * page_size + 1, 7)
     lines: list[Speed] = []
-    with elsewhere({"even": Table(ids, latency=latency)}) as base:
+    with tables_elsewhere({"even": Table(ids, latency=latency)}) as base:
         for by, concurrency in itertools.product(WALKS, concurrencies):
             lines.append(await speed(f"{base}even", ids, by, concurrency, page_size, rounds))
             print(lines[-1], flush=True)
@@ -224,7 +224,7 @@ async def costs(
         for number, ids in enumerate(spread.values())
     }
     lines: list[Cost] = []
-    with elsewhere(tables) as base:
+    with tables_elsewhere(tables) as base:
         names = enumerate(drawn[0] if drawn else ())
         for (number, shape), concurrency in itertools.product(names, concurrencies):
             walks = [(f"{base}{number}-{n}", spread[shape]) for n, spread in enumerate(drawn)]

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from typing import Any
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
-from benchmarks.harness.tables import elsewhere
+from benchmarks.harness.tables import tables_elsewhere
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
 
@@ -104,7 +104,7 @@ def _measure(client: Client, url: str, calls: int, in_flight: int) -> Measure:
 def claims(quick: bool) -> Iterator[list[Claim]]:
     """A claim for each number of calls in flight."""
     calls = 64 if quick else CALLS
-    with elsewhere({}) as url:
+    with tables_elsewhere({}) as url:
         yield [
             Claim(
                 name=f"calls-{in_flight}",

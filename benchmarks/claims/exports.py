@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
 from benchmarks.harness.processes import call_elsewhere
-from benchmarks.harness.tables import WHOLE, Table, created, elsewhere
+from benchmarks.harness.tables import LONG, Table, created, tables_elsewhere
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.export import FORMATS, Export, Plan
 from voipstudio_cmb.export.sinks import sink
@@ -64,7 +64,7 @@ def _minimal(url: str, to: str, rows: int) -> Timer:
 
 
 def _writer(format: str, url: str, to: str, rows: int) -> Timer:
-    lines = [WHOLE % (id, created(id)) for id in range(7, 7 * rows + 1, 7)]
+    lines = [LONG % (id, created(id)) for id in range(7, 7 * rows + 1, 7)]
     with Timer() as timer:
         sink(format).write(lines, "cdrs", Cdr, Path(to) / f"cdrs.{format}")
         with open(Path(to) / f"cdrs.{format}", "rb") as file:
@@ -101,7 +101,7 @@ def _singer(url: str, to: str, rows: int) -> Timer:
     from singer_sdk.pagination import BasePageNumberPaginator
     from singer_sdk.streams import RESTStream
 
-    names = json.loads(WHOLE % (1, created(1)))
+    names = json.loads(LONG % (1, created(1)))
     types = {int: th.IntegerType, str: th.StringType, bool: th.BooleanType}
 
     class Pages(BasePageNumberPaginator):
@@ -166,7 +166,7 @@ def _measure(name: str, url: str, rows: int) -> Measure:
 def claims(quick: bool) -> Iterator[list[Claim]]:
     """JSON Lines beside the minimal loop, and each format beside its writer."""
     rows = 1_000 if quick else ROWS
-    with elsewhere({"even": Table(range(7, 7 * rows + 1, 7), row=WHOLE)}) as base:
+    with tables_elsewhere({"even": Table(range(7, 7 * rows + 1, 7), row=LONG)}) as base:
         url = f"{base}even"
 
         def claim(format: str, limit: str, *peers: str) -> Claim:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from benchmarks.harness.claim import Claim, Sample, Timer
-from benchmarks.harness.tables import WHOLE, Table, elsewhere
+from benchmarks.harness.tables import LONG, Table, tables_elsewhere
 from benchmarks.harness.walks import WALKS, By
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -75,6 +75,6 @@ def _claims(by: By, base: str, sizes: Sequence[int], quick: bool) -> list[Claim]
 def claims(quick: bool) -> Iterator[list[Claim]]:
     """Time and requests, for each way to walk."""
     sizes = (100, 200) if quick else SIZES
-    tables = {str(size): Table(range(7, 7 * size + 1, 7), row=WHOLE) for size in sizes}
-    with elsewhere(tables) as base:
+    tables = {str(size): Table(range(7, 7 * size + 1, 7), row=LONG) for size in sizes}
+    with tables_elsewhere(tables) as base:
         yield [claim for by in WALKS for claim in _claims(by, base, sizes, quick)]

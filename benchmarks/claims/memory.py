@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.harness.claim import Claim, Measure, Sample
-from benchmarks.harness.tables import elsewhere
+from benchmarks.harness.tables import tables_elsewhere
 from benchmarks.harness.walk_memory import (
     CONCURRENCY,
     GROWTH,
@@ -25,7 +25,7 @@ from benchmarks.harness.walks import WALKS, By
 def claims(quick: bool) -> Iterator[list[Claim]]:
     """A claim for each way to walk."""
     sizes = (1_000, 2_000) if quick else SIZES
-    with elsewhere(tables_of(sizes, 1)) as base:
+    with tables_elsewhere(tables_of(sizes, 1)) as base:
 
         def measure(by: By, collect: bool) -> Measure:
             def both() -> Sample:

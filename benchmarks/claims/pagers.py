@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
-from benchmarks.harness.tables import Table, elsewhere
+from benchmarks.harness.tables import Table, tables_elsewhere
 from benchmarks.harness.walks import SLOWDOWN, WALKS, By, least_round_trips
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -125,7 +125,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
     """A claim for each way to walk."""
     pages, latency = (3, 0.0) if quick else (PAGES, LATENCY)
     ids = range(7, 7 * pages * PAGE_SIZE + 1, 7)
-    with elsewhere({"even": Table(ids, latency=latency)}) as base:
+    with tables_elsewhere({"even": Table(ids, latency=latency)}) as base:
         url = f"{base}even"
         peers = {
             name: _measure(work, url, ids)

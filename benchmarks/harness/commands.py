@@ -37,7 +37,7 @@ class Command:
         elif isinstance(default, list):
             more |= {"default": default, "nargs": "*", "type": type(default[0])}
         else:
-            more = {"default": default, "type": type(default)} | more
+            more = {"default": default, "type": type(default), "metavar": "N"} | more
         self.parser.add_argument(name, help=help, **more)
 
     def quick(self, help: str) -> None:

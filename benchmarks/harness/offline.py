@@ -1,4 +1,4 @@
-"""An account without a network: a client for exports whose services ask a table in memory."""
+"""An account without a network: a client for exports, whose services read tables in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOSTILE = "=cmd|' /c' \x00 \u2028 \ud83d\ude00 \" , \r\n <b>"
 
 
 def rows(count: int, first: int = 1, step: int = 1) -> list[dict[str, Any]]:
-    """Rows with documented members, undocumented ones, and some that other tools choke on."""
+    """Rows with documented fields, undocumented ones, and some that other tools choke on."""
     return [
         {
             "id": id,
@@ -39,11 +39,10 @@ def rows(count: int, first: int = 1, step: int = 1) -> list[dict[str, Any]]:
 
 
 class Offline:
-    """Answers as the API would, from `tables`; `hook`, if any, is awaited before each answer.
+    """Responds as the API would, from `tables`.
 
-    Sorts, filters by `id` (with *dates* by other members too) and pages unless *deaf*; then it
-    knows pages only, and with `sorts` the direction. The ids of the
-    websites that are `broken` come as strings. A query that holds what it `refuses` answers 400.
+    Unless it is `deaf`, it sorts, filters by `id` (with `dates` by other fields too) and pages. If
+    it is, it only pages, and with `sorts` sorts.
     """
 
     def __init__(
@@ -59,8 +58,11 @@ class Offline:
         self.dates = dates
         self.sorts = False
         self.user = user
+        # Awaited before each response.
         self.hook: Callable[[Request], Awaitable[None]] | None = None
+        # A query that contains this gets a 400.
         self.refuses: str | None = None
+        # The websites whose ids come as strings.
         self.broken: set[int] = set()
         self.asked: list[Request] = []
 
@@ -78,17 +80,17 @@ class Offline:
                 {"data": {"id": int(id[0]), "name": f"button {id[0]}"}, "links": {}}
             )
         query = dict(request.query)
-        found = list(self.tables[resource])
+        matching = list(self.tables[resource])
         if (not self.deaf or self.sorts) and dict(request.query).get("dir") == "DESC":
-            found.reverse()
+            matching.reverse()
         if not self.deaf:
             for condition in json.loads(query.get("filter", "[]")):
                 if condition["property"] == "id" or self.dates:
-                    found = [row for row in found if _meets(row, condition)]
-        total = len(found)
+                    matching = [row for row in matching if _meets(row, condition)]
+        total = len(matching)
         limit = int(query["limit"])
         start = (int(query["page"]) - 1) * limit
-        page = found[start : start + limit]
+        page = matching[start : start + limit]
         if resource == "websites":
             page = [
                 row | {"id": str(row["id"])} if row["id"] in self.broken else row for row in page

@@ -1,4 +1,4 @@
-"""A cheap HTTP peer on a loopback port: one asyncio protocol, each request answered by a function.
+"""A cheap HTTP server on a loopback port: a function returns what is sent for each request.
 
 It knows no API. What it sends is bytes, so that it can also say what no server should.
 """
@@ -17,50 +17,52 @@ import attrs
 
 
 @attrs.frozen(kw_only=True)
-class Asked:
-    """One request as it arrived; *connection* is a dict that lives as long as its connection."""
+class RawRequest:
+    """One request as it arrived."""
 
     method: str
     path: str
     query: dict[str, str]
     body: bytes
     connection: dict[str, Any]
+    """Lives as long as the connection; for notes."""
 
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """What goes back: *parts*, each in a segment of its own, *pause* seconds apart.
-
-    It begins after *delay* seconds. Then the connection is kept, closed or reset, *pause* later.
-    """
+    """What goes back."""
 
     parts: tuple[bytes, ...] = ()
+    """Each is sent in a segment of its own."""
     delay: float = 0.0
+    """Seconds before the first part."""
     pause: float = 0.0
+    """Seconds between two parts, and before the end."""
     end: Literal["keep", "close", "reset"] = "keep"
+    """What becomes of the connection."""
     idly: bool = False
-    """Leaves out what comes after the first part, if another request has come in before it.
+    """Whether later parts are left out if another request arrives before them.
 
-    Else the connection's dict holds under "spoke" when it was sent.
+    If they are sent, the note "spoke" of the connection says when.
     """
 
 
-Answer = Callable[[Asked], Reply]
+Respond = Callable[[RawRequest], Reply]
 
 
 def http(body: bytes = b"", status: str = "200 OK", *headers: str) -> bytes:
-    """A well-formed answer."""
+    """A well-formed response."""
     length = [] if status.startswith("204") else [f"Content-Length: {len(body)}"]
     lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *length, *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class Connection(asyncio.Protocol):
-    """One connection of the peer's side."""
+    """The server's side of one connection."""
 
-    def __init__(self, answer: Answer, kept: set[Connection]) -> None:
-        self._answer = answer
-        self._kept = kept
+    def __init__(self, respond: Respond, connections: set[Connection]) -> None:
+        self._respond = respond
+        self._connections = connections
         self._buffer = b""
         self._state: dict[str, Any] = {}
         self._latest: Reply | None = None
@@ -70,23 +72,23 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self._kept.add(self)
+        self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._kept.discard(self)
+        self._connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        while (asked := self._asked()) is not None:
-            self._latest = reply = self._answer(asked)
+        while (request := self._request()) is not None:
+            self._latest = reply = self._respond(request)
             if reply.delay:
                 self._loop.call_later(reply.delay, self._part, reply, 0)
             else:
                 self._part(reply, 0)
 
-    def _asked(self) -> Asked | None:
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
+    def _request(self) -> RawRequest | None:
+        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
+        if not separator:
             return None
         length = 0
         for line in head.lower().split(b"\r\n"):
@@ -97,7 +99,7 @@ class Connection(asyncio.Protocol):
         self._buffer = rest[length:]
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         parts = urlsplit(target)
-        return Asked(
+        return RawRequest(
             method=method,
             path=parts.path,
             query={name: values[0] for name, values in parse_qs(parts.query).items()},
@@ -124,7 +126,7 @@ class Connection(asyncio.Protocol):
     def _end(self, reply: Reply) -> None:
         if reply.end == "reset":
             sock = self.transport.get_extra_info("socket")
-            with contextlib.suppress(OSError):  # the client may have hung up before
+            with contextlib.suppress(OSError):  # the client may have hung up
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.transport.abort()
         else:
@@ -133,25 +135,25 @@ class Connection(asyncio.Protocol):
 
 @contextlib.asynccontextmanager
 async def serving(
-    answer: Answer, make: type[Connection] = Connection
+    respond: Respond, make: type[Connection] = Connection
 ) -> AsyncIterator[tuple[str, int]]:
-    """Serves *answer* on a free loopback port; gives host and port."""
-    kept: set[Connection] = set()
+    """Serves `respond` on a free loopback port; yields host and port."""
+    connections: set[Connection] = set()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: make(answer, kept), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: make(respond, connections), "127.0.0.1", 0)
     host, port = server.sockets[0].getsockname()
     try:
         yield host, port
     finally:
         server.close()
-        for connection in list(kept):
+        for connection in list(connections):
             connection.transport.abort()
         await server.wait_closed()
 
 
 @contextlib.contextmanager
 def dead_port() -> Any:
-    """A loopback port on which nobody listens and that nobody else can take meanwhile."""
+    """A loopback port on which nobody listens and that nobody else can take."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import attrs
 
-from benchmarks.harness.peer import Asked, Connection, Reply, http, serving
+from benchmarks.harness.peer import Connection, RawRequest, Reply, http, serving
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
@@ -142,7 +142,7 @@ class Meter:
         self._rng = rng
         self.now = asyncio.get_running_loop().time
 
-    def respond(self, asked: Asked) -> Reply:
+    def respond(self, request: RawRequest) -> Reply:
         if not self._admit(self.now()):
             self.counts.refused += 1
             return Reply(parts=(REFUSED,))

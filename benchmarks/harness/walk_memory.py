@@ -12,7 +12,7 @@ import attrs
 
 from benchmarks.harness.memory import MIB, peak
 from benchmarks.harness.processes import call_elsewhere
-from benchmarks.harness.tables import WHOLE, Table
+from benchmarks.harness.tables import LONG, Table
 from benchmarks.harness.walks import By
 from voipstudio_cmb import CallMeBackClient
 
@@ -33,7 +33,7 @@ def spread_ids(rows: int, seed: int) -> Iterator[int]:
 
 def tables_of(sizes: Iterable[int], seed: int) -> Mapping[str, Table]:
     """A collection of each size, by its size."""
-    return {str(size): Table(array("q", spread_ids(size, seed)), row=WHOLE) for size in sizes}
+    return {str(size): Table(array("q", spread_ids(size, seed)), row=LONG) for size in sizes}
 
 
 @attrs.frozen(kw_only=True)

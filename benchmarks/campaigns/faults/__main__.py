@@ -19,7 +19,7 @@ from benchmarks.campaigns.faults.schedule import Schedule
 from benchmarks.campaigns.faults.server import ScheduleServer
 from benchmarks.harness.clocks import HurriedLoop
 from benchmarks.harness.commands import Campaign, conclude, counted
-from benchmarks.harness.peer import Asked, Reply, dead_port, serving
+from benchmarks.harness.peer import RawRequest, Reply, dead_port, serving
 
 
 async def campaign(
@@ -28,10 +28,10 @@ async def campaign(
     """Runs the schedules one after the other, until `stop_at` at the latest."""
     servers: dict[str, ScheduleServer] = {}
 
-    def respond(asked: Asked) -> Reply:
-        seed, _, path = asked.path.lstrip("/").partition("/")
+    def respond(request: RawRequest) -> Reply:
+        seed, _, path = request.path.lstrip("/").partition("/")
         server = servers.get(seed)  # None: a request whose schedule has ended
-        return Reply(end="close") if server is None else server.respond(asked, f"/{path}")
+        return Reply(end="close") if server is None else server.respond(request, f"/{path}")
 
     with dead_port() as dead:
         async with serving(respond) as (_, live):

@@ -13,7 +13,7 @@ import attrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from benchmarks.campaigns.faults.kinds import FINE, KINDS, UNSOLICITED, Kind, scripted
-from benchmarks.harness.peer import Asked, Reply, http
+from benchmarks.harness.peer import RawRequest, Reply, http
 
 COLLECTIONS = ("websites", "settings", "cdrs", "visitors")
 
@@ -51,24 +51,24 @@ class ScheduleServer:
         self.executed: Counter[str] = Counter()
         self.crossed = False
 
-    def respond(self, asked: Asked, path: str) -> Reply:
-        page = asked.query.get("page")
-        key = f"{asked.method} {path}" + (f" page {page}" if page else "")
+    def respond(self, request: RawRequest, path: str) -> Reply:
+        page = request.query.get("page")
+        key = f"{request.method} {path}" + (f" page {page}" if page else "")
         before = self.seen.setdefault(key, [])
         rng = random.Random(f"{self.seed} {key} {len(before)}")
-        fits = [kind for kind in KINDS if asked.method in kind.methods]
+        fits = [kind for kind in KINDS if request.method in kind.methods]
         kind = rng.choice(fits) if rng.random() < self.rate else FINE
-        stale = "stale" in asked.connection
+        stale = "stale" in request.connection
         # Both ends take so long for what is due at once; a wait that is skipped is longer.
-        if asked.connection.get("spoke", -math.inf) > asyncio.get_running_loop().time() - 0.01:
+        if request.connection.get("spoke", -math.inf) > asyncio.get_running_loop().time() - 0.01:
             self.crossed = True
         acted = rng.choice(kind.acts)
-        response = self._act(asked, path, key) if acted else http(b"{}")
+        response = self._act(request, path, key) if acted else http(b"{}")
         if kind.errors == ("",) and self.closing and kind.name not in UNSOLICITED:
             head, _, body = response.partition(b"\r\n\r\n")
             response = head + b"\r\nConnection: close\r\n\r\n" + body
         if kind.name in UNSOLICITED:
-            asked.connection["stale"] = True
+            request.connection["stale"] = True
         reply = kind.make(rng, response)
         if self.closing and kind is FINE:
             reply = attrs.evolve(reply, end="close")
@@ -84,27 +84,27 @@ class ScheduleServer:
             rows = [row for row in rows if (row["id"] > bound if above else row["id"] <= bound)]
         return rows[::-1] if self.sorts and query.get("dir") == "DESC" else rows
 
-    def _act(self, asked: Asked, path: str, key: str) -> bytes:
+    def _act(self, request: RawRequest, path: str, key: str) -> bytes:
         self.executed[key] += 1
         _, resource, *rest = path.strip("/").split("/")
-        if not rest and asked.method == "GET":
-            size, page = int(asked.query["limit"]), int(asked.query["page"])
+        if not rest and request.method == "GET":
+            size, page = int(request.query["limit"]), int(request.query["page"])
             size = min(size, self.cap)
-            rows = self._rows(resource, asked.query)
+            rows = self._rows(resource, request.query)
             content: dict[str, Any] = {"data": rows[(page - 1) * size : page * size]}
             if self.total:
                 content["total"] = len(rows)
             return http(json.dumps(content).encode())
-        if asked.method == "POST":
-            return _item({"id": 7000, **json.loads(asked.body)}, "201 Created")
+        if request.method == "POST":
+            return _item({"id": 7000, **json.loads(request.body)}, "201 Created")
         id = int(rest[0])
         if (resource, id) not in self.items:
-            status = self.missing if asked.method == "DELETE" else 404
+            status = self.missing if request.method == "DELETE" else 404
             return scripted(f"{status} Not There")
-        if asked.method == "DELETE":
+        if request.method == "DELETE":
             self.items.discard((resource, id))
             return http(b"", "204 No Content")
-        sent = json.loads(asked.body) if asked.body else {}
+        sent = json.loads(request.body) if request.body else {}
         return _item({"id": id, "name": f"{resource} {id}", **sent})
 
 

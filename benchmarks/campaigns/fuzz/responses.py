@@ -7,7 +7,7 @@ import random
 
 from benchmarks.campaigns.fuzz.findings import Findings
 from benchmarks.campaigns.fuzz.generate import segments
-from benchmarks.harness.peer import Asked, Reply, serving
+from benchmarks.harness.peer import RawRequest, Reply, serving
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
@@ -23,8 +23,8 @@ async def fuzz_responses(
     clock = asyncio.get_running_loop().time
     replies: dict[str, Reply] = {}
 
-    def respond(asked: Asked) -> Reply:
-        return replies.get(asked.path, Reply(end="close"))
+    def respond(request: RawRequest) -> Reply:
+        return replies.get(request.path, Reply(end="close"))
 
     async def job(number: int) -> None:
         path, end = f"/{number}", rng.choice(("keep", "close", "reset"))

@@ -66,15 +66,15 @@ async def _serve(
     for fault in (Fault(status=503), Fault(drop="mid-body"), Fault(drop="before")):
         api.script(attrs.evolve(fault, path="/callmeback", when=unlucky, times=None))
     table = api.data.cdrs
-    asked: asyncio.Queue[bytes] = asyncio.Queue()
+    questions: asyncio.Queue[bytes] = asyncio.Queue()
     loop = asyncio.get_running_loop()
-    loop.add_reader(requests, lambda: asked.put_nowait(os.read(requests, 1)))
+    loop.add_reader(requests, lambda: questions.put_nowait(os.read(requests, 1)))
     logging.disable(logging.CRITICAL)  # of connections that the killed leave behind
     async with api:
         with table.watched() as watch:
             os.write(replies, f"{api.base_url}\n".encode())
             while True:
-                await asked.get()
+                await questions.get()
                 rows = {str(id): table.encoded(id).decode() for id in watch.ever}
                 seen = {"throughout": sorted(watch.throughout), "rows": rows}
                 left = memoryview(json.dumps(seen).encode() + b"\n")
