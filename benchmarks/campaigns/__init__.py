@@ -5,7 +5,7 @@
     timeouts       no call outlives its deadline, and no response fills the memory
     outage         an outage is not met with a flood of requests
     limiter        an allowance is used up, and never exceeded
-    model          a walk keeps its contract over a table that changes meanwhile
+    model          a walk keeps its contract over a table that changes
     walk_speed     8 requests in flight make a walk 8 times as fast
     memory         a long walk needs no more memory than a short one
     exports        an export of a million rows takes a bounded memory

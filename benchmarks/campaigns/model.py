@@ -1,5 +1,5 @@
 """Claim: a walk yields every row that exists throughout exactly once, or says that it could not,
-whatever comes and goes meanwhile and in whatever order its requests are answered.
+whatever rows come and go and in whatever order the responses arrive.
 
 A state machine (hypothesis) looks for a counter-example and shrinks it; `--random N` runs N random
 scenarios instead, which is faster, and takes steps away from one that fails.

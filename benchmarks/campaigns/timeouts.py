@@ -107,7 +107,7 @@ async def overruns(count: int, seed: int, at_once: int) -> tuple[list[float], Co
     async def call(_: int) -> None:
         deadline = rng.uniform(0.05, 0.3)
         url = f"http://127.0.0.1:{dead if rng.random() < 0.1 else live}"
-        # A client for each call, or one that is told to slow down would hold back all others.
+        # A client for each call, or one 429 would slow down all others.
         config = ClientConfig(deadline=deadline)
         async with CallMeBackClient("token", base_url=url, config=config) as client:
             began = clock()

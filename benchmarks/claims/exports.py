@@ -54,8 +54,8 @@ def _minimal(url: str, to: str, rows: int) -> Timer:
     async def run(file: IO[bytes]) -> None:
         async with aiohttp.ClientSession(url + "/") as session:
             for page in range(1, -(-rows // PAGE_SIZE) + 1):
-                asked = f"callmeback/cdrs?page={page}&limit={PAGE_SIZE}&sort=id"
-                async with session.get(asked) as response:
+                path = f"callmeback/cdrs?page={page}&limit={PAGE_SIZE}&sort=id"
+                async with session.get(path) as response:
                     file.write(await response.read())
 
     with Timer() as timer, open(Path(to) / "cdrs.json", "wb") as file:

@@ -43,7 +43,7 @@ async def _walked(by: By, url: str, rows: int, times: int) -> tuple[Sample, Samp
 
 
 def _claims(by: By, base: str, sizes: Sequence[int], quick: bool) -> list[Claim]:
-    """Time, and the requests that were made meanwhile."""
+    """Time, and the requests of the same walks."""
     requests: dict[int, list[Sample]] = {size: [] for size in sizes}
 
     def timed(size: int) -> Sample:

@@ -19,7 +19,7 @@ NAMES = ("RateLimit", "aiolimiter")
 
 
 def _used(name: str, jobs: int, quick: bool, refused: dict[str, list[Sample]]) -> Sample:
-    """Measures the allowance that is used; the 429s met meanwhile are added to `refused`."""
+    """Measures the allowance that is used; the 429s are added to `refused`."""
     seconds, loop = (0.5, HurriedLoop) if quick else (10.0, None)
     warm_up = min(PERIOD, seconds)
     with Timer() as timer, asyncio.Runner(loop_factory=loop) as runner:

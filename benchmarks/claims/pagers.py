@@ -92,8 +92,8 @@ async def _azure(url: str, ids: Sequence[int]) -> Sample:
 
         async def get_next(number: int | None) -> tuple[int, Any]:
             at = number or 1
-            asked = HttpRequest("GET", f"{url}/callmeback/cdrs?page={at}&limit={PAGE_SIZE}")
-            response = await client.send_request(asked)
+            request = HttpRequest("GET", f"{url}/callmeback/cdrs?page={at}&limit={PAGE_SIZE}")
+            response = await client.send_request(request)
             return at, response.json()
 
         async def extract(page: tuple[int, Any]) -> tuple[int | None, AsyncIterator[Any]]:

@@ -67,8 +67,8 @@ def body(rows: int, more: int, seed: int = 1) -> bytes:
     """The response with a page of so many rows."""
     rng = random.Random(seed)
     data = [row(7 * number + 7, more, rng) for number in range(rows)]
-    answer = {"data": data, "total": 1_000_000}
-    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()
+    page = {"data": data, "total": 1_000_000}
+    return json.dumps(page, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _cattrs(body: bytes) -> Any:

@@ -1,7 +1,7 @@
 """A claim about cost, measured beside what users would otherwise use: in rounds, as ratios.
 
 Each round measures every contender once, the one after the other, and each round begins with
-another one: what the machine does meanwhile falls on all of them. A ratio is of one round.
+another one, so that whatever else the machine does falls on all of them. A ratio is of one round.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@ executed at most once, every failure is a documented exception that is right abo
 and what could succeed within its attempts does.
 
 Each schedule is a client of its own, one to four operations and a fault for a random share of their
-requests, all drawn from one number. An unsolicited response that crosses the next request can't be
-told from that one's response by anybody: a schedule in which it happens is counted, not judged.
+requests, all drawn from one number. Nobody can tell an unsolicited response that crosses the next
+request from that one's own: a schedule in which it happens is counted, not judged.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def _report(what: str, count: int, work: Callable[[], Findings]) -> list[str]:
 
 def run(payloads: int, responses: int, seed: int) -> list[str]:
     """Runs both and prints their figures; returns what contradicts the claim."""
-    fuzz_payloads(300, seed + 1)  # what is made once and kept is no growth
+    fuzz_payloads(300, seed + 1)  # what is made once is no growth
     wrong = _report("payloads", payloads, lambda: fuzz_payloads(payloads, seed))
     parser = "C" if http_parser.HttpResponseParser is not http_parser.HttpResponseParserPy else "PY"
     return wrong + _report(

@@ -93,7 +93,7 @@ class Trial:
 
     @property
     def changing(self) -> bool:
-        """Whether rows come and go meanwhile."""
+        """Whether rows come and go while it runs."""
         return self.drift != Drift(collections="cdrs")
 
     def __str__(self) -> str:

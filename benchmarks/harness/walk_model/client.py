@@ -93,7 +93,7 @@ class ModelClient:
         return "\n".join([f"server: {self.temper}; ids {self.first}", *lines])
 
     def choose(self, a: int, b: int) -> None:
-        """Chooses how the next walk is asked for, or the next part of the one that is resumed."""
+        """Chooses the options of the next walk, or of the next part of the one that is resumed."""
         by, down, before = self.walks[a % len(self.walks)], a // 4 % 8 == 7, self.checker.options
         if self.resuming:
             down = before.descending

@@ -28,7 +28,7 @@ from voipstudio_cmb.walk.walk import Walk
 
 @attrs.frozen
 class Options:
-    """How a walk is asked for."""
+    """The options of a walk."""
 
     walk: WalkBy = "page"
     page_size: int = 3
@@ -42,7 +42,7 @@ class WalkChecker:
 
     server: ModelServer
     options: Options
-    """How the current part is asked for."""
+    """Those of the current part."""
     strict: bool = True
     """Whether completeness is promised for a server like this one."""
     received: list[int] = attrs.field(factory=list)
@@ -126,7 +126,7 @@ class WalkChecker:
             return  # one kind of walk can't resume the other
         repaired = walk.progress.repaired
         fit = self.ascending and self.server.temper.ascends and not self.options.descending
-        # While rows are deleted, or come twice, a response may look as if the server kept no order.
+        # While rows are deleted, or come twice, the server may seem to keep no order.
         fit = fit and not self.deleted and self.server.temper.spoils != "twice"
         assert repaired or not fit, "a good cursor was refused"
 

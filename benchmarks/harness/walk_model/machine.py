@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from benchmarks.harness.walk_model.client import Outcomes
-from benchmarks.harness.walk_model.scenario import simulation_of
+from benchmarks.harness.walk_model.scenario import WEIGHTS, Step, simulation_of
 from benchmarks.harness.walk_model.simulation import Simulation
 
 NUMBERS = st.integers(0, 1023)
@@ -34,51 +34,15 @@ class WalkMachine(RuleBasedStateMachine):
         assert self.simulation is not None
         return self.simulation
 
-    @rule(rows=NUMBERS)
-    def fetch(self, rows: int) -> None:
-        self.running.fetch(rows, 0)
-
     @rule(times=st.integers(1, 4))
     def step(self, times: int) -> None:
         for _ in range(times):
             self.running.step(0, 0)
 
-    @rule(which=NUMBERS, spoil=NUMBERS)
-    def evaluate(self, which: int, spoil: int) -> None:
-        self.running.evaluate(which, spoil)
-
-    @rule(which=NUMBERS)
-    def deliver(self, which: int) -> None:
-        self.running.deliver(which, 0)
-
-    @rule(which=NUMBERS, kind=NUMBERS)
-    def fault(self, which: int, kind: int) -> None:
-        self.running.fault(which, kind)
-
-    @rule()
-    def expire(self) -> None:
-        self.running.expire(0, 0)
-
-    @rule(how=NUMBERS, sizes=NUMBERS)
-    def choose(self, how: int, sizes: int) -> None:
-        self.running.choose(how, sizes)
-
-    @rule(how=NUMBERS)
-    def kill(self, how: int) -> None:
-        if how % 4 == 0:  # seldom, or few walks would come to their end
-            self.running.kill(how // 4, how // 16)
-
-    @rule(how=NUMBERS, id=NUMBERS)
-    def insert(self, how: int, id: int) -> None:
-        self.running.insert(how, id)
-
-    @rule(how=NUMBERS, place=NUMBERS)
-    def delete(self, how: int, place: int) -> None:
-        self.running.delete(how, place)
-
-    @rule(place=NUMBERS)
-    def update(self, place: int) -> None:
-        self.running.update(place, 0)
+    @rule(a=NUMBERS, b=NUMBERS)
+    def kill(self, a: int, b: int) -> None:
+        if a % 8 == 7:  # seldom, or few walks would come to their end
+            self.running.kill(a // 8, b)
 
     def teardown(self) -> None:
         if self.simulation is None:
@@ -92,9 +56,20 @@ class WalkMachine(RuleBasedStateMachine):
             self.simulation.close()
 
 
+def _rule(step: Step) -> Any:
+    def run(machine: WalkMachine, a: int, b: int) -> None:
+        step(machine.running, a, b)
+
+    run.__name__ = step.__name__
+    return rule(a=NUMBERS, b=NUMBERS)(run)
+
+
 def machine_of(kind: str, outcomes: Outcomes) -> Any:
     """Makes the machine for one `kind` of walks, which adds to `outcomes` how they ended."""
-    return type("WalkMachine", (WalkMachine,), {"kind": kind, "outcomes": outcomes})
+    others = {
+        step.__name__: _rule(step) for step in WEIGHTS if step.__name__ not in vars(WalkMachine)
+    }
+    return type("WalkMachine", (WalkMachine,), {"kind": kind, "outcomes": outcomes, **others})
 
 
 def run_machine(machine: Any, examples: int, steps: int, **options: Any) -> None:

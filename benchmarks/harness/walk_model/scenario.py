@@ -26,7 +26,7 @@ comes twice or from nowhere, and that no task is left over.
 """
 
 Step: TypeAlias = Callable[[Simulation, int, int], None]
-_WEIGHTS: dict[Step, int] = {
+WEIGHTS: dict[Step, int] = {
     Simulation.step: 30,
     Simulation.evaluate: 12,
     Simulation.deliver: 12,
@@ -39,7 +39,7 @@ _WEIGHTS: dict[Step, int] = {
     Simulation.expire: 1,
     Simulation.kill: 1,
 }
-_STEPS = [step for step, weight in _WEIGHTS.items() for _ in range(weight)]
+_STEPS = [step for step, weight in WEIGHTS.items() for _ in range(weight)]
 
 Scenario: TypeAlias = tuple[
     tuple[str, int, int, int, int, int], list[tuple[Step, int, int]], tuple[int, int]

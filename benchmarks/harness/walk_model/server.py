@@ -1,7 +1,7 @@
-"""A server that answers each request when a test lets it, in any order.
+"""A server that responds to each request when a test lets it, in any order.
 
 A request is pending until it is evaluated against the table as it is then; its response is ready
-until it is delivered. `Temper` is how the server answers.
+until it is delivered. `Temper` is what kind of server it is.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TOTALS: dict[str, Callable[[int], Any]] = {
 
 @attrs.frozen(kw_only=True)
 class Temper:
-    """How a server answers."""
+    """The habits of a server."""
 
     cap: int = 0
     """The most rows of a page; pages are counted by it."""
