@@ -20,9 +20,10 @@ from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.retry import Backoff, Budget
-from voipstudio_cmb.services import Cdrs, WalkBy
+from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.timeouts import Bounds
 from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.walk.strategy import WalkBy
 from voipstudio_cmb.walk.tasks import Tasks
 from voipstudio_cmb.walk.walk import Walk
 

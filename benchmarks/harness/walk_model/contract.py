@@ -22,7 +22,7 @@ from voipstudio_cmb.errors import (
     WalkError,
 )
 from voipstudio_cmb.models import Cdr
-from voipstudio_cmb.services import WalkBy
+from voipstudio_cmb.walk.strategy import WalkBy
 from voipstudio_cmb.walk.walk import Walk
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.harness.walk_model.server import TEMPERS, TOTALS, Temper
 from benchmarks.harness.walk_model.simulation import Simulation
-from voipstudio_cmb.services import WalkBy
+from voipstudio_cmb.walk.strategy import WalkBy
 
 BY_ID = tuple(temper for temper in TEMPERS if temper.by_id)
 
