@@ -13,7 +13,7 @@ from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
-Work = Callable[[CallMeBackClient, Path], Coroutine[Any, Any, Any]]
+JobRunner = Callable[[CallMeBackClient, Path], Coroutine[Any, Any, Any]]
 
 
 class Steps:
@@ -68,20 +68,20 @@ async def create(cmb: CallMeBackClient, directory: Path) -> Any:
 
 
 async def walk(cmb: CallMeBackClient, directory: Path) -> Any:
-    async with cmb.cdrs.pages(limit=20, window=3) as pages:
+    async with cmb.cdrs.pages(page_size=20, concurrency=3) as pages:
         return [len(page) async for page in pages]
 
 
 async def bare_walk(cmb: CallMeBackClient, directory: Path) -> Any:
-    return [cdr.id async for cdr in cmb.cdrs.list(limit=20, window=3)]
+    return [cdr.id async for cdr in cmb.cdrs.list(page_size=20, concurrency=3)]
 
 
 async def export(cmb: CallMeBackClient, directory: Path) -> Any:
-    return await Export(cmb, Plan(to=directory / "out", limit=40)).run()
+    return await Export(cmb, Plan(to=directory / "out", page_size=40)).run()
 
 
 @pytest.mark.parametrize("work", [create, walk, bare_walk, export])
-async def test_cancelled_at_every_await(work: Work, tmp_path: Path) -> None:
+async def test_cancelled_at_every_await(work: JobRunner, tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     last, completed = 0, False
     # In a thread of its own, so that every task of this loop is the client's.

@@ -38,7 +38,7 @@ from voipstudio_cmb.middleware.auth import Auth
 from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
-from voipstudio_cmb.middleware.throttle import Governor
+from voipstudio_cmb.middleware.throttle import AdaptiveThrottle
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, Settings
 
@@ -214,14 +214,14 @@ async def test_t4_t5_and_h2_a_page_that_is_cut_is_asked_for_again_and_yielded_on
             await peer.send(reply(PAGES[number]))
 
     async with serving(pages) as wire, client(wire.url, connections=4) as cmb:
-        assert [cdr.id async for cdr in cmb.cdrs.list(limit=2, walk="page")] == [1, 2, 3, 4]
+        assert [cdr.id async for cdr in cmb.cdrs.list(page_size=2, walk="page")] == [1, 2, 3, 4]
     assert not cuts
 
 
 async def test_h2_an_empty_answer_is_never_the_end_of_a_collection() -> None:
     async with serving(once(reply(b""))) as wire, client(wire.url) as cmb:
         with pytest.raises(EmptyBody):
-            await cmb.cdrs.list(window=1).collect()
+            await cmb.cdrs.list(concurrency=1).collect()
         assert len(wire.requests) == ATTEMPTS
 
 
@@ -319,20 +319,20 @@ async def test_r3_a_jump_of_the_wall_clock_changes_no_pause(
 
 @virtual
 async def test_r4_an_unasked_429_lowers_the_rate_and_successes_bring_it_back() -> None:
-    governor = Governor()
+    throttle = AdaptiveThrottle()
     loop = asyncio.get_running_loop()
     for _ in range(100):
         await asyncio.sleep(0.1)
-        await governor.wait()
-        governor.passed()
-    governor.throttled(loop.time(), None)
-    assert governor.paused() > 0
-    lowered = governor.rate
+        await throttle.wait()
+        throttle.passed()
+    throttle.throttled(loop.time(), None)
+    assert throttle.paused() > 0
+    lowered = throttle.rate
     assert 5 < lowered < 10.5
     for _ in range(1000):
-        await governor.wait()
-        governor.passed()
-    assert governor.rate > 1.05 * lowered
+        await throttle.wait()
+        throttle.passed()
+    assert throttle.rate > 1.05 * lowered
 
 
 @virtual
@@ -374,7 +374,7 @@ async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: byte
     auth = Auth(Token(Secret("secret-t")))
     handler = assembled(Script([Response(status=200, body=body)]), auth=auth)
     with pytest.raises(NotJSON if body else EmptyBody) as caught:
-        await Cdrs(handler).list(window=1).collect()
+        await Cdrs(handler).list(concurrency=1).collect()
     text = str(caught.value)
     assert "GET /callmeback/cdrs page 1" in text
     assert not body or f"{len(body)} bytes" in text
@@ -431,7 +431,7 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
 async def test_c8_what_the_caller_does_to_its_list_afterwards_changes_nothing() -> None:
     wire = Script([answer({"data": [], "total": 0})])
     filters = [where("id") > 5]
-    walk = Cdrs(wire).list(filters=filters, window=1)
+    walk = Cdrs(wire).list(filters=filters, concurrency=1)
     filters.clear()
     await walk.collect()
     assert json.loads(dict(wire.requests[0].query)["filter"])[0]["value"] == 5

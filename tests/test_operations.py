@@ -23,7 +23,7 @@ Call = Callable[[Any, dict[str, Any], int], Awaitable[Any]]
 
 
 async def _first_page(service: Any, body: dict[str, Any], id: int) -> Any:
-    return await service.pages(window=1).first()
+    return await service.pages(concurrency=1).first()
 
 
 CALLS: dict[tuple[str, str], tuple[type[Any], type[Record] | None, Call]] = {

@@ -183,7 +183,7 @@ def test_s3_a_token_that_is_refused_is_not_in_the_refusal(wrong: str) -> None:
 async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:
     async with Sandbox(rows=50, token=CANARY) as api:
         async with CallMeBackClient(CANARY, base_url=api.base_url) as cmb:
-            summary = await Export(cmb, Plan(to=tmp_path, limit=20)).run()
+            summary = await Export(cmb, Plan(to=tmp_path, page_size=20)).run()
     assert summary.complete
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) == 6
@@ -198,7 +198,17 @@ def test_s6_an_interrupted_export_has_told_nobody(
 ) -> None:
     env = {**os.environ, "HOME": str(tmp_path / "home")}
     out = tmp_path / "out"
-    argv = ["export", "cdrs", "settings", "--limit", "10", "--progress", progress, "--to", str(out)]
+    argv = [
+        "export",
+        "cdrs",
+        "settings",
+        "--page-size",
+        "10",
+        "--progress",
+        progress,
+        "--to",
+        str(out),
+    ]
     with Sandbox(rows=300, token=CANARY) as api:
         if many:
             tables = [

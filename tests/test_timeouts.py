@@ -9,17 +9,17 @@ import pytest
 
 from benchmarks.harness.clocks import virtual
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.timeouts import Bounds
+from voipstudio_cmb.timeouts import Timeouts
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def bounded(bounds: Bounds, seconds: float, takes: float) -> float:
+async def bounded(timeouts: Timeouts, seconds: float, takes: float) -> float:
     """Sleeps for so long within a bound; gives the time when it ended, below 0 if by that."""
     try:
-        with bounds.at(now() + seconds):
+        with timeouts.at(now() + seconds):
             await asyncio.sleep(takes)
     except TimeoutError:
         return -now()
@@ -34,20 +34,20 @@ def rings() -> list[Any]:
 
 @virtual
 async def test_each_ends_at_its_own_time_and_none_before() -> None:
-    bounds, began = Bounds(), now()
+    timeouts, began = Timeouts(), now()
     asked = [(5.0, 9.0), (1.0, 9.0), (3.0, 2.0), (3.0, 9.0), (9.0, 4.0), (2.5, 9.0), (3.0, 9.0)]
-    ended = await asyncio.gather(*(bounded(bounds, *each) for each in asked))
+    ended = await asyncio.gather(*(bounded(timeouts, *each) for each in asked))
     expected = [-5.0, -1.0, 2.0, -3.0, 4.0, -2.5, -3.0]
     assert [abs(at) - began for at in ended] == pytest.approx([abs(at) for at in expected])
     assert [at < 0 for at in ended] == [at < 0 for at in expected]
     # As late as those before have rung, not earlier.
-    assert await bounded(bounds, 2.0, 9.0) == pytest.approx(-began - 7.0)
+    assert await bounded(timeouts, 2.0, 9.0) == pytest.approx(-began - 7.0)
 
 
 @virtual
 async def test_there_is_one_timer_and_none_is_left_when_nothing_runs() -> None:
-    bounds = Bounds()
-    tasks = [asyncio.create_task(bounded(bounds, 50.0 + n, 1.0)) for n in range(20)]
+    timeouts = Timeouts()
+    tasks = [asyncio.create_task(bounded(timeouts, 50.0 + n, 1.0)) for n in range(20)]
     await asyncio.sleep(0)
     assert len(rings()) == 1
     await asyncio.gather(*tasks)
@@ -57,10 +57,10 @@ async def test_there_is_one_timer_and_none_is_left_when_nothing_runs() -> None:
 
 @virtual
 async def test_the_earliest_goes_first_however_late_it_comes() -> None:
-    bounds, began = Bounds(), now()
-    slow = asyncio.create_task(bounded(bounds, 50.0, 99.0))
+    timeouts, began = Timeouts(), now()
+    slow = asyncio.create_task(bounded(timeouts, 50.0, 99.0))
     await asyncio.sleep(1)
-    quick = asyncio.create_task(bounded(bounds, 3.0, 99.0))
+    quick = asyncio.create_task(bounded(timeouts, 3.0, 99.0))
     await asyncio.sleep(0)
     assert len(rings()) == 1
     assert await quick == -began - 4.0
@@ -69,18 +69,18 @@ async def test_the_earliest_goes_first_however_late_it_comes() -> None:
 
 @virtual
 async def test_one_within_another() -> None:
-    bounds = Bounds()
-    with bounds.at(now() + 10) as outer:
-        with pytest.raises(TimeoutError), bounds.at(now() + 2) as inner:
+    timeouts = Timeouts()
+    with timeouts.at(now() + 10) as outer:
+        with pytest.raises(TimeoutError), timeouts.at(now() + 2) as inner:
             await asyncio.sleep(5)
         assert (inner.expired, outer.expired) == (True, False)
         await asyncio.sleep(1)
-    with pytest.raises(TimeoutError), bounds.at(now() + 2) as outer:
-        with bounds.at(now() + 5) as inner:
+    with pytest.raises(TimeoutError), timeouts.at(now() + 2) as outer:
+        with timeouts.at(now() + 5) as inner:
             await asyncio.sleep(9)
     assert (inner.expired, outer.expired) == (False, True)
     when = now() + 2
-    with pytest.raises(TimeoutError), bounds.at(when) as outer, bounds.at(when) as inner:
+    with pytest.raises(TimeoutError), timeouts.at(when) as outer, timeouts.at(when) as inner:
         await asyncio.sleep(9)
     assert (inner.expired, outer.expired) == (True, True)
     await asyncio.sleep(1)  # and no cancellation is left over
@@ -88,15 +88,15 @@ async def test_one_within_another() -> None:
 
 @virtual
 async def test_a_cancellation_from_elsewhere_stays_one() -> None:
-    bounds = Bounds()
-    task = asyncio.create_task(bounded(bounds, 5.0, 9.0))
+    timeouts = Timeouts()
+    task = asyncio.create_task(bounded(timeouts, 5.0, 9.0))
     await asyncio.sleep(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    task = asyncio.create_task(bounded(bounds, 5.0, 9.0))
+    task = asyncio.create_task(bounded(timeouts, 5.0, 9.0))
     await asyncio.sleep(0)
-    bounds.close()
+    timeouts.close()
     task.cancel()  # at the same moment: whoever cancels must see that it was
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -104,8 +104,8 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
 
 @virtual
 async def test_an_error_of_its_own_passes_also_when_the_time_is_up() -> None:
-    bounds = Bounds()
-    with pytest.raises(ZeroDivisionError), bounds.at(now() + 1):
+    timeouts = Timeouts()
+    with pytest.raises(ZeroDivisionError), timeouts.at(now() + 1):
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
@@ -117,21 +117,21 @@ async def test_an_error_of_its_own_passes_also_when_the_time_is_up() -> None:
 
 @virtual
 async def test_closing_ends_all_and_lets_the_loop_rest() -> None:
-    bounds = Bounds()
-    tasks = [asyncio.create_task(bounded(bounds, 50.0, 60.0)) for _ in range(3)]
+    timeouts = Timeouts()
+    tasks = [asyncio.create_task(bounded(timeouts, 50.0, 60.0)) for _ in range(3)]
     await asyncio.sleep(1)
-    bounds.close()
-    bounds.close()
+    timeouts.close()
+    timeouts.close()
     assert await asyncio.gather(*tasks) == [-now()] * 3
-    assert bounds.closed
+    assert timeouts.closed
     assert not rings()
 
 
 def test_they_belong_to_one_loop_while_any_is_in_use() -> None:
-    bounds = Bounds()
+    timeouts = Timeouts()
 
     async def use(inner: Any) -> None:
-        with bounds.at(now() + 5):
+        with timeouts.at(now() + 5):
             await inner()
 
     async def elsewhere() -> None:
@@ -143,11 +143,11 @@ def test_they_belong_to_one_loop_while_any_is_in_use() -> None:
 
 
 def test_the_timer_of_a_loop_that_has_ended_is_none_for_the_next() -> None:
-    bounds, ended = Bounds(), []
+    timeouts, ended = Timeouts(), []
 
     @virtual
     async def use(seconds: float, takes: float) -> None:
-        ended.append(await bounded(bounds, seconds, takes))
+        ended.append(await bounded(timeouts, seconds, takes))
 
     use(5.0, 1.0)
     use(9.0, 99.0)

@@ -15,7 +15,7 @@ PAGE_SIZE = 500
 MAX_PAGE_SIZE = 10_000
 """The largest limit that was seen in use; the server may cap it lower without saying."""
 
-MAX_WINDOW = 64
+MAX_CONCURRENCY = 64
 """The most page requests that one walk may have in flight."""
 
 _MAX_FILTER = 4_000

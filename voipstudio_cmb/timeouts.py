@@ -12,24 +12,24 @@ from types import TracebackType
 from .errors import ClientMisuse
 
 
-class Bound:
+class Timeout:
     """`with` it: a block that is still running when the time is up ends with a `TimeoutError`.
 
     As `asyncio.timeout` does it: the task is cancelled, and its cancellation taken back here.
     """
 
-    __slots__ = ("_bounds", "_cancelling", "_task", "expired", "when")
+    __slots__ = ("_cancelling", "_task", "_timeouts", "expired", "when")
 
-    def __init__(self, bounds: Bounds, when: float) -> None:
-        self._bounds = bounds
+    def __init__(self, timeouts: Timeouts, when: float) -> None:
+        self._timeouts = timeouts
         self.when = when
         self.expired = False
 
-    def __enter__(self) -> Bound:
+    def __enter__(self) -> Timeout:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._bounds._enter(self)
+        self._timeouts._enter(self)
         return self
 
     def expire(self) -> None:
@@ -44,32 +44,32 @@ class Bound:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._bounds._running.discard(self)
+        self._timeouts._running.discard(self)
         if self.expired:
             others = self._task.uncancel() > self._cancelling
             if kind is asyncio.CancelledError and not others:
                 raise TimeoutError from error
 
 
-class Bounds:
+class Timeouts:
     """The bounds of one client, on one event loop; closing it ends all that is within one."""
 
     def __init__(self) -> None:
         self.closed = False
-        self._running: set[Bound] = set()
+        self._running: set[Timeout] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
 
-    def at(self, when: float) -> Bound:
+    def at(self, when: float) -> Timeout:
         """A bound that ends at the time *when* on the running loop's clock.
 
         Raises:
             ClientMisuse: when it is entered, if others are in use on another event loop.
         """
-        return Bound(self, when)
+        return Timeout(self, when)
 
-    def _enter(self, bound: Bound) -> None:
+    def _enter(self, bound: Timeout) -> None:
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
             if self._running:

@@ -42,7 +42,7 @@ class Wrong(Exception):
 def plan_of(to: Path, format: str) -> Plan:
     """The plan for `jsonl`, `jsonl+gzip` or `jsonl+last`, which exports since the last time."""
     form, _, rest = format.partition("+")
-    options: dict[str, Any] = {"to": to, "format": form, "limit": 7, "checkpoint": 0}
+    options: dict[str, Any] = {"to": to, "format": form, "page_size": 7, "checkpoint": 0}
     if rest:
         options["since" if rest == "last" else "compress"] = rest
     return Plan(**options)

@@ -55,8 +55,8 @@ async def export(
         resources="cdrs",
         format=form,
         compress=compress or None,
-        limit=page_size,
-        window=concurrency,
+        page_size=page_size,
+        concurrency=concurrency,
     )
     async with CallMeBackClient(token, base_url=url) as cmb:
         await cmb.cdrs.count()

@@ -166,7 +166,7 @@ async def timed(
         singles = await _singles(client)
         before = client.usage.requests
         began = time.perf_counter()
-        async with client.cdrs.list(walk=by, window=concurrency, limit=page_size) as walk:
+        async with client.cdrs.list(walk=by, concurrency=concurrency, page_size=page_size) as walk:
             received = [record.id async for record in walk]
         took = time.perf_counter() - began
         requests = client.usage.requests - before

@@ -36,7 +36,7 @@ Run = Callable[[str, str, int], Timer]
 def _export(format: str, url: str, to: str, rows: int) -> Timer:
     async def run() -> None:
         async with CallMeBackClient("token", base_url=url) as cmb:
-            plan = Plan(to=to, resources="cdrs", format=format, limit=PAGE_SIZE)
+            plan = Plan(to=to, resources="cdrs", format=format, page_size=PAGE_SIZE)
             summary = await Export(cmb, plan).run()
         [job] = summary.jobs
         if job.error is not None:

@@ -32,7 +32,7 @@ async def _walked(by: By, url: str, rows: int, times: int) -> tuple[Sample, Samp
         with Timer() as timer:
             for _ in range(times):
                 last = count = 0
-                async with cmb.cdrs.list(walk=by, limit=PAGE_SIZE) as walk:
+                async with cmb.cdrs.list(walk=by, page_size=PAGE_SIZE) as walk:
                     async for record in walk:
                         assert record.id > last
                         last, count = record.id, count + 1

@@ -33,7 +33,7 @@ async def _ours(by: By, url: str, ids: Sequence[int]) -> Sample:
         await cmb.cdrs.count()  # connects
         before = cmb.usage.requests
         with Timer() as timer:
-            async with cmb.cdrs.list(walk=by, window=CONCURRENCY, limit=PAGE_SIZE) as walk:
+            async with cmb.cdrs.list(walk=by, concurrency=CONCURRENCY, page_size=PAGE_SIZE) as walk:
                 found = [record.id async for record in walk]
         requests = cmb.usage.requests - before
     assert found == list(ids)

@@ -12,7 +12,7 @@ from voipstudio_cmb.errors import BadRequest, NotFound
 from voipstudio_cmb.events import Usage
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Buttons, Cdrs, Settings, Visitors, Websites
-from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.walk.probe import Capabilities
 from voipstudio_cmb.walk.tasks import Tasks
 
 HOSTILE = "=cmd|' /c' \x00 \u2028 \ud83d\ude00 \" , \r\n <b>"
@@ -114,7 +114,7 @@ class _Client:
 
     def __init__(self, account: Offline) -> None:
         self._account = account
-        tasks, proofs = Tasks(), Proofs()
+        tasks, proofs = Tasks(), Capabilities()
         self.usage = Usage()
         self.cdrs = Cdrs(account, tasks, proofs)
         self.visitors = Visitors(account, tasks, proofs)

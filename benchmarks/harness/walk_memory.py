@@ -67,7 +67,9 @@ async def walk(
         await client.cdrs.count()
         expected, exact, before = spread_ids(rows, seed), True, peak()
         began = time.perf_counter()
-        async with client.cdrs.list(walk=by, window=concurrency, limit=page_size) as records:
+        async with client.cdrs.list(
+            walk=by, concurrency=concurrency, page_size=page_size
+        ) as records:
             collected = []
             async for record in records:
                 exact = exact and record.id == next(expected, None)

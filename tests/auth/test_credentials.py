@@ -77,7 +77,7 @@ async def test_a_login_brings_a_token_and_a_new_one_when_that_has_died() -> None
         source = login("me@example.com", PASSWORD)
         async with CallMeBackClient(source, base_url=api.base_url) as cmb:
             found = 0
-            async for _ in cmb.cdrs.list(limit=10, window=8):
+            async for _ in cmb.cdrs.list(page_size=10, concurrency=8):
                 found += 1
                 if found == 30:
                     api.token = "another-session-token"

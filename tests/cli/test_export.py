@@ -78,7 +78,7 @@ def with_a_bad_row(api: Sandbox) -> None:
 def test_the_rows_of_one_resource_go_to_standard_output(api: Sandbox, tmp_path: Path) -> None:
     ran("export", "cdrs", "visitors", "buttons", "--to", tmp_path)
     for resource in ("cdrs", "visitors", "buttons"):
-        done = ran("export", resource, "--to", "-", "--limit", 50, "--progress", "none")
+        done = ran("export", resource, "--to", "-", "--page-size", 50, "--progress", "none")
         assert done.returncode == 0
         assert done.stderr == b""
         assert done.stdout == (tmp_path / f"{resource}.jsonl").read_bytes()
@@ -88,7 +88,7 @@ def test_the_rows_of_one_resource_go_to_standard_output(api: Sandbox, tmp_path: 
 
 def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox) -> None:
     with subprocess.Popen(
-        [*INTERRUPTIBLE, "export", "cdrs", "--to", "-", "--limit", "10", "--progress", "none"],
+        [*INTERRUPTIBLE, "export", "cdrs", "--to", "-", "--page-size", "10", "--progress", "none"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -122,7 +122,7 @@ def test_rejected_rows_of_a_stream_are_named_and_exit_3(api: Sandbox) -> None:
 
 def test_an_error_after_some_rows_is_exit_1_and_one_before_is_its_own(api: Sandbox) -> None:
     fault = api.script(Fault(path="/callmeback/cdrs", after=5, status=403, times=None))
-    done = ran("export", "cdrs", "--to", "-", "--limit", 50)
+    done = ran("export", "cdrs", "--to", "-", "--page-size", 50)
     assert done.returncode == 1
     assert 0 < len(done.stdout.splitlines()) < 300
     assert b"page 1: 403 Scripted 403; " in done.stderr
@@ -230,7 +230,7 @@ def test_an_interrupted_export_says_that_the_same_command_goes_on_and_it_does(
     api: Sandbox, tmp_path: Path, stop: signal.Signals, code: int
 ) -> None:
     api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
-    argv = ["export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"]
+    argv = ["export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"]
     with subprocess.Popen(
         [*INTERRUPTIBLE, *argv],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -267,11 +267,11 @@ def test_the_exit_code_says_whether_the_same_command_goes_on(
     api: Sandbox, run: Any, tmp_path: Path, fault: dict[str, Any], code: int, words: str
 ) -> None:
     api.script(Fault(path="/callmeback/cdrs", times=None, **fault))
-    done = run("export", "cdrs", "--to", tmp_path / "a", "--limit", "50")
+    done = run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "50")
     assert done.code == code
     assert words in done.err.splitlines()[-1]
     api.clear_faults()
-    assert run("export", "cdrs", "--to", tmp_path / "a", "--limit", "50").code == 0
+    assert run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "50").code == 0
 
 
 def test_rejected_rows_are_exit_3(api: Sandbox, run: Any, tmp_path: Path) -> None:
@@ -290,18 +290,18 @@ def test_filters_and_restart_reach_the_export(api: Sandbox, run: Any, tmp_path: 
     assert ids
     assert all(100100 < id <= 100200 for id in ids)
     api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
-    assert run("export", "cdrs", "--to", tmp_path / "b", "--limit", "20").code == 4
-    other = run("export", "cdrs", "--to", tmp_path / "b", "--limit", "30")
+    assert run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "20").code == 4
+    other = run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "30")
     assert other.code == 2
-    assert "limit was 20 and is 30" in other.err
-    assert run("export", "cdrs", "--to", tmp_path / "b", "--limit", "30", "--restart").code == 0
+    assert "page_size was 20 and is 30" in other.err
+    assert run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "30", "--restart").code == 0
 
 
 # The forecast
 
 
 def test_a_dry_run_counts_and_writes_nothing(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    done = run("export", "--to", tmp_path / "a" / "b", "--dry-run", "--limit", "100")
+    done = run("export", "--to", tmp_path / "a" / "b", "--dry-run", "--page-size", "100")
     assert done.code == 0
     rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()[1:]}
     assert rows["cdrs"] == ["300", "5"]
@@ -311,14 +311,14 @@ def test_a_dry_run_counts_and_writes_nothing(api: Sandbox, run: Any, tmp_path: P
     assert {seen.method for seen in api.journal} == {"GET"}
     assert api.requests == 5
     assert "about 15 requests" in done.err
-    paced = run("export", "--to", tmp_path / "a", "--dry-run", "--limit", "100", "--rate", "2")
+    paced = run("export", "--to", tmp_path / "a", "--dry-run", "--page-size", "100", "--rate", "2")
     assert "; about 8 s at the rate that is allowed; nothing was written" in paced.err
     some = run("export", "cdrs", "--to", tmp_path / "a", "--dry-run", "--filter", "id<100010")
     assert 0 < int(some.out.split()[-2]) < 10
 
 
 def test_a_dry_run_needs_about_what_it_says(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    argv = ["export", "cdrs", "visitors", "--to", tmp_path / "a", "--limit", "20"]
+    argv = ["export", "cdrs", "visitors", "--to", tmp_path / "a", "--page-size", "20"]
     said = int(run(*argv, "--dry-run").err.split("about ")[1].split()[0])
     before = api.requests
     assert run(*argv).code == 0
@@ -346,10 +346,10 @@ def test_a_dry_run_refuses_what_the_run_would(api: Sandbox, run: Any, tmp_path: 
     assert api.requests == 0
     assert not (tmp_path / "nowhere").exists()
     api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
-    assert run("export", "cdrs", "--to", tmp_path / "a", "--limit", "20").code == 4
+    assert run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "20").code == 4
     api.script(Fault(path="/me", body={"data": {"id": 999}}, times=None))
     for more in ([], ["--dry-run"]):
-        done = run("export", "cdrs", "--to", tmp_path / "a", "--limit", "20", *more)
+        done = run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "20", *more)
         assert done.code == 2
         assert "is another account's" in done.err
 

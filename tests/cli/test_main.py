@@ -62,7 +62,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_export_writes_files_and_ends_with_a_summary(
     api: Sandbox, run: Any, tmp_path: Path
 ) -> None:
-    ran = run("export", "--to", str(tmp_path / "out"), "--limit", "100", "--window", "2")
+    ran = run("export", "--to", str(tmp_path / "out"), "--page-size", "100", "--concurrency", "2")
     assert ran.code == 0
     files = dict(line.split("\t") for line in ran.out.splitlines())
     assert {Path(name).name: int(rows) for name, rows in files.items()}["cdrs.jsonl"] == 300
@@ -108,7 +108,7 @@ def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api: Sandbox, run: Any, tmp_path: Path
 ) -> None:
     api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
-    ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--limit", "50")
+    ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--page-size", "50")
     assert ran.code == 4
     assert "1 of 1 not done: run the same command again, with a valid token, to go on" in ran.err
     assert re.search(r"cdrs +can be resumed +[1-9]\d+ ", ran.err)
@@ -128,8 +128,8 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
     [
         (["export", "--to", "{}/a", "calls"], "unknown resource 'calls'"),
         (["export", "--to", "{}/a", "--format", "xml"], "unknown format 'xml'"),
-        (["export", "--to", "{}/a", "--limit", "0"], "limit must be an integer from 1"),
-        (["export", "--to", "{}/a", "--window", "0"], "window must be an integer from 1"),
+        (["export", "--to", "{}/a", "--page-size", "0"], "page_size must be an integer from 1"),
+        (["export", "--to", "{}/a", "--concurrency", "0"], "concurrency must be an integer from 1"),
         (["export", "--to", "{}/a", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["export", "--to", "{}/a", "--rate", "0"], "--rate must be a finite number above 0"),
         (["export", "--to", "/proc/x"], "can't be written"),
@@ -281,7 +281,7 @@ def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -
 def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
     api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
     with subprocess.Popen(
-        [*INTERRUPTIBLE, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
+        [*INTERRUPTIBLE, "export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
@@ -300,7 +300,7 @@ def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_
 def test_a_terminated_export_is_exit_143_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
     api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
     with subprocess.Popen(
-        [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--limit", "10"],
+        [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"],
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None

@@ -20,7 +20,7 @@ from voipstudio_cmb.codec import envelopes, records, shape, to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.middleware.status import raising
+from voipstudio_cmb.middleware.status import check_status
 from voipstudio_cmb.models import Button, Cdr, Record, Setting
 
 
@@ -236,7 +236,7 @@ async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     wire = Script([Response(status=200, body=body, headers={"content-type": "t/h"})])
     request = Request(method="GET", path="/x", parse=lambda r: envelopes.read_page(r, Cdr, 1))
     with pytest.raises(NotJSON) as caught:
-        await raising(request, wire)
+        await check_status(request, wire)
     message = str(caught.value)
     assert "5007 bytes" in message
     assert "t/h" in message

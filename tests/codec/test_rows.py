@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from voipstudio_cmb.codec.envelopes import read_row, read_rows
 from voipstudio_cmb.codec.rows import created_at, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
-from voipstudio_cmb.export.store.high_water import Latest
+from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Reject, Row, Rows, ids_in
 
@@ -172,7 +172,7 @@ _TIMES = st.sampled_from(
 def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
     pages: list[list[Any]], resumed: int
 ) -> None:
-    latest, number = Latest(), 0
+    latest, number = CreatedHighWater(), 0
     plain: dict[int, str] = {}
     for at, times in enumerate(pages):
         rows = []
@@ -195,7 +195,7 @@ def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
 
 
 def test_rows_of_one_time_are_all_kept_until_a_later_one_comes() -> None:
-    latest = Latest()
+    latest = CreatedHighWater()
     for ids, day in (([1, 2], 1), ([3], 1), ([4], 1), ([5, 6], 2), ([7], 2), ([8], 1)):
         latest.add(ids, [f"2026-01-0{day} 00:00:00"] * len(ids))
     assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])

@@ -179,7 +179,7 @@ async def test_accounts_are_exported_each_to_its_directory_and_their_clients_clo
     tmp_path: Path,
 ) -> None:
     async with Sandbox(rows=120) as api:
-        exports = Exports(some(api, 3), Plan(to=tmp_path, limit=50))
+        exports = Exports(some(api, 3), Plan(to=tmp_path, page_size=50))
         assert [(job.account, job.resource) for job in exports.jobs][4:6] == [
             ("a0", "buttons"), ("a1", "cdrs"),
         ]  # fmt: skip
@@ -242,7 +242,7 @@ async def test_every_account_gets_a_turn_before_any_gets_a_second(
 
     monkeypatch.setattr(many, "Turns", Noted)
     async with Sandbox(rows=20, latency=(0.0, 0.004)) as api:
-        exports = Exports(some(api, 6), Plan(to=tmp_path, window=1), slots=slots)
+        exports = Exports(some(api, 6), Plan(to=tmp_path, concurrency=1), slots=slots)
         task = asyncio.create_task(exports.run())
         most = 0
         while not task.done():
@@ -292,7 +292,7 @@ async def test_a_turn_that_no_job_had_is_given_back() -> None:
 
 async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> None:
     async with Sandbox(rows=600, latency=0.005) as api:
-        plan = Plan(to=tmp_path, resources=["cdrs", "settings"], limit=10)
+        plan = Plan(to=tmp_path, resources=["cdrs", "settings"], page_size=10)
         exports = Exports(some(api, 4), plan, slots=2)
         task = asyncio.create_task(exports.run())
         while not sum(job.rows for job in exports.jobs) > 100:

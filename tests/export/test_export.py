@@ -64,7 +64,7 @@ async def rows_of(api: Sandbox, resource: str) -> list[Any]:
 
 async def test_every_row_of_every_resource_is_in_its_file_as_sent(tmp_path: Path) -> None:
     async with Sandbox(rows=1200) as api:
-        summary = await export(api, Plan(to=tmp_path / "deep" / "er", limit=100))
+        summary = await export(api, Plan(to=tmp_path / "deep" / "er", page_size=100))
         assert summary.complete
         for resource in ("cdrs", "visitors", "websites", "settings"):
             expected = await rows_of(api, resource)
@@ -85,12 +85,12 @@ async def test_every_row_of_every_resource_is_in_its_file_as_sent(tmp_path: Path
 
 async def test_faults_on_the_way_change_no_byte(tmp_path: Path) -> None:
     async with Sandbox(rows=600) as api:
-        await export(api, Plan(to=tmp_path / "calm", limit=50))
+        await export(api, Plan(to=tmp_path / "calm", page_size=50))
         for page, fault in enumerate(
             ({"status": 503}, {"drop": "before"}, {"drop": "mid-body"}), 2
         ):
             api.script(Fault(path="/callmeback/cdrs", after=page, **fault))
-        summary = await export(api, Plan(to=tmp_path / "rough", limit=50))
+        summary = await export(api, Plan(to=tmp_path / "rough", page_size=50))
         assert summary.retries == 3
     for path in (tmp_path / "calm").iterdir():
         assert (tmp_path / "rough" / path.name).read_bytes() == path.read_bytes()
@@ -110,7 +110,7 @@ async def test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing(
     async with Sandbox(rows=600) as api:
         api.script(Fault(path="/callmeback/cdrs", after=6, status=500, times=None))
         api.script(Fault(path="/callmeback/visitors", status=403, times=None))
-        summary = await export(api, Plan(to=tmp_path, limit=50))
+        summary = await export(api, Plan(to=tmp_path, page_size=50))
     assert states(summary) == {
         "cdrs": "failed", "visitors": "failed", "websites": "done", "settings": "done",
         "buttons": "done",
@@ -158,7 +158,7 @@ async def test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job(
 async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> None:
     async with Sandbox(rows=600) as api:
         api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
-        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
+        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], page_size=50))
     assert isinstance(summary.jobs[0].error, Unauthorized)
     assert summary.resumable
     assert not visible(tmp_path)
@@ -167,7 +167,7 @@ async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> Non
 async def test_a_page_of_garbage_is_named_and_leaves_no_file(tmp_path: Path) -> None:
     async with Sandbox(rows=100) as api:
         api.script(Fault(path="/callmeback/cdrs", after=2, body=b"{garbage", times=None))
-        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], limit=50))
+        summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], page_size=50))
     assert "GET /callmeback/cdrs page 1: the answer is not JSON (8 bytes" in str(
         summary.jobs[0].error
     )
@@ -234,7 +234,7 @@ async def test_a_cancelled_export_leaves_what_it_takes_to_go_on(tmp_path: Path) 
 
     async with Sandbox(rows=600, latency=0.01) as api:
         async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
-            running = Export(cmb, Plan(to=tmp_path, limit=10))
+            running = Export(cmb, Plan(to=tmp_path, page_size=10))
             task = asyncio.create_task(running.run())
             while not any(job.rows for job in running.jobs if job.resource == "cdrs"):
                 await asyncio.sleep(0.001)
@@ -243,7 +243,7 @@ async def test_a_cancelled_export_leaves_what_it_takes_to_go_on(tmp_path: Path) 
                 await task
             assert not (tmp_path / "cdrs.jsonl").exists()
             asked = api.requests
-            summary = await Export(cmb, Plan(to=tmp_path, limit=10)).run()
+            summary = await Export(cmb, Plan(to=tmp_path, page_size=10)).run()
             assert summary.complete
             cdrs = summary.jobs[0]
             assert 0 < cdrs.kept < cdrs.rows == 600
@@ -260,7 +260,7 @@ async def test_a_second_export_to_one_file_is_refused_and_the_first_is_whole(
 
     async with Sandbox(rows=600, latency=0.01) as api:
         async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
-            plan = Plan(to=tmp_path, resources=["cdrs"], limit=50)
+            plan = Plan(to=tmp_path, resources=["cdrs"], page_size=50)
             first = Export(cmb, plan)
             task = asyncio.create_task(first.run())
             while not first.jobs[0].rows:
@@ -338,7 +338,9 @@ def test_a_plan_is_checked_before_anything_happens() -> None:
             Plan(to=nowhere)
 
 
-@pytest.mark.parametrize("option", [{"limit": 0}, {"window": 0}, {"limit": True}, {"window": 65}])
+@pytest.mark.parametrize(
+    "option", [{"page_size": 0}, {"concurrency": 0}, {"page_size": True}, {"concurrency": 65}]
+)
 async def test_a_plan_with_a_wrong_number_sends_nothing_and_writes_nothing(
     tmp_path: Path, option: dict[str, Any]
 ) -> None:
@@ -372,7 +374,7 @@ def _documented(kind: Any) -> list[str]:
 
 async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path: Path) -> None:
     path = tmp_path / "cdrs.sqlite"
-    plan = Plan(to=tmp_path, resources="cdrs", format="sqlite", limit=50)
+    plan = Plan(to=tmp_path, resources="cdrs", format="sqlite", page_size=50)
     async with Sandbox(rows=120) as api:
         first, second, *_ = api.data.cdrs.ids
         assert (await export(api, plan)).complete
@@ -412,7 +414,7 @@ async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path
 
 
 async def test_a_format_of_ones_own(tmp_path: Path) -> None:
-    class Ids:
+    class IdRange:
         suffix = "ids"
         upserts = False
 
@@ -421,7 +423,7 @@ async def test_a_format_of_ones_own(tmp_path: Path) -> None:
             return 0
 
     async with Sandbox(rows=60) as api:
-        assert (await export(api, Plan(to=tmp_path, format=Ids()))).complete
+        assert (await export(api, Plan(to=tmp_path, format=IdRange()))).complete
         assert (tmp_path / "cdrs.ids").read_text() == "".join(f"{id}\n" for id in api.data.cdrs.ids)
 
 

@@ -33,7 +33,7 @@ async def test_a_forecast_knows_what_is_in_hand_and_what_is_done(tmp_path: Path)
                 raise OSError(errno.ENOSPC, "full")
             super().link(path, to)
 
-    plan = Plan(to=tmp_path, resources=["cdrs", "visitors", "websites", "buttons"], limit=50)
+    plan = Plan(to=tmp_path, resources=["cdrs", "visitors", "websites", "buttons"], page_size=50)
     async with Sandbox(rows=300) as api, connected(api) as cmb:
         api.script(Fault(path="/callmeback/cdrs", after=4, status=500, times=None))
         await Export(cmb, plan, disk=Full()).run()
@@ -79,7 +79,7 @@ async def test_a_stream_has_the_bytes_of_the_file(tmp_path: Path, resource: str)
     async with Sandbox(rows=600) as api:
         async with connected(api) as cmb:
             await Export(cmb, Plan(to=tmp_path, resources=resource)).run()
-        stream, found = await streamed(api, Plan(to="-", resources=resource, limit=400))
+        stream, found = await streamed(api, Plan(to="-", resources=resource, page_size=400))
         assert found == (tmp_path / f"{resource}.jsonl").read_bytes()
         assert (stream.job.state, stream.job.rows) == ("done", len(found.splitlines()))
         _, upper = await streamed(api, Plan(to="-", resources=resource), each=bytes.upper)
@@ -103,7 +103,7 @@ async def test_a_stream_that_fails_says_so_and_names_what_it_could_not_use() -> 
         api.script(Fault(path="/callmeback/cdrs", after=5, status=403, times=None))
         async with connected(api) as cmb:
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            stream = Stream(cmb, Plan(to="-", resources="cdrs", limit=50), nowhere)
+            stream = Stream(cmb, Plan(to="-", resources="cdrs", page_size=50), nowhere)
             with pytest.raises(Forbidden):
                 await stream.run()
             os.close(nowhere)
@@ -117,7 +117,7 @@ def test_the_command_streams(
     with Sandbox(rows=300) as api:
         monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
         monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
-        argv = ["export", "--to", "-", "--limit", "50", "--progress"]
+        argv = ["export", "--to", "-", "--page-size", "50", "--progress"]
         ran = Ran(capfd, *argv, "json", "cdrs")
         assert (ran.code, len(ran.out.splitlines())) == (0, 300)
         api.script(Fault(path="/callmeback/buttons", status=404))

@@ -38,7 +38,9 @@ from voipstudio_cmb.http import Request
 
 
 def plan(to: Path, **more: Any) -> Plan:
-    return Plan(**{"to": to, "resources": "cdrs", "limit": 5, "window": 1, "checkpoint": 0} | more)
+    return Plan(
+        **{"to": to, "resources": "cdrs", "page_size": 5, "concurrency": 1, "checkpoint": 0} | more
+    )
 
 
 async def run(api: Offline, plan: Plan, disk: Disk | None = None) -> Summary:
@@ -204,7 +206,7 @@ async def test_what_is_damaged_is_never_gone_on_from(tmp_path: Path, harm: str, 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"limit": 6}, "limit was 5 and is 6"),
+        ({"page_size": 6}, "page_size was 5 and is 6"),
         ({"filters": where("id") > 3}, "filters was .*and is .*id"),
     ],
 )
@@ -228,7 +230,7 @@ async def test_another_export_is_refused_with_the_difference(
 async def test_another_window_is_the_same_export(tmp_path: Path) -> None:
     api, to = Offline(), tmp_path / "out"
     await interrupted(api, plan(to))
-    assert (await run(api, plan(to, window=8))).complete
+    assert (await run(api, plan(to, concurrency=8))).complete
     assert (to / "cdrs.jsonl").read_bytes() == await whole(tmp_path)
 
 
@@ -766,7 +768,7 @@ async def test_no_token_is_in_what_an_interrupted_export_leaves(tmp_path: Path) 
         api.script(Fault(path="/callmeback/cdrs", after=4, status=403, times=None))
         for _ in range(2):
             async with CallMeBackClient(canary, base_url=api.base_url) as cmb:
-                summary = await Export(cmb, plan(tmp_path, limit=20)).run()
+                summary = await Export(cmb, plan(tmp_path, page_size=20)).run()
                 assert summary.resumable
             api.clear_faults()
             api.script(Fault(path="/me", status=404, times=None))
@@ -776,7 +778,7 @@ async def test_no_token_is_in_what_an_interrupted_export_leaves(tmp_path: Path) 
             api.script(Fault(path="/callmeback/cdrs", after=4, status=403, times=None))
         async with CallMeBackClient(lambda: asyncio.sleep(0, canary), base_url=api.base_url) as cmb:
             with pytest.raises(ClientMisuse, match="is another account's"):
-                await Export(cmb, plan(tmp_path, limit=20)).run()
+                await Export(cmb, plan(tmp_path, page_size=20)).run()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from voipstudio_cmb.http import Request
 
 
 def plan(to: Path, **more: Any) -> Plan:
-    given = {"to": to, "resources": "cdrs", "limit": 5, "checkpoint": 0, "since": "last"} | more
+    given = {"to": to, "resources": "cdrs", "page_size": 5, "checkpoint": 0, "since": "last"} | more
     return Plan(**given)
 
 
@@ -117,7 +117,7 @@ async def test_a_server_that_knows_no_conditions_gives_the_same_files(
 @pytest.mark.parametrize("habit", ["honours", "ignores", "refuses"])
 async def test_an_interrupted_one_goes_on(tmp_path: Path, habit: str) -> None:
     api = Offline(count=20, deaf=habit == "ignores")
-    only = plan(tmp_path, window=1)
+    only = plan(tmp_path, concurrency=1)
     await run(api, only)
     api.tables["cdrs"] = rows(60)
     if habit == "refuses":
@@ -257,16 +257,16 @@ async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_th
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("window", [1, 2, 4])
+@pytest.mark.parametrize("concurrency", [1, 2, 4])
 @pytest.mark.parametrize("page", [3, 9, 10])
 async def test_rows_that_came_while_pages_were_read_are_left_to_the_next_run(
-    tmp_path: Path, page: int, window: int
+    tmp_path: Path, page: int, concurrency: int
 ) -> None:
     """By page some of them would come."""
     api = Offline(deaf=True, dates=False)
     api.sorts = True
     api.tables["cdrs"] = rows(95)
-    only = plan(tmp_path, limit=10, window=window)
+    only = plan(tmp_path, page_size=10, concurrency=concurrency)
 
     async def hook(request: Request) -> None:
         if dict(request.query)["page"] == str(page):
@@ -367,7 +367,7 @@ async def test_an_edited_manifest_is_refused(tmp_path: Path, change: dict[str, A
 async def test_another_resources_progress_is_not_cleaned_away(tmp_path: Path) -> None:
     api = Offline()
     await run(api, plan(tmp_path, resources=("cdrs", "visitors"), since=None))
-    again = plan(tmp_path, resources="visitors", since=None, overwrite=True, window=1)
+    again = plan(tmp_path, resources="visitors", since=None, overwrite=True, concurrency=1)
     assert (await interrupted(api, again, 5)).resumable
     await run(api, plan(tmp_path))
     [job] = (await run(api, again)).jobs

@@ -30,7 +30,7 @@ async def test_a_call_is_a_span_and_an_attempt_an_event_in_it() -> None:
             with provider.get_tracer("test").start_as_current_span("job") as job:
                 with pytest.raises(NotFound):
                     await cmb.settings.get(999_999_999)
-                await cmb.cdrs.list(limit=10, walk="page").collect()
+                await cmb.cdrs.list(page_size=10, walk="page").collect()
     get, *pages, parent = exporter.get_finished_spans()
     assert parent.name == "job"
     assert get.name == "GET /callmeback/settings/{id}"

@@ -42,9 +42,9 @@ from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.middleware.observe import Observe
 from voipstudio_cmb.middleware.retry import Retry
-from voipstudio_cmb.middleware.status import raising
+from voipstudio_cmb.middleware.status import check_status
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
-from voipstudio_cmb.timeouts import Bounds
+from voipstudio_cmb.timeouts import Timeouts
 
 OK = Response(status=200, body=b"{}")
 CANARY = "canary-not-a-token"
@@ -79,7 +79,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
         limit=Limit(), middlewares=[mine],
     )  # fmt: skip
     kinds = [getattr(part, "__name__", type(part).__name__) for part in made]
-    assert kinds == ["Observe", "Deadline", "Retry", "raising", "mine", "Limit", "Auth"]
+    assert kinds == ["Observe", "Deadline", "Retry", "check_status", "mine", "Limit", "Auth"]
 
 
 # raising
@@ -108,7 +108,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
 async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusError]) -> None:
     wire = Script([answer({"message": "the API's words"}, status, x_request_id="r-1")])
     with pytest.raises(HTTPStatusError) as caught:
-        await raising(request(query=(("page", "3"),)), wire)
+        await check_status(request(query=(("page", "3"),)), wire)
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")
@@ -121,7 +121,7 @@ async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusErro
 async def test_a_validation_error_names_the_fields() -> None:
     body = {"errors": [{"message": "too long", "field": "name"}, {"message": "no", "field": "ddi"}]}
     with pytest.raises(BadRequest, match="name: too long; ddi: no") as caught:
-        await raising(request("POST"), Script([answer(body, 400)]))
+        await check_status(request("POST"), Script([answer(body, 400)]))
     assert caught.value.messages == {"name": ["too long"], "ddi": ["no"]}
 
 
@@ -129,13 +129,13 @@ async def test_a_redirect_to_nowhere_is_still_a_redirect() -> None:
     for location in ("http://[bad", "http://a\u2100b/", "http://[::1%]/", ""):
         wire = Script([Response(status=302, headers={"location": location})])
         with pytest.raises(UnexpectedRedirect, match="not followed"):
-            await raising(request(), wire)
+            await check_status(request(), wire)
 
 
 async def test_a_redirect_names_the_other_origin_only() -> None:
     wire = Script([Response(status=307, headers={"location": "https://evil.example/x?t=1"})])
     with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
-        await raising(request(), wire)
+        await check_status(request(), wire)
     assert "t=1" not in str(caught.value)
 
 
@@ -159,7 +159,7 @@ async def test_the_token_that_a_server_echoes_is_masked() -> None:
 
 
 async def test_a_success_is_parsed_inside_the_chain() -> None:
-    response = await raising(request(parse=lambda r: r.body * 2), Script([OK]))
+    response = await check_status(request(parse=lambda r: r.body * 2), Script([OK]))
     assert response.value == b"{}{}"
 
 
@@ -428,7 +428,7 @@ async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
     await handler(request())
     second = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
-    limit.governor.pause(10)
+    limit.throttle.pause(10)
     await second
     assert wire.times[1] - wire.times[0] >= 10.5 - 1e-6
 
@@ -441,7 +441,7 @@ async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> 
     await asyncio.sleep(0.1)
     await assembled(wire, limit=limit)(request())
     assert wire.times[1] - wire.times[0] >= 5.0
-    assert limit.governor.rate == float("inf")
+    assert limit.throttle.rate == float("inf")
     await first
 
 
@@ -479,8 +479,8 @@ async def test_a_limiter_must_be_async() -> None:
 
 @virtual
 async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
-    closing = Bounds()
-    parts = [Deadline(60.0, None, closing), Retry(Backoff(rng=lambda: 1.0)), raising, Limit()]
+    closing = Timeouts()
+    parts = [Deadline(60.0, None, closing), Retry(Backoff(rng=lambda: 1.0)), check_status, Limit()]
     handler = chain(Script([answer({}, 503, retry_after="30")]), parts)
     task = asyncio.create_task(handler(request()))
     await asyncio.sleep(1)
@@ -658,5 +658,12 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
 @virtual
 async def test_each_part_works_alone() -> None:
     wire = Script([OK])
-    for part in (Observe(), Deadline(5.0), Retry(), raising, Limit(), Auth(Token(Secret("t")))):
+    for part in (
+        Observe(),
+        Deadline(5.0),
+        Retry(),
+        check_status,
+        Limit(),
+        Auth(Token(Secret("t"))),
+    ):
         assert (await part(request(), wire)).status == 200

@@ -31,7 +31,7 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
     WrongShape,
 )
-from voipstudio_cmb.middleware.throttle import Aimd
+from voipstudio_cmb.middleware.throttle import RateEstimate
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -205,7 +205,9 @@ ROWS = [
 @pytest.fixture(autouse=True)
 def paced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr("voipstudio_cmb.middleware.throttle.Aimd", partial(Aimd, unasked=0.0))
+    monkeypatch.setattr(
+        "voipstudio_cmb.middleware.throttle.RateEstimate", partial(RateEstimate, unasked=0.0)
+    )
 
 
 def _cases() -> Iterator[Any]:

@@ -31,7 +31,7 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
 )
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.middleware.throttle import Aimd
+from voipstudio_cmb.middleware.throttle import RateEstimate
 from voipstudio_cmb.transport.guards import send_once
 
 ITEM = b'{"data":{"id":7},"links":{}}'
@@ -41,7 +41,9 @@ every_method = pytest.mark.parametrize("method", CALLS)
 @pytest.fixture(autouse=True)
 def paced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr("voipstudio_cmb.middleware.throttle.Aimd", partial(Aimd, unasked=0.0))
+    monkeypatch.setattr(
+        "voipstudio_cmb.middleware.throttle.RateEstimate", partial(RateEstimate, unasked=0.0)
+    )
 
 
 async def failure(cmb: CallMeBackClient, method: str = "GET") -> Any:
@@ -364,7 +366,7 @@ async def test_row_26_and_t9_a_stale_page_is_never_yielded_as_another() -> None:
 
     found: list[int] = []
     async with serving(pushes, goes_on) as wire, client(wire.url) as cmb:
-        async for cdr in cmb.cdrs.list(limit=2, window=1, walk="page"):
+        async for cdr in cmb.cdrs.list(page_size=2, concurrency=1, walk="page"):
             found.append(cdr.id)
             await asyncio.sleep(0.02)
     assert found == [1, 2, 3]

@@ -20,7 +20,7 @@ from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.walk.probe import Capabilities
 from voipstudio_cmb.walk.ranges import Cutter
 from voipstudio_cmb.walk.tasks import Tasks
 
@@ -74,7 +74,7 @@ class Table:
 
 
 async def walked(table: Table, **options: Any) -> list[int]:
-    walk = Cdrs(table).list(**{"walk": "keyset", "limit": 10, "window": 4, **options})
+    walk = Cdrs(table).list(**{"walk": "keyset", "page_size": 10, "concurrency": 4, **options})
     return [record.id async for record in walk]
 
 
@@ -102,14 +102,14 @@ HABITS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("habit", HABITS)
 @virtual
-async def test_every_row_once_and_in_order(shape: str, habit: str, window: int) -> None:
+async def test_every_row_once_and_in_order(shape: str, habit: str, concurrency: int) -> None:
     table = Table(SHAPES[shape], **HABITS[habit])
-    assert await walked(table, window=window) == sorted(set(SHAPES[shape]))
-    assert table.most_flying <= max(window, 1)
+    assert await walked(table, concurrency=concurrency) == sorted(set(SHAPES[shape]))
+    assert table.most_flying <= max(concurrency, 1)
 
 
 def _mutations(seed: int) -> Callable[[Table], None]:
@@ -140,7 +140,9 @@ def _mutations(seed: int) -> Callable[[Table], None]:
     st.sampled_from([*range(1, 17)]),
     st.sampled_from(sorted(HABITS)),
 )
-def test_rows_may_come_and_go(seed: int, count: int, limit: int, window: int, habit: str) -> None:
+def test_rows_may_come_and_go(
+    seed: int, count: int, page_size: int, concurrency: int, habit: str
+) -> None:
     draw = random.Random(seed)
     ids = sorted(draw.sample(range(1, 10 * count + 2), count))
     change = _mutations(seed)
@@ -155,7 +157,7 @@ def test_rows_may_come_and_go(seed: int, count: int, limit: int, window: int, ha
         table = Table(list(ids), change=watched, latency=0.01, **HABITS[habit])
         table.latency = 0.01
         try:
-            found = await walked(table, limit=limit, window=window)
+            found = await walked(table, page_size=page_size, concurrency=concurrency)
         except WalkError:
             return  # a tiny table may change too fast to prove anything: refused, and nothing lost
         assert found == sorted(set(found)), "out of order, or twice"
@@ -166,36 +168,38 @@ def test_rows_may_come_and_go(seed: int, count: int, limit: int, window: int, ha
         runner.run(run())
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_it_ends_at_the_highest_id_of_its_beginning(window: int) -> None:
+async def test_it_ends_at_the_highest_id_of_its_beginning(concurrency: int) -> None:
     def grow(table: Table) -> None:
         table.ids.extend(range(table.ids[-1] + 1, table.ids[-1] + 50))
 
     table = Table(list(range(1, 101)), change=grow)
-    found = await walked(table, window=window)
+    found = await walked(table, concurrency=concurrency)
     assert set(range(1, 101)) <= set(found)
     assert len(table.asked) < 60
 
 
-def _sequential(ids: list[int], limit: int) -> int:
-    return len(ids) // limit + 1
+def _sequential(ids: list[int], page_size: int) -> int:
+    return len(ids) // page_size + 1
 
 
-@pytest.mark.parametrize("window", [2, 8, 16])
+@pytest.mark.parametrize("concurrency", [2, 8, 16])
 @pytest.mark.parametrize("gap", [1, 7, 1000])
 @virtual
-async def test_evenly_spread_ids_cost_at_most_a_tenth_more_requests(window: int, gap: int) -> None:
+async def test_evenly_spread_ids_cost_at_most_a_tenth_more_requests(
+    concurrency: int, gap: int
+) -> None:
     ids = list(range(1, 10_000 * gap, gap))
     table = Table(ids)
-    await walked(table, limit=100, window=window)
+    await walked(table, page_size=100, concurrency=concurrency)
     assert len(table.asked) <= 1.1 * _sequential(ids, 100)
 
 
-@pytest.mark.parametrize("window", [2, 8, 16])
+@pytest.mark.parametrize("concurrency", [2, 8, 16])
 @pytest.mark.parametrize("seed", range(5))
 @virtual
-async def test_no_id_space_costs_more_than_twice_the_requests(window: int, seed: int) -> None:
+async def test_no_id_space_costs_more_than_twice_the_requests(concurrency: int, seed: int) -> None:
     draw = random.Random(seed)
     spaces = [
         [draw.randrange(1, 2**53) for _ in range(5000)],
@@ -207,7 +211,7 @@ async def test_no_id_space_costs_more_than_twice_the_requests(window: int, seed:
     for ids in spaces:
         ids = sorted(set(ids))
         table = Table(ids)
-        assert await walked(table, limit=100, window=window) == ids
+        assert await walked(table, page_size=100, concurrency=concurrency) == ids
         assert len(table.asked) <= 2 * _sequential(ids, 100)
 
 
@@ -215,40 +219,40 @@ async def test_no_id_space_costs_more_than_twice_the_requests(window: int, seed:
 async def test_a_window_walks_nearly_as_fast_as_the_latency_allows() -> None:
     table = Table(list(range(1, 10_001)), latency=0.05)
     began = asyncio.get_running_loop().time()
-    await walked(table, limit=100, window=8)
+    await walked(table, page_size=100, concurrency=8)
     latencies = (asyncio.get_running_loop().time() - began) / 0.05
     assert latencies <= 1.15 * 14  # ceil((100 - 1) / 8) + 1
     assert table.most_flying <= 8
 
 
 @pytest.mark.parametrize("habit", ["ignore_filter", "refuse_filter", "ignore_sort"])
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_a_server_that_does_not_honour_conditions_is_walked_by_page(
-    habit: str, window: int
+    habit: str, concurrency: int
 ) -> None:
     ids = [*range(50, 100), *range(1, 50)] if habit == "ignore_sort" else list(range(1, 100))
-    table, proofs = Table(ids, **{habit: True}), Proofs()
-    cdrs = Cdrs(table, None, proofs)
-    found = [r.id async for r in cdrs.list(walk="auto", limit=10, window=window)]
+    table, capabilities = Table(ids, **{habit: True}), Capabilities()
+    cdrs = Cdrs(table, None, capabilities)
+    found = [r.id async for r in cdrs.list(walk="auto", page_size=10, concurrency=concurrency)]
     assert sorted(found) == list(range(1, 100))
     if habit != "ignore_sort":
-        assert proofs.refused == {"/callmeback/cdrs"}
+        assert capabilities.refused == {"/callmeback/cdrs"}
         before = len(table.asked)
-        await cdrs.list(walk="auto", limit=10, window=window).collect()
+        await cdrs.list(walk="auto", page_size=10, concurrency=concurrency).collect()
         assert not any("filter" in query for query in table.asked[before:])
     with pytest.raises(WalkError, match="can't be walked by keyset"):
-        await cdrs.list(walk="keyset", limit=10, window=window).collect()
+        await cdrs.list(walk="keyset", page_size=10, concurrency=concurrency).collect()
 
 
 @virtual
 async def test_a_proof_is_remembered() -> None:
-    table, proofs = Table(list(range(1, 100))), Proofs()
-    cdrs = Cdrs(table, None, proofs)
-    await cdrs.list(walk="auto", limit=10, window=4).collect()
-    assert proofs.honoured == {"/callmeback/cdrs"}
+    table, capabilities = Table(list(range(1, 100))), Capabilities()
+    cdrs = Cdrs(table, None, capabilities)
+    await cdrs.list(walk="auto", page_size=10, concurrency=4).collect()
+    assert capabilities.supported == {"/callmeback/cdrs"}
     first = len(table.asked)
-    await cdrs.list(walk="auto", limit=10, window=4).collect()
+    await cdrs.list(walk="auto", page_size=10, concurrency=4).collect()
     assert len(table.asked) - first <= first
 
 
@@ -288,13 +292,13 @@ async def test_another_order_is_walked_by_page() -> None:
     assert not any("filter" in query for query in table.asked)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_leaving_early_leaves_no_task(window: int) -> None:
+async def test_leaving_early_leaves_no_task(concurrency: int) -> None:
     tasks = Tasks()
     table = Table(list(range(1, 1000)), latency=1.0)
     cdrs = Cdrs(table, tasks)
-    async with cdrs.list(walk="keyset", limit=10, window=window) as walk:
+    async with cdrs.list(walk="keyset", page_size=10, concurrency=concurrency) as walk:
         async for record in walk:
             if record.id == 35:
                 break
@@ -323,10 +327,10 @@ def test_ranges_cover_all_ids_without_gap_or_overlap(
         cutter.learn(learnt)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_an_empty_answer_that_says_that_there_are_rows_is_asked_for_again(
-    window: int,
+    concurrency: int,
 ) -> None:
     class Hiccup(Table):
         """Sends no rows once, with the total that it should have sent them with."""
@@ -342,24 +346,26 @@ async def test_an_empty_answer_that_says_that_there_are_rows_is_asked_for_again(
             return answer({**content, "data": []})
 
     table = Hiccup(list(range(1, 200)))
-    assert await walked(table, window=window) == list(range(1, 200))
+    assert await walked(table, concurrency=concurrency) == list(range(1, 200))
     assert table.done
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_a_server_that_answers_any_condition_with_nothing_has_proved_nothing(
-    window: int,
+    concurrency: int,
 ) -> None:
     class Nothing(Table):
         async def __call__(self, request: Request) -> Response:
             response = await super().__call__(request)
             return answer({"data": [], "total": 0}) if "filter" in self.asked[-1] else response
 
-    ids, proofs = list(range(1, 100)), Proofs()
-    cdrs = Cdrs(Nothing(ids), None, proofs)
-    assert [r.id async for r in cdrs.list(walk="auto", limit=10, window=window)] == ids
-    assert (proofs.honoured, proofs.refused) == (set(), {"/callmeback/cdrs"})
+    ids, capabilities = list(range(1, 100)), Capabilities()
+    cdrs = Cdrs(Nothing(ids), None, capabilities)
+    assert [
+        r.id async for r in cdrs.list(walk="auto", page_size=10, concurrency=concurrency)
+    ] == ids
+    assert (capabilities.supported, capabilities.refused) == (set(), {"/callmeback/cdrs"})
 
 
 @pytest.mark.parametrize("walk", ["keyset", "auto"])
@@ -376,7 +382,7 @@ async def test_a_single_row_on_the_first_page_proves_no_order(walk: Any) -> None
     table = Newest([7, 5, 3, 1], ignore_sort=True)
     found: list[int] = []
     with contextlib.suppress(WalkError):
-        async for record in Cdrs(table).list(walk=walk, limit=1, window=1):
+        async for record in Cdrs(table).list(walk=walk, page_size=1, concurrency=1):
             found.append(record.id)
         assert {1, 3, 5, 7} <= set(found)
 
@@ -392,6 +398,6 @@ async def test_two_rows_that_fall_by_chance_are_not_the_highest() -> None:
     table = Shuffled([5, 10, 3, 1], ignore_sort=True)
     found: list[int] = []
     with contextlib.suppress(WalkError):
-        async for record in Cdrs(table).list(walk="keyset", limit=2, window=1):
+        async for record in Cdrs(table).list(walk="keyset", page_size=2, concurrency=1):
             found.append(record.id)
         assert {1, 3, 5, 10} <= set(found)

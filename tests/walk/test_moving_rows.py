@@ -50,7 +50,7 @@ def both(*changes: Callable[[Table], object]) -> Callable[[Table], object]:
 
 
 async def walked(table: Table, **options: Any) -> tuple[list[int], Any]:
-    walk = Cdrs(table).list(**{"walk": "page", "limit": 10, "window": 1, **options})
+    walk = Cdrs(table).list(**{"walk": "page", "page_size": 10, "concurrency": 1, **options})
     return [record.id async for record in walk], walk.progress
 
 
@@ -109,10 +109,12 @@ class Late(Table):
         return await super().__call__(request)
 
 
-@pytest.mark.parametrize("window", [2, 3, 8])
+@pytest.mark.parametrize("concurrency", [2, 3, 8])
 @virtual
-async def test_a_change_between_the_first_page_and_the_highest_id_is_noticed(window: int) -> None:
-    found, _ = await walked(Late(list(range(1, 51))), window=window)
+async def test_a_change_between_the_first_page_and_the_highest_id_is_noticed(
+    concurrency: int,
+) -> None:
+    found, _ = await walked(Late(list(range(1, 51))), concurrency=concurrency)
     assert sorted(set(found) - {51}) == list(range(1, 51))
     assert len(found) == len(set(found))
 
@@ -128,14 +130,14 @@ async def test_rows_that_are_added_all_the_time_are_not_run_after() -> None:
     assert len(table.asked) < 20
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_newest_first_is_walked_without_loss_while_rows_are_added(window: int) -> None:
+async def test_newest_first_is_walked_without_loss_while_rows_are_added(concurrency: int) -> None:
     def grow(table: Table) -> None:
         table.ids.append(table.ids[-1] + 1)
 
     table = Table(list(range(1, 51)), change=grow)
-    found, _ = await walked(table, window=window, descending=True)
+    found, _ = await walked(table, concurrency=concurrency, descending=True)
     assert set(range(1, 51)) <= set(found)
     assert len(found) == len(set(found))
 
@@ -148,27 +150,27 @@ async def test_another_order_in_which_rows_vanish_each_time_is_refused_with_the_
     found: list[int] = []
     table = Table(list(range(1, 101)), change=shrink)
     with pytest.raises(PageDrift, match="walked 3 times") as caught:
-        async for record in Cdrs(table).list(descending=True, limit=10, window=1):
+        async for record in Cdrs(table).list(descending=True, page_size=10, concurrency=1):
             found.append(record.id)
     assert "rows at the beginning: " in caught.value.evidence
     assert set(table.ids) <= set(found)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("total", [lambda count: count, lambda count: None])
 @virtual
 async def test_an_order_of_the_servers_own_is_walked_until_it_shows_the_same(
-    window: int, total: Any
+    concurrency: int, total: Any
 ) -> None:
     ids = random.Random(4).sample(range(1, 1000), 60)
     table = Table(ids, ignore_sort=True, total=total)
-    found, _ = await walked(table, window=window)
+    found, _ = await walked(table, concurrency=concurrency)
     assert found == ids
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_a_server_that_refuses_to_sort_is_walked_as_it_is(window: int) -> None:
+async def test_a_server_that_refuses_to_sort_is_walked_as_it_is(concurrency: int) -> None:
     class Unsorted(Table):
         async def __call__(self, request: Request) -> Response:
             if "sort" in dict(request.query):
@@ -182,16 +184,16 @@ async def test_a_server_that_refuses_to_sort_is_walked_as_it_is(window: int) -> 
     cdrs = Cdrs(table)
     for walk in ("page", "auto"):
         refused = table.asked.count({})
-        found = [r.id async for r in cdrs.list(walk=walk, limit=10, window=window)]  # type: ignore[arg-type]  # the literals
+        found = [r.id async for r in cdrs.list(walk=walk, page_size=10, concurrency=concurrency)]  # type: ignore[arg-type]  # the literals
         assert found == list(range(1, 51))
     assert table.asked.count({}) == refused  # it is remembered
     with pytest.raises(BadRequest):
         await cdrs.list(sort="name").collect()
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_a_server_that_answers_its_last_page_again_past_the_end(window: int) -> None:
+async def test_a_server_that_answers_its_last_page_again_past_the_end(concurrency: int) -> None:
     class Clamping(Table):
         async def __call__(self, request: Request) -> Response:
             page = min(request.page or 1, 5)
@@ -199,7 +201,7 @@ async def test_a_server_that_answers_its_last_page_again_past_the_end(window: in
             return await super().__call__(attrs.evolve(request, query=query))
 
     for total in (lambda count: None, lambda count: count + 5):
-        found, _ = await walked(Clamping(list(range(1, 46)), total=total), window=window)
+        found, _ = await walked(Clamping(list(range(1, 46)), total=total), concurrency=concurrency)
         assert found == list(range(1, 46))
 
 
@@ -208,7 +210,7 @@ async def test_a_row_twice_on_a_page_is_yielded_once_as_it_came_last() -> None:
     async def twice(request: Request) -> Response:
         return answer({"data": [{"id": 1, "name": "old"}, {"id": 1, "name": "new"}], "total": 1})
 
-    walk = Cdrs(twice).list(walk="page", window=1)
+    walk = Cdrs(twice).list(walk="page", concurrency=1)
     assert [(r.id, r.name) async for r in walk] == [(1, "new")]
     assert walk.progress.repeated > 0
 
@@ -229,14 +231,16 @@ async def test_a_row_that_is_looked_for_late_is_not_given_up_for_an_empty_page()
     assert progress.repaired == 1
 
 
-@pytest.mark.parametrize(("window", "requests"), [(1, 2), (2, 2), (3, 3), (16, 3)])
+@pytest.mark.parametrize(("concurrency", "requests"), [(1, 2), (2, 2), (3, 3), (16, 3)])
 @virtual
-async def test_a_collection_of_a_page_costs_no_more_requests(window: int, requests: int) -> None:
+async def test_a_collection_of_a_page_costs_no_more_requests(
+    concurrency: int, requests: int
+) -> None:
     for count in (0, 1, 5, 10):
-        _, progress = await walked(Table(list(range(1, count + 1))), window=window)
+        _, progress = await walked(Table(list(range(1, count + 1))), concurrency=concurrency)
         assert progress.requests == requests
     deaf = Table(list(range(1, 6)), ignore_sort=True)
-    found, progress = await walked(deaf, window=window)
+    found, progress = await walked(deaf, concurrency=concurrency)
     assert (found, progress.requests) == (list(range(1, 6)), 3)  # an empty page ends it
 
 
@@ -257,27 +261,27 @@ class Pages:
         return answer({"data": [{"id": id} for id in ids]})
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_pages_that_come_in_a_circle_are_refused(window: int) -> None:
-    pages = Pages(lambda page, limit: [10 * (page % 3) + n for n in range(1, limit + 1)])
+async def test_pages_that_come_in_a_circle_are_refused(concurrency: int) -> None:
+    pages = Pages(lambda page, page_size: [10 * (page % 3) + n for n in range(1, page_size + 1)])
     with pytest.raises(PageDrift, match="repeat each other"):
-        await Cdrs(pages).list(walk="page", limit=5, window=window).collect()
+        await Cdrs(pages).list(walk="page", page_size=5, concurrency=concurrency).collect()
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_a_page_that_is_ignored_is_noticed_although_rows_vanish(window: int) -> None:
+async def test_a_page_that_is_ignored_is_noticed_although_rows_vanish(concurrency: int) -> None:
     ids = list(range(1, 51))
 
-    def first(page: int, limit: int) -> list[int]:
+    def first(page: int, page_size: int) -> list[int]:
         if page > 1:
             ids.pop(0)
-        return ids[:limit]
+        return ids[:page_size]
 
     pages = Pages(first)
     with pytest.raises(PageDrift, match="ignore `page`"):
-        await Cdrs(pages).list(walk="page", limit=10, window=window).collect()
+        await Cdrs(pages).list(walk="page", page_size=10, concurrency=concurrency).collect()
     assert len(pages.asked) <= 6
 
 
@@ -285,31 +289,31 @@ async def test_a_page_that_is_ignored_is_noticed_although_rows_vanish(window: in
 async def test_a_page_that_is_ignored_is_noticed_although_all_its_rows_vanish_once() -> None:
     ids = list(range(1, 51))
 
-    def first(page: int, limit: int) -> list[int]:
+    def first(page: int, page_size: int) -> list[int]:
         if page == 2 and len(ids) == 50:
             del ids[:10]
-        return ids[:limit]
+        return ids[:page_size]
 
     with pytest.raises(PageDrift, match="ignore `page`"):
-        await Cdrs(Pages(first)).list(walk="page", limit=10, window=1).collect()
+        await Cdrs(Pages(first)).list(walk="page", page_size=10, concurrency=1).collect()
 
 
 @virtual
 async def test_the_same_page_again_is_no_end_if_the_next_is_another() -> None:
     again = iter([2, 2])
 
-    def moved(page: int, limit: int) -> list[int]:
+    def moved(page: int, page_size: int) -> list[int]:
         page = next(again, page) if page == 3 else page
         return list(range(10 * page - 9, 10 * page + 1)) if page < 6 else []
 
-    walk = Cdrs(Pages(moved)).list(walk="page", limit=10, window=1)
+    walk = Cdrs(Pages(moved)).list(walk="page", page_size=10, concurrency=1)
     found = [record.id async for record in walk]
     assert found == [*range(1, 21), *range(31, 51), *range(21, 31)]
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_a_server_that_sorts_no_more_than_a_page(window: int) -> None:
+async def test_a_server_that_sorts_no_more_than_a_page(concurrency: int) -> None:
     class Page(Table):
         async def __call__(self, request: Request) -> Response:
             backwards = dict(request.query)["dir"] == "DESC"
@@ -318,23 +322,25 @@ async def test_a_server_that_sorts_no_more_than_a_page(window: int) -> None:
             content = json.loads((await super().__call__(request)).body)
             return answer({**content, "data": content["data"][:: -1 if backwards else 1]})
 
-    found, _ = await walked(Page(list(range(1, 51))), window=window)
+    found, _ = await walked(Page(list(range(1, 51))), concurrency=concurrency)
     assert found == list(range(1, 51))
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("total", [lambda count: count, lambda count: None])
 @virtual
-async def test_a_server_that_sends_one_row_a_page_in_its_own_order(window: int, total: Any) -> None:
+async def test_a_server_that_sends_one_row_a_page_in_its_own_order(
+    concurrency: int, total: Any
+) -> None:
     table = Table(list(range(1, 31)), cap=1, ignore_sort=True, total=total)
-    found, _ = await walked(table, window=window)
+    found, _ = await walked(table, concurrency=concurrency)
     assert found == list(range(1, 31))
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("deaf", [False, True])
 @virtual
-async def test_a_passing_empty_page_without_a_total_is_no_end(window: int, deaf: bool) -> None:
+async def test_a_passing_empty_page_without_a_total_is_no_end(concurrency: int, deaf: bool) -> None:
     class Hiccup(Table):
         done = False
 
@@ -345,18 +351,18 @@ async def test_a_passing_empty_page_without_a_total_is_no_end(window: int, deaf:
             return await super().__call__(request)
 
     table = Hiccup(list(range(1, 51)), total=lambda count: None, ignore_sort=deaf)
-    found, progress = await walked(table, window=window)
+    found, progress = await walked(table, concurrency=concurrency)
     assert sorted(found) == list(range(1, 51))
     if not deaf:  # the highest id says that there is more
         assert (found, progress.repaired) == (list(range(1, 51)), 0)
 
 
-@pytest.mark.parametrize("limit", [1, 5])
+@pytest.mark.parametrize("page_size", [1, 5])
 @pytest.mark.parametrize("ascending", [0, 5])
 @pytest.mark.parametrize("seed", range(20))
 @virtual
 async def test_another_order_is_walked_whole_or_refused(
-    limit: int, ascending: int, seed: int
+    page_size: int, ascending: int, seed: int
 ) -> None:
     draw = random.Random(seed)
     stayed = set(range(1, 41))
@@ -372,7 +378,7 @@ async def test_another_order_is_walked_whole_or_refused(
     table.change = change
     found: list[int] = []
     with contextlib.suppress(PageDrift):
-        async for record in Cdrs(table).list(walk="page", limit=limit, window=1):
+        async for record in Cdrs(table).list(walk="page", page_size=page_size, concurrency=1):
             found.append(record.id)
         assert stayed <= set(found)
     assert len(found) == len(set(found))
@@ -388,14 +394,14 @@ async def test_another_order_is_walked_whole_or_refused(
 async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str) -> None:
     ids = list(range(1, count + 1))
     for stop in range(1, count + 1):
-        for window, later in ((1, 4), (4, 1), (3, 16)):
+        for concurrency, later in ((1, 4), (4, 1), (3, 16)):
             cdrs = Cdrs(Table(ids, **HABITS[habit]))
-            first = cdrs.list(walk=walk, limit=10, window=window)
-            assert first.position is None
+            first = cdrs.list(walk=walk, page_size=10, concurrency=concurrency)
+            assert first.cursor is None
             found = [record.id for record in await first.collect(max=stop)]
-            position = json.loads(json.dumps(first.position))
-            second = cdrs.list(after=position, limit=10, window=later)
-            assert second.position == position
+            cursor = json.loads(json.dumps(first.cursor))
+            second = cdrs.list(cursor=cursor, page_size=10, concurrency=later)
+            assert second.cursor == cursor
             assert found + [record.id async for record in second] == ids
 
 
@@ -405,9 +411,9 @@ async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str)
 async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, count: int) -> None:
     for stop in (1, 8):
         cdrs = Cdrs(Table(list(range(1, count + 1)), **{deaf: True}))
-        first = cdrs.list(limit=10)
+        first = cdrs.list(page_size=10)
         found = [record.id for record in await first.collect(max=stop)]
-        found += [record.id async for record in cdrs.list(after=first.position)]
+        found += [record.id async for record in cdrs.list(cursor=first.cursor)]
         assert found == list(range(1, count + 1))
 
 
@@ -415,12 +421,14 @@ async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, cou
 async def test_pages_go_on_from_a_page() -> None:
     for walk in ("page", "keyset"):
         cdrs = Cdrs(Table(list(range(1, 36))))
-        first = cdrs.pages(walk=walk, limit=10, window=2)  # type: ignore[arg-type]  # the literals
+        first = cdrs.pages(walk=walk, page_size=10, concurrency=2)  # type: ignore[arg-type]  # the literals
         page = await anext(first)
         assert len(page) == 10
-        position = first.position
+        cursor = first.cursor
         await first.aclose()
-        rest = [r.id async for page in cdrs.pages(after=position, limit=10) for r in page.records]
+        rest = [
+            r.id async for page in cdrs.pages(cursor=cursor, page_size=10) for r in page.records
+        ]
         assert rest == list(range(11, 36))
 
 
@@ -428,11 +436,11 @@ async def test_pages_go_on_from_a_page() -> None:
 async def test_a_page_walk_goes_on_although_rows_have_gone_or_come_behind_it() -> None:
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
-    first = cdrs.list(walk="page", limit=10, window=1)
+    first = cdrs.list(walk="page", page_size=10, concurrency=1)
     assert len(await first.collect(max=55)) == 55
     del table.ids[:23]
     table.ids.extend(range(101, 121))
-    rest = [record.id async for record in cdrs.list(after=first.position, window=4)]
+    rest = [record.id async for record in cdrs.list(cursor=first.cursor, concurrency=4)]
     assert rest[:45] == list(range(56, 101))
 
 
@@ -440,12 +448,12 @@ async def test_a_page_walk_goes_on_although_rows_have_gone_or_come_behind_it() -
 async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_its_end() -> None:
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
-    first = cdrs.list(walk="page", limit=10, window=1)
+    first = cdrs.list(walk="page", page_size=10, concurrency=1)
     assert len(await first.collect(max=55)) == 55
     table.ids.remove(80)
     rest = []
     with pytest.raises(PageDrift, match="rows before the position"):
-        async for record in cdrs.list(after=first.position):
+        async for record in cdrs.list(cursor=first.cursor):
             rest.append(record.id)
     assert rest == [*range(56, 80), *range(81, 101)]
 
@@ -453,10 +461,10 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
 @virtual
 async def test_a_position_remembers_what_was_read_before_the_highest_id() -> None:
     cdrs = Cdrs(Late(list(range(1, 51))))
-    first = cdrs.list(walk="page", limit=10, window=2)
+    first = cdrs.list(walk="page", page_size=10, concurrency=2)
     found = [record.id for record in await first.collect(max=15)]
     with contextlib.suppress(PageDrift):
-        async for record in cdrs.list(after=first.position):
+        async for record in cdrs.list(cursor=first.cursor):
             found.append(record.id)
         assert {*range(1, 4), *range(5, 51)} <= set(found)
 
@@ -464,48 +472,48 @@ async def test_a_position_remembers_what_was_read_before_the_highest_id() -> Non
 @virtual
 async def test_nothing_is_asked_for_after_the_end() -> None:
     table = Table(list(range(1, 36)))
-    walk = Cdrs(table).list(walk="keyset", limit=10)
+    walk = Cdrs(table).list(walk="keyset", page_size=10)
     await walk.collect()
     asked = len(table.asked)
-    assert await Cdrs(table).list(after=walk.position).collect() == []
+    assert await Cdrs(table).list(cursor=walk.cursor).collect() == []
     assert len(table.asked) == asked
 
 
 @virtual
 async def test_what_is_no_position_here_is_refused_at_the_call() -> None:
     table = Table(list(range(1, 36)))
-    walk = Cdrs(table).list(walk="keyset", limit=10)
+    walk = Cdrs(table).list(walk="keyset", page_size=10)
     await walk.collect(max=15)
-    keyset = walk.position
-    walk = Cdrs(table).list(walk="page", limit=10)
+    keyset = walk.cursor
+    walk = Cdrs(table).list(walk="page", page_size=10)
     await walk.collect(max=15)
-    paged = walk.position
-    walk = Cdrs(table).list(descending=True, limit=10)
+    paged = walk.cursor
+    walk = Cdrs(table).list(descending=True, page_size=10)
     await walk.collect(max=15)
-    unordered = walk.position
+    unordered = walk.cursor
     asked = len(table.asked)
     assert keyset
     assert paged
     wrong: list[tuple[Any, dict[str, Any], str]] = [
-        (5, {}, "must be the position of a walk"),
-        ("", {}, "not the position"),
-        ("keyset:zz:1:-2", {}, "not the position"),
-        ("nonsense:1:2", {}, "not the position"),
+        (5, {}, "must be the cursor of a walk"),
+        ("", {}, "not the cursor"),
+        ("keyset:zz:1:-2", {}, "not the cursor"),
+        ("nonsense:1:2", {}, "not the cursor"),
         (keyset[: keyset.rindex(":")], {}, "only a part"),
         (paged[: paged.rindex(":")], {}, "only a part"),
         (keyset, {"filters": where("name") == "x"}, "other filters"),
-        (keyset, {"walk": "page"}, "a position in a walk by keyset"),
-        (paged, {"walk": "keyset"}, "a position in a walk by page"),
+        (keyset, {"walk": "page"}, "the cursor of a walk by keyset"),
+        (paged, {"walk": "keyset"}, "the cursor of a walk by page"),
         (unordered, {"descending": True}, "order of ids"),
-        (unordered, {}, "in another collection"),
+        (unordered, {}, "of another collection"),
         (keyset, {"descending": True}, "order of ids"),
         (keyset, {"sort": "name"}, "order of ids"),
     ]
-    for position, options, why in wrong:
+    for cursor, options, why in wrong:
         with pytest.raises(ClientMisuse, match=why):
-            Cdrs(table).list(after=position, **options)
+            Cdrs(table).list(cursor=cursor, **options)
     with pytest.raises(ClientMisuse, match="another collection"):
-        Visitors(table).list(after=keyset)
+        Visitors(table).list(cursor=keyset)
     assert len(table.asked) == asked
 
 
@@ -552,8 +560,8 @@ class Jumbled(Table):
 def test_no_row_that_stays_is_missed_and_none_comes_twice(
     seed: int,
     count: int,
-    limit: int,
-    window: int,
+    page_size: int,
+    concurrency: int,
     rates: tuple[float, float],
     habit: str,
     deaf: str,
@@ -570,15 +578,15 @@ def test_no_row_that_stays_is_missed_and_none_comes_twice(
         table.draw = draw
         cdrs = Cdrs(table)
         found: list[int] = []
-        position: str | None = None
+        cursor: str | None = None
         ended = False
         try:
             while not ended:
                 stop = draw.randint(1, 30) if stops else 10**9
-                walk = cdrs.list(limit=limit, window=window, after=position)
+                walk = cdrs.list(page_size=page_size, concurrency=concurrency, cursor=cursor)
                 more = [record.id for record in await collected(walk, stop, found)]
-                ended, position = len(more) < stop, walk.position
-                if position and position.startswith("none"):
+                ended, cursor = len(more) < stop, walk.cursor
+                if cursor and cursor.startswith("none"):
                     return
         except WalkError:
             assert rates != (0.0, 0.0) or stops, "nothing moved, and it was refused"

@@ -45,7 +45,7 @@ TOTALS: dict[str, Temper] = {
 }
 PAGES: dict[str, Temper] = {
     "caps limit": Temper(),
-    "counts pages by the limit asked for": Temper(count_by_asked=True),
+    "counts pages by the limit asked for": Temper(offset_by_requested_limit=True),
     "ignores page": Temper(ignore_page=True),
     "ignores limit": Temper(ignore_limit=True),
     "an empty page, once": Temper(empty_once=[2, 5]),
@@ -102,10 +102,10 @@ async def walked(api: Sandbox, **options: Any) -> Walked:
     return Walked(found=found, rows=rows, before=before, error=failure).checked()
 
 
-def sandbox(seed: int, window: int, **options: Any) -> Sandbox:
+def sandbox(seed: int, concurrency: int, **options: Any) -> Sandbox:
     """A stand-in with some hundred rows, which answers several requests in any order."""
     rows = random.Random(seed).randrange(120, 240)
-    options.setdefault("latency", (0.0, 0.001) if window > 1 else 0.0)
+    options.setdefault("latency", (0.0, 0.001) if concurrency > 1 else 0.0)
     return Sandbox(**{"rows": rows, "seed": seed, **options})
 
 
@@ -124,34 +124,34 @@ def assert_in_order_to_the_end_of_its_beginning(walk: Walked, inserts: float) ->
 
 
 @pytest.mark.parametrize("walk", ["keyset", "auto"])
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
-async def test_a_keyset_walk_loses_nothing(drift: Drift, window: int, walk: str) -> None:
+async def test_a_keyset_walk_loses_nothing(drift: Drift, concurrency: int, walk: str) -> None:
     for seed in SEEDS:
-        async with sandbox(seed, window, drift=drift) as api:
-            found = await walked(api, walk=walk, window=window, limit=size(seed))
+        async with sandbox(seed, concurrency, drift=drift) as api:
+            found = await walked(api, walk=walk, concurrency=concurrency, page_size=size(seed))
             assert_in_order_to_the_end_of_its_beginning(found, -(-drift.inserts // 1))
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize(
     "temper",
     [*TOTALS.values(), PAGES["caps limit"], Temper(total_jitter=9)],
     ids=[*TOTALS, "caps limit", "total wrong now and then"],
 )
-async def test_no_habit_costs_a_keyset_walk_a_row(temper: Temper, window: int) -> None:
-    async with sandbox(1, window, drift=ONE_EACH, temper=temper, limit_cap=15) as api:
-        found = await walked(api, walk="keyset", window=window, limit=20)
+async def test_no_habit_costs_a_keyset_walk_a_row(temper: Temper, concurrency: int) -> None:
+    async with sandbox(1, concurrency, drift=ONE_EACH, temper=temper, limit_cap=15) as api:
+        found = await walked(api, walk="keyset", concurrency=concurrency, page_size=20)
     assert found.error is None
     assert found.found == sorted(found.found)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-async def test_no_fault_on_the_way_costs_a_keyset_walk_a_row(window: int) -> None:
+@pytest.mark.parametrize("concurrency", WINDOWS)
+async def test_no_fault_on_the_way_costs_a_keyset_walk_a_row(concurrency: int) -> None:
     for seed, walk in ((1, "keyset"), (2, "auto")):
-        async with sandbox(seed, window, drift=ONE_EACH) as api:
+        async with sandbox(seed, concurrency, drift=ONE_EACH) as api:
             scripted = [api.script(attrs.evolve(f, after=n)) for n, f in enumerate(FAULTS)]
-            found = await walked(api, walk=walk, window=window, limit=10)
+            found = await walked(api, walk=walk, concurrency=concurrency, page_size=10)
             assert all(each.spent for each in scripted)
         assert found.error is None
         assert found.found == sorted(found.found)
@@ -160,7 +160,7 @@ async def test_no_fault_on_the_way_costs_a_keyset_walk_a_row(window: int) -> Non
 @pytest.mark.parametrize("habit", DEAF)
 async def test_a_keyset_walk_of_a_server_that_honours_no_condition_is_refused(habit: str) -> None:
     async with sandbox(1, 4, drift=ONE_EACH, temper=DEAF[habit]) as api:
-        found = await walked(api, walk="keyset", window=4, limit=10)
+        found = await walked(api, walk="keyset", concurrency=4, page_size=10)
     assert found.error is not None
     assert found.found == []
 
@@ -168,70 +168,74 @@ async def test_a_keyset_walk_of_a_server_that_honours_no_condition_is_refused(ha
 # --- by page ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
-async def test_a_page_walk_loses_nothing_in_silence(drift: Drift, window: int) -> None:
+async def test_a_page_walk_loses_nothing_in_silence(drift: Drift, concurrency: int) -> None:
     for seed in SEEDS:
-        async with sandbox(seed, window, drift=drift) as api:
-            await walked(api, walk="page", window=window, limit=size(seed))
+        async with sandbox(seed, concurrency, drift=drift) as api:
+            await walked(api, walk="page", concurrency=concurrency, page_size=size(seed))
 
 
 @pytest.mark.parametrize("drift", [ONE_EACH, SELDOM], ids=["one each", "now and then"])
-@pytest.mark.parametrize("window", WINDOWS)
-async def test_a_page_walk_does_not_give_up_for_a_moderate_drift(window: int, drift: Drift) -> None:
+@pytest.mark.parametrize("concurrency", WINDOWS)
+async def test_a_page_walk_does_not_give_up_for_a_moderate_drift(
+    concurrency: int, drift: Drift
+) -> None:
     loud = []
     for seed in range(10, 15):
-        async with sandbox(seed, window, drift=drift) as api:
-            found = await walked(api, walk="page", window=window, limit=size(seed))
+        async with sandbox(seed, concurrency, drift=drift) as api:
+            found = await walked(api, walk="page", concurrency=concurrency, page_size=size(seed))
             loud += [found.error] if found.error else []
     assert loud == []
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-async def test_nor_does_it_in_a_larger_collection(window: int) -> None:
-    async with sandbox(1, window, rows=2000, drift=ONE_EACH) as api:
-        found = await walked(api, walk="page", window=window, limit=50)
+@pytest.mark.parametrize("concurrency", WINDOWS)
+async def test_nor_does_it_in_a_larger_collection(concurrency: int) -> None:
+    async with sandbox(1, concurrency, rows=2000, drift=ONE_EACH) as api:
+        found = await walked(api, walk="page", concurrency=concurrency, page_size=50)
     assert found.error is None
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("temper", [*TOTALS.values(), *PAGES.values()], ids=[*TOTALS, *PAGES])
-async def test_no_habit_costs_a_page_walk_a_row_in_silence(temper: Temper, window: int) -> None:
-    async with sandbox(2, window, drift=ONE_EACH, temper=temper, limit_cap=15) as api:
-        await walked(api, walk="page", window=window, limit=20)
+async def test_no_habit_costs_a_page_walk_a_row_in_silence(
+    temper: Temper, concurrency: int
+) -> None:
+    async with sandbox(2, concurrency, drift=ONE_EACH, temper=temper, limit_cap=15) as api:
+        await walked(api, walk="page", concurrency=concurrency, page_size=20)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("habit", DEAF)
 async def test_no_server_that_honours_no_condition_costs_a_row_in_silence(
-    habit: str, window: int
+    habit: str, concurrency: int
 ) -> None:
     for drift in (ONE_EACH, SELDOM):
-        async with sandbox(3, window, drift=drift, temper=DEAF[habit]) as api:
-            await walked(api, walk="auto", window=window, limit=16)
+        async with sandbox(3, concurrency, drift=drift, temper=DEAF[habit]) as api:
+            await walked(api, walk="auto", concurrency=concurrency, page_size=16)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-async def test_no_fault_on_the_way_costs_a_page_walk_a_row_in_silence(window: int) -> None:
+@pytest.mark.parametrize("concurrency", WINDOWS)
+async def test_no_fault_on_the_way_costs_a_page_walk_a_row_in_silence(concurrency: int) -> None:
     for seed in SEEDS:
-        async with sandbox(seed, window, drift=ONE_EACH) as api:
+        async with sandbox(seed, concurrency, drift=ONE_EACH) as api:
             scripted = [api.script(attrs.evolve(f, after=n)) for n, f in enumerate(FAULTS)]
-            await walked(api, walk="page", window=window, limit=10)
+            await walked(api, walk="page", concurrency=concurrency, page_size=10)
             assert all(each.spent for each in scripted)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("drift", [SELDOM, RARELY], ids=["now and then", "rarely"])
-async def test_another_order_costs_no_row_in_silence(drift: Drift, window: int) -> None:
+async def test_another_order_costs_no_row_in_silence(drift: Drift, concurrency: int) -> None:
     for seed, order in ((1, {"descending": True}), (2, {"sort": "billsec"})):
-        async with sandbox(seed, window, drift=drift) as api:
-            await walked(api, walk="auto", window=window, limit=16, **order)
+        async with sandbox(seed, concurrency, drift=drift) as api:
+            await walked(api, walk="auto", concurrency=concurrency, page_size=16, **order)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("walk", ["page", "auto"])
 async def test_without_drift_a_total_that_is_wrong_now_and_then_costs_nothing_in_silence(
-    walk: str, window: int
+    walk: str, concurrency: int
 ) -> None:
-    async with sandbox(4, window, temper=Temper(total_jitter=9)) as api:
-        await walked(api, walk=walk, window=window, limit=16)
+    async with sandbox(4, concurrency, temper=Temper(total_jitter=9)) as api:
+        await walked(api, walk=walk, concurrency=concurrency, page_size=16)

@@ -27,17 +27,17 @@ def rows(count: int) -> list[dict[str, Any]]:
     return [row(3 * n + 1) for n in range(count)]
 
 
-async def walked(server: Collection, window: int = 4, limit: int = LIMIT) -> list[int]:
-    walk = Cdrs(server).list(limit=limit, window=window, walk="page")
+async def walked(server: Collection, concurrency: int = 4, page_size: int = LIMIT) -> list[int]:
+    walk = Cdrs(server).list(page_size=page_size, concurrency=concurrency, walk="page")
     return [record.id async for record in walk]
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("count", [0, 1, LIMIT - 1, LIMIT, LIMIT + 1, 10 * LIMIT])
 @virtual
-async def test_every_row_once_and_in_order(count: int, window: int) -> None:
+async def test_every_row_once_and_in_order(count: int, concurrency: int) -> None:
     server = Collection(rows(count))
-    assert await walked(server, window) == [r["id"] for r in rows(count)]
+    assert await walked(server, concurrency) == [r["id"] for r in rows(count)]
 
 
 HABITS: dict[str, dict[str, Any]] = {
@@ -58,28 +58,30 @@ HABITS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("count", [1, LIMIT, 57])
 @pytest.mark.parametrize("habit", HABITS.values(), ids=HABITS.keys())
 @virtual
 async def test_no_habit_of_a_server_costs_a_row(
-    habit: dict[str, Any], count: int, window: int
+    habit: dict[str, Any], count: int, concurrency: int
 ) -> None:
     habit = {**habit, "empty_once": set(habit.get("empty_once", ()))}
     server = Collection(rows(count), **habit)
-    assert await walked(server, window) == [r["id"] for r in rows(count)]
+    assert await walked(server, concurrency) == [r["id"] for r in rows(count)]
 
 
 @pytest.mark.parametrize("total", [lambda count: count, lambda count: None])
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
-    window: int, total: Any
+    concurrency: int, total: Any
 ) -> None:
     server = Collection(rows(50), ignore_page=True, total=total)
     found: list[int] = []
     with pytest.raises(PageDrift, match="ignore `page`"):
-        async for record in Cdrs(server).list(walk="page", limit=LIMIT, window=window):
+        async for record in Cdrs(server).list(
+            walk="page", page_size=LIMIT, concurrency=concurrency
+        ):
             found.append(record.id)
     assert found == [r["id"] for r in rows(LIMIT)]
     # Once more, to be sure: rows that moved up by a page look the same.
@@ -87,10 +89,10 @@ async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
 
 
 @pytest.mark.parametrize("total", [None, 0, "0", 30, 100])
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_a_passing_empty_page_is_no_end_whatever_total_it_carries(
-    window: int, total: Any
+    concurrency: int, total: Any
 ) -> None:
     class Hiccup(Collection):
         done = False
@@ -101,13 +103,13 @@ async def test_a_passing_empty_page_is_no_end_whatever_total_it_carries(
                 return answer({"data": []} if total is None else {"data": [], "total": total})
             return await super().__call__(request)
 
-    assert await walked(Hiccup(rows(100)), window) == [r["id"] for r in rows(100)]
+    assert await walked(Hiccup(rows(100)), concurrency) == [r["id"] for r in rows(100)]
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for(
-    window: int,
+    concurrency: int,
 ) -> None:
     class Capping(Collection):
         async def __call__(self, request: Any) -> Any:
@@ -116,21 +118,21 @@ async def test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for(
             found = self.rows[start : start + min(int(query["limit"]), 7)]
             return answer({"data": found, "total": len(self.rows)})
 
-    assert await walked(Capping(rows(100)), window) == [r["id"] for r in rows(100)]
+    assert await walked(Capping(rows(100)), concurrency) == [r["id"] for r in rows(100)]
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_a_server_that_answers_404_past_the_end(window: int) -> None:
+async def test_a_server_that_answers_404_past_the_end(concurrency: int) -> None:
     class Missing(Collection):
         async def __call__(self, request: Any) -> Any:
             if (request.page - 1) * LIMIT >= len(self.rows):
                 raise NotFound("no such page", status=404)
             return await super().__call__(request)
 
-    assert await walked(Missing(rows(35)), window) == [r["id"] for r in rows(35)]
+    assert await walked(Missing(rows(35)), concurrency) == [r["id"] for r in rows(35)]
     with pytest.raises(NotFound):
-        await walked(Missing([]), window)
+        await walked(Missing([]), concurrency)
 
 
 @virtual
@@ -138,7 +140,11 @@ async def test_collect_with_a_maximum_ends_the_requests_before_it_returns() -> N
     tasks = Tasks()
     server = Collection(rows(1000), latency=lambda page: 0.1 if page < 3 else 60.0)
     assert (
-        len(await Cdrs(server, tasks).list(walk="page", limit=LIMIT, window=8).collect(max=15))
+        len(
+            await Cdrs(server, tasks)
+            .list(walk="page", page_size=LIMIT, concurrency=8)
+            .collect(max=15)
+        )
         == 15
     )
     assert (len(tasks), server.flying) == (0, 0)
@@ -146,7 +152,7 @@ async def test_collect_with_a_maximum_ends_the_requests_before_it_returns() -> N
 
 @virtual
 async def test_closing_a_walk_that_another_task_waits_in_says_so() -> None:
-    walk = Cdrs(Collection(rows(100), latency=lambda page: 5.0)).list(walk="page", limit=LIMIT)
+    walk = Cdrs(Collection(rows(100), latency=lambda page: 5.0)).list(walk="page", page_size=LIMIT)
     consumer = asyncio.create_task(anext(walk))  # type: ignore[arg-type]
     await asyncio.sleep(1)
     with pytest.raises(ClientMisuse, match="another task waits"):
@@ -159,17 +165,17 @@ async def test_closing_a_walk_that_another_task_waits_in_says_so() -> None:
 @virtual
 async def test_an_empty_page_is_asked_for_again_only_if_the_total_says_that_there_is_more() -> None:
     server = Collection(rows(20))
-    await walked(server, window=1)
+    await walked(server, concurrency=1)
     assert server.asked == [1, 2]
     server = Collection(rows(20), total=lambda count: count + 1)
-    await walked(server, window=1)
+    await walked(server, concurrency=1)
     assert server.asked == [1, 2, 3, 2, 1, 2]
     server = Collection(rows(5), total=lambda count: count + 1)
-    await walked(server, window=1)
+    await walked(server, concurrency=1)
     # The highest ids are the first page's own, as where a server only turns a page around.
     assert server.asked == [1, 6, 2, 2, 3, 2, 1]
     server = Collection(rows(20), ignore_sort=True, total=lambda count: count + 1)
-    await walked(server, window=1)
+    await walked(server, concurrency=1)
     assert server.asked == [1, 1, 21, 2, 3, 3, 4, 3, 2, 1, 2]
 
 
@@ -178,17 +184,17 @@ async def test_the_output_does_not_depend_on_window_or_latency() -> None:
     expected = [r["id"] for r in rows(200)]
     for seed in range(100):
         draw = random.Random(seed)
-        window = draw.randint(1, 16)
+        concurrency = draw.randint(1, 16)
         server = Collection(rows(200), latency=lambda page, d=draw: d.random())
-        assert await walked(server, window) == expected
-        assert server.most_flying <= window
+        assert await walked(server, concurrency) == expected
+        assert server.most_flying <= concurrency
 
 
 @virtual
 async def test_a_window_walks_as_fast_as_the_latency_allows() -> None:
     server = Collection(rows(100 * LIMIT), latency=lambda page: 0.05)
     began = asyncio.get_running_loop().time()
-    await walked(server, window=8)
+    await walked(server, concurrency=8)
     latencies = (asyncio.get_running_loop().time() - began) / 0.05
     assert latencies <= 14.01  # ceil((100 - 1) / 8) + 1
     assert len(server.asked) + server.tops == 103
@@ -197,22 +203,24 @@ async def test_a_window_walks_as_fast_as_the_latency_allows() -> None:
 @virtual
 async def test_no_page_beyond_the_highest_id_is_asked_for() -> None:
     server = Collection(rows(5 * LIMIT), latency=lambda page: 1.0)
-    await walked(server, window=16)
+    await walked(server, concurrency=16)
     assert (sorted(server.asked), server.tops) == ([1, 1, 2, 2, 3, 4, 5], 1)
     server = Collection(rows(5 * LIMIT))
-    await walked(server, window=1)
+    await walked(server, concurrency=1)
     assert (server.asked, server.tops) == ([1, 2, 3, 4, 5], 1)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
-async def test_rows_after_a_failed_page_are_never_yielded(window: int) -> None:
+async def test_rows_after_a_failed_page_are_never_yielded(concurrency: int) -> None:
     lost = ConnectionLost("the connection broke")
     # The failure comes late: pages 4 to 6 are there by then.
     server = Collection(rows(100), fail={3: lost}, latency=lambda page: 9.0 if page == 3 else 0.1)
     found: list[int] = []
     with pytest.raises(ConnectionLost):
-        async for record in Cdrs(server).list(walk="page", limit=LIMIT, window=window):
+        async for record in Cdrs(server).list(
+            walk="page", page_size=LIMIT, concurrency=concurrency
+        ):
             found.append(record.id)
     assert found == [r["id"] for r in rows(20)]
     assert server.flying == 0
@@ -223,7 +231,7 @@ async def test_an_error_waits_for_its_place_while_the_consumer_is_slow() -> None
     server = Collection(rows(100), fail={2: ConnectionLost("broken")})
     found = 0
     with pytest.raises(ConnectionLost):
-        async for _ in Cdrs(server).list(walk="page", limit=LIMIT, window=4):
+        async for _ in Cdrs(server).list(walk="page", page_size=LIMIT, concurrency=4):
             await asyncio.sleep(10)
             found += 1
     assert found == LIMIT
@@ -233,7 +241,7 @@ async def test_an_error_waits_for_its_place_while_the_consumer_is_slow() -> None
 async def test_memory_is_bounded_by_the_window() -> None:
     server = Collection(rows(100 * LIMIT))
     seen = 0
-    async with Cdrs(server).list(walk="page", limit=LIMIT, window=3) as walk:
+    async with Cdrs(server).list(walk="page", page_size=LIMIT, concurrency=3) as walk:
         async for _ in walk:
             seen += 1
             await asyncio.sleep(1)  # time enough for everything that may run ahead
@@ -246,7 +254,9 @@ async def test_memory_is_bounded_by_the_window() -> None:
 async def test_leaving_early_with_aclosing_leaves_no_task() -> None:
     tasks = Tasks()
     server = Collection(rows(1000), latency=lambda page: float(page))
-    async with aclosing(Cdrs(server, tasks).list(walk="page", limit=LIMIT, window=8)) as walk:
+    async with aclosing(
+        Cdrs(server, tasks).list(walk="page", page_size=LIMIT, concurrency=8)
+    ) as walk:
         async for record in walk:
             if record.id == rows(25)[-1]["id"]:
                 break
@@ -260,7 +270,7 @@ async def test_a_walk_left_by_break_and_forgotten_ends_its_requests() -> None:
     tasks = Tasks()
     server = Collection(rows(1000), latency=lambda page: float(page))
     left = 0
-    async for _ in Cdrs(server, tasks).list(walk="page", limit=LIMIT, window=8):
+    async for _ in Cdrs(server, tasks).list(walk="page", page_size=LIMIT, concurrency=8):
         left += 1
         if left == 25:
             break
@@ -273,7 +283,7 @@ async def test_a_walk_left_by_break_and_forgotten_ends_its_requests() -> None:
 async def test_a_walk_that_is_still_referenced_ends_when_its_owner_does() -> None:
     tasks = Tasks()
     server = Collection(rows(1000), latency=lambda page: float(page))
-    walk = Cdrs(server, tasks).list(walk="page", limit=LIMIT, window=8)
+    walk = Cdrs(server, tasks).list(walk="page", page_size=LIMIT, concurrency=8)
     found = 0
     async for _ in walk:
         found += 1
@@ -295,7 +305,7 @@ async def test_a_cancelled_consumer_takes_its_requests_along() -> None:
     server = Collection(rows(1000), latency=lambda page: 5.0)
 
     async def consume() -> None:
-        async for _ in Cdrs(server, tasks).list(walk="page", limit=LIMIT, window=8):
+        async for _ in Cdrs(server, tasks).list(walk="page", page_size=LIMIT, concurrency=8):
             pass
 
     consumer = asyncio.create_task(consume())
@@ -311,7 +321,7 @@ async def test_a_cancelled_consumer_takes_its_requests_along() -> None:
 async def test_an_exception_in_the_loop_body_ends_the_requests() -> None:
     server = Collection(rows(1000), latency=lambda page: float(page))
     with pytest.raises(ZeroDivisionError):
-        async with Cdrs(server).list(walk="page", limit=LIMIT, window=8) as walk:
+        async with Cdrs(server).list(walk="page", page_size=LIMIT, concurrency=8) as walk:
             async for record in walk:
                 if record.id > 60:
                     raise ZeroDivisionError
@@ -321,7 +331,7 @@ async def test_an_exception_in_the_loop_body_ends_the_requests() -> None:
 @virtual
 async def test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed() -> None:
     server = Collection(rows(100), latency=lambda page: 1.0)
-    walk = Cdrs(server).list(walk="page", limit=LIMIT)
+    walk = Cdrs(server).list(walk="page", page_size=LIMIT)
 
     async def first() -> int:
         return len([record async for record in walk])
@@ -340,7 +350,7 @@ async def test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed() 
 @pytest.mark.parametrize("how", ["collect", "none", "first", "aclose", "with", "for"])
 @virtual
 async def test_a_second_task_can_not_end_a_walk_that_another_iterates_over(how: str) -> None:
-    walk = Cdrs(Collection(rows(100))).list(walk="page", limit=LIMIT)
+    walk = Cdrs(Collection(rows(100))).list(walk="page", page_size=LIMIT)
 
     async def first() -> int:
         found = 0
@@ -375,7 +385,7 @@ async def test_a_second_task_can_not_end_a_walk_that_another_iterates_over(how: 
 async def test_another_task_can_end_a_walk_whose_consumer_has_ended() -> None:
     tasks = Tasks()
     server = Collection(rows(100), latency=lambda page: float(page))
-    walk = Cdrs(server, tasks).list(walk="page", limit=LIMIT)
+    walk = Cdrs(server, tasks).list(walk="page", page_size=LIMIT)
 
     async def some() -> None:
         async for record in walk:
@@ -393,16 +403,16 @@ async def test_another_task_can_end_a_walk_whose_consumer_has_ended() -> None:
 @virtual
 async def test_a_walk_that_was_interrupted_does_not_pass_for_one_that_has_ended(by: Any) -> None:
     server = Table(list(range(1, 101)), latency=1.0)
-    walk = Cdrs(server).list(walk=by, limit=LIMIT, window=1)
+    walk = Cdrs(server).list(walk=by, page_size=LIMIT, concurrency=1)
     found = [await anext(walk) for _ in range(50)]
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(anext(walk), 0.5)
     for _ in range(2):
-        with pytest.raises(ClientMisuse, match=r"list\(after=walk\.position\)"):
+        with pytest.raises(ClientMisuse, match=r"list\(cursor=walk\.cursor\)"):
             await anext(walk)
-    with pytest.raises(ClientMisuse, match=r"list\(after=walk\.position\)"):
+    with pytest.raises(ClientMisuse, match=r"list\(cursor=walk\.cursor\)"):
         await walk.collect()
-    found += await Cdrs(server).list(limit=LIMIT, after=walk.position).collect()
+    found += await Cdrs(server).list(page_size=LIMIT, cursor=walk.cursor).collect()
     assert [record.id for record in found] == list(range(1, 101))
 
 
@@ -414,7 +424,7 @@ async def test_after_an_error_there_is_no_end_either() -> None:
                 raise ConnectionLost("gone", sent="maybe")
             return await super().__call__(request)
 
-    walk = Cdrs(Failing(rows(100))).pages(walk="page", limit=LIMIT, window=1)
+    walk = Cdrs(Failing(rows(100))).pages(walk="page", page_size=LIMIT, concurrency=1)
     assert [(await anext(walk)).number for _ in range(2)] == [1, 2]
     with pytest.raises(ConnectionLost):
         await anext(walk)
@@ -425,10 +435,10 @@ async def test_after_an_error_there_is_no_end_either() -> None:
 @virtual
 async def test_collect_and_first() -> None:
     cdrs = Cdrs(Collection(rows(25)))
-    assert [r.id for r in await cdrs.list(walk="page", limit=LIMIT).collect()] == [
+    assert [r.id for r in await cdrs.list(walk="page", page_size=LIMIT).collect()] == [
         r["id"] for r in rows(25)
     ]
-    assert [r.id for r in await cdrs.list(walk="page", limit=LIMIT).collect(max=3)] == [1, 4, 7]
+    assert [r.id for r in await cdrs.list(walk="page", page_size=LIMIT).collect(max=3)] == [1, 4, 7]
     assert await cdrs.list(walk="page").collect(max=0) == []
     first = await cdrs.list(walk="page").first()
     assert first is not None
@@ -441,14 +451,14 @@ async def test_collect_and_first() -> None:
 
 @virtual
 async def test_pages_come_with_number_and_total() -> None:
-    walk = Cdrs(Collection(rows(25))).pages(walk="page", limit=LIMIT)
+    walk = Cdrs(Collection(rows(25))).pages(walk="page", page_size=LIMIT)
     found = [(page.number, len(page), page.total) async for page in walk]
     assert found == [(1, 10, 25), (2, 10, 25), (3, 5, 25)]
 
 
 @virtual
 async def test_progress_tells_how_far_the_walk_is() -> None:
-    walk = Cdrs(Collection(rows(25))).list(walk="page", limit=LIMIT, window=1)
+    walk = Cdrs(Collection(rows(25))).list(walk="page", page_size=LIMIT, concurrency=1)
     assert (walk.progress.seen, walk.progress.total) == (0, None)
     assert await anext(walk) is not None
     assert (walk.progress.seen, walk.progress.total, walk.progress.pages) == (10, 25, 1)
@@ -469,7 +479,7 @@ async def test_closing_a_walk_that_never_began_is_fine_and_ends_it() -> None:
 
 @virtual
 async def test_a_walk_that_has_ended_says_so_instead_of_being_empty() -> None:
-    walk = Cdrs(Collection(rows(25))).list(walk="page", limit=LIMIT)
+    walk = Cdrs(Collection(rows(25))).list(walk="page", page_size=LIMIT)
     assert len(await walk.collect()) == 25
     with pytest.raises(ClientMisuse, match=r"call list\(\) or pages\(\) again"):
         await walk.collect()
@@ -477,10 +487,10 @@ async def test_a_walk_that_has_ended_says_so_instead_of_being_empty() -> None:
         await anext(walk)
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
 async def test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end(
-    window: int,
+    concurrency: int,
 ) -> None:
     class Holed(Collection):
         async def __call__(self, request: Any) -> Any:
@@ -490,7 +500,9 @@ async def test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end(
 
     found: list[int] = []
     with pytest.raises(IncompleteWalk, match="page 3 stays empty, and page 4 is not"):
-        async for record in Cdrs(Holed(rows(60))).list(walk="page", limit=LIMIT, window=window):
+        async for record in Cdrs(Holed(rows(60))).list(
+            walk="page", page_size=LIMIT, concurrency=concurrency
+        ):
             found.append(record.id)
     assert found == [r["id"] for r in rows(20)]
 

@@ -21,7 +21,7 @@ from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.walk.probe import Proofs, probes
+from voipstudio_cmb.walk.probe import Capabilities, questions
 
 Condition = dict[str, Any]
 RIGHT = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}
@@ -86,9 +86,9 @@ class Odd:
         down = query["dir"] == "DESC"
         ids = [id for id in self.ids if not conditions or take(id, conditions)]
         ids = ORDERS[self.order](ids, down)
-        limit = self.fixed or min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * limit
-        found = ids[start : start + min(limit, self.rows_cap)]
+        page_size = self.fixed or min(int(query["limit"]), self.cap)
+        start = (int(query["page"]) - 1) * page_size
+        found = ids[start : start + min(page_size, self.rows_cap)]
         if self.turns:
             found.sort(reverse=down)
         content: dict[str, Any] = {"data": [{"id": id} for id in found]}
@@ -98,37 +98,45 @@ class Odd:
 
 
 async def walked(server: Any, **options: Any) -> tuple[list[int], Any]:
-    walk = Cdrs(server).list(**{"limit": 10, "window": 4, **options})
+    walk = Cdrs(server).list(**{"page_size": 10, "concurrency": 4, **options})
     return [record.id async for record in walk], walk.progress
 
 
-@pytest.mark.parametrize("window", [1, 4])
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("page_size", [1, 2, 3, 4, 10])
 @pytest.mark.parametrize("conditions", FILTERS)
 @virtual
 async def test_a_server_that_takes_conditions_otherwise_is_walked_by_page(
-    conditions: str, limit: int, window: int
+    conditions: str, page_size: int, concurrency: int
 ) -> None:
     for count in (*range(1, 9), 40):
         for total in ("exact", "missing", "too high"):
             ids = list(range(3, 3 * count + 3, 3))
-            server, proofs = Odd(ids=ids, conditions=conditions, total=total), Proofs()
-            walk = Cdrs(server, None, proofs).list(limit=limit, window=window)
+            server, capabilities = Odd(ids=ids, conditions=conditions, total=total), Capabilities()
+            walk = Cdrs(server, None, capabilities).list(
+                page_size=page_size, concurrency=concurrency
+            )
             assert sorted([record.id async for record in walk]) == ids
-            assert not proofs.honoured, (count, total)
+            assert not capabilities.supported, (count, total)
             with contextlib.suppress(WalkError):  # or everything is on one page
-                found = await Cdrs(server).list(limit=limit, window=window, walk="keyset").collect()
+                found = (
+                    await Cdrs(server)
+                    .list(page_size=page_size, concurrency=concurrency, walk="keyset")
+                    .collect()
+                )
                 assert [record.id for record in found] == ids
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("page_size", [1, 2, 3, 4, 10])
 @pytest.mark.parametrize("cap", [1, 2, 3, 100])
 @pytest.mark.parametrize("total", TOTALS)
 @virtual
-async def test_an_honest_server_is_not_doubted(total: str, cap: int, limit: int) -> None:
+async def test_an_honest_server_is_not_doubted(total: str, cap: int, page_size: int) -> None:
     for count in (*range(9), 40):
         ids = list(range(3, 3 * count + 3, 3))
-        found, _ = await walked(Odd(ids=ids, total=total, cap=cap), limit=limit, walk="keyset")
+        found, _ = await walked(
+            Odd(ids=ids, total=total, cap=cap), page_size=page_size, walk="keyset"
+        )
         assert found == ids
 
 
@@ -136,10 +144,10 @@ async def test_an_honest_server_is_not_doubted(total: str, cap: int, limit: int)
 async def test_the_proof_costs_one_request_and_once() -> None:
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
-    await cdrs.list(limit=10, window=1).collect()
+    await cdrs.list(page_size=10, concurrency=1).collect()
     first = len(table.asked)
     assert first == 1 + 10 + 1  # the highest id, the pages, the proof
-    await cdrs.list(limit=10, window=1).collect()
+    await cdrs.list(page_size=10, concurrency=1).collect()
     assert len(table.asked) - first == first - 1
 
 
@@ -149,16 +157,16 @@ def test_a_probe_tells_every_wrong_way_from_the_right_one(known: list[int]) -> N
         right = [
             [id for id in known if take(id, [{"operator": "gt", "value": low},
                                             {"operator": "lte", "value": high}])] == expected
-            for low, high, expected in probes(known)
+            for low, high, expected in questions(known)
         ]  # fmt: skip
         assert not all(right), name
 
 
 @pytest.mark.parametrize("deletes", [1, 2])
-@pytest.mark.parametrize("limit", [6, 10, 50])
+@pytest.mark.parametrize("page_size", [6, 10, 50])
 @virtual
 async def test_rows_that_are_deleted_all_the_time_prove_no_dishonesty(
-    limit: int, deletes: int
+    page_size: int, deletes: int
 ) -> None:
     for seed in range(20):
         draw = random.Random(seed)
@@ -168,7 +176,7 @@ async def test_rows_that_are_deleted_all_the_time_prove_no_dishonesty(
                 server.ids.remove(draw.choice(server.ids))
 
         server = Odd(ids=list(range(1, 301)), change=less)
-        found, _ = await walked(server, limit=limit, walk="keyset")
+        found, _ = await walked(server, page_size=page_size, walk="keyset")
         assert set(server.ids) <= set(found)
 
 
@@ -178,10 +186,13 @@ async def test_a_server_that_leaves_rows_out_is_no_more_trusted_while_rows_are_d
         server.ids.remove(server.ids[len(server.ids) // 50])
 
     for conditions in ("lte as lt", "the last as an equality", "for no row"):
-        server, proofs = Odd(ids=list(range(1, 301)), conditions=conditions, change=less), Proofs()
+        server, capabilities = (
+            Odd(ids=list(range(1, 301)), conditions=conditions, change=less),
+            Capabilities(),
+        )
         with contextlib.suppress(PageDrift):
-            await Cdrs(server, None, proofs).list(limit=10).collect()
-        assert (proofs.honoured, proofs.refused) == (set(), {PATH}), conditions
+            await Cdrs(server, None, capabilities).list(page_size=10).collect()
+        assert (capabilities.supported, capabilities.refused) == (set(), {PATH}), conditions
 
 
 # Going on from a position.
@@ -191,16 +202,16 @@ async def test_a_server_that_leaves_rows_out_is_no_more_trusted_while_rows_are_d
 @virtual
 async def test_going_on_by_keyset_takes_a_proof_of_its_own(conditions: str) -> None:
     server = Odd(ids=list(range(1, 101)))
-    walk = Cdrs(server).list(limit=10, walk="keyset")
+    walk = Cdrs(server).list(page_size=10, walk="keyset")
     await walk.collect(max=23)
-    after = walk.position
-    assert [r.id for r in await Cdrs(server).list(limit=10, after=after).collect()] == [
+    after = walk.cursor
+    assert [r.id for r in await Cdrs(server).list(page_size=10, cursor=after).collect()] == [
         *range(24, 101)
     ]
     server.conditions = conditions
     found: list[int] = []
-    with pytest.raises(WalkError, match=r"no longer does\. Begin the walk anew"):
-        async for record in Cdrs(server).list(limit=10, after=after):
+    with pytest.raises(WalkError, match=r"no longer does\. Begin again"):
+        async for record in Cdrs(server).list(page_size=10, cursor=after):
             found.append(record.id)
     assert not found
 
@@ -209,9 +220,9 @@ async def test_going_on_by_keyset_takes_a_proof_of_its_own(conditions: str) -> N
 @virtual
 async def test_going_on_where_all_is_on_the_first_page_takes_no_proof(conditions: str) -> None:
     server = Odd(ids=list(range(1, 9)), conditions=conditions)
-    walk = Cdrs(server).list(limit=10, walk="keyset")
+    walk = Cdrs(server).list(page_size=10, walk="keyset")
     await walk.collect(max=3)
-    found = await Cdrs(server).list(limit=10, after=walk.position).collect()
+    found = await Cdrs(server).list(page_size=10, cursor=walk.cursor).collect()
     assert [record.id for record in found] == [4, 5, 6, 7, 8]
 
 
@@ -230,10 +241,10 @@ async def test_going_on_where_all_is_on_the_first_page_takes_no_proof(conditions
         ("newest first", {"total": "too high"}),
         ("oldest first", {"fixed": 20}),
         ("oldest first", {"fixed": 20, "total": "missing"}),
-        ("oldest first", {"limit": 2}),
-        ("oldest first", {"limit": 2, "total": "missing"}),
-        ("oldest first", {"limit": 1}),
-        ("oldest first", {"limit": 1, "total": "missing"}),
+        ("oldest first", {"page_size": 2}),
+        ("oldest first", {"page_size": 2, "total": "missing"}),
+        ("oldest first", {"page_size": 1}),
+        ("oldest first", {"page_size": 1, "total": "missing"}),
         ("oldest first", {"cap": 2}),
     ],
 )  # fmt: skip
@@ -241,10 +252,10 @@ async def test_going_on_where_all_is_on_the_first_page_takes_no_proof(conditions
 async def test_an_order_within_a_page_is_none_of_the_collection(
     order: str, options: Any, conditions: str, walk: Any
 ) -> None:
-    limit, ids = options.get("limit", 10), [1, *range(95, 195)]
-    kept = {name: value for name, value in options.items() if name != "limit"}
+    page_size, ids = options.get("page_size", 10), [1, *range(95, 195)]
+    kept = {name: value for name, value in options.items() if name != "page_size"}
     server = Odd(ids=ids, order=order, turns=order != "as text", conditions=conditions, **kept)
-    found, progress = await walked(server, limit=limit, walk=walk)
+    found, progress = await walked(server, page_size=page_size, walk=walk)
     assert sorted(found) == ids
     assert progress.strategy == "page"
 
@@ -257,14 +268,14 @@ async def test_a_walk_does_not_run_after_rows_though_the_total_is_too_high() -> 
 
     for walk in ("auto", "page"):
         found, _ = await walked(
-            Odd(ids=list(range(1, 6)), total="too high", change=grow), window=1, walk=walk
+            Odd(ids=list(range(1, 6)), total="too high", change=grow), concurrency=1, walk=walk
         )
         assert found[:5] == [1, 2, 3, 4, 5]
         assert len(found) < 100
 
 
 @pytest.mark.parametrize(
-    ("count", "limit", "options"),
+    ("count", "page_size", "options"),
     [
         (1000, 100, {"rows_cap": 50, "total": "of the page"}),
         (5, 5, {"rows_cap": 4, "total": "of the page"}),
@@ -272,11 +283,11 @@ async def test_a_walk_does_not_run_after_rows_though_the_total_is_too_high() -> 
 )
 @virtual
 async def test_the_highest_id_is_never_missed_in_silence(
-    count: int, limit: int, options: Any
+    count: int, page_size: int, options: Any
 ) -> None:
     server = Odd(ids=list(range(1, count + 1)), **options)
     with pytest.raises(PageDrift, match=f"highest id, {count}, is on none") as caught:
-        await walked(server, limit=limit, walk="page")
+        await walked(server, page_size=page_size, walk="page")
     assert "of all" in caught.value.evidence
 
 
@@ -287,7 +298,7 @@ async def test_a_highest_id_that_is_gone_and_a_total_that_is_too_high_are_no_dri
             server.ids.remove(40)
 
     server = Odd(ids=list(range(1, 41)), total="too high", change=less)
-    found, progress = await walked(server, walk="page", window=1)
+    found, progress = await walked(server, walk="page", concurrency=1)
     assert found == list(range(1, 40))
     assert (progress.repaired, progress.repeated) == (0, 39)  # from the last page to the first
 
@@ -295,9 +306,9 @@ async def test_a_highest_id_that_is_gone_and_a_total_that_is_too_high_are_no_dri
 # The rest.
 
 
-@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("concurrency", [1, 4])
 @virtual
-async def test_404_to_a_range_says_that_it_is_empty(window: int) -> None:
+async def test_404_to_a_range_says_that_it_is_empty(concurrency: int) -> None:
     class Missing(Odd):
         async def __call__(self, request: Request) -> Response:
             response = await super().__call__(request)
@@ -307,7 +318,7 @@ async def test_404_to_a_range_says_that_it_is_empty(window: int) -> None:
 
     draw = random.Random(1)
     ids = [*sorted(draw.sample(range(1, 10**6), 300)), *range(9 * 10**8, 9 * 10**8 + 300)]
-    found, progress = await walked(Missing(ids=ids), limit=50, window=window)
+    found, progress = await walked(Missing(ids=ids), page_size=50, concurrency=concurrency)
     assert found == ids
     assert progress.strategy == "keyset"
     with pytest.raises(NotFound):
@@ -315,9 +326,9 @@ async def test_404_to_a_range_says_that_it_is_empty(window: int) -> None:
 
 
 @pytest.mark.parametrize("passing", [True, False])
-@pytest.mark.parametrize("window", [1, 4])
+@pytest.mark.parametrize("concurrency", [1, 4])
 @virtual
-async def test_a_404_in_the_middle_hides_no_row(window: int, passing: bool) -> None:
+async def test_a_404_in_the_middle_hides_no_row(concurrency: int, passing: bool) -> None:
     class Lost(Odd):
         """Loses its way at the sixth request, for this one or for good."""
 
@@ -329,10 +340,10 @@ async def test_a_404_in_the_middle_hides_no_row(window: int, passing: bool) -> N
 
     ids = list(range(1, 801))
     if passing:
-        assert (await walked(Lost(ids=ids), limit=50, window=window))[0] == ids
+        assert (await walked(Lost(ids=ids), page_size=50, concurrency=concurrency))[0] == ids
     else:
         with pytest.raises(NotFound):
-            await walked(Lost(ids=ids), limit=50, window=window)
+            await walked(Lost(ids=ids), page_size=50, concurrency=concurrency)
 
 
 @virtual
@@ -350,8 +361,8 @@ async def test_filters_that_leave_no_room_for_conditions_on_id_are_walked_by_pag
     assert len(server.asked) == before
 
 
-@pytest.mark.parametrize("window", [2, 8, 32])
-def test_ranges_within_ranges_hold_no_more_pages_than_the_window(window: int) -> None:
+@pytest.mark.parametrize("concurrency", [2, 8, 32])
+def test_ranges_within_ranges_hold_no_more_pages_than_the_window(concurrency: int) -> None:
     draw, ids = random.Random(51), set[int]()
 
     def spread(low: int, high: int, count: int, depth: int) -> None:
@@ -376,11 +387,11 @@ def test_ranges_within_ranges_hold_no_more_pages_than_the_window(window: int) ->
     async def run() -> int:
         table, most = Table(sorted(ids)), 0
         found = 0
-        async for _ in Cdrs(table).list(limit=10, window=window):
+        async for _ in Cdrs(table).list(page_size=10, concurrency=concurrency):
             found += 1
             if found % 50 == 0:
                 most = max(most, held())
         assert found == len(ids)
         return most
 
-    assert asyncio.run(run()) <= window + 6
+    assert asyncio.run(run()) <= concurrency + 6

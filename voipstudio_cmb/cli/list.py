@@ -37,7 +37,7 @@ async def _list(arguments: argparse.Namespace) -> int:
             filters=filters,
             sort=arguments.sort,
             descending=arguments.desc,
-            limit=500 if wanted is None else min(wanted + 1, 500),
+            page_size=500 if wanted is None else min(wanted + 1, 500),
         )
         printer = PRINTERS[form](service.record, sys.stdout)
         shown, note = 0, ""

@@ -117,8 +117,10 @@ def _add_export(export: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--restart", action="store_true", help="begin anew instead of going on")
     add("--dry-run", action="store_true", help="only say what would be fetched; write nothing")
-    add("--limit", type=int, default=500, metavar="PAGE_SIZE", help="rows a page")
-    add("--window", type=int, default=4, metavar="N", help="page requests in flight a resource")
+    add("--page-size", type=int, default=500, metavar="N", help="rows a page")
+    add(
+        "--concurrency", type=int, default=4, metavar="N", help="page requests in flight a resource"
+    )
     add("--jobs", type=int, default=8, metavar="N", help="resources exported at a time (default 8)")
     add(
         "--accounts",

@@ -14,7 +14,7 @@ from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import Handler, Request, Response, chain
 
-from .status import raising
+from .status import check_status
 
 
 class Auth:
@@ -64,7 +64,7 @@ class Auth:
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
     """What *source* brings, as a usable token."""
     if isinstance(source, Login):
-        return Token(Secret(await source.fetch(chain(handler, [raising]))).checked())
+        return Token(Secret(await source.fetch(chain(handler, [check_status]))).checked())
     try:
         coming = source()
         if not inspect.isawaitable(coming):

@@ -27,7 +27,7 @@ from .deadline import Deadline
 from .limit import Limit
 from .observe import Observe
 from .retry import Retry
-from .status import raising
+from .status import check_status
 
 # It began while this turn was waited for, so this turn is spent for nothing.
 
@@ -48,7 +48,7 @@ def standard(
         Observe(on_event, usage or Usage()),
         deadline,
         Retry(policy, budget),
-        raising,
+        check_status,
         *middlewares,
         limit,
         auth,

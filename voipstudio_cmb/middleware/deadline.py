@@ -9,7 +9,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.timeouts import Bounds
+from voipstudio_cmb.timeouts import Timeouts
 
 
 def _place(request: Request) -> dict[str, Any]:
@@ -25,16 +25,16 @@ class Deadline:
 
     seconds: float
     timeout: float | None = None
-    bounds: Bounds = attrs.field(factory=Bounds)
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        if self.bounds.closed:
+        if self.timeouts.closed:
             raise ClientMisuse("the client is closed: make a new one (or keep the async with open)")
         call = request.call
         now = asyncio.get_running_loop().time()
         call.deadline = min(call.deadline, now + self.seconds)
         call.timeout = self.timeout
-        bound = self.bounds.at(call.deadline)
+        bound = self.timeouts.at(call.deadline)
         try:
             with bound:
                 return await handler(request)
@@ -47,7 +47,7 @@ class Deadline:
             "waited": call.waited,
             **_place(request),
         }
-        if self.bounds.closed:
+        if self.timeouts.closed:
             raise ClientMisuse("the client was closed while this call was running", **details)
         raise RequestTimeout(
             f"the call's deadline of {self.seconds:g} s passed"

@@ -13,7 +13,7 @@ from voipstudio_cmb.limits import Limiter
 from voipstudio_cmb.retry import retry_after
 
 from .deadline import _place
-from .throttle import Governor
+from .throttle import AdaptiveThrottle
 
 
 @attrs.frozen
@@ -26,13 +26,13 @@ class Limit:
     """
 
     limiter: Limiter | None = None
-    governor: Governor = attrs.field(factory=Governor)
+    throttle: AdaptiveThrottle = attrs.field(factory=AdaptiveThrottle)
     cap: float = 120.0
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         clock = asyncio.get_running_loop().time
         left_at = began = clock()
-        if self.limiter is not None or not self.governor.idle:
+        if self.limiter is not None or not self.throttle.idle:
             try:
                 await self._turn(request)
             finally:
@@ -41,18 +41,18 @@ class Limit:
         try:
             response = await handler(request)
         except ProtocolFault:
-            self.governor.throttled(left_at, None)
+            self.throttle.throttled(left_at, None)
             raise
         if response.status == 429 or response.status >= 500:
             asked = retry_after(response.headers)
             believed = asked is None or asked <= self.cap
             if response.status == 429 and believed:
                 # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
-                self.governor.throttled(left_at, asked or None)
+                self.throttle.throttled(left_at, asked or None)
             elif response.status == 503 and asked is not None and believed:
-                self.governor.pause(asked)
+                self.throttle.pause(asked)
         else:
-            self.governor.passed()
+            self.throttle.passed()
         return response
 
     async def _turn(self, request: Request) -> None:
@@ -62,7 +62,7 @@ class Limit:
             RequestTimeout: the API has asked for a pause that outlasts the call's deadline.
         """
         while True:
-            pause = self.governor.paused()
+            pause = self.throttle.paused()
             if asyncio.get_running_loop().time() + pause >= request.call.deadline:
                 hopeless = RequestTimeout(
                     f"the API has asked for a pause of {pause:.3g} s more, which is longer than "
@@ -72,7 +72,7 @@ class Limit:
                 )
                 hopeless.retryable = False
                 raise hopeless
-            await self.governor.wait()
+            await self.throttle.wait()
             if self.limiter is None:
                 return
             turn = self.limiter.acquire()
@@ -81,5 +81,5 @@ class Limit:
                     "the limiter's acquire() must be async: pass RateLimit(60, per=2)"
                 )
             await turn
-            if self.governor.paused() <= 0:
+            if self.throttle.paused() <= 0:
                 return

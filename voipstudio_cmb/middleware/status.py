@@ -96,7 +96,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     return error
 
 
-async def raising(request: Request, handler: Handler) -> Response:
+async def check_status(request: Request, handler: Handler) -> Response:
     """Raises for every answer that is no success, and for a success that is not what it promised.
 
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way

@@ -11,7 +11,7 @@ from voipstudio_cmb.limits import _Queue
 
 
 @attrs.define(kw_only=True)
-class Aimd:
+class RateEstimate:
     """An estimate of a rate that nobody has told: down at once, up slowly.
 
     Unbounded until the first 429. An episode of them sets *ceiling* to the rate that was allowed
@@ -91,7 +91,7 @@ class Aimd:
         self._due = max(self._due, now) + 1.0 / self.rate(now)
 
 
-class Governor:
+class AdaptiveThrottle:
     """What all callers of a client share about the API's patience: a pause, and a rate to keep.
 
     Nothing until the first 429 (or an answer that is not HTTP: the vendor's own client has met a
@@ -99,22 +99,22 @@ class Governor:
     """
 
     def __init__(self) -> None:
-        self._aimd = Aimd()
+        self._estimate = RateEstimate()
         self._queue = _Queue()
 
     @property
     def idle(self) -> bool:
         """Whether nobody was ever told to slow down or to wait."""
-        return self._aimd.until == -math.inf and self._aimd.ceiling == math.inf
+        return self._estimate.until == -math.inf and self._estimate.ceiling == math.inf
 
     @property
     def rate(self) -> float:
         """Requests a second that are let through now; infinite while nothing has been throttled."""
-        return self._aimd.rate(asyncio.get_running_loop().time())
+        return self._estimate.rate(asyncio.get_running_loop().time())
 
     def paused(self) -> float:
         """Seconds that the present pause still lasts; 0 or less if there is none."""
-        return self._aimd.until - asyncio.get_running_loop().time()
+        return self._estimate.until - asyncio.get_running_loop().time()
 
     def throttled(self, sent: float, asked: float | None) -> bool:
         """Makes everybody wait, after a request that left at *sent* was told to slow down.
@@ -122,19 +122,19 @@ class Governor:
         For the seconds *asked* for; if none were, for a while. Returns whether this began an
         episode, which lowers the rate.
         """
-        return self._aimd.throttled(sent, asyncio.get_running_loop().time(), asked)
+        return self._estimate.throttled(sent, asyncio.get_running_loop().time(), asked)
 
     def pause(self, seconds: float) -> None:
         """Makes everybody wait for *seconds* without lowering the rate."""
         until = asyncio.get_running_loop().time() + seconds
-        self._aimd.until = max(self._aimd.until, until)
+        self._estimate.until = max(self._estimate.until, until)
 
     def passed(self) -> None:
         """Books a request that the server let through."""
-        self._aimd.passed(asyncio.get_running_loop().time())
+        self._estimate.passed(asyncio.get_running_loop().time())
 
     async def wait(self) -> None:
         """Returns when this caller's request may leave."""
-        if math.isinf(self._aimd.ceiling) and self.paused() <= 0:
+        if math.isinf(self._estimate.ceiling) and self.paused() <= 0:
             return
-        await self._queue.pass_through(self._aimd)
+        await self._queue.pass_through(self._estimate)

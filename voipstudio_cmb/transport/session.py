@@ -26,7 +26,7 @@ from voipstudio_cmb.errors import (
     TooLarge,
 )
 from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.timeouts import Bounds
+from voipstudio_cmb.timeouts import Timeouts
 
 from .faults import _FAULTS, translate
 from .guards import CleanRequest, _Unclean, send_once
@@ -74,10 +74,10 @@ class Session:
         base_url: str,
         config: ClientConfig,
         session: ClientSession | None = None,
-        bounds: Bounds | None = None,
+        timeouts: Timeouts | None = None,
     ) -> None:
         self._base_url = base_url
-        self._bounds = bounds or Bounds()
+        self._timeouts = timeouts or Timeouts()
         self._config = config
         self._headers = {
             "Accept": "application/json",
@@ -109,7 +109,7 @@ class Session:
             now = asyncio.get_running_loop().time()
             left = request.call.deadline - now
             seconds = min(request.call.timeout or self._config.timeout, max(left, 0.001))
-            bound = self._bounds.at(now + seconds)
+            bound = self._timeouts.at(now + seconds)
             try:
                 with bound:
                     # As often as there may be such connections; each is closed when it is found.

@@ -26,15 +26,15 @@ class Position:
             ClientMisuse: it is no position, or one in another collection, or none to go on from.
         """
         if not isinstance(text, str):
-            raise ClientMisuse(f"after must be the position of a walk, a string, not {text!r}")
+            raise ClientMisuse(f"cursor must be the cursor of a walk, a string, not {text!r}")
         kind, _, rest = text.partition(":")
         found, *numbers = rest.split(":")
         known = kind in ("keyset", "page", "none")
         if not known or not all(n.isascii() and n.isdigit() and len(n) < 20 for n in numbers):
-            raise ClientMisuse("after is not the position of a walk: pass what walk.position gave")
+            raise ClientMisuse("this is not the cursor of a walk: pass what walk.cursor gave")
         if found != of:
             raise ClientMisuse(
-                "after is a position in another collection, or of a walk with other filters"
+                "this is the cursor of another collection, or of a walk with other filters"
             )
         if kind == "none":
             raise ClientMisuse(
@@ -43,5 +43,5 @@ class Position:
             )
         short = len(numbers) < 9 or len(numbers) % 3 if kind == "page" else len(numbers) != 2
         if short:
-            raise ClientMisuse("after is only a part of the position of a walk")
+            raise ClientMisuse("this is only a part of the cursor of a walk")
         return cls(kind, of, tuple(map(int, numbers)))

@@ -27,9 +27,9 @@ from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.models import Identified, Page
 
 from .cursor import Position
-from .probe import FetchRange, Opening, Proofs, within
+from .probe import Capabilities, FetchRange, Probe, within
 from .ranges import Cutter, _span
-from .tasks import Tasks, end, landed
+from .tasks import Tasks, cancel_all, result_of
 from .walk import Progress
 
 R = TypeVar("R", bound=Identified)
@@ -44,13 +44,13 @@ class KeysetWalk(Generic[R]):
 
     fetch: FetchRange[R]
     resource: str
-    proofs: Proofs
-    limit: int
-    window: int
+    capabilities: Capabilities
+    page_size: int
+    concurrency: int
     tasks: Tasks
     progress: Progress
     after: Position | None = None
-    opening: Opening[R] = attrs.field(init=False)
+    opening: Probe[R] = attrs.field(init=False)
     _slots: asyncio.Semaphore = attrs.field(init=False)
     _size: int = attrs.field(init=False, default=0)
     _mark: int = attrs.field(init=False, default=0)
@@ -58,15 +58,17 @@ class KeysetWalk(Generic[R]):
     """Ranges that were asked for and are not yielded yet, of all segments together."""
 
     def __attrs_post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.window)
-        self.opening = Opening(self._ask, self.limit, self.tasks, self.resource, self.proofs)
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self.opening = Probe(
+            self._ask, self.page_size, self.tasks, self.resource, self.capabilities
+        )
 
     async def _ask(
-        self, low: int, high: int | None, limit: int, descending: bool = False
+        self, low: int, high: int | None, page_size: int, descending: bool = False
     ) -> Page[R]:
         async with self._slots:
             self.progress.requests += 1
-            return await self.fetch(low, high, limit, descending)
+            return await self.fetch(low, high, page_size, descending)
 
     async def pages(self) -> AsyncGenerator[Page[R]]:
         """The pages, numbered from 1.
@@ -85,7 +87,7 @@ class KeysetWalk(Generic[R]):
                 self.progress.seen += len(page.records)
                 yield attrs.evolve(page, number=number, total=self.progress.total)
 
-    def position(self, last: int) -> tuple[int, ...]:
+    def cursor(self, last: int) -> tuple[int, ...]:
         """How to go on after the row *last*: behind it, up to the highest id of the beginning."""
         return last, self._mark
 
@@ -95,9 +97,9 @@ class KeysetWalk(Generic[R]):
         if low >= high:
             return
         first: Page[R] | None = None
-        if self.resource not in self.proofs.honoured:
+        if self.resource not in self.capabilities.supported:
             whole, _, first = await self.opening.begin(low, high)
-            if first is None and self.resource not in self.proofs.honoured:
+            if first is None and self.resource not in self.capabilities.supported:
                 # The first page is everything, so that no condition has to be trusted.
                 rows = [record for record in whole.records if low < record.id <= high]
                 if rows:
@@ -105,7 +107,7 @@ class KeysetWalk(Generic[R]):
                     yield attrs.evolve(whole, records=rows)
                 return
         if first is None:
-            first = self._kept(await self._ask(low, high, self.limit), low, high)
+            first = self._kept(await self._ask(low, high, self.page_size), low, high)
         self.progress.total = first.total
         self._size = max(1, len(first.records))
         if first.records:
@@ -143,7 +145,7 @@ class KeysetWalk(Generic[R]):
 
         The page right before took *near* ids.
         """
-        if self.window == 1 or rows is None:  # or there is no density to go by
+        if self.concurrency == 1 or rows is None:  # or there is no density to go by
             async with aclosing(self._one_by_one(low, high)) as pages:
                 async for page in pages:
                     yield page
@@ -153,21 +155,21 @@ class KeysetWalk(Generic[R]):
         try:
             while True:
                 # One may always be asked for, or what holds the others would wait for ever.
-                while not flying or self._held < self.window:
+                while not flying or self._held < self.concurrency:
                     if (cut := cutter.next(len(flying))) is None:
                         break
-                    flying.append((*cut, self.tasks.start(self._ask(*cut, self.limit))))
+                    flying.append((*cut, self.tasks.start(self._ask(*cut, self.page_size))))
                     self._held += 1
                 if not flying:
                     return
                 after, until, task = flying[0]
-                page = self._kept(await landed(task), after, until)
+                page = self._kept(await result_of(task), after, until)
                 flying.popleft()
                 del task  # and with it a second reference to what it has brought
                 self._held -= 1
                 if not page.records and page.total:
                     # It says that there are rows, and has sent none.
-                    page = self._kept(await self._ask(after, until, self.limit), after, until)
+                    page = self._kept(await self._ask(after, until, self.page_size), after, until)
                 cutter.learn(len(page.records) if page.total is None else page.total)
                 if not page.records:
                     continue
@@ -185,7 +187,7 @@ class KeysetWalk(Generic[R]):
                         yield page
         finally:
             self._held -= len(flying)
-            await end([task for _, _, task in flying])
+            await cancel_all([task for _, _, task in flying])
 
     def _rest(self, page: Page[R], high: int, more: int, span: int) -> AsyncGenerator[Page[R]]:
         """The pages of a range after its first one, *page*."""
@@ -198,9 +200,9 @@ class KeysetWalk(Generic[R]):
     async def _one_by_one(self, low: int, high: int) -> AsyncGenerator[Page[R]]:
         """As `_segment`, each page after the last id of the one before."""
         while low < high:
-            page = self._kept(await self._ask(low, high, self.limit), low, high)
+            page = self._kept(await self._ask(low, high, self.page_size), low, high)
             if not page.records and page.total:
-                page = self._kept(await self._ask(low, high, self.limit), low, high)
+                page = self._kept(await self._ask(low, high, self.page_size), low, high)
             if not page.records:
                 return
             yield page

@@ -18,11 +18,11 @@ import attrs
 from voipstudio_cmb.models import Identified, Page, ids_in
 
 from .ids import ascends, checksum, ids_of, passed_over
-from .tasks import end, landed
+from .tasks import cancel_all, result_of
 
 
 @attrs.frozen
-class Mark:
+class HighWaterMark:
     """At one moment there were *rows* rows with ids up to *id*."""
 
     id: int
@@ -30,7 +30,7 @@ class Mark:
 
 
 @attrs.define(eq=False)
-class Audit:
+class Ledger:
     """The account of one walk.
 
     *top* is the highest id of its beginning, 0 if the server did not tell it, *highest* the highest
@@ -40,7 +40,7 @@ class Audit:
 
     top: int = 0
     highest: int = 0
-    mark: Mark | None = None
+    mark: HighWaterMark | None = None
     under: int = 0
     count: int = 0
     whole: bool = False
@@ -69,9 +69,9 @@ class Audit:
         self.top = highest
         self.whole = ascends(ids, 0) and inside and not _more(first)
         if self.whole:
-            self.mark = Mark(known, len(ids))
+            self.mark = HighWaterMark(known, len(ids))
         elif top.total is not None:
-            self.mark = Mark(highest, top.total)
+            self.mark = HighWaterMark(highest, top.total)
 
     def note(self, total: int | None) -> None:
         """Takes note of a total that the server claims."""
@@ -108,14 +108,14 @@ class Audit:
                 if checksum(task.result(), rows) != before:
                     self.mark = None
 
-    def position(self, page: Page[Any], limit: int, last: int) -> tuple[int, ...]:
+    def cursor(self, page: Page[Any], page_size: int, last: int) -> tuple[int, ...]:
         """What it takes to go on after the row *last* of *page*, the page that came last."""
-        ids, mark = ids_of(page), self.mark or Mark(0, 0)
+        ids, mark = ids_of(page), self.mark or HighWaterMark(0, 0)
         coming = ids[ids.index(last) + 1 :]
         return (
             last,
             page.number,
-            limit,
+            page_size,
             self.top,
             self.highest,
             mark.id,
@@ -130,13 +130,13 @@ class Audit:
         if self.mark is None or self.under != self.mark.rows or self._early.keys() - self._checks:
             return False
         for task in list(self._checks.values()):
-            await landed(task)
+            await result_of(task)
         self.settle()
         return self.mark is not None
 
     async def aclose(self) -> None:
         """Ends what is still being read."""
-        await end(list(self._checks.values()))
+        await cancel_all(list(self._checks.values()))
 
 
 def _more(page: Page[Any]) -> bool:

@@ -54,9 +54,9 @@ from voipstudio_cmb.models import Identified, Page
 
 from .cursor import Position
 from .ids import Seen, checksum, ids_of, in_order, overlap
-from .ledger import Audit, Mark
+from .ledger import HighWaterMark, Ledger
 from .reader import Source
-from .tasks import Tasks, end, landed
+from .tasks import Tasks, cancel_all, result_of
 
 R = TypeVar("R", bound=Identified)
 
@@ -81,7 +81,7 @@ class _Window(Generic[R]):
 
     async def next(self) -> Page[R]:
         """The next page, in order."""
-        page = await landed(self._flying[0])
+        page = await result_of(self._flying[0])
         self._flying.popleft()
         return page
 
@@ -93,7 +93,7 @@ class _Window(Generic[R]):
 
     async def aclose(self) -> None:
         """Ends what is in flight."""
-        await end(self._flying)
+        await cancel_all(self._flying)
 
 
 @attrs.define(eq=False)
@@ -134,10 +134,10 @@ class PageWalk(Generic[R]):
                 async with aclosing(self._forward(seen, opening)) as pages:
                     async for page in pages:
                         yield page
-                if await self._source.audit.proved():
+                if await self._source.ledger.proved():
                     return
             finally:
-                await self._source.audit.aclose()
+                await self._source.ledger.aclose()
             if self._source.ordered:
                 self._again = True
                 async with aclosing(self._backward()) as pages:
@@ -154,12 +154,12 @@ class PageWalk(Generic[R]):
             self._again, opening, seen = True, None, Seen()
         raise self._source.drift(f"it was walked {PASSES} times, and changed meanwhile each time")
 
-    def position(self, last: int) -> tuple[str, tuple[int, ...]]:
+    def cursor(self, last: int) -> tuple[str, tuple[int, ...]]:
         """How to go on after the row *last* of the page that was yielded last."""
         if self._again or self._strayed or not self._source.ordered or self._page is None:
             return "none", ()
         source = self._source
-        return "page", source.audit.position(self._page, source.limit, last)
+        return "page", source.ledger.cursor(self._page, source.page_size, last)
 
     async def _forward(
         self, seen: Seen, opening: tuple[Page[R], Page[R]] | None
@@ -171,43 +171,43 @@ class PageWalk(Generic[R]):
             if self.after is None:
                 page, early = await self._open(flights, opening)
                 before = page
-                self._source.progress.upto = self._source.audit.top or None
+                self._source.progress.upto = self._source.ledger.top or None
             else:
                 before, page = await self._rejoin(self.after)
-                self._source.progress.upto = self._source.audit.top or None
+                self._source.progress.upto = self._source.ledger.top or None
                 flights.asked = self._end = before.number
                 if page.records:
                     yield self._given(self._fresh(seen, page)[0])
                 if self._source.reached():
                     return
-                flights.reach(before.number + self._ahead(), self._source.window)
+                flights.reach(before.number + self._ahead(), self._source.concurrency)
                 page = await flights.next()
             while True:
                 number = page.number
                 page = came = await self._source.certain(page, before)
-                if number <= early and not self._source.audit.whole:
-                    self._source.audit.doubt(number, len(page), checksum(page, len(page)))
-                if number > 1 and self._source.audit.mark is not None:
-                    self._source.audit.check(self._source.read)
+                if number <= early and not self._source.ledger.whole:
+                    self._source.ledger.doubt(number, len(page), checksum(page, len(page)))
+                if number > 1 and self._source.ledger.mark is not None:
+                    self._source.ledger.check(self._source.read)
                 if self._source.ordered and number > 1 and _fell(before, page):
                     page = await self._mended(page)
                 page, fresh = self._fresh(seen, page)
                 if number == 1 and self._capped(came):
                     # The server caps `limit`, and may still count its pages by the one asked for.
-                    self._source.limit, early = len(came), 1
+                    self._source.page_size, early = len(came), 1
                     await flights.restart()
                 self._end = number + 1 if came.records else number
                 if page.records:
                     yield self._given(page)
-                self._source.audit.settle()
+                self._source.ledger.settle()
                 if not came.records or (number >= early and self._source.reached()):
                     return
                 repeats = 0 if 2 * fresh > len(came) else repeats + 1
-                if repeats > self._source.window:
+                if repeats > self._source.concurrency:
                     raise self._source.drift("its pages repeat each other")
                 before = came
                 # No wider until page 2 has shown that the server honours `page`.
-                ahead, width = (1, 1) if number == 1 else (self._ahead(), self._source.window)
+                ahead, width = (1, 1) if number == 1 else (self._ahead(), self._source.concurrency)
                 flights.reach(number + ahead, width)
                 page = await flights.next()
         finally:
@@ -222,28 +222,28 @@ class PageWalk(Generic[R]):
         if opening is not None:
             first, top = opening
             flights.asked = early = 1
-        elif self._source.window == 1 or not self.by_id or self._again:
+        elif self._source.concurrency == 1 or not self.by_id or self._again:
             top = await self._source.ask_top()
             flights.reach(1, 1)
             first = await flights.next()
         else:
             asking = self._source.tasks.start(self._source.ask_top())
             try:
-                flights.reach(min(2, self._source.window - 1), self._source.window)
+                flights.reach(min(2, self._source.concurrency - 1), self._source.concurrency)
                 early = flights.asked
                 first = await flights.next()
-                top = await landed(asking)
+                top = await result_of(asking)
             finally:
-                await end((asking,))
+                await cancel_all((asking,))
         lowest = min(ids_of(first), default=0)
         lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
         self._source.ordered = self._source.ordered and in_order(first) and not lower
-        self._source.audit = Audit()
-        self._source.audit.open(first, top)
-        if self._source.audit.mark is None and first.records:
+        self._source.ledger = Ledger()
+        self._source.ledger.open(first, top)
+        if self._source.ledger.mark is None and first.records:
             if first.total == len(first):
                 # It is the mark by itself, so that nothing on it can be older.
-                self._source.audit.mark, early = Mark(max(ids_of(first)), len(first)), 0
+                self._source.ledger.mark, early = HighWaterMark(max(ids_of(first)), len(first)), 0
             elif self._source.ordered:
                 await self._mark_by_number(first)
         return first, early
@@ -251,21 +251,25 @@ class PageWalk(Generic[R]):
     async def _mark_by_number(self, first: Page[R]) -> None:
         """Takes the mark from the row whose number is the total: in a page of 1, that is a page."""
         ids, total = ids_of(first), first.total
-        if self._source.audit.top or total is None or total <= len(ids):
+        if self._source.ledger.top or total is None or total <= len(ids):
             return
         found = ids_of(await self._source.ask_row(total))
         if len(found) == 1 and found > ids[-1:]:
-            self._source.audit.mark = Mark(found[0], total)
+            self._source.ledger.mark = HighWaterMark(found[0], total)
 
     async def _rejoin(self, after: Position) -> tuple[Page[R], Page[R]]:
         """The page of a position as it is now, and the rows after the position up to there."""
         source = self._source
-        last, number, source.limit, top, highest, mark, rows, under, count, *early = after.numbers
+        last, number, source.page_size, top, highest, mark, rows, under, count, *early = (
+            after.numbers
+        )
         source.seen.last = source.seen.floor = last
-        source.audit = Audit(top, highest, Mark(mark, rows) if rows else None, under, count)
+        source.ledger = Ledger(
+            top, highest, HighWaterMark(mark, rows) if rows else None, under, count
+        )
         for doubt in zip(early[::3], early[1::3], early[2::3], strict=True):
-            self._source.audit.doubt(*doubt)
-        self._source.audit.check(self._source.read)
+            self._source.ledger.doubt(*doubt)
+        self._source.ledger.check(self._source.read)
         now = await self._source.ask(number)
         return now, await self._source.back(now)
 
@@ -278,7 +282,7 @@ class PageWalk(Generic[R]):
 
     async def _backward(self) -> AsyncGenerator[Page[R]]:
         """What is new on the pages from the last to the first, asked for one at a time."""
-        number, top = self._end, self._source.audit.top
+        number, top = self._end, self._source.ledger.top
         page = await self._source.ask(number)
         while any(id not in self._source.seen for id in ids_of(page) if not top or id <= top):
             yield self._given(self._found(page))
@@ -309,20 +313,20 @@ class PageWalk(Generic[R]):
         """*page* with what is new to the walk, and how many rows are new to this pass over it."""
         last = seen.last
         records = seen.fresh(page.records)
-        self._source.audit.add(records)
+        self._source.ledger.add(records)
         self._source.progress.repeated += len(page.records) - len(records)
         if seen is not self._source.seen:
             return self._found(attrs.evolve(page, records=records)), len(records)
         if records and records[0].id <= last:
             self._strayed = True
             # Pages of one row show an order only together.
-            self._source.ordered = self._source.ordered and self._source.limit > 1
+            self._source.ordered = self._source.ordered and self._source.page_size > 1
         return attrs.evolve(page, records=records), len(records)
 
     def _capped(self, first: Page[R]) -> bool:
         """Whether the *first* page shows that there is a lower limit than was asked for."""
-        short = 0 < len(first) < self._source.limit and first.total != len(first)
-        return short and not self._source.audit.whole
+        short = 0 < len(first) < self._source.page_size and first.total != len(first)
+        return short and not self._source.ledger.whole
 
     def _given(self, page: Page[R]) -> Page[R]:
         self._page = page
@@ -336,11 +340,11 @@ class PageWalk(Generic[R]):
         Up to the one that reaches the total, and the empty one after it if the highest id is not
         known; if there is no total or it has proved too low, as many as the window takes.
         """
-        total, count = self._source.progress.total, self._source.audit.count
+        total, count = self._source.progress.total, self._source.ledger.count
         if total is None or total < count:
-            return self._source.window
-        last = self._source.ordered and self._source.audit.top > 0
-        return max(1, -(-(total - count) // self._source.limit) + (not last))
+            return self._source.concurrency
+        last = self._source.ordered and self._source.ledger.top > 0
+        return max(1, -(-(total - count) // self._source.page_size) + (not last))
 
 
 def _fell(before: Page[Any], page: Page[Any]) -> bool:

@@ -18,7 +18,7 @@ from voipstudio_cmb.errors import BadRequest
 from voipstudio_cmb.models import Identified, Page
 
 from .ids import ascends, ids_of, passed_over
-from .tasks import Tasks, end, landed
+from .tasks import Tasks, cancel_all, result_of
 
 R = TypeVar("R", bound=Identified)
 
@@ -31,11 +31,11 @@ _PROBES = 3
 FetchRange = Callable[[int, "int | None", int, bool], Coroutine[None, None, Page[R]]]
 """`(after, up to or None, limit, descending) -> page` of the rows with such ids."""
 
-Probe: TypeAlias = tuple[int, int, list[int]]
+Question: TypeAlias = tuple[int, int, list[int]]
 """Two bounds, and the ids above the first and up to the second."""
 
 
-class NotHonoured(Exception):
+class KeysetUnsupported(Exception):
     """The server does not honour `filter` or `sort` on `id`: such a walk has to count pages."""
 
 
@@ -44,13 +44,13 @@ class _Changed(Exception):
 
 
 @attrs.frozen
-class Proofs:
+class Capabilities:
     """What a server has shown of each resource: that it honours conditions on `id`, or that not.
 
     *unsorted* are those that it only answers without an order.
     """
 
-    honoured: set[str] = attrs.field(factory=set)
+    supported: set[str] = attrs.field(factory=set)
     refused: set[str] = attrs.field(factory=set)
     unsorted: set[str] = attrs.field(factory=set)
 
@@ -61,7 +61,7 @@ def within(page: Page[Any], low: int, high: int | None) -> bool:
     return ascends(ids, low) and (not ids or high is None or ids[-1] <= high)
 
 
-def probes(known: list[int]) -> list[Probe]:
+def questions(known: list[int]) -> list[Question]:
     """What to ask about the first ids of a collection, so that only a right answer is right.
 
     A condition that is left out lets rows in that are known to lie beyond it. One row alone would
@@ -77,7 +77,7 @@ def probes(known: list[int]) -> list[Probe]:
     return [(known[low], known[-2], known[low + 1 : -1])]
 
 
-def agrees(probe: Probe, found: list[int], before: list[int], after: list[int]) -> bool:
+def agrees(probe: Question, found: list[int], before: list[int], after: list[int]) -> bool:
     """Whether *found* is right though it is not what the *probe* expected.
 
     *before* and *after* are the ids of the first page at the two times: what is on both was there
@@ -91,7 +91,7 @@ def agrees(probe: Probe, found: list[int], before: list[int], after: list[int]) 
 
 
 @attrs.define(eq=False)
-class Opening(Generic[R]):
+class Probe(Generic[R]):
     """What *ask* is told at the beginning of a walk over *resource*, with *limit* rows a page.
 
     *pages* are the first page and the one with the two highest ids, once they are known; *refusal*
@@ -102,7 +102,7 @@ class Opening(Generic[R]):
     _limit: int
     _tasks: Tasks
     _resource: str
-    _proofs: Proofs
+    _capabilities: Capabilities
     pages: tuple[Page[R], Page[R]] | None = attrs.field(init=False, default=None)
     refusal: BadRequest | None = attrs.field(init=False, default=None)
 
@@ -121,14 +121,14 @@ class Opening(Generic[R]):
         try:
             first, mark = await self._opened()
             last = max(ids_of(first), default=0)
-            if last == mark or self._resource in self._proofs.honoured:
+            if last == mark or self._resource in self._capabilities.supported:
                 return first, mark, None
             bounds = last if low is None else low, mark if high is None else high
             return first, mark, await self._proved(ids_of(first), *bounds)
         except BadRequest:
             if self.refusal is None:
-                self._proofs.refused.add(self._resource)
-            raise NotHonoured from None
+                self._capabilities.refused.add(self._resource)
+            raise KeysetUnsupported from None
 
     async def _opened(self) -> tuple[Page[R], int]:
         """The first page, and the highest id that there is now."""
@@ -137,7 +137,7 @@ class Opening(Generic[R]):
             ids, tops = ids_of(first), ids_of(top)
             lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
             if not within(first, 0, None) or passed_over(ids, tops) or lower:
-                raise NotHonoured
+                raise KeysetUnsupported
             mark = max(tops, default=0)
             if not ids and not tops and (not first.total or not left):
                 return first, 0  # totals are known to overstate
@@ -148,7 +148,7 @@ class Opening(Generic[R]):
                 return first, mark
             except _Changed:
                 continue
-        raise NotHonoured
+        raise KeysetUnsupported
 
     async def _asked(self) -> tuple[Page[R], Page[R]]:
         """The first page, and the two highest rows."""
@@ -156,13 +156,13 @@ class Opening(Generic[R]):
         newest = self._tasks.start(self._ask(0, None, 2, True))
         try:
             try:
-                first = await landed(oldest)
+                first = await result_of(oldest)
             except BadRequest as error:
                 self.refusal = error
                 raise
-            return first, await landed(newest)
+            return first, await result_of(newest)
         finally:
-            await end((oldest, newest))
+            await cancel_all((oldest, newest))
 
     async def _bounded(self, first: Page[R], top: Page[R], mark: int) -> None:
         """Makes sure that nothing is below the first page nor above the *mark*, if in doubt."""
@@ -176,12 +176,12 @@ class Opening(Generic[R]):
         if (same or len(ids) == 1) and ids[0] > 1:
             below = await self._ask(0, ids[0] - 1, self._limit, False)
             if below.records:
-                raise NotHonoured
+                raise KeysetUnsupported
         if same:
             above = await self._ask(mark, None, self._limit, False)
             if above.records:
                 raise _Changed
-        if mark != ids[-1] or self._resource in self._proofs.honoured:
+        if mark != ids[-1] or self._resource in self._capabilities.supported:
             return
         if len(ids) > 1:
             await self._show(ids)
@@ -193,9 +193,9 @@ class Opening(Generic[R]):
         ahead = self._tasks.start(self._ask(low, high, self._limit, False))
         try:
             await self._show(known)
-            return self._judged(await landed(ahead), low, high)
+            return self._judged(await result_of(ahead), low, high)
         finally:
-            await end((ahead,))
+            await cancel_all((ahead,))
 
     async def _show(self, known: list[int]) -> None:
         """Lets the server show that it honours conditions, by the first ids, *known*.
@@ -208,11 +208,11 @@ class Opening(Generic[R]):
                 known = await self._more_than(known[0])
             now = await self._shown(known)
             if now is None:
-                self._proofs.honoured.add(self._resource)
+                self._capabilities.supported.add(self._resource)
                 return
             known = now
-        self._proofs.refused.add(self._resource)
-        raise NotHonoured
+        self._capabilities.refused.add(self._resource)
+        raise KeysetUnsupported
 
     async def _more_than(self, first: int) -> list[int]:
         """The first few ids, where a page has no more than the *first*."""
@@ -221,11 +221,11 @@ class Opening(Generic[R]):
             known += ids_of(await self._ask(known[0], None, self._limit, False))
         if ascends(known, 0):
             return known
-        raise NotHonoured
+        raise KeysetUnsupported
 
     async def _shown(self, known: list[int]) -> list[int] | None:
         """None if the server answers right to what is asked about *known* ids, or those of now."""
-        for low, high, expected in probes(known):
+        for low, high, expected in questions(known):
             page = self._judged(await self._ask(low, high, self._limit, False), low, high)
             if (found := ids_of(page)) == expected:
                 continue
@@ -239,6 +239,6 @@ class Opening(Generic[R]):
     def _judged(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):
             return page
-        self._proofs.refused.add(self._resource)
-        self._proofs.honoured.discard(self._resource)
-        raise NotHonoured
+        self._capabilities.refused.add(self._resource)
+        self._capabilities.supported.discard(self._resource)
+        raise KeysetUnsupported

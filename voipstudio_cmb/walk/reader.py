@@ -12,7 +12,7 @@ from voipstudio_cmb.errors import BadRequest, IncompleteWalk, PageDrift
 from voipstudio_cmb.models import Identified, Page
 
 from .ids import Seen, ids_of, in_order, overlap
-from .ledger import Audit
+from .ledger import Ledger
 from .tasks import Tasks
 from .walk import Progress
 
@@ -38,23 +38,23 @@ class Source(Generic[R]):
 
     fetch: FetchPage[R]
     fetch_top: FetchTop[R] | None
-    limit: int
-    window: int
+    page_size: int
+    concurrency: int
     tasks: Tasks
     progress: Progress
     ordered: bool
     seen: Seen = attrs.field(init=False, factory=Seen)
-    audit: Audit = attrs.field(init=False, factory=Audit)
+    ledger: Ledger = attrs.field(init=False, factory=Ledger)
     _slots: asyncio.Semaphore = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.window)
+        self._slots = asyncio.Semaphore(self.concurrency)
 
     async def ask(self, number: int) -> Page[R]:
         """Page *number*."""
         async with self._slots:
             self.progress.requests += 1
-            page = await self.fetch(number, self.limit)
+            page = await self.fetch(number, self.page_size)
         self.ordered = self.ordered and in_order(page)
         return page
 
@@ -83,7 +83,7 @@ class Source(Generic[R]):
         """*page*, or what it is found to be where it is empty, or the same as the one *before*."""
         self.note(page)
         number = page.number
-        if number > 1 and self.audit.whole:
+        if number > 1 and self.ledger.whole:
             return attrs.evolve(page, records=[])  # it was asked for before that was known
         if not page.records:
             page = await self.confirmed(number) if self.more() else page
@@ -111,7 +111,7 @@ class Source(Generic[R]):
             same = overlap(first, second) if self.ordered else ids_of(first) == ids_of(second)
         if not same:
             return second
-        if not self.reached() and self.audit.count != self.audit.highest:
+        if not self.reached() and self.ledger.count != self.ledger.highest:
             raise self.drift("page 2 is page 1 again: the server seems to ignore `page`")
         return attrs.evolve(second, records=[])
 
@@ -145,14 +145,14 @@ class Source(Generic[R]):
         if page.total is None:
             return
         self.progress.total = page.total
-        self.audit.note(page.total)
-        least = (page.number - 1) * self.limit + len(page) if page.records else 0
+        self.ledger.note(page.total)
+        least = (page.number - 1) * self.page_size + len(page) if page.records else 0
         if page.total < least:
-            self.audit.mark = None  # it was taken by a total, and they are too low
+            self.ledger.mark = None  # it was taken by a total, and they are too low
 
     def reached(self) -> bool:
         """Whether the highest id of the beginning has come."""
-        return self.ordered and 0 < self.audit.top <= self.seen.last
+        return self.ordered and 0 < self.ledger.top <= self.seen.last
 
     async def check_top(self) -> None:
         """Makes sure that the highest id of the beginning has come, or is gone.
@@ -160,27 +160,27 @@ class Source(Generic[R]):
         Raises:
             PageDrift: it is still there.
         """
-        top = self.audit.top
+        top = self.ledger.top
         if top == 0 or top in self.seen:
             return
         # Rows that were added since are higher.
-        now = await self.ask_top(max(2, self.limit))
+        now = await self.ask_top(max(2, self.page_size))
         if now is not None and top in ids_of(now):
             raise self.drift(f"the row with the highest id, {top}, is on none of them")
 
     def more(self) -> bool:
         """Whether there should be more rows than have come."""
-        higher = self.ordered and self.audit.top > self.seen.last
-        return higher or self.audit.highest > self.audit.count
+        higher = self.ordered and self.ledger.top > self.seen.last
+        return higher or self.ledger.highest > self.ledger.count
 
     def drift(self, why: str) -> PageDrift:
         """The error that says *why* this walk can't be whole, with the evidence."""
-        audit = self.audit
-        mark = "unknown" if audit.mark is None else f"{audit.mark.rows} up to id {audit.mark.id}"
+        ledger = self.ledger
+        mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
         return PageDrift(
             f"this collection can't be walked without loss by its pages: {why}. Walk again when it "
             "is quieter, or by keyset",
-            evidence=f"rows at the beginning: {mark}; of these came {audit.under}, of all "
-            f"{audit.count}; the total is {self.progress.total}",
+            evidence=f"rows at the beginning: {mark}; of these came {ledger.under}, of all "
+            f"{ledger.count}; the total is {self.progress.total}",
             sent="yes",
         )

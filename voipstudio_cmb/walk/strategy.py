@@ -17,12 +17,12 @@ from voipstudio_cmb.query import collection_query
 from .cursor import Position
 from .ids import checksum
 from .keyset import KeysetWalk
-from .ledger import Audit, Mark
+from .ledger import HighWaterMark, Ledger
 from .pages import PageWalk
-from .probe import NotHonoured, Proofs
+from .probe import Capabilities, KeysetUnsupported
 from .reader import Source
 from .tasks import Tasks
-from .walk import Trail
+from .walk import WalkState
 
 R = TypeVar("R", bound=Identified)
 
@@ -45,16 +45,16 @@ class Strategy(Generic[R]):
     ask: AskPage[R]
     resource: str
     tasks: Tasks
-    proofs: Proofs
+    capabilities: Capabilities
     conditions: tuple[Filter, ...]
     sort: str
     descending: bool
-    limit: int
-    window: int
+    page_size: int
+    concurrency: int
     by: WalkBy
-    after: str | None
+    cursor: str | None
     _of: str = attrs.field(init=False)
-    _position: Position | None = attrs.field(init=False)
+    _cursor: Position | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         if self.by not in get_args(WalkBy):
@@ -64,17 +64,17 @@ class Strategy(Generic[R]):
             raise ClientMisuse(
                 "a keyset walk is in the order of ids: leave out sort and descending"
             )
-        if self.after is not None and not self._by_id:
+        if self.cursor is not None and not self._by_id:
             raise ClientMisuse(
                 "a walk goes on from a position in the order of ids: leave out sort and descending"
             )
         what = repr((self.resource, *self._query(self.conditions)))
         object.__setattr__(self, "_of", f"{zlib.crc32(what.encode()):08x}")
-        position = None if self.after is None else Position.parse(self.after, self._of)
-        object.__setattr__(self, "_position", position)
-        if position is not None and self.by not in ("auto", position.kind):
-            raise ClientMisuse(f'after is a position in a walk by {position.kind}: use walk="auto"')
-        keyset = "keyset" in (self.by, position and position.kind)
+        cursor = None if self.cursor is None else Position.parse(self.cursor, self._of)
+        object.__setattr__(self, "_cursor", cursor)
+        if cursor is not None and self.by not in ("auto", cursor.kind):
+            raise ClientMisuse(f'this is the cursor of a walk by {cursor.kind}: use walk="auto"')
+        keyset = "keyset" in (self.by, cursor and cursor.kind)
         if keyset and not self._fits:
             raise ClientMisuse(
                 "the filters are too long for a keyset walk, which adds two conditions on id: use "
@@ -101,31 +101,31 @@ class Strategy(Generic[R]):
             return collection_query(conditions, self.sort, self.descending)
         return collection_query(conditions, "id", descending)
 
-    async def pages(self, trail: Trail) -> AsyncGenerator[Page[R]]:
+    async def pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         """The pages, each id once.
 
         Raises:
             WalkError: the collection can't be walked so.
         """
-        kind = self.by if self._position is None else self._position.kind
+        kind = self.by if self._cursor is None else self._cursor.kind
         opening: tuple[Page[R], Page[R]] | None = None
         refusal: BadRequest | None = None
-        can_not = self.proofs.refused | self.proofs.unsorted
+        can_not = self.capabilities.refused | self.capabilities.unsorted
         refused = self.resource in can_not and kind == "auto"
         if kind != "page" and self._by_id and self._fits and not refused:
-            keyset = self._keyset(trail)
+            keyset = self._keyset(state)
             try:
                 async with aclosing(keyset.pages()) as pages:
                     async for page in pages:
                         yield page
                 return
-            except NotHonoured:
+            except KeysetUnsupported:
                 opening, refusal = keyset.opening.pages, keyset.opening.refusal
-                if self._position is not None:
+                if self._cursor is not None:
                     raise WalkError(
                         f"{self.resource} can't be gone on with from this position: it takes a "
                         "server that honours conditions on id, and this one has not shown that it "
-                        "does, or no longer does. Begin the walk anew, without after",
+                        "does, or no longer does. Begin again, without cursor",
                         sent="yes",
                     ) from None
                 if kind == "keyset":
@@ -134,11 +134,11 @@ class Strategy(Generic[R]):
                         'filter or sort on id. Use walk="auto" or walk="page"',
                         sent="yes",
                     ) from None
-        async with aclosing(self._by_page(trail, opening, refusal)) as pages:
+        async with aclosing(self._by_page(state, opening, refusal)) as pages:
             async for page in pages:
                 yield page
 
-    def _keyset(self, trail: Trail) -> KeysetWalk[R]:
+    def _keyset(self, state: WalkState) -> KeysetWalk[R]:
         async def fetch(low: int, high: int | None, size: int, descending: bool) -> Page[R]:
             bounds = [where("id") > low] if low else []
             bounds += [] if high is None else [where("id") <= high]
@@ -149,7 +149,7 @@ class Strategy(Generic[R]):
                 if not bounds:
                     raise
             # Some say so if there is nothing; one that has lost its way says it of all there is.
-            trail.progress.requests += 2
+            state.progress.requests += 2
             await self.ask(1, (("limit", "1"), *self._query(self.conditions)))
             try:
                 return await self.ask(1, (("limit", str(size)), *query))
@@ -159,58 +159,60 @@ class Strategy(Generic[R]):
         walk = KeysetWalk(
             fetch,
             self.resource,
-            self.proofs,
-            self.limit,
-            self.window,
+            self.capabilities,
+            self.page_size,
+            self.concurrency,
             self.tasks,
-            trail.progress,
-            self._position,
+            state.progress,
+            self._cursor,
         )
 
-        def position(last: int) -> str:
+        def cursor(last: int) -> str:
             opening = walk.opening.pages
-            proved = self.by == "keyset" or self.resource in self.proofs.honoured
-            if proved or self._position is not None or opening is None:
-                return str(Position("keyset", self._of, walk.position(last)))
+            proved = self.by == "keyset" or self.resource in self.capabilities.supported
+            if proved or self._cursor is not None or opening is None:
+                return str(Position("keyset", self._of, walk.cursor(last)))
             # Nothing is proved while the first page is all there is: it can only be counted from.
             first, rows = opening[0], len(opening[0])
-            mark = Mark(first.records[-1].id, rows)
-            audit = Audit(top=mark.id, highest=first.total or 0, mark=mark, under=rows, count=rows)
-            audit.doubt(1, rows, checksum(first, rows))
-            return str(Position("page", self._of, audit.position(first, self.limit, last)))
+            mark = HighWaterMark(first.records[-1].id, rows)
+            ledger = Ledger(
+                top=mark.id, highest=first.total or 0, mark=mark, under=rows, count=rows
+            )
+            ledger.doubt(1, rows, checksum(first, rows))
+            return str(Position("page", self._of, ledger.cursor(first, self.page_size, last)))
 
-        trail.position = position
+        state.cursor = cursor
         return walk
 
     async def _by_page(
         self,
-        trail: Trail,
+        state: WalkState,
         opening: tuple[Page[R], Page[R]] | None,
         refusal: BadRequest | None,
     ) -> AsyncGenerator[Page[R]]:
-        unsorted = self._by_id and self.resource in self.proofs.unsorted
+        unsorted = self._by_id and self.resource in self.capabilities.unsorted
         if refusal is None:
             try:
-                async with aclosing(self._page_walk(trail, unsorted).pages(opening)) as pages:
+                async with aclosing(self._page_walk(state, unsorted).pages(opening)) as pages:
                     async for page in pages:
                         yield page
                 return
             except BadRequest as error:
-                if unsorted or not self._by_id or trail.progress.pages or self._position:
+                if unsorted or not self._by_id or state.progress.pages or self._cursor:
                     raise
                 refusal = error
         if "filter" in refusal.messages or "filtration" in str(refusal).lower():
             raise refusal
         # The caller named no order, so the server's own will do if it is ours that it refuses.
         try:
-            async with aclosing(self._page_walk(trail, True).pages()) as pages:
+            async with aclosing(self._page_walk(state, True).pages()) as pages:
                 async for page in pages:
-                    self.proofs.unsorted.add(self.resource)
+                    self.capabilities.unsorted.add(self.resource)
                     yield page
         except BadRequest:
             raise refusal from None
 
-    def _page_walk(self, trail: Trail, unsorted: bool) -> PageWalk[R]:
+    def _page_walk(self, state: WalkState, unsorted: bool) -> PageWalk[R]:
         query = self._query(self.conditions)
         if unsorted:
             query = tuple(pair for pair in query if pair[0] == "filter")
@@ -229,17 +231,17 @@ class Strategy(Generic[R]):
         source = Source(
             fetch=fetch,
             fetch_top=None if unsorted else fetch_top,
-            limit=self.limit,
-            window=self.window,
+            page_size=self.page_size,
+            concurrency=self.concurrency,
             tasks=self.tasks,
-            progress=trail.progress,
+            progress=state.progress,
             ordered=self._by_id,
         )
-        walk = PageWalk(source, self._by_id, self._position)
+        walk = PageWalk(source, self._by_id, self._cursor)
 
-        def position(last: int) -> str:
-            kind, numbers = walk.position(last)
+        def cursor(last: int) -> str:
+            kind, numbers = walk.cursor(last)
             return str(Position(kind, self._of, numbers))
 
-        trail.position = position
+        state.cursor = cursor
         return walk

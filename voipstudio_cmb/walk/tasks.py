@@ -35,10 +35,10 @@ class Tasks:
 
     async def aclose(self) -> None:
         """Cancels what is running and returns when it has ended."""
-        await end(self._running)
+        await cancel_all(self._running)
 
 
-async def end(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
+async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
     """Cancels *tasks* and waits until they have ended."""
     running = [task for task in tasks if not task.done()]
     for task in running:
@@ -47,7 +47,7 @@ async def end(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> No
         await asyncio.wait(running)
 
 
-async def landed(task: asyncio.Task[T]) -> T:
+async def result_of(task: asyncio.Task[T]) -> T:
     """What *task*, one of a walk's, has brought."""
     # Only waited for: if the consumer is cancelled here, the walk ends the task.
     await asyncio.wait((task,))

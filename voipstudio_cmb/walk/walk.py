@@ -40,7 +40,7 @@ class Progress:
 
 
 @attrs.define(eq=False)
-class Trail:
+class WalkState:
     """What a walk leaves behind: its progress, the id handed out last, and how to go on there.
 
     *interrupted* is whether it ended by an error or a cancellation.
@@ -49,7 +49,7 @@ class Trail:
     progress: Progress = attrs.field(factory=Progress)
     began: str | None = None
     last: int | None = None
-    position: Callable[[int], str] | None = None
+    cursor: Callable[[int], str] | None = None
     interrupted: bool = False
 
     @contextmanager
@@ -64,22 +64,22 @@ class Trail:
             raise
 
 
-async def flat(pages: AsyncGenerator[Page[R]], trail: Trail) -> AsyncGenerator[R]:
+async def flat(pages: AsyncGenerator[Page[R]], state: WalkState) -> AsyncGenerator[R]:
     """The records of *pages*, one by one."""
-    with trail.walking():
+    with state.walking():
         async with aclosing(pages):
             async for page in pages:
                 for record in page.records:
-                    trail.last = record.id
+                    state.last = record.id
                     yield record
 
 
-async def marked(pages: AsyncGenerator[Page[R]], trail: Trail) -> AsyncGenerator[Page[R]]:
+async def marked(pages: AsyncGenerator[Page[R]], state: WalkState) -> AsyncGenerator[Page[R]]:
     """The same *pages*, with the last id of each noted on the *trail*."""
-    with trail.walking():
+    with state.walking():
         async with aclosing(pages):
             async for page in pages:
-                trail.last = page.records[-1].id
+                state.last = page.records[-1].id
                 yield page
 
 
@@ -93,10 +93,10 @@ class Walk(AsyncIterator[T]):
     """
 
     def __init__(
-        self, items: Callable[[Trail], AsyncGenerator[T]], began: str | None = None
+        self, items: Callable[[WalkState], AsyncGenerator[T]], began: str | None = None
     ) -> None:
-        self._trail = Trail(began=began)
-        self.progress = self._trail.progress
+        self._state = WalkState(began=began)
+        self.progress = self._state.progress
         self._make = items
         self._items: AsyncGenerator[T] | None = None
         self._consumer: asyncio.Task[Any] | None = None
@@ -105,30 +105,30 @@ class Walk(AsyncIterator[T]):
         return f"<Walk {self.progress}>"
 
     @property
-    def position(self) -> str | None:
+    def cursor(self) -> str | None:
         """Where the walk is: behind the record, or page, that was handed out last.
 
-        A short text to keep. `list(after=position)` with the same filters goes on from it, without
+        A short text to keep. `list(cursor=position)` with the same filters goes on from it, without
         loss or repetition; None stands for the beginning.
         """
-        trail = self._trail
-        if trail.last is None or trail.position is None:
-            return trail.began
-        return trail.position(trail.last)
+        state = self._state
+        if state.last is None or state.cursor is None:
+            return state.began
+        return state.cursor(state.last)
 
     @property
     def resumable(self) -> bool:
         """Whether `position` can be gone on from: not once rows came out of the order of ids."""
-        return not (self.position or "").startswith("none:")
+        return not (self.cursor or "").startswith("none:")
 
     def _begun(self) -> AsyncGenerator[T]:
         consumer = asyncio.current_task()
         if self._items is None:
-            self._items, self._consumer = self._make(self._trail), consumer
-        elif self._trail.interrupted:
+            self._items, self._consumer = self._make(self._state), consumer
+        elif self._state.interrupted:
             raise ClientMisuse(
                 "this walk was interrupted by an error or a cancellation: to go on behind the "
-                "record that came last, call list(after=walk.position)"
+                "record that came last, call list(cursor=walk.cursor)"
             )
         elif consumer is not self._consumer:
             raise ClientMisuse(
@@ -150,7 +150,7 @@ class Walk(AsyncIterator[T]):
             raise ClientMisuse("another task iterates over this walk: call list() for each task")
 
     def __aiter__(self) -> AsyncIterator[T]:
-        if self._ended and not self._trail.interrupted:
+        if self._ended and not self._state.interrupted:
             raise ClientMisuse("this walk has ended: call list() or pages() again for another")
         # The generator itself, because a method of our own would cost a coroutine a record.
         return self._begun()
@@ -184,7 +184,7 @@ class Walk(AsyncIterator[T]):
         """
         self._not_anothers()
         if self._items is None:
-            self._items, self._consumer = self._make(self._trail), asyncio.current_task()
+            self._items, self._consumer = self._make(self._state), asyncio.current_task()
         try:
             await self._items.aclose()
         except RuntimeError:

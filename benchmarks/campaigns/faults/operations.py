@@ -115,7 +115,9 @@ class Operations:
         received: list[dict[str, Any]] = []
         failure: BaseException | None = None
         try:
-            async with getattr(self.client, name).list(limit=page_size, window=concurrency) as walk:
+            async with getattr(self.client, name).list(
+                page_size=page_size, concurrency=concurrency
+            ) as walk:
                 async for record in walk:
                     received.append(to_dict(record))
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -42,9 +43,9 @@ class Schedule:
         async with self._client(live, dead) as client:
             operations = Operations(self.seed, self.server, client, self.most_concurrent)
             await operations.run()
-            left = sum(not task.done() for task in client._tasks._running)
+            left = asyncio.all_tasks() - {asyncio.current_task()}
         result = operations.result
-        result.check(not left, f"{left} tasks left over")
+        result.check(not left, f"tasks left over: {left}")
         self._judge(result, operations)
         for seen in self.server.seen.values():
             result.requests += len(seen)

@@ -126,8 +126,8 @@ class Trial:
                 resources="cdrs",
                 format=form,
                 compress=compress or None,
-                limit=PAGE_SIZE,
-                window=self._draw.choice([1, 4]),
+                page_size=PAGE_SIZE,
+                concurrency=self._draw.choice([1, 4]),
                 checkpoint=0.02,
             )
         finally:

@@ -21,8 +21,8 @@ from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.timeouts import Bounds
-from voipstudio_cmb.walk.probe import Proofs
+from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.walk.probe import Capabilities
 from voipstudio_cmb.walk.strategy import WalkBy
 from voipstudio_cmb.walk.tasks import Tasks
 from voipstudio_cmb.walk.walk import Walk
@@ -57,7 +57,7 @@ class ModelClient:
     checker: WalkChecker = attrs.field(init=False)
     next_options: Options = attrs.field(init=False)
     tasks: Tasks = attrs.field(init=False)
-    closing: Bounds = attrs.field(init=False)
+    closing: Timeouts = attrs.field(init=False)
     cdrs: Cdrs = attrs.field(init=False)
     walk: Walk[Cdr] | None = None
     resuming: bool = False
@@ -78,7 +78,7 @@ class ModelClient:
 
     def _connect(self) -> None:
         """Makes the client, or another one, as after a restart."""
-        self.tasks, self.closing = Tasks(), Bounds()
+        self.tasks, self.closing = Tasks(), Timeouts()
         middlewares = standard(
             auth=Auth(Login("a@b.c", "password") if self.login else self.server.renewed),
             policy=Backoff(rng=lambda: 0.5),
@@ -86,7 +86,7 @@ class ModelClient:
             deadline=Deadline(1e9, None, self.closing),
             limit=Limit(),
         )
-        self.cdrs = Cdrs(chain(self.server, middlewares), self.tasks, Proofs())
+        self.cdrs = Cdrs(chain(self.server, middlewares), self.tasks, Capabilities())
 
     def describe(self) -> str:
         """What happened, a line each."""
@@ -133,14 +133,14 @@ class ModelClient:
     def _list(self, options: Options, cursor: str | None) -> Walk[Cdr]:
         return self.cdrs.list(
             walk=options.walk,
-            limit=options.page_size,
-            window=options.concurrency,
+            page_size=options.page_size,
+            concurrency=options.concurrency,
             descending=options.descending,
-            after=cursor,
+            cursor=cursor,
         )
 
     async def _consume(self, walk: Walk[Cdr]) -> None:
-        assert walk.position == (self.checker.cursor if self.checker.received else None)
+        assert walk.cursor == (self.checker.cursor if self.checker.received else None)
         async with walk:
             while not self._leave:
                 if self._allowed <= 0:
@@ -165,7 +165,7 @@ class ModelClient:
         try:
             await anext(walk)
         except ClientMisuse as misuse:
-            says_how = "after=walk.position" in str(misuse)
+            says_how = "cursor=walk.cursor" in str(misuse)
         else:
             raise AssertionError("a row after an error")
         assert says_how, "it does not say how to resume"

@@ -117,7 +117,7 @@ class WalkChecker:
         if self._strategy(walk) == "keyset" and self.received:
             assert id > self.received[-1], f"out of order: {id} after {self.received[-1]}"
         self.received.append(id)
-        self.cursor = walk.position
+        self.cursor = walk.cursor
         assert isinstance(self.cursor, str)
 
     def check_refused(self, walk: Walk[Cdr], options: Options) -> None:

@@ -242,8 +242,8 @@ class ModelServer:
         for condition in () if temper.filter else conditions:
             meets, bound = _OPERATORS[condition["operator"]], condition["value"]
             ids = [i for i in ids if meets(i, bound)]
-        limit, page = int(query["limit"]), int(query["page"])
-        step = temper.fixed or min(limit, temper.cap or limit)
+        page_size, page = int(query["limit"]), int(query["page"])
+        step = temper.fixed or min(page_size, temper.cap or page_size)
         size = min(step, temper.rows_cap or step)
         start = 0 if temper.deaf_page else (page - 1) * step
         if page > 1 and start >= len(ids):

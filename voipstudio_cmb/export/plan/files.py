@@ -11,7 +11,7 @@ from voipstudio_cmb.filters import Filter, where
 
 
 @attrs.frozen
-class Ids:
+class IdRange:
     """The ids from above *after* to *upto* (None: however high), and *also* some lower ones.
 
     *but* those that other files have.
@@ -54,7 +54,7 @@ class Late:
 
 
 @attrs.frozen(kw_only=True)
-class Part:
+class OutputFile:
     """One file of an export: the rows of *resource* with *ids* go to *path*.
 
     *adds* says that they go into a file that is there, *more* that they go on from other files or
@@ -63,7 +63,7 @@ class Part:
 
     resource: str
     path: Path
-    ids: Ids = attrs.field(factory=Ids)
+    ids: IdRange = attrs.field(factory=IdRange)
     late: Late | None = None
     adds: bool = False
     more: bool = False

@@ -15,13 +15,13 @@ import attrs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks import FORMATS, Sink, SqliteSink, sink
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
-from voipstudio_cmb.export.store.disk import fingerprint, rejects_file, side_file
+from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
 from voipstudio_cmb.export.store.manifest import NAME, Entry, latest, read
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
-from voipstudio_cmb.query import MAX_PAGE_SIZE, MAX_WINDOW, checked_integer
+from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, checked_integer
 
-from .files import Ids, Late, Part
+from .files import IdRange, Late, OutputFile
 
 RECORDS: dict[str, type[Record]] = {
     "cdrs": Cdr, "visitors": Visitor, "websites": Website, "settings": Setting, "buttons": Button
@@ -69,8 +69,8 @@ class Plan:
     compress: str | None = None
     csv_null: str = ""
     filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
-    limit: int = 500
-    window: int = 4
+    page_size: int = 500
+    concurrency: int = 4
     since: str | None = None
     overwrite: bool = False
     restart: bool = False
@@ -89,8 +89,8 @@ class Plan:
                 f"write, not {made!r}"
             )
         object.__setattr__(self, "sink", made)
-        checked_integer("limit", self.limit, 1, MAX_PAGE_SIZE)
-        checked_integer("window", self.window, 1, MAX_WINDOW)
+        checked_integer("page_size", self.page_size, 1, MAX_PAGE_SIZE)
+        checked_integer("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
         if self.since not in (None, "last"):
             raise ClientMisuse(f'since must be "last" or None, not {self.since!r}')
         if self.since and self.overwrite:
@@ -107,7 +107,7 @@ class Plan:
         """The file that *resource* goes to."""
         return self.to / f"{resource}.{self.sink.suffix}"
 
-    def of(self, part: Part, base_url: str) -> Mapping[str, Any]:
+    def of(self, part: OutputFile, base_url: str) -> Mapping[str, Any]:
         """What an interrupted export must have been of, for this one to go on with it."""
         return {
             "API": base_url,
@@ -118,17 +118,17 @@ class Plan:
             "compress": self.compress,
             "csv_null": self.csv_null,
             "filters": [str(condition) for condition in self.filters],
-            "limit": self.limit,
+            "page_size": self.page_size,
         }
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[OutputFile]:
         """The files to make.
 
         Raises:
             ClientMisuse: the last export can't be gone on from.
         """
         if self.since is None:
-            return [Part(resource=name, path=self.path(name), adds=self._adds(name))
+            return [OutputFile(resource=name, path=self.path(name), adds=self._adds(name))
                     for name in self.resources]  # fmt: skip
         entries = read(self.to)
         return [part for name in self.resources for part in self._since_last(name, entries)]
@@ -140,7 +140,7 @@ class Plan:
             and self.path(resource).is_file()
         )
 
-    def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[Part]:
+    def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[OutputFile]:
         path = self.path(resource)
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         made = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
@@ -152,26 +152,28 @@ class Plan:
             after = last if there and made else 0
             late = late if after else None
             more = there and bool(made)
-            yield Part(
-                resource=resource, path=path, ids=Ids(after), late=late, adds=there, more=more
+            yield OutputFile(
+                resource=resource, path=path, ids=IdRange(after), late=late, adds=there, more=more
             )
             return
         for name, entry in made.items():
             gone = not os.path.lexists(self.to / name)
             # An interrupted run has made it, which this one goes on with.
-            ended = not self.restart and os.path.lexists(side_file(self.to / name, "checkpoint"))
+            ended = not self.restart and os.path.lexists(sidecar(self.to / name, "checkpoint"))
             if gone or ended:
                 upto = entry.after if entry.highest is None else entry.highest
                 others = (id for other in made if other != name for id in made[other].late)
-                ids = Ids(entry.after, upto, frozenset(entry.late), frozenset(others))
-                yield Part(resource=resource, path=self.to / name, ids=ids, again=gone)
+                ids = IdRange(entry.after, upto, frozenset(entry.late), frozenset(others))
+                yield OutputFile(resource=resource, path=self.to / name, ids=ids, again=gone)
         if made:
             number = max(int(name.split(".")[1]) if "." in name[: -len(self.sink.suffix) - 1] else 1
                          for name in made)  # fmt: skip
             path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
-        yield Part(resource=resource, path=path, ids=Ids(last), late=late, more=bool(made))
+        yield OutputFile(
+            resource=resource, path=path, ids=IdRange(last), late=late, more=bool(made)
+        )
 
-    def prepare(self, base_url: str, parts: Sequence[Part]) -> dict[Path, Checkpoint | None]:
+    def prepare(self, base_url: str, parts: Sequence[OutputFile]) -> dict[Path, Checkpoint | None]:
         """Makes the directory, sees that all files can be written, and finds what was interrupted.
 
         A checkpoint of None stands for a file that is there already, left by a run that was
@@ -188,7 +190,7 @@ class Plan:
         exist = []
         for part in parts:
             of = self.of(part, base_url)
-            found = None if self.restart else load(side_file(part.path, "checkpoint"))
+            found = None if self.restart else load(sidecar(part.path, "checkpoint"))
             if found is not None:
                 entry = entries.get(part.path.name)
                 done = found.file is not None and entry and entry.sha256 == found.file[1]
@@ -208,7 +210,7 @@ class Plan:
                 self._check_database(self.sink, part, entries)
             if not self._free(part, found):
                 there = os.path.lexists(part.path)
-                exist.append(part.path if there else rejects_file(part.path))
+                exist.append(part.path if there else rejects_path(part.path))
         made = [found and found.file and path.exists() for path, found in kept.items()]
         ours = [self._told_of(path, entries) for path in exist]
         if exist and made and all([*made, *ours]) and len(exist) + len(made) == len(parts):
@@ -232,7 +234,9 @@ class Plan:
         entry = entries.get(path.name)
         return entry is not None and fingerprint(path) == (entry.bytes, entry.sha256)
 
-    def _check_database(self, sink: SqliteSink, part: Part, entries: Mapping[str, Entry]) -> None:
+    def _check_database(
+        self, sink: SqliteSink, part: OutputFile, entries: Mapping[str, Entry]
+    ) -> None:
         sink.free(part.path)
         if not part.adds:
             return
@@ -253,7 +257,9 @@ class Plan:
                     '--since last (since="last"), or export to another directory'
                 )
 
-    def _same_series(self, part: Part, entries: Mapping[str, Entry], of: Mapping[str, Any]) -> None:
+    def _same_series(
+        self, part: OutputFile, entries: Mapping[str, Entry], of: Mapping[str, Any]
+    ) -> None:
         """Sees that the file goes on with those before it."""
         for name, entry in entries.items():
             if entry.of["resource"] != part.resource or entry.of["format"] != of["format"]:
@@ -280,7 +286,7 @@ class Plan:
                 "choose another with --to, or mend its permissions"
             ) from None
 
-    def _free(self, part: Part, found: Checkpoint | None) -> bool:
+    def _free(self, part: OutputFile, found: Checkpoint | None) -> bool:
         """Whether nothing is in the way of the file, or only what may be replaced.
 
         Raises:
@@ -290,7 +296,7 @@ class Plan:
         try:
             mode = path.lstat().st_mode
         except FileNotFoundError:
-            rejects = rejects_file(path)
+            rejects = rejects_path(path)
             return self.overwrite or part.again or found is not None or not os.path.lexists(rejects)
         if stat.S_ISDIR(mode):
             raise ClientMisuse(f"{str(path)!r} is a directory where a file should go")

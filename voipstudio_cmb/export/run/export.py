@@ -18,19 +18,19 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
-from voipstudio_cmb.export.plan.files import Ids, Part
+from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.source.batch import Source
 from voipstudio_cmb.export.source.buttons import NAMING, ButtonSource, Naming, _tell
 from voipstudio_cmb.export.source.collection import CollectionSource
 from voipstudio_cmb.export.store.checkpoint import Checkpoint
-from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_side_files, side_file
+from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_sidecars, sidecar
 from voipstudio_cmb.export.store.lock import Lock
 from voipstudio_cmb.export.store.manifest import read
 from voipstudio_cmb.models import Button, Record
 
 from .job import Job, Summary
-from .work import Work
+from .job_runner import JobRunner
 
 
 class Export:
@@ -62,7 +62,9 @@ class Export:
             self._parts = plan.parts()
         except ClientMisuse as error:  # of `run`, so that one of many leaves the others alone
             self._refusal = error
-            self._parts = [Part(resource=name, path=plan.path(name)) for name in plan.resources]
+            self._parts = [
+                OutputFile(resource=name, path=plan.path(name)) for name in plan.resources
+            ]
         self._whose = ""
         self.jobs = [
             Job(resource=part.resource, path=part.path, account=account) for part in self._parts
@@ -129,7 +131,7 @@ class Export:
 
     async def _run_jobs(self, account: str, kept: dict[Path, Checkpoint | None]) -> None:
         namings = [Naming(name) for name in NAMING if "buttons" in self._plan.resources]
-        work: list[tuple[Work, Naming | None]] = []
+        work: list[tuple[JobRunner, Naming | None]] = []
         for job, part in zip(self.jobs, self._parts, strict=True):
             if job.path in kept and kept[job.path] is None:
                 entry = read(self._plan.to)[job.path.name]
@@ -138,7 +140,7 @@ class Export:
                 continue
             # Only a file with all rows of a resource tells of all buttons that it names.
             whole = next((n for n in namings if n.resource == job.resource), None)
-            named = whole if part.ids == Ids() and not self._plan.filters else None
+            named = whole if part.ids == IdRange() and not self._plan.filters else None
             work.append((self._work(job, part, account, namings, named), named))
         telling = {named.resource for _, named in work if named is not None}
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
@@ -154,16 +156,18 @@ class Export:
     def _work(
         self,
         job: Job,
-        part: Part,
+        part: OutputFile,
         account: str,
         namings: Sequence[Naming],
         naming: Naming | None,
-    ) -> Work:
+    ) -> JobRunner:
         plan, client = self._plan, self._client
         source: Source
         if job.resource == "buttons":
             record: type[Record] = Button
-            source = ButtonSource(client=client, namings=namings, ids=part.ids, window=plan.window)
+            source = ButtonSource(
+                client=client, namings=namings, ids=part.ids, concurrency=plan.concurrency
+            )
         else:
             service = getattr(client, job.resource)
             record = service.record
@@ -172,10 +176,10 @@ class Export:
                 filters=plan.filters,
                 ids=part.ids,
                 late=part.late,
-                limit=plan.limit,
-                window=plan.window,
+                page_size=plan.page_size,
+                concurrency=plan.concurrency,
             )
-        return Work(
+        return JobRunner(
             job=job,
             part=part,
             source=source,
@@ -192,7 +196,7 @@ class Export:
             on_rows=None if naming is None else _tell(naming),
         )
 
-    async def _run(self, work: Work, naming: Naming | None) -> None:
+    async def _run(self, work: JobRunner, naming: Naming | None) -> None:
         job = work.job
         try:
             await work.source.ready()
@@ -200,7 +204,7 @@ class Export:
                 await work.run()
         except CallMeBackError as error:
             job.state, job.error = "failed", error
-            job.resumable = side_file(job.path, "checkpoint").exists()
+            job.resumable = sidecar(job.path, "checkpoint").exists()
             if naming is not None:
                 naming.told(error)
         else:
@@ -209,7 +213,7 @@ class Export:
 
     async def _read_naming(self, naming: Naming) -> None:
         async with self._slots or contextlib.nullcontext():
-            await naming.read(self._client, self._plan.limit, self._plan.window)
+            await naming.read(self._client, self._plan.page_size, self._plan.concurrency)
 
     def clean_up(self, jobs: Sequence[Job]) -> None:
         """Removes what would let this export go on, unless one of *jobs* has to.
@@ -232,7 +236,7 @@ class Export:
             }
         for path in done:
             with contextlib.suppress(OSError, ExportError), Lock(path):
-                remove_side_files(self._disk, path)
+                remove_sidecars(self._disk, path)
 
 
 def _hashed(salt: str, identity: str) -> str:

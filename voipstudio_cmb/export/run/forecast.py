@@ -10,7 +10,7 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
-from voipstudio_cmb.export.plan.files import Part
+from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.store.checkpoint import Checkpoint
 
@@ -54,7 +54,7 @@ async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -
     ]
 
 
-def found(plan: Plan, base_url: str, parts: Sequence[Part]) -> dict[Path, Checkpoint | None]:
+def found(plan: Plan, base_url: str, parts: Sequence[OutputFile]) -> dict[Path, Checkpoint | None]:
     """What `plan.prepare` would find, without making a directory.
 
     Raises:
@@ -74,7 +74,7 @@ def found(plan: Plan, base_url: str, parts: Sequence[Part]) -> dict[Path, Checkp
 async def _part(
     client: CallMeBackClient,
     plan: Plan,
-    part: Part,
+    part: OutputFile,
     kept: Checkpoint | None,
     account: str,
     *,
@@ -101,13 +101,13 @@ async def _part(
         account=account,
         rows=rows,
         kept=in_hand,
-        requests=pages(max(0, rows - in_hand), plan.limit) + BESIDES,
+        requests=pages(max(0, rows - in_hand), plan.page_size) + BESIDES,
     )
 
 
-def pages(rows: int, limit: int) -> int:
+def pages(rows: int, page_size: int) -> int:
     """The pages of at most *limit* rows that hold *rows*; an empty one is asked for too."""
-    return max(1, -(-rows // limit))
+    return max(1, -(-rows // page_size))
 
 
 def requests(resources: Sequence[Forecast]) -> int:

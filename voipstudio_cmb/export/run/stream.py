@@ -11,7 +11,7 @@ from contextlib import aclosing
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
-from voipstudio_cmb.export.plan.files import Ids
+from voipstudio_cmb.export.plan.files import IdRange
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.source.batch import Source
 from voipstudio_cmb.export.source.buttons import NAMING, ButtonSource, Naming
@@ -78,15 +78,17 @@ class Stream:
             return CollectionSource(
                 service=service,
                 filters=plan.filters,
-                ids=Ids(),
+                ids=IdRange(),
                 late=None,
-                limit=plan.limit,
-                window=plan.window,
+                page_size=plan.page_size,
+                concurrency=plan.concurrency,
             )
         namings = [Naming(name) for name in NAMING]
         for naming in namings:
-            await naming.read(client, plan.limit, plan.window)
-        return ButtonSource(client=client, namings=namings, ids=Ids(), window=plan.window)
+            await naming.read(client, plan.page_size, plan.concurrency)
+        return ButtonSource(
+            client=client, namings=namings, ids=IdRange(), concurrency=plan.concurrency
+        )
 
     def _reject(self, rejects: Sequence[Reject]) -> None:
         count: Counter[bytes] = Counter()

@@ -19,7 +19,7 @@ class Batch:
     """
 
     rows: Rows
-    position: str | None
+    cursor: str | None
     total: int | None
 
 

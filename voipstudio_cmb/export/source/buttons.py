@@ -11,7 +11,7 @@ import attrs
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.codec.rows import integers
 from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
-from voipstudio_cmb.export.plan.files import Ids
+from voipstudio_cmb.export.plan.files import IdRange
 from voipstudio_cmb.models import Reject
 from voipstudio_cmb.services import Collection
 
@@ -32,12 +32,14 @@ class Naming:
         if not self._ids.done():
             self._ids.set_result(ids)
 
-    async def read(self, client: CallMeBackClient, limit: int, window: int) -> None:
+    async def read(self, client: CallMeBackClient, page_size: int, concurrency: int) -> None:
         """Reads them from the API."""
         service: Collection[Any] = getattr(client, self.resource)
         ids: set[int] = set()
         try:
-            walk = service.raw_pages(reject=lambda _: None, limit=limit, window=window)
+            walk = service.raw_pages(
+                reject=lambda _: None, page_size=page_size, concurrency=concurrency
+            )
             async with walk:
                 async for page in walk:
                     ids |= integers((row.json for row in page.records), "button_id")
@@ -66,8 +68,8 @@ class ButtonSource:
 
     client: CallMeBackClient
     namings: Sequence[Naming]
-    ids: Ids
-    window: int
+    ids: IdRange
+    concurrency: int
     missing: set[int] = attrs.field(factory=set)
 
     async def ready(self) -> None:
@@ -84,8 +86,8 @@ class ButtonSource:
             named |= {id for id in await naming.ids() if id in self.ids}
         last = 0 if after is None else int(after)
         wanted = sorted(id for id in named if id > last)
-        for start in range(0, len(wanted), self.window):
-            chunk = wanted[start : start + self.window]
+        for start in range(0, len(wanted), self.concurrency):
+            chunk = wanted[start : start + self.concurrency]
             answers = await asyncio.gather(
                 *(self.client.buttons.raw(id) for id in chunk), return_exceptions=True
             )
@@ -97,7 +99,7 @@ class ButtonSource:
                     raise answer
                 else:
                     rows.append(answer)
-            yield Batch(rows=_side_by_side(rows), position=str(chunk[-1]), total=len(named))
+            yield Batch(rows=_side_by_side(rows), cursor=str(chunk[-1]), total=len(named))
 
 
 NAMING = ("settings", "websites")

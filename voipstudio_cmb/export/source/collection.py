@@ -10,7 +10,7 @@ import attrs
 
 from voipstudio_cmb.codec.rows import created_at
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
-from voipstudio_cmb.export.plan.files import Ids, Late
+from voipstudio_cmb.export.plan.files import IdRange, Late
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.models import Reject, Row, Rows
 from voipstudio_cmb.services import Collection
@@ -24,10 +24,10 @@ class CollectionSource:
 
     service: Collection[Any]
     filters: Sequence[Filter]
-    ids: Ids
+    ids: IdRange
     late: Late | None
-    limit: int
-    window: int
+    page_size: int
+    concurrency: int
 
     async def ready(self) -> None:
         """At once."""
@@ -54,7 +54,7 @@ class CollectionSource:
                         for row in rows
                         if row.id <= self.ids.after and row.id not in self.late.known
                     ]
-                    yield Batch(rows=_side_by_side(late), position=None, total=None)
+                    yield Batch(rows=_side_by_side(late), cursor=None, total=None)
         except BadRequest:
             return  # it knows no such condition
         if unusable:
@@ -87,11 +87,11 @@ class CollectionSource:
         reject: Callable[[Sequence[Reject]], None],
     ) -> AsyncGenerator[Batch]:
         async with aclosing(self._pages(conditions, after, reject)) as pages:
-            async for rows, position, total in pages:
+            async for rows, cursor, total in pages:
                 # Chosen from here too: the API may ignore what it is asked for.
                 if not self.ids.hold(rows.ids):
                     rows = _side_by_side(row for row in rows if row.id in self.ids)
-                yield Batch(rows=rows, position=position, total=total)
+                yield Batch(rows=rows, cursor=cursor, total=total)
 
     async def _pages(
         self,
@@ -102,13 +102,13 @@ class CollectionSource:
         walk = self.service.raw_pages(
             reject=reject,
             filters=[*self.filters, *conditions],
-            limit=self.limit,
-            window=self.window,
-            after=after,
+            page_size=self.page_size,
+            concurrency=self.concurrency,
+            cursor=after,
         )
         async with walk:
             async for page in walk:
-                position = walk.position if walk.resumable else None
+                cursor = walk.cursor if walk.resumable else None
                 of_the_rest = after is not None and walk.progress.strategy == "keyset"
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
@@ -118,7 +118,7 @@ class CollectionSource:
                     rows = _side_by_side(rows)
                 if upto is not None and max(rows.ids, default=0) > upto:
                     rows = _side_by_side(row for row in rows if row.id <= upto)
-                yield rows, position, None if of_the_rest else walk.progress.total
+                yield rows, cursor, None if of_the_rest else walk.progress.total
 
 
 def _side_by_side(rows: Iterable[Row]) -> Rows:

@@ -35,7 +35,7 @@ class Checkpoint:
     of: Mapping[str, Any]
     account: str = ""
     begun: str = ""
-    position: str | None = None
+    cursor: str | None = None
     size: int = 0
     digest: str = _NOTHING
     rows: int = 0

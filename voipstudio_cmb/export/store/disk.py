@@ -73,20 +73,20 @@ class Disk:
         return rows
 
 
-def side_file(path: Path, kind: str) -> Path:
+def sidecar(path: Path, kind: str) -> Path:
     """The hidden file of that *kind* beside the file *path*."""
     return path.with_name(f".{path.name}.{kind}")
 
 
-def rejects_file(path: Path) -> Path:
+def rejects_path(path: Path) -> Path:
     """The file with the rows that could not go into the file *path*."""
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
 
 
-def remove_side_files(disk: Disk, path: Path) -> None:
+def remove_sidecars(disk: Disk, path: Path) -> None:
     """Removes all that an export to *path* has kept for itself."""
     for kind in ("part", "new", "rejects", "rejects.new", "checkpoint.new", "checkpoint"):
-        disk.unlink(side_file(path, kind))  # the checkpoint last: without it nothing else counts
+        disk.unlink(sidecar(path, kind))  # the checkpoint last: without it nothing else counts
 
 
 def name(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
@@ -105,7 +105,7 @@ def name(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
     disk.sync_directory(to.parent)
 
 
-def write_whole(disk: Disk, path: Path, data: bytes) -> None:
+def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
     """Puts *data* in the place of the file *path*: after a crash it holds the old or the new."""
     new = path.with_name(f".{path.name.removeprefix('.')}.new")
     file = disk.open(new)
@@ -133,7 +133,7 @@ def fingerprint(path: Path) -> tuple[int, str] | None:
 
 
 @contextlib.contextmanager
-def told_of(path: Path, left: str) -> Iterator[None]:
+def as_export_error(path: Path, left: str) -> Iterator[None]:
     """Turns an OSError into an `ExportError` about *path* that ends with what is *left*."""
     try:
         yield

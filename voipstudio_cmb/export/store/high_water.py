@@ -12,7 +12,7 @@ from voipstudio_cmb.codec.rows import _Dated, _is_time, created_at, tokens
 _all_dated = msgspec.json.Decoder(_Dated).decode_lines
 
 
-class Latest:
+class CreatedHighWater:
     """The latest time at which one of many rows was created, and the ids of those of that time."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 
 from voipstudio_cmb.errors import ExportError
 
-from .disk import side_file, told_of
+from .disk import as_export_error, sidecar
 
 
 class Lock:
@@ -23,11 +23,11 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = side_file(path, "lock")
+        self._lock = sidecar(path, "lock")
         self._file: int | None = None
 
     def __enter__(self) -> Self:
-        with told_of(self._path, "Nothing was exported"):
+        with as_export_error(self._path, "Nothing was exported"):
             while not self._taken():
                 pass
         return self

@@ -16,7 +16,7 @@ import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
 
-from .disk import Disk, side_file, write_whole
+from .disk import Disk, sidecar, write_atomic
 
 NAME = "manifest.json"
 VERSION = 1
@@ -102,13 +102,13 @@ def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:
         if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
             entry = _both(before, entry)
         if before == entry or (before is not None and before.sha256 == entry.sha256):
-            disk.unlink(side_file(manifest, "new"))  # of a run that was killed behind this
+            disk.unlink(sidecar(manifest, "new"))  # of a run that was killed behind this
             return before
         entries[path.name] = entry
         files = {name: attrs.asdict(entry) for name, entry in entries.items()}
         held = {"version": VERSION, "files": files}
         text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
-        write_whole(disk, manifest, text.encode() + b"\n")
+        write_atomic(disk, manifest, text.encode() + b"\n")
         return before
     finally:
         os.close(lock)

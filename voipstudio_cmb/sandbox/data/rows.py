@@ -1,18 +1,17 @@
-"""The rows of the stand-in: each is computed from a seed and its id, so none needs keeping."""
+"""The fields of one row, computed from a seed and its id, so that no row has to be stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import attrs
 
 Row = dict[str, Any]
-Maker = Callable[[int], Row]
 
-# Telephone numbers are from the ranges that Ofcom and the NANPA set aside for fiction, addresses
-# from RFC 5737: nothing here can ring or be reached.
+# Nothing here can ring or be reached: the telephone numbers are reserved for fiction by Ofcom and
+# the NANPA, the addresses for documentation by RFC 5737.
 _PEOPLE: Final = (
     "Anna Schmidt", "Zoë Ångström", "José Núñez", "Łukasz Żak", "李小龙", "Siobhán O'Neill",
     "Mehmet Öztürk", "Ольга Иванова", "François Lefèvre", "Grace Hopper", "محمد علي",
@@ -45,7 +44,7 @@ _STRIDE: Final = 3
 
 
 def mix(seed: int, number: int) -> int:
-    """Returns 64 well-mixed bits of *seed* and *number* (splitmix64's finalizer)."""
+    """Returns 64 well-mixed bits of `seed` and `number` (splitmix64's finalizer)."""
     bits = (seed * 0x9E3779B97F4A7C15 + number * 0xD1B54A32D192ED03) & _MASK
     bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
@@ -53,25 +52,12 @@ def mix(seed: int, number: int) -> int:
 
 
 def ids(seed: int, first: int, count: int) -> list[int]:
-    """Returns *count* ascending ids from *first* on, with gaps as a used table has them."""
-    return [first + _STRIDE * at + mix(seed, at) % _STRIDE for at in range(count)]
-
-
-@attrs.frozen
-class Calendar:
-    """Spreads the ids of a table over two years, so that a later id was created later."""
-
-    first: int
-    count: int
-
-    def moment(self, row_id: int) -> datetime:
-        step = min(max(1, _TWO_YEARS // max(1, self.count * _STRIDE)), _DAY)
-        # A test may insert any id; the calendar ends before Python's does.
-        return _EPOCH + timedelta(seconds=min(max(0, row_id - self.first) * step, _CENTURY))
+    """Returns `count` ascending ids from `first` on, with gaps like those of deleted rows."""
+    return [first + _STRIDE * index + mix(seed, index) % _STRIDE for index in range(count)]
 
 
 def campaign(seed: int, number: int, button_ids: Sequence[int]) -> Row:
-    """Returns the documented fields of one campaign, those of the record itself left out."""
+    """Returns the documented fields of one campaign, without ``id`` and ``created_at``."""
     bits = mix(seed, number)
     shop = _SHOPS[number % len(_SHOPS)]
     slug = f"shop{number % len(_SHOPS) + 1}"
@@ -90,91 +76,76 @@ def campaign(seed: int, number: int, button_ids: Sequence[int]) -> Row:
     }
 
 
-def plain_maker(calendar: Calendar, campaigns: Sequence[Row]) -> Maker:
-    """Returns the maker of rows with the documented fields alone: websites."""
+@attrs.frozen
+class RowMaker:
+    """Computes the rows of one table, a method for each kind of row."""
 
-    def make(row_id: int) -> Row:
-        return {
-            "id": row_id,
-            "created_at": str(calendar.moment(row_id)),
-            **campaigns[row_id % len(campaigns)],
-        }
+    seed: int
+    first: int
+    """The lowest id that the table can have."""
+    count: int
+    """The rows that the table begins with; they spread over two years."""
+    campaigns: Sequence[Row]
+    visitor_ids: Sequence[int] = ()
 
-    return make
+    def website(self, row_id: int) -> Row:
+        """Returns a row that has the documented fields alone."""
+        return self._record(row_id, row_id)
 
+    def setting(self, row_id: int) -> Row:
+        """Returns a setting, with the ``max_call_rate`` that a later version of the API added."""
+        return {**self._record(row_id, row_id), "max_call_rate": f"{row_id % 4 * 50}.00"}
 
-def setting_maker(calendar: Calendar, campaigns: Sequence[Row]) -> Maker:
-    """Returns the maker of settings, which carry a later version's ``max_call_rate`` too."""
-    plain = plain_maker(calendar, campaigns)
-
-    def make(row_id: int) -> Row:
-        return {**plain(row_id), "max_call_rate": f"{row_id % 4 * 50}.00"}
-
-    return make
-
-
-def button_maker(calendar: Calendar, campaigns: Sequence[Row]) -> Maker:
-    """Returns the maker of buttons, which know their pictures and themselves as ``button_id``."""
-    plain = plain_maker(calendar, campaigns)
-
-    def make(row_id: int) -> Row:
+    def button(self, row_id: int) -> Row:
+        """Returns a button, with its pictures and with its own id as ``button_id``."""
         pictures = {"data_online": "data:,online", "data_offline": "data:,offline"}
-        return {**plain(row_id), "button_id": row_id, **pictures}
+        return {**self._record(row_id, row_id), "button_id": row_id, **pictures}
 
-    return make
-
-
-def cdr_maker(
-    seed: int, calendar: Calendar, campaigns: Sequence[Row], visitor_ids: Sequence[int]
-) -> Maker:
-    """Returns the maker of call records, with the fields the account-wide ``/cdrs`` has."""
-
-    def make(row_id: int) -> Row:
-        bits = mix(seed, row_id)
-        moment = str(calendar.moment(row_id))
+    def cdr(self, row_id: int) -> Row:
+        """Returns a call record, with the fields that the account-wide ``/cdrs`` has."""
+        bits = mix(self.seed, row_id)
+        row = self._record(row_id, bits >> 3)
         disposition = _DISPOSITIONS[bits % 6]
         billsec = (bits >> 8) % 1800 if disposition == "ANSWERED" else 0
-        visitor = (bits >> 20) % len(visitor_ids) if visitor_ids else None
+        visitors = self.visitor_ids
         return {
-            "id": row_id,
-            "created_at": moment,
-            **campaigns[(bits >> 3) % len(campaigns)],
-            "calldate": moment,
+            **row,
+            "calldate": row["created_at"],
             "src": f"44207946{(bits >> 24) % 1000:04}",
             "dst": _phone(bits >> 34),
             "duration": billsec + (bits >> 44) % 30,
             "billsec": billsec,
             "disposition": disposition,
             "charge": f"{billsec / 2400:.4f}",
-            "visitor_id": None if visitor is None else visitor_ids[visitor],
+            "visitor_id": visitors[(bits >> 20) % len(visitors)] if visitors else None,
             "agent": _PEOPLE[(bits >> 50) % len(_PEOPLE)],
         }
 
-    return make
-
-
-def visitor_maker(seed: int, calendar: Calendar, campaigns: Sequence[Row]) -> Maker:
-    """Returns the maker of visitors: who looked at which page, from where, with what."""
-
-    def make(row_id: int) -> Row:
-        bits = mix(seed, row_id)
-        own = campaigns[(bits >> 3) % len(campaigns)]
-        site = own["privacy_policy_url"].removesuffix("privacy")
+    def visitor(self, row_id: int) -> Row:
+        """Returns a visitor: who looked at which page, from where and with which browser."""
+        bits = mix(self.seed, row_id)
+        row = self._record(row_id, bits >> 3)
         return {
-            "id": row_id,
-            "created_at": str(calendar.moment(row_id)),
-            **own,
+            **row,
             "ip": f"{_NETWORKS[(bits >> 8) % 3]}.{1 + (bits >> 12) % 254}",
             "country": _COUNTRIES[(bits >> 20) % len(_COUNTRIES)],
             "user_agent": _BROWSERS[(bits >> 24) % len(_BROWSERS)],
-            "page_url": site + _PAGES[(bits >> 28) % len(_PAGES)],
+            "page_url": row["privacy_policy_url"].removesuffix("privacy")
+            + _PAGES[(bits >> 28) % len(_PAGES)],
             "referrer": _REFERRERS[(bits >> 32) % len(_REFERRERS)],
             "phone": _phone(bits >> 36),
             "visitor_name": _PEOPLE[(bits >> 50) % len(_PEOPLE)],
             "visits": 1 + (bits >> 56) % 9,
         }
 
-    return make
+    def _record(self, row_id: int, number: int) -> Row:
+        """Returns the documented fields. A higher id is created later."""
+        step = min(max(1, _TWO_YEARS // max(1, self.count * _STRIDE)), _DAY)
+        # A test may insert any id, and Python's calendar ends in the year 9999.
+        seconds = min(max(0, row_id - self.first) * step, _CENTURY)
+        created_at = str(_EPOCH + timedelta(seconds=seconds))
+        campaign = self.campaigns[number % len(self.campaigns)]
+        return {"id": row_id, "created_at": created_at, **campaign}
 
 
 def _phone(bits: int) -> str:

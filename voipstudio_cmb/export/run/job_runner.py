@@ -20,23 +20,23 @@ from typing import Any
 import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
-from voipstudio_cmb.export.plan.files import Part
+from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.sinks import JsonlSink, Sink, SqliteSink
 from voipstudio_cmb.export.source.batch import Source
 from voipstudio_cmb.export.source.buttons import ButtonSource
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.disk import (
     Disk,
+    as_export_error,
     fingerprint,
     in_thread,
     name,
-    rejects_file,
-    remove_side_files,
-    side_file,
-    told_of,
-    write_whole,
+    rejects_path,
+    remove_sidecars,
+    sidecar,
+    write_atomic,
 )
-from voipstudio_cmb.export.store.high_water import Latest
+from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.export.store.lock import Lock
 from voipstudio_cmb.export.store.manifest import Entry, note
 from voipstudio_cmb.export.store.rejects import Rejects
@@ -57,7 +57,7 @@ class _Stopped(Exception):
 
 
 @attrs.define(kw_only=True, eq=False)
-class Work:
+class JobRunner:
     """What is done for one *job*.
 
     *of* says of what the export is, and whose: *account* for the checkpoint (a hash with a salt of
@@ -66,7 +66,7 @@ class Work:
     """
 
     job: Job
-    part: Part
+    part: OutputFile
     source: Source
     record: type[Record]
     sink: Sink
@@ -83,12 +83,12 @@ class Work:
     _spool: Spool = attrs.field(init=False)
     _rejects: Rejects = attrs.field(init=False)
     _anew: bool = attrs.field(init=False, default=False)
-    _latest: Latest = attrs.field(init=False, factory=Latest)
+    _latest: CreatedHighWater = attrs.field(init=False, factory=CreatedHighWater)
 
     def __attrs_post_init__(self) -> None:
         path = self.job.path
-        self._spool = Spool(side_file(path, "part"), self.disk)
-        self._rejects = Rejects(side_file(path, "rejects"), self.disk)
+        self._spool = Spool(sidecar(path, "part"), self.disk)
+        self._rejects = Rejects(sidecar(path, "rejects"), self.disk)
         self._at = self._fresh()
 
     def _fresh(self) -> Checkpoint:
@@ -96,7 +96,7 @@ class Work:
 
     @property
     def _checkpoint(self) -> Path:
-        return side_file(self.job.path, "checkpoint")
+        return sidecar(self.job.path, "checkpoint")
 
     async def run(self) -> None:
         """Does it.
@@ -106,7 +106,7 @@ class Work:
         """
         with Lock(self.job.path):
             try:
-                with told_of(self.job.path, LEFT):
+                with as_export_error(self.job.path, LEFT):
                     if await in_thread(self._opened):
                         return
                     if not self._at.whole:
@@ -129,7 +129,7 @@ class Work:
         self._rejects.close()
         if self._anew and self.job.state != "done" and not self._checkpoint.exists():
             try:  # nothing was made sure of, so there is nothing to go on from
-                remove_side_files(self.disk, self.job.path)
+                remove_sidecars(self.disk, self.job.path)
             except OSError:
                 pass  # the failure that led here is the one to report
 
@@ -137,7 +137,7 @@ class Work:
         """Takes up what an interrupted run has left; whether that is the finished file already."""
         job = self.job
         if self.restart:
-            remove_side_files(self.disk, job.path)
+            remove_sidecars(self.disk, job.path)
         kept = load(self._checkpoint)
         if kept is None:
             if os.path.lexists(self._checkpoint):
@@ -175,7 +175,7 @@ class Work:
         return False
 
     def _begin_anew(self) -> None:
-        self._at, self._anew, self._latest = self._fresh(), True, Latest()
+        self._at, self._anew, self._latest = self._fresh(), True, CreatedHighWater()
         # Not cut off: it may be a second name of a file that is whole.
         self._spool.close()
         self.disk.unlink(self._spool.path)
@@ -191,7 +191,7 @@ class Work:
         job.rejected = len(self._rejects) or at.rejected
 
     async def _fetch_all(self) -> None:
-        if self._at.position is None:
+        if self._at.cursor is None:
             await self._fetch()
             return
         try:
@@ -208,13 +208,13 @@ class Work:
         due, now = loop.time() + self.every, self._at
         failed_to_write = False
         try:
-            async with aclosing(self.source.batches(self._at.position, self._reject)) as batches:
+            async with aclosing(self.source.batches(self._at.cursor, self._reject)) as batches:
                 async for batch in batches:
                     now = self._added(now, batch.rows)
                     total = now.total if batch.total is None else batch.total
-                    now = attrs.evolve(now, total=total, position=batch.position)
+                    now = attrs.evolve(now, total=total, cursor=batch.cursor)
                     self._progress(now)
-                    if batch.position is not None:
+                    if batch.cursor is not None:
                         # Rows that came behind a place to go on from are fetched again.
                         self._at = now
                         if loop.time() >= due:
@@ -261,11 +261,11 @@ class Work:
 
     def _save(self) -> None:
         """Makes sure of what is in hand, and of where to go on."""
-        with told_of(self.job.path, LEFT):
+        with as_export_error(self.job.path, LEFT):
             self._spool.sync()
             self._rejects.sync()
             self._at = attrs.evolve(self._at, rejected=len(self._rejects))
-            write_whole(self.disk, self._checkpoint, self._at.to_bytes())
+            write_atomic(self.disk, self._checkpoint, self._at.to_bytes())
 
     def _finish(self, stop: threading.Event) -> None:
         """Makes the file from the rows, and lets it appear."""
@@ -273,13 +273,13 @@ class Work:
         if self.on_rows is not None:
             self.on_rows(_until(stop, self._spool.rows()))
         if self.part.more and not (self._at.rows or len(self._rejects)):
-            remove_side_files(self.disk, path)
+            remove_sidecars(self.disk, path)
             self.job.state, self.job.note = "done", "nothing new"
             return
         if isinstance(self.sink, JsonlSink) and self.sink.suffix == "jsonl":
             found = self._at.size, self._at.digest
         else:
-            made = side_file(path, "new")
+            made = sidecar(path, "new")
             self.disk.unlink(made)
             self._convert(made, stop)
             whole = fingerprint(made)
@@ -332,15 +332,17 @@ class Work:
     def _done(self) -> None:
         """The file is there; what is left is to say so."""
         if len(self._rejects):
-            self._rejects.finish(rejects_file(self.job.path), add=self.part.adds)
+            self._rejects.finish(rejects_path(self.job.path), add=self.part.adds)
             self._rejects.close()
         elif not self._at.rejected and not self.part.adds:
-            self.disk.unlink(rejects_file(self.job.path))  # an earlier export's
+            self.disk.unlink(rejects_path(self.job.path))  # an earlier export's
         at = self._at
         assert at.file is not None
         entry = Entry(
             of={
-                key: value for key, value in at.of.items() if key not in ("after", "upto", "limit")
+                key: value
+                for key, value in at.of.items()
+                if key not in ("after", "upto", "page_size")
             },
             account=self.whose,
             rows=at.rows,
@@ -358,7 +360,7 @@ class Work:
         if self.part.again and before is not None and before.sha256 != entry.sha256:
             self.job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
-            self.disk.unlink(side_file(self.job.path, kind))
+            self.disk.unlink(sidecar(self.job.path, kind))
         self.job.state, self.job.made = "done", True
 
 

@@ -1,4 +1,4 @@
-"""The account behind the stand-in: its number, its token, and who is let in with it."""
+"""The account behind the sandbox: its user id, its token, and which credentials it accepts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import attrs
 
 @attrs.define
 class Account:
-    """One user with one valid *token* at a time; replacing it locks the old one out."""
+    """One user with one valid token at a time; a new token locks the old one out."""
 
     user_id: int
     token: str
 
-    def admits(self, headers: Mapping[str, str]) -> bool:
-        """Tells whether *headers* carry the token, in ``X-Auth-Token`` or as HTTP Basic."""
+    def accepts(self, headers: Mapping[str, str]) -> bool:
+        """Tells whether `headers` carry the token, in ``X-Auth-Token`` or as HTTP Basic."""
         if "X-Auth-Token" in headers:
             return headers["X-Auth-Token"] == self.token
         scheme, _, credentials = headers.get("Authorization", "").partition(" ")
