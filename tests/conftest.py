@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import voipstudio_cmb
-from tests.clock import SteadyLoop
+from benchmarks.harness.clocks import SteadyLoop
 
 # By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
 # new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is

@@ -16,7 +16,7 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
 AT_ONCE = 5.0
 """Seconds: far below the time-outs of a call, and more than any busy machine stands still."""
 
-Work = Callable[[CallMeBackClient, Path], Coroutine[Any, Any, Any]]
+JobRunner = Callable[[CallMeBackClient, Path], Coroutine[Any, Any, Any]]
 
 
 class Steps:
@@ -71,16 +71,16 @@ async def create(cmb: CallMeBackClient, directory: Path) -> Any:
 
 
 async def walk(cmb: CallMeBackClient, directory: Path) -> Any:
-    async with cmb.cdrs.pages(limit=20, window=3) as pages:
+    async with cmb.cdrs.pages(page_size=20, concurrency=3) as pages:
         return [len(page) async for page in pages]
 
 
 async def bare_walk(cmb: CallMeBackClient, directory: Path) -> Any:
-    return [cdr.id async for cdr in cmb.cdrs.list(limit=20, window=3)]
+    return [cdr.id async for cdr in cmb.cdrs.list(page_size=20, concurrency=3)]
 
 
 async def export(cmb: CallMeBackClient, directory: Path) -> Any:
-    return await Export(cmb, Plan(to=directory / "out", limit=40)).run()
+    return await Export(cmb, Plan(to=directory / "out", page_size=40)).run()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def export(cmb: CallMeBackClient, directory: Path) -> Any:
         pytest.param(export, 1, marks=pytest.mark.campaign),
     ],
 )  # fmt: skip
-async def test_cancelled_at_every_await(work: Work, every: int, tmp_path: Path) -> None:
+async def test_cancelled_at_every_await(work: JobRunner, every: int, tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
     last, completed = 1 - every, False
     # In a thread of its own, so that every task of this loop is the client's.

@@ -23,8 +23,8 @@ from voipstudio_cmb.errors import (
     ServerFault,
     Unauthorized,
 )
+from voipstudio_cmb.events import AttemptEvent, CallEvent, Event
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -35,7 +35,7 @@ def client(api: Sandbox, **more: Any) -> CallMeBackClient:
 async def test_all_there_is_to_do() -> None:
     async with Sandbox(rows=1234) as api, client(api) as cmb:
         assert (await cmb.ping())["response"] == "Pong"
-        ids = [cdr.id async for cdr in cmb.cdrs.list(limit=100)]
+        ids = [cdr.id async for cdr in cmb.cdrs.list(page_size=100)]
         assert len(ids) == len(set(ids)) == await cmb.cdrs.count() == 1234
         assert ids == sorted(ids)
         later = [v.id async for v in cmb.cdrs.list(filters=where("id") > ids[1000])]
@@ -60,7 +60,7 @@ async def test_all_there_is_to_do() -> None:
 async def test_validation_errors_and_bad_filters_come_with_the_apis_words() -> None:
     async with Sandbox(rows=10) as api, client(api) as cmb:
         with pytest.raises(BadRequest, match="Filtration error"):
-            await cmb.cdrs.list(filters=where("no_such") == 1, window=1).collect()
+            await cmb.cdrs.list(filters=where("no_such") == 1, concurrency=1).collect()
         assert api.requests == 2  # the first page and the highest id
 
 
@@ -91,7 +91,7 @@ async def test_faults_on_the_way_cost_no_row(walk: Any) -> None:
             api.script(Fault(**{"page" if walk == "page" else "after": page}, **kind))
         config = ClientConfig(retry=lambda error, request, attempt: 0.0 if attempt < 4 else None)
         async with client(api, config=config) as cmb:
-            ids = [cdr.id async for cdr in cmb.cdrs.list(limit=50, walk=walk)]
+            ids = [cdr.id async for cdr in cmb.cdrs.list(page_size=50, walk=walk)]
             assert len(ids) == len(set(ids)) == 500
             assert cmb.usage.retries == 6
             assert api.requests == cmb.usage.requests
@@ -102,7 +102,7 @@ async def test_a_401_in_the_middle_of_a_walk_ends_it_after_the_rows_before() -> 
         api.script(Fault(page=4, status=401))
         found = 0
         with pytest.raises(Unauthorized, match="make an API key|Scripted"):
-            async for _ in cmb.cdrs.list(limit=50, window=3, walk="page"):
+            async for _ in cmb.cdrs.list(page_size=50, concurrency=3, walk="page"):
                 found += 1
         assert found == 150
 
@@ -117,7 +117,7 @@ async def test_a_token_provider_survives_an_expired_token() -> None:
 
         async with CallMeBackClient(provider, base_url=api.base_url) as cmb:
             ids = []
-            async for cdr in cmb.cdrs.list(limit=20, window=8):
+            async for cdr in cmb.cdrs.list(page_size=20, concurrency=8):
                 ids.append(cdr.id)
                 if len(ids) == 100:
                     api.token = "second"
@@ -127,10 +127,10 @@ async def test_a_token_provider_survives_an_expired_token() -> None:
 
 async def test_a_rate_limit_that_is_kept_meets_no_429() -> None:
     # Half of what is allowed, so that a busy machine does not matter; how near a limiter can go to
-    # the limit is measured in benchmarks/limiter.py.
+    # the limit is measured in benchmarks/campaigns/limiter.py.
     async with Sandbox(rows=200, rate=(20, 0.5)) as api:
         async with client(api, limiter=RateLimit(10, per=0.5)) as cmb:
-            assert len(await cmb.cdrs.list(limit=10, window=8).collect()) == 200
+            assert len(await cmb.cdrs.list(page_size=10, concurrency=8).collect()) == 200
             assert {received.status for received in api.journal} == {200}
             assert cmb.usage.retries == 0
 
@@ -185,7 +185,7 @@ async def test_a_session_of_the_users_own_is_left_open() -> None:
 async def test_closing_ends_walks_and_requests_and_is_idempotent() -> None:
     async with Sandbox(rows=1000, latency=0.01) as api:
         cmb = client(api)
-        walk = cmb.cdrs.list(limit=10, window=8)
+        walk = cmb.cdrs.list(page_size=10, concurrency=8)
         async for _ in walk:
             break
         async with asyncio.timeout(1):
@@ -202,7 +202,7 @@ async def test_the_token_is_in_no_repr_and_no_log(caplog: pytest.LogCaptureFixtu
         api.script(Fault(status=503))
         with caplog.at_level(logging.DEBUG):
             async with client(api) as cmb:
-                await cmb.cdrs.list(limit=10, walk="page").collect()
+                await cmb.cdrs.list(page_size=10, walk="page").collect()
                 texts = [repr(cmb), repr(cmb.cdrs), repr(vars(cmb)), repr(cmb.cdrs._handler)]
                 texts += [
                     repr(vars(part)) for part in vars(cmb).values() if hasattr(part, "__dict__")

@@ -15,15 +15,9 @@ import attrs
 import pytest
 
 from voipstudio_cmb import CallMeBackClient, ClientConfig
-from voipstudio_cmb.config import (
-    DEFAULT_BASE_URL,
-    Credentials,
-    Environment,
-    HeaderSecret,
-    Secret,
-    checked_base_url,
-    resolve,
-)
+from voipstudio_cmb.auth.profile import Credentials, Environment, resolve
+from voipstudio_cmb.auth.secret import HeaderSecret, Secret
+from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
 
 CANARY = "canary-not-a-token"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import functools
 import json
 import os
 import re
@@ -12,19 +11,21 @@ import subprocess
 import sys
 import time
 from collections import deque
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.harness.clocks import virtual
 from tests.bench import ATTEMPTS, client, without_waiting
-from tests.clock import virtual
 from tests.doubles import Script, answer
-from tests.test_faults_wire import ROWS
+from tests.transport.test_broken_answers import ROWS
 from tests.wire import Peer, once, reply, serving, well
 from voipstudio_cmb import where
-from voipstudio_cmb.auth import Auth, Token
-from voipstudio_cmb.config import ClientConfig, ConfigError, Secret
+from voipstudio_cmb.auth.credentials import Token
+from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.config import ClientConfig, ConfigError
 from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,
@@ -33,8 +34,11 @@ from voipstudio_cmb.errors import (
     RequestTimeout,
 )
 from voipstudio_cmb.http import Handler, Request, Response, chain
-from voipstudio_cmb.limits import Governor
-from voipstudio_cmb.middleware import Deadline, Limit, standard
+from voipstudio_cmb.middleware.auth import Auth
+from voipstudio_cmb.middleware.chain import standard
+from voipstudio_cmb.middleware.deadline import Deadline
+from voipstudio_cmb.middleware.limit import Limit
+from voipstudio_cmb.middleware.throttle import AdaptiveThrottle
 from voipstudio_cmb.retry import Backoff, Budget
 from voipstudio_cmb.services import Cdrs, Settings
 
@@ -44,82 +48,79 @@ LATER = {
     "A6": "an export that can be resumed does not exist yet",
 }
 ELSEWHERE = {
-    "row 46": "test_config.py::"
-    "test_a_token_that_no_header_can_carry_is_refused_without_being_shown",
-    "row 47": "test_config.py::"
-    "test_a_token_that_no_header_can_carry_is_refused_without_being_shown",
-    "row 48": "test_services.py::test_an_id_is_an_integer_from_1_and_nothing_else",
-    "row 49": "test_session.py::test_closing_with_requests_in_flight_ends_them_at_once",
-    "row 50": "test_session.py::test_a_second_event_loop_is_refused_and_the_first_unharmed",
-    "T7": "test_session.py::test_an_attempt_ends_by_its_timeout_whatever_the_peer_does",
-    "T10": "test_session.py::test_environment_proxies_and_netrc_are_ignored",
-    "H5": "test_middleware.py::test_a_validation_error_names_the_fields",
-    "H6": "test_faults_wire.py::"
-    "test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe",
-    "H7": "test_middleware.py::test_a_deletion_that_was_sent_again_may_find_nothing_left",
-    "H8": "test_middleware.py::test_a_deletion_that_was_sent_again_may_find_nothing_left",
-    "H10": "test_codec.py::test_garbage_has_a_name",
-    "H11": "test_codec.py::test_a_message_quotes_at_most_200_characters_on_one_line",
-    "H12": "test_middleware.py::test_a_second_401_is_the_end_of_the_call",
-    "R1": "test_middleware.py::test_a_retry_after_holds_everybody_who_shares_the_limit",
-    "R2": "test_retry.py::test_retry_after_is_believed_only_where_it_makes_sense",
-    "R5": "test_limits.py::test_jobs_together_use_nearly_all_of_the_allowance",
-    "R6": "test_limits.py::test_a_cancelled_waiter_costs_nobody_a_turn",
-    "R7": "test_middleware.py::test_every_attempt_takes_its_own_turn",
-    "R8": "test_middleware.py::test_an_outage_costs_little_more_than_the_calls",
-    "R10": "test_limits.py::test_it_is_first_come_first_served",
-    "P2": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
-    "P3": "test_codec.py::test_a_row_without_a_usable_id_is_named_by_its_place",
-    "P4": "test_codec.py::test_unknown_fields_are_kept_also_those_named_like_our_own_attributes",
-    "P5": "test_codec.py::test_what_fits_is_typed_and_comes_back_as_it_was_sent",
-    "P6": "test_codec.py::test_what_does_not_fit_is_kept_in_extra",
-    "P7": "test_session.py::test_a_body_is_read_up_to_the_cap_decoded",
-    "P9": "test_paging.py::test_seen_yields_an_id_once_in_any_order",
-    "D1": "test_keyset.py::test_rows_may_come_and_go",
-    "D2": "test_moving.py::test_no_row_that_stays_is_missed_and_none_comes_twice",
-    "D3": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
-    "D4": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
-    "D5": "test_keyset.py::test_it_ends_at_the_highest_id_of_its_beginning",
-    "D6": "test_moving.py::test_a_row_twice_on_a_page_is_yielded_once_as_it_came_last",
-    "D7": "test_paging.py::test_a_server_that_ignores_page_is_noticed_by_its_second_answer",
-    "D8": "test_paging.py::test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end",
-    "D9": "test_paging.py::test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for",
-    "D10": "test_paging.py::test_no_habit_of_a_server_costs_a_row",
-    "D11": "test_keyset.py::test_a_server_that_breaks_its_proof_is_reported",
-    "D12": "test_paging.py::test_rows_after_a_failed_page_are_never_yielded",
-    "D13": "test_paging.py::test_no_page_beyond_the_highest_id_is_asked_for",
-    "D14": "test_paging.py::test_the_output_does_not_depend_on_window_or_latency",
-    "D15": "test_export.py::test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job",
-    "D16": "test_client.py::test_any_text_in_a_filter_arrives_as_it_is",
-    "A1": "test_middleware.py::test_eight_401s_together_cost_one_fresh_token",
-    "A2": "test_middleware.py::test_a_second_401_is_the_end_of_the_call",
-    "A3": "test_cli.py::test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on",
-    "A5": "test_middleware.py::test_a_provider_that_fails_says_so_and_nothing_is_sent",
-    "A7": "test_export.py::test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing",
-    "C1": "test_session.py::test_a_second_event_loop_is_refused_and_the_first_unharmed",
-    "C2": "test_session.py::test_forgetting_to_close_is_one_warning_that_says_what_to_do",
-    "C3": "test_session.py::test_closing_with_requests_in_flight_ends_them_at_once",
-    "C4": "test_services.py::test_an_id_is_an_integer_from_1_and_nothing_else",
-    "C5": "test_config.py::test_a_base_url_that_would_leak_or_fail_is_refused",
-    "C6": "test_services.py::test_limit_and_window_are_checked_at_the_call",
-    "C7": "test_paging.py::test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed",
-    "C9": "test_session.py::test_a_session_that_is_passed_in_is_used_and_left_alone",
-    "C10": "test_session.py::test_a_forked_process_is_told_so",
-    "X1": "test_cancellation.py::test_cancelled_at_every_await",
-    "X2": "test_middleware.py::test_the_callers_own_timeout_stays_the_callers",
-    "X3": "test_middleware.py::test_a_hopeless_sleep_is_refused_at_once_with_the_real_error",
-    "X4": "test_middleware.py::test_the_deadline_bounds_everything",
-    "X5": "test_paging.py::test_leaving_early_with_aclosing_leaves_no_task",
-    "X6": "test_session.py::test_a_cancellation_passes_without_aiohttps_frames",
-    "X7": "test_cli.py::test_an_interrupted_export_is_exit_130_and_leaves_no_file",
-    "X8": "test_paging.py::test_an_error_waits_for_its_place_while_the_consumer_is_slow",
-    "S1": "test_client.py::test_the_token_is_in_no_repr_and_no_log",
+    "row 46": "test_a_token_that_no_header_can_carry_is_refused_without_being_shown",
+    "row 47": "test_a_token_that_no_header_can_carry_is_refused_without_being_shown",
+    "row 48": "test_an_id_is_an_integer_from_1_and_nothing_else",
+    "row 49": "test_closing_with_requests_in_flight_ends_them_at_once",
+    "row 50": "test_a_second_event_loop_is_refused_and_the_first_unharmed",
+    "T7": "test_an_attempt_ends_by_its_timeout_whatever_the_peer_does",
+    "T10": "test_environment_proxies_and_netrc_are_ignored",
+    "H5": "test_a_validation_error_names_the_fields",
+    "H6": "test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe",
+    "H7": "test_a_deletion_that_was_sent_again_may_find_nothing_left",
+    "H8": "test_a_deletion_that_was_sent_again_may_find_nothing_left",
+    "H10": "test_garbage_has_a_name",
+    "H11": "test_a_message_quotes_at_most_200_characters_on_one_line",
+    "H12": "test_a_second_401_is_the_end_of_the_call",
+    "R1": "test_a_retry_after_holds_everybody_who_shares_the_limit",
+    "R2": "test_retry_after_is_believed_only_where_it_makes_sense",
+    "R5": "test_jobs_together_use_nearly_all_of_the_allowance",
+    "R6": "test_a_cancelled_waiter_costs_nobody_a_turn",
+    "R7": "test_every_attempt_takes_its_own_turn",
+    "R8": "test_an_outage_costs_little_more_than_the_calls",
+    "R10": "test_it_is_first_come_first_served",
+    "P2": "test_no_habit_of_a_server_costs_a_row",
+    "P3": "test_a_row_without_a_usable_id_is_named_by_its_place",
+    "P4": "test_unknown_fields_are_kept_also_those_named_like_our_own_attributes",
+    "P5": "test_what_fits_is_typed_and_comes_back_as_it_was_sent",
+    "P6": "test_what_does_not_fit_is_kept_in_extra",
+    "P7": "test_a_body_is_read_up_to_the_cap_decoded",
+    "P9": "test_seen_yields_an_id_once_in_any_order",
+    "D1": "test_rows_may_come_and_go",
+    "D2": "test_no_row_that_stays_is_missed_and_none_comes_twice",
+    "D3": "test_no_habit_of_a_server_costs_a_row",
+    "D4": "test_no_habit_of_a_server_costs_a_row",
+    "D5": "test_it_ends_at_the_highest_id_of_its_beginning",
+    "D6": "test_a_row_twice_on_a_page_is_yielded_once_as_it_came_last",
+    "D7": "test_a_server_that_ignores_page_is_noticed_by_its_second_answer",
+    "D8": "test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end",
+    "D9": "test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for",
+    "D10": "test_no_habit_of_a_server_costs_a_row",
+    "D11": "test_a_server_that_breaks_its_proof_is_reported",
+    "D12": "test_rows_after_a_failed_page_are_never_yielded",
+    "D13": "test_no_page_beyond_the_highest_id_is_asked_for",
+    "D14": "test_the_output_does_not_depend_on_window_or_latency",
+    "D15": "test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job",
+    "D16": "test_any_text_in_a_filter_arrives_as_it_is",
+    "A1": "test_eight_401s_together_cost_one_fresh_token",
+    "A2": "test_a_second_401_is_the_end_of_the_call",
+    "A3": "test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on",
+    "A5": "test_a_provider_that_fails_says_so_and_nothing_is_sent",
+    "A7": "test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing",
+    "C1": "test_a_second_event_loop_is_refused_and_the_first_unharmed",
+    "C2": "test_forgetting_to_close_is_one_warning_that_says_what_to_do",
+    "C3": "test_closing_with_requests_in_flight_ends_them_at_once",
+    "C4": "test_an_id_is_an_integer_from_1_and_nothing_else",
+    "C5": "test_a_base_url_that_would_leak_or_fail_is_refused",
+    "C6": "test_limit_and_window_are_checked_at_the_call",
+    "C7": "test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed",
+    "C9": "test_a_session_that_is_passed_in_is_used_and_left_alone",
+    "C10": "test_a_forked_process_is_told_so",
+    "X1": "test_cancelled_at_every_await",
+    "X2": "test_the_callers_own_timeout_stays_the_callers",
+    "X3": "test_a_hopeless_sleep_is_refused_at_once_with_the_real_error",
+    "X4": "test_the_deadline_bounds_everything",
+    "X5": "test_leaving_early_with_aclosing_leaves_no_task",
+    "X6": "test_a_cancellation_passes_without_aiohttps_frames",
+    "X7": "test_an_interrupted_export_is_exit_130_and_leaves_no_file",
+    "X8": "test_an_error_waits_for_its_place_while_the_consumer_is_slow",
+    "S1": "test_the_token_is_in_no_repr_and_no_log",
 }
 
 
-@functools.cache
-def _tests_in(file: str) -> set[str]:
-    tree = ast.parse((HERE / file).read_text())
+@cache
+def _tests_in(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text())
     found = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
     return {node.name for node in found if node.name.startswith("test_")}
 
@@ -129,11 +130,11 @@ def named() -> set[str]:
     found: set[str] = set()
     for file in (
         "test_faults.py",
-        "test_faults_connections.py",
-        "test_faults_wire.py",
+        "transport/test_connections.py",
+        "transport/test_broken_answers.py",
         "test_secrets.py",
     ):
-        for name in _tests_in(file):
+        for name in _tests_in(HERE / file):
             words = re.match(r"test_((?:rows?_|and_|\d+_|[a-z]\d+_)*)", name)
             assert words is not None
             for word in words[1].split("_"):
@@ -154,14 +155,13 @@ def test_every_entry_of_the_catalogue_is_there_or_has_a_reason() -> None:
 
 @pytest.mark.parametrize("entry", ELSEWHERE)
 def test_what_is_said_to_be_proved_elsewhere_is(entry: str) -> None:
-    file, _, name = ELSEWHERE[entry].partition("::")
-    assert name in _tests_in(file)
+    assert any(ELSEWHERE[entry] in _tests_in(file) for file in HERE.rglob("test_*.py"))
 
 
 @pytest.mark.parametrize("some", ["GET", pytest.param("", marks=pytest.mark.campaign)])
 def test_the_wire_is_the_same_to_aiohttps_parser_in_python(some: str) -> None:
-    names = ("wire",) if some else ("wire", "connections")
-    files = [str(HERE / f"test_faults_{name}.py") for name in names]
+    names = ("broken_answers",) if some else ("broken_answers", "connections")
+    files = [str(HERE / "transport" / f"test_{name}.py") for name in names]
     ran = subprocess.run(
         [
             sys.executable,
@@ -225,14 +225,14 @@ async def test_t4_t5_and_h2_a_page_that_is_cut_is_asked_for_again_and_yielded_on
             await peer.send(reply(PAGES[number]))
 
     async with serving(pages) as wire, client(wire.url, connections=4) as cmb:
-        assert [cdr.id async for cdr in cmb.cdrs.list(limit=2, walk="page")] == [1, 2, 3, 4]
+        assert [cdr.id async for cdr in cmb.cdrs.list(page_size=2, walk="page")] == [1, 2, 3, 4]
     assert not cuts
 
 
 async def test_h2_an_empty_answer_is_never_the_end_of_a_collection() -> None:
     async with serving(once(reply(b""))) as wire, client(wire.url) as cmb:
         with pytest.raises(EmptyBody):
-            await cmb.cdrs.list(window=1).collect()
+            await cmb.cdrs.list(concurrency=1).collect()
         assert len(wire.requests) == ATTEMPTS
 
 
@@ -330,20 +330,20 @@ async def test_r3_a_jump_of_the_wall_clock_changes_no_pause(
 
 @virtual
 async def test_r4_an_unasked_429_lowers_the_rate_and_successes_bring_it_back() -> None:
-    governor = Governor()
+    throttle = AdaptiveThrottle()
     loop = asyncio.get_running_loop()
     for _ in range(100):
         await asyncio.sleep(0.1)
-        await governor.wait()
-        governor.passed()
-    governor.throttled(loop.time(), None)
-    assert governor.paused() > 0
-    lowered = governor.rate
+        await throttle.wait()
+        throttle.passed()
+    throttle.throttled(loop.time(), None)
+    assert throttle.paused() > 0
+    lowered = throttle.rate
     assert 5 < lowered < 10.5
     for _ in range(1000):
-        await governor.wait()
-        governor.passed()
-    assert governor.rate > 1.05 * lowered
+        await throttle.wait()
+        throttle.passed()
+    assert throttle.rate > 1.05 * lowered
 
 
 @virtual
@@ -385,7 +385,7 @@ async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: byte
     auth = Auth(Token(Secret("secret-t")))
     handler = assembled(Script([Response(status=200, body=body)]), auth=auth)
     with pytest.raises(NotJSON if body else EmptyBody) as caught:
-        await Cdrs(handler).list(window=1).collect()
+        await Cdrs(handler).list(concurrency=1).collect()
     text = str(caught.value)
     assert "GET /callmeback/cdrs page 1" in text
     assert not body or f"{len(body)} bytes" in text
@@ -442,7 +442,7 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
 async def test_c8_what_the_caller_does_to_its_list_afterwards_changes_nothing() -> None:
     wire = Script([answer({"data": [], "total": 0})])
     filters = [where("id") > 5]
-    walk = Cdrs(wire).list(filters=filters, window=1)
+    walk = Cdrs(wire).list(filters=filters, concurrency=1)
     filters.clear()
     await walk.collect()
     assert json.loads(dict(wire.requests[0].query)["filter"])[0]["value"] == 5

@@ -9,9 +9,10 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tests.clock import virtual
+from benchmarks.harness.clocks import virtual
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.limits import Aimd, Governor, RateLimit
+from voipstudio_cmb.limits import RateLimit
+from voipstudio_cmb.middleware.throttle import AdaptiveThrottle, RateEstimate
 
 
 def now() -> float:
@@ -115,23 +116,25 @@ def test_it_says_what_it_is() -> None:
 
 @virtual
 async def test_a_pause_holds_everybody_until_the_latest_time_asked_for() -> None:
-    governor, passed = Governor(), []
-    await governor.wait()
-    governor.pause(5)
-    governor.pause(2)
+    throttle, passed = AdaptiveThrottle(), []
+    await throttle.wait()
+    throttle.pause(5)
+    throttle.pause(2)
 
     async def one() -> None:
-        await governor.wait()
+        await throttle.wait()
         passed.append(now() - 1000)
 
     tasks = [asyncio.create_task(one()) for _ in range(8)]
     await asyncio.sleep(3)
-    governor.pause(4)
+    throttle.pause(4)
     await asyncio.wait(tasks)
     assert passed == [7.0] * 8
 
 
-def served(estimate: Aimd, *, allowed: float, seconds: float, start: float = 0.0) -> list[bool]:
+def served(
+    estimate: RateEstimate, *, allowed: float, seconds: float, start: float = 0.0
+) -> list[bool]:
     """What becomes of the requests of a busy client at a server that takes *allowed* a second."""
     now, tokens, last, taken = start, allowed, start, []
     while now < start + seconds:
@@ -151,7 +154,7 @@ def served(estimate: Aimd, *, allowed: float, seconds: float, start: float = 0.0
 
 @pytest.mark.parametrize("allowed", [2.0, 30.0, 300.0])
 def test_an_allowance_that_nobody_has_told_is_found_and_used(allowed: float) -> None:
-    estimate = Aimd()
+    estimate = RateEstimate()
     served(estimate, allowed=allowed, seconds=60)
     later = served(estimate, allowed=allowed, seconds=240, start=60.0)
     assert later.count(False) <= 0.01 * len(later)
@@ -159,7 +162,7 @@ def test_an_allowance_that_nobody_has_told_is_found_and_used(allowed: float) -> 
 
 
 def test_an_allowance_that_has_grown_is_found() -> None:
-    estimate = Aimd()
+    estimate = RateEstimate()
     served(estimate, allowed=10.0, seconds=120)
     served(estimate, allowed=40.0, seconds=240, start=120.0)
     later = served(estimate, allowed=40.0, seconds=60, start=360.0)
@@ -167,7 +170,7 @@ def test_an_allowance_that_has_grown_is_found() -> None:
 
 
 def test_one_episode_cuts_the_rate_once_however_many_429s_it_brings() -> None:
-    estimate = Aimd()
+    estimate = RateEstimate()
     for n in range(100):
         estimate.passed(n / 10)
     assert estimate.throttled(10.0, 10.1, 2.0)
@@ -179,7 +182,7 @@ def test_one_episode_cuts_the_rate_once_however_many_429s_it_brings() -> None:
 
 
 def test_a_429_without_a_header_is_waited_for_longer_each_time() -> None:
-    estimate, waits = Aimd(), []
+    estimate, waits = RateEstimate(), []
     for n in range(8):
         estimate.throttled(100.0 * (n + 1), 100.0 * (n + 1), None)
         waits.append(estimate.until - 100.0 * (n + 1))
@@ -188,13 +191,13 @@ def test_a_429_without_a_header_is_waited_for_longer_each_time() -> None:
 
 @virtual
 async def test_nothing_is_slowed_until_something_was_throttled() -> None:
-    governor = Governor()
+    throttle = AdaptiveThrottle()
     for _ in range(1000):
-        await governor.wait()
-        governor.passed()
+        await throttle.wait()
+        throttle.passed()
     assert now() == 1000.0
-    assert governor.rate == float("inf")
-    assert governor.throttled(now(), 3.0)
-    await governor.wait()
+    assert throttle.rate == float("inf")
+    assert throttle.throttled(now(), 3.0)
+    await throttle.wait()
     assert now() == pytest.approx(1003.0)
-    assert governor.rate < float("inf")
+    assert throttle.rate < float("inf")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.doubles import Script
-from voipstudio_cmb.codec import to_dict
+from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Button, Cdr, Page, Record, Setting, Visitor, Website
@@ -23,7 +23,7 @@ Call = Callable[[Any, dict[str, Any], int], Awaitable[Any]]
 
 
 async def _first_page(service: Any, body: dict[str, Any], id: int) -> Any:
-    return await service.pages(window=1).first()
+    return await service.pages(concurrency=1).first()
 
 
 CALLS: dict[tuple[str, str], tuple[type[Any], type[Record] | None, Call]] = {

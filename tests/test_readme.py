@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import voipstudio_cmb.cli
 from voipstudio_cmb.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -71,7 +70,7 @@ def test_a_snippet_runs(snippet: str, tmp_path: Path) -> None:
 def test_a_command_runs(command: str, tmp_path: Path) -> None:
     words = [word.strip("'") for word in re.findall(r"'[^']*'|\S+", command)]
     assert words[0] == "voipstudio-cmb"
-    ran = _run([sys.executable, "-m", voipstudio_cmb.cli.__name__, *words[1:]], tmp_path)
+    ran = _run([sys.executable, "-m", "voipstudio_cmb", *words[1:]], tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout
 

@@ -22,14 +22,14 @@ import pytest
 from tests.bench import CALLS, CANARY, without_waiting
 from tests.wire import Script, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
-from voipstudio_cmb.auth import Basic, login
-from voipstudio_cmb.config import Secret
+from voipstudio_cmb.auth.credentials import Basic, login
+from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import BadPayload, CallMeBackError, UnexpectedRedirect
+from voipstudio_cmb.events import AttemptEvent, Event
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Request
-from voipstudio_cmb.observe import AttemptEvent, Event
 from voipstudio_cmb.sandbox import Fault, Sandbox
-from voipstudio_cmb.session import Session
+from voipstudio_cmb.transport.session import Session
 
 EMAIL = "me@example.com"
 
@@ -186,7 +186,7 @@ def test_s3_a_token_that_is_refused_is_not_in_the_refusal(wrong: str) -> None:
 async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:
     async with Sandbox(rows=50, token=CANARY) as api:
         async with CallMeBackClient(CANARY, base_url=api.base_url) as cmb:
-            summary = await Export(cmb, Plan(to=tmp_path, limit=20)).run()
+            summary = await Export(cmb, Plan(to=tmp_path, page_size=20)).run()
     assert summary.complete
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) == 6
@@ -205,7 +205,17 @@ def test_s6_an_interrupted_export_has_told_nobody(
 ) -> None:
     env = {**os.environ, "HOME": str(tmp_path / "home")}
     out = tmp_path / "out"
-    argv = ["export", "cdrs", "settings", "--limit", "10", "--progress", progress, "--to", str(out)]
+    argv = [
+        "export",
+        "cdrs",
+        "settings",
+        "--page-size",
+        "10",
+        "--progress",
+        progress,
+        "--to",
+        str(out),
+    ]
     with Sandbox(rows=300, token=CANARY) as api:
         if many:
             tables = [
@@ -222,7 +232,7 @@ def test_s6_an_interrupted_export_has_told_nobody(
         kind = {"delay": 60.0} if stop == "killed" else {"status": 401, "body": echo}
         fault = api.script(Fault(path="/callmeback/cdrs", after=9, times=None, **kind))
         with subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "voipstudio_cmb.cli", *argv],
+            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "voipstudio_cmb", *argv],
             env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         ) as process:  # fmt: skip
             line = Path(f"/proc/{process.pid}/cmdline")

@@ -56,7 +56,7 @@ async def test_an_integer_of_another_library_is_an_id() -> None:
     assert len(wire.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["limit", "window"])
+@pytest.mark.parametrize("name", ["page_size", "concurrency"])
 @pytest.mark.parametrize("value", [0, -1, 10**9, True, "10", 1.5, None])
 def test_limit_and_window_are_checked_at_the_call(name: str, value: Any) -> None:
     wire = Script([NOBODY])
@@ -75,7 +75,7 @@ async def test_the_query_is_what_the_api_takes() -> None:
     wire = Script([NOBODY])
     conditions = [where("created_at") >= "2026-01-01", Filter("name", "like", "a&b+c%\r\n'ü\"")]
     walk = Cdrs(wire).list(
-        filters=conditions, sort="created_at", descending=True, limit=7, window=1
+        filters=conditions, sort="created_at", descending=True, page_size=7, concurrency=1
     )
     conditions.clear()  # what the caller does with the list later has no effect
     assert await walk.collect() == []

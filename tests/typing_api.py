@@ -47,7 +47,7 @@ async def use() -> None:
     async with CallMeBackClient(provider, config=config, limiter=limiter) as cmb:
         assert_type(cmb, CallMeBackClient)
         assert_type(cmb.cdrs.list(), Walk[Cdr])
-        assert_type(cmb.visitors.pages(limit=1000), Walk[Page[Visitor]])
+        assert_type(cmb.visitors.pages(page_size=1000), Walk[Page[Visitor]])
         async for cdr in cmb.cdrs.list(filters=[where("id") > 5], sort="id", descending=True):
             assert_type(cdr, Cdr)
             assert_type(cdr.created_at, datetime | None)

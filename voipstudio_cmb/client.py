@@ -9,10 +9,11 @@ from typing import Any, Self
 
 import attrs
 
-from . import answers
-from .auth import Auth, Basic, Login, Token, TokenProvider
-from .bounds import Bounds
-from .config import DEFAULT_BASE_URL, ClientConfig, Environment, Secret, checked_base_url, resolve
+from .auth.credentials import Basic, Login, Token, TokenProvider
+from .auth.profile import Environment, resolve
+from .auth.secret import Secret
+from .codec import envelopes
+from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
 from .errors import (
     BadPayload,
     BadRequest,
@@ -21,15 +22,19 @@ from .errors import (
     NotFound,
     UnexpectedStatus,
 )
+from .events import Usage
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
-from .middleware import Deadline, Limit, standard
-from .observe import Usage
-from .proof import Proofs
+from .middleware.auth import Auth
+from .middleware.chain import standard
+from .middleware.deadline import Deadline
+from .middleware.limit import Limit
 from .retry import Budget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
-from .session import ClientSession, Session
-from .walk import Tasks
+from .timeouts import Timeouts
+from .transport.session import ClientSession, Session
+from .walk.probe import Capabilities
+from .walk.tasks import Tasks
 
 
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
@@ -93,11 +98,11 @@ class CallMeBackClient:
         self._limit = Limit(limiter)
         self._budget = Budget(capacity=self._config.retry_budget)
         self._tasks = Tasks()
-        self._proofs = Proofs()
-        self._bounds = Bounds()
+        self._capabilities = Capabilities()
+        self._timeouts = Timeouts()
         self.usage = Usage()
         self._base_url = checked_base_url(base_url)
-        self._session = Session(self._base_url, self._config, session, self._bounds)
+        self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True
         self._assemble()
 
@@ -142,17 +147,17 @@ class CallMeBackClient:
                 auth=self._auth,
                 policy=config.policy(),
                 budget=self._budget,
-                deadline=Deadline(config.deadline, config.timeout, self._bounds),
+                deadline=Deadline(config.deadline, config.timeout, self._timeouts),
                 limit=self._limit,
                 on_event=config.on_event,
                 usage=self.usage,
                 middlewares=self._middlewares,
             ),
         )
-        self.websites = Websites(self._handler, self._tasks, self._proofs)
-        self.settings = Settings(self._handler, self._tasks, self._proofs)
-        self.cdrs = Cdrs(self._handler, self._tasks, self._proofs)
-        self.visitors = Visitors(self._handler, self._tasks, self._proofs)
+        self.websites = Websites(self._handler, self._tasks, self._capabilities)
+        self.settings = Settings(self._handler, self._tasks, self._capabilities)
+        self.cdrs = Cdrs(self._handler, self._tasks, self._capabilities)
+        self.visitors = Visitors(self._handler, self._tasks, self._capabilities)
         self.buttons = Buttons(self._handler, self._tasks)
 
     def __repr__(self) -> str:
@@ -180,7 +185,7 @@ class CallMeBackClient:
 
     async def ping(self) -> dict[str, Any]:
         """What the API answers to `GET /ping`: proof that it is there and takes the token."""
-        request = Request(method="GET", path="/ping", operation="ping", parse=answers.read_object)
+        request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_object)
         response: Response = await self._handler(request)
         answer: dict[str, Any] = response.value
         return answer
@@ -196,7 +201,7 @@ class CallMeBackClient:
         The id that `GET /me` answers. Where that is not to be had, a hash of the token, or a word
         that stands for any account if tokens are fetched and change.
         """
-        request = Request(method="GET", path="/me", operation="me", parse=answers.read_identity)
+        request = Request(method="GET", path="/me", operation="me", parse=envelopes.read_identity)
         try:
             response: Response = await self._handler(request)
         except (BadRequest, Forbidden, NotFound, BadPayload, UnexpectedStatus):
@@ -206,7 +211,7 @@ class CallMeBackClient:
     async def aclose(self) -> None:
         """Ends what is in flight and closes the session that was opened; a second time is fine."""
         if self._owner:
-            self._bounds.close()
+            self._timeouts.close()
             await self._tasks.aclose()
             await self._session.aclose()
 

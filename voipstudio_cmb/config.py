@@ -4,98 +4,19 @@ from __future__ import annotations
 
 import inspect
 import ipaddress
-import json
 import math
-import os
 import re
-from base64 import b64encode
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
-from .errors import ConfigError, NoToken
+from .errors import ConfigError
 from .retry import Backoff, RetryPolicy
 
 DEFAULT_BASE_URL = "https://l7api.com/v1.2/voipstudio"
 """What the vendor's introduction and clients use today; its page for the module says v1.1."""
-
-TOKEN_VARIABLE = "VOIPSTUDIO_API_TOKEN"
-URL_VARIABLE = "VOIPSTUDIO_API_URL"
-
-_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
-
-
-class HeaderSecret(str):
-    """A header's value that its `repr` hides, as do dicts, tracebacks and logs that use it."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-
-class Secret:
-    """A token that does not show itself: not in `repr`, `str`, `attrs.asdict` or a pickle.
-
-    Making one never raises, so that no traceback holds the bare token; `checked` does.
-    """
-
-    __slots__ = ("_reveal",)
-
-    def __init__(self, value: object) -> None:
-        # A closure, because tools that print an object's slots or locals do not look into one.
-        self._reveal: Callable[[], object] = lambda: value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a Secret can't be pickled or copied: read the token again where you need it"
-        )
-
-    def checked(self) -> Secret:
-        """Itself, if it can be sent.
-
-        Raises:
-            ConfigError: it is no string, empty, or has characters that no header may carry.
-        """
-        self.checked_text("token")
-        if not _PRINTABLE.fullmatch(self.header()):
-            raise ConfigError(
-                "the token contains white space, control or non-ASCII characters (a line end from "
-                "a file?): strip it before passing it"
-            )
-        return self
-
-    def checked_text(self, name: str) -> Secret:
-        """Itself, if it is text of some length; *name* is what to call it in the error.
-
-        Raises:
-            ConfigError: it is not.
-        """
-        if not isinstance(self._reveal(), str) or not self._reveal():
-            raise ConfigError(f"the {name} is empty or not a string: pass the {name} itself")
-        return self
-
-    def header(self) -> HeaderSecret:
-        """The token as the value of a header."""
-        return HeaderSecret(self._reveal())
-
-    def mask(self, text: str) -> str:
-        """*text* with the secret replaced by ***: as it is, in base64, and as JSON may escape it.
-
-        In any case of its letters, because a host name is lower-cased on its way.
-        """
-        plain = str(self.header())
-        forms = {plain, b64encode(plain.encode()).decode().rstrip("="), plain.replace("/", "\\/")}
-        for form in forms:
-            if len(form) > 3:  # or every such letter of the text would be taken for the secret
-                text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-        return text
 
 
 def _positive(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -189,96 +110,3 @@ def checked_base_url(text: object) -> str:
             "the network in clear text (http:// is accepted for loopback hosts only)"
         )
     return text.rstrip("/")
-
-
-@attrs.frozen
-class Credentials:
-    """A token and the base URL that it belongs to."""
-
-    token: Secret
-    base_url: str
-
-
-class Environment:
-    """Environment variables that do not show themselves, as a mapping in a traceback would."""
-
-    __slots__ = ("get",)
-
-    def __init__(self, env: Mapping[str, str] | None = None) -> None:
-        variables = os.environ if env is None else env
-        self.get: Callable[[str], str | None] = lambda name: variables.get(name)
-
-
-def profile_path(env: Environment) -> Path:
-    """Where the vendor's command line keeps its profiles."""
-    home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME") or "~", ".config")
-    return Path(os.path.expanduser(home)) / "voipstudio" / "config.json"
-
-
-@attrs.frozen
-class _Profiles:
-    """The vendor's profile file, its tokens wrapped."""
-
-    current: str
-    known: Mapping[str, tuple[Secret, str | None]]
-
-
-def _parse_profiles(content: bytes) -> _Profiles | None:
-    """The profiles in *content*, or None if it is not what the vendor's client writes.
-
-    None instead of an exception: a traceback would hold the text with its tokens.
-    """
-    try:
-        data = json.loads(content)
-        known = {
-            str(name): (Secret(profile.get("token")), profile.get("apiUrl"))
-            for name, profile in data["profiles"].items()
-        }
-        return _Profiles(str(data.get("current") or "default"), known)
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
-    """The credentials of one profile of the vendor's file, which is only ever read."""
-    how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
-    if name is not None:  # then the environment is not looked at
-        how = f"run `vs auth login`, or do without the profile {name!r}"
-    try:
-        profiles = _parse_profiles(path.read_bytes())
-    except FileNotFoundError:
-        raise NoToken(f"no token: {how} (there is no profile file {path})") from None
-    except OSError as error:
-        raise ConfigError(f"the profile file {path} can't be read ({error}): {how}") from None
-    if profiles is None:
-        raise ConfigError(
-            f"the profile file {path} is not the JSON that `vs auth login` writes: mend it or {how}"
-        )
-    chosen = profiles.current if name is None else name
-    if name is None and not profiles.known:
-        raise NoToken(f"no token: {how} (the profile file {path} holds no profile)")
-    if chosen not in profiles.known:
-        there = ", ".join(sorted(profiles.known)) or "none"
-        raise ConfigError(f"there is no profile {chosen!r} in {path} (there: {there})")
-    token, stored_url = profiles.known[chosen]
-    try:
-        return Credentials(token.checked(), checked_base_url(url or stored_url or DEFAULT_BASE_URL))
-    except ConfigError as error:
-        raise ConfigError(f"profile {chosen!r} in {path}: {error}") from None
-
-
-def resolve(profile: str | None, env: Environment) -> Credentials:
-    """The token and base URL to use.
-
-    A *profile* that is named decides both. Else `VOIPSTUDIO_API_TOKEN` is the token; without it
-    the current profile of the vendor's file. `VOIPSTUDIO_API_URL` goes before the URL of a profile
-    that was not named. A token from the environment is never combined with a URL from a file.
-
-    Raises:
-        ConfigError: no token, or a token, URL or profile file that can't be used.
-    """
-    found = Secret(env.get(TOKEN_VARIABLE))
-    is_set, url, path = bool(env.get(TOKEN_VARIABLE)), env.get(URL_VARIABLE), profile_path(env)
-    if profile is None and is_set:
-        return Credentials(found.checked(), checked_base_url(url or DEFAULT_BASE_URL))
-    return _from_profile(path, profile, None if profile is not None else url)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-from . import answers
-from .arguments import MAX_PAGE_SIZE, MAX_WINDOW, PAGE_SIZE, checked_integer, collection_query
+from .codec import envelopes
+from .codec.payloads import write_payload
 from .errors import BadPayload, ClientMisuse
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
@@ -29,10 +29,11 @@ from .models import (
     Visitor,
     Website,
 )
-from .payloads import write_payload
-from .proof import Proofs
-from .strategy import Query, Strategy, WalkBy
-from .walk import Tasks, Trail, Walk, flat, marked
+from .query import MAX_CONCURRENCY, MAX_PAGE_SIZE, PAGE_SIZE, checked_integer, collection_query
+from .walk.probe import Capabilities
+from .walk.strategy import Query, Strategy, WalkBy
+from .walk.tasks import Tasks
+from .walk.walk import Walk, WalkState, flat, marked
 
 R = TypeVar("R", bound=Record)
 AnyRow = TypeVar("AnyRow", bound=Identified)
@@ -45,11 +46,11 @@ class _Service(Generic[R]):
     record: type[R]
 
     def __init__(
-        self, handler: Handler, tasks: Tasks | None = None, proofs: Proofs | None = None
+        self, handler: Handler, tasks: Tasks | None = None, capabilities: Capabilities | None = None
     ) -> None:
         self._handler = handler
         self._tasks = Tasks() if tasks is None else tasks
-        self._proofs = Proofs() if proofs is None else proofs
+        self._capabilities = Capabilities() if capabilities is None else capabilities
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.path}>"
@@ -79,7 +80,7 @@ class _Service(Generic[R]):
         return response.value
 
     def _item(self, response: Response) -> R:
-        return answers.read_item(response, self.record)
+        return envelopes.read_item(response, self.record)
 
 
 class Collection(_Service[R]):
@@ -91,10 +92,10 @@ class Collection(_Service[R]):
         filters: Filter | Iterable[Filter] | None = None,
         sort: str = "id",
         descending: bool = False,
-        limit: int = PAGE_SIZE,
-        window: int = 4,
+        page_size: int = PAGE_SIZE,
+        concurrency: int = 4,
         walk: WalkBy = "auto",
-        after: str | None = None,
+        cursor: str | None = None,
     ) -> Walk[R]:
         """Every record, one by one, however many pages.
 
@@ -115,8 +116,10 @@ class Collection(_Service[R]):
             WalkError: from the iteration, if rows would be missed; `PageDrift` says how.
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
-        pages = self._walk(filters, sort, descending, limit, window, walk, after, self._page)
-        return Walk(lambda trail: flat(pages(trail), trail), after)
+        pages = self._walk(
+            filters, sort, descending, page_size, concurrency, walk, cursor, self._page
+        )
+        return Walk(lambda state: flat(pages(state), state), cursor)
 
     def pages(
         self,
@@ -124,24 +127,26 @@ class Collection(_Service[R]):
         filters: Filter | Iterable[Filter] | None = None,
         sort: str = "id",
         descending: bool = False,
-        limit: int = PAGE_SIZE,
-        window: int = 4,
+        page_size: int = PAGE_SIZE,
+        concurrency: int = 4,
         walk: WalkBy = "auto",
-        after: str | None = None,
+        cursor: str | None = None,
     ) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
-        pages = self._walk(filters, sort, descending, limit, window, walk, after, self._page)
-        return Walk(lambda trail: marked(pages(trail), trail), after)
+        pages = self._walk(
+            filters, sort, descending, page_size, concurrency, walk, cursor, self._page
+        )
+        return Walk(lambda state: marked(pages(state), state), cursor)
 
     def raw_pages(
         self,
         *,
         reject: Callable[[Sequence[Reject]], None],
         filters: Filter | Iterable[Filter] | None = None,
-        limit: int = PAGE_SIZE,
-        window: int = 4,
+        page_size: int = PAGE_SIZE,
+        concurrency: int = 4,
         walk: WalkBy = "auto",
-        after: str | None = None,
+        cursor: str | None = None,
     ) -> Walk[Page[Row]]:
         """The same walk as `pages`, in the order of ids, with the rows as the API sent them.
 
@@ -151,10 +156,10 @@ class Collection(_Service[R]):
         """
 
         def parse(response: Response, number: int) -> Page[Row]:
-            return answers.read_rows(response, number, reject)
+            return envelopes.read_rows(response, number, reject)
 
-        pages = self._walk(filters, "id", False, limit, window, walk, after, parse)
-        return Walk(lambda trail: marked(pages(trail), trail), after)
+        pages = self._walk(filters, "id", False, page_size, concurrency, walk, cursor, parse)
+        return Walk(lambda state: marked(pages(state), state), cursor)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets *filters*), by one request for one row.
@@ -163,23 +168,23 @@ class Collection(_Service[R]):
             WrongShape: the server claims no total.
         """
         query = (("page", "1"), ("limit", "1"), *collection_query(filters, "id", False))
-        total: int = await self._send("GET", "count", answers.read_total, query=query)
+        total: int = await self._send("GET", "count", envelopes.read_total, query=query)
         return total
 
     def _page(self, response: Response, number: int) -> Page[R]:
-        return answers.read_page(response, self.record, number)
+        return envelopes.read_page(response, self.record, number)
 
     def _walk(
         self,
         filters: Filter | Iterable[Filter] | None,
         sort: str,
         descending: bool,
-        limit: int,
-        window: int,
+        page_size: int,
+        concurrency: int,
         walk: WalkBy,
-        after: str | None,
+        cursor: str | None,
         parse: Callable[[Response, int], Page[AnyRow]],
-    ) -> Callable[[Trail], AsyncGenerator[Page[AnyRow]]]:
+    ) -> Callable[[WalkState], AsyncGenerator[Page[AnyRow]]]:
         collection_query(filters, sort, descending)  # says what is wrong with them
 
         async def ask(number: int, query: Query) -> Page[AnyRow]:
@@ -195,14 +200,14 @@ class Collection(_Service[R]):
             ask=ask,
             resource=self.path,
             tasks=self._tasks,
-            proofs=self._proofs,
+            capabilities=self._capabilities,
             conditions=checked(filters),
             sort=sort,
             descending=descending,
-            limit=checked_integer("limit", limit, 1, MAX_PAGE_SIZE),
-            window=checked_integer("window", window, 1, MAX_WINDOW),
+            page_size=checked_integer("page_size", page_size, 1, MAX_PAGE_SIZE),
+            concurrency=checked_integer("concurrency", concurrency, 1, MAX_CONCURRENCY),
             by=walk,
-            after=after,
+            cursor=cursor,
         ).pages
 
 
@@ -228,9 +233,9 @@ class Editable(_Service[R]):
     async def raw(self, id: int) -> Row:
         """The resource with this *id*, as `get`, and as the API sent it."""
         path = self._path(id)
-        found: Row = await self._send("GET", "get", answers.read_row, path=path)
+        found: Row = await self._send("GET", "get", envelopes.read_row, path=path)
         if path != f"/{found.id}":
-            found = await self._send("GET", "get", answers.read_row, path=path)
+            found = await self._send("GET", "get", envelopes.read_row, path=path)
         return found
 
     async def delete(self, id: int) -> None:
@@ -241,7 +246,7 @@ class Editable(_Service[R]):
         Raises:
             NotFound: there was none. Forbidden: it is not this account's.
         """
-        await self._send("DELETE", "delete", answers.read_nothing, path=self._path(id))
+        await self._send("DELETE", "delete", envelopes.read_nothing, path=self._path(id))
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)

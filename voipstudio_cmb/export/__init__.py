@@ -1,11 +1,11 @@
 """Exports collections into files: whole, or not at all."""
 
 from .accounts import Account, read_accounts
-from .ahead import Forecast, forecast
-from .job import Job
-from .many import Exports
-from .plan import RESOURCES, Plan
-from .runner import Export, Summary
+from .plan.plan import RESOURCES, Plan
+from .run.export import Export
+from .run.exports import Exports
+from .run.forecast import Forecast, forecast
+from .run.job import Job, Summary
 from .sinks import FORMATS, Sink
 
 __all__ = [

@@ -11,7 +11,9 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.config import DEFAULT_BASE_URL, Environment, Secret, checked_base_url
+from voipstudio_cmb.auth.profile import Environment
+from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
 
-from voipstudio_cmb.observe import AttemptEvent, CallEvent, Event, OnEvent
+from voipstudio_cmb.events import AttemptEvent, CallEvent, Event, OnEvent
 
 _ID = re.compile(r"/[0-9]+")
 _Attributes: TypeAlias = dict[str, str | int | float | bool]

@@ -1,4 +1,19 @@
-"""A stand-in for the Call Me Back API that runs on loopback, for the tests of whoever uses it."""
+"""A Call Me Back API that runs on loopback, for your tests and for those of this package.
+
+In the order in which a request meets them::
+
+    server.py     Sandbox: starts and stops the server, and gives tests its address and its data
+    gate.py       every request: journal, fault, rate limit, latency, credentials
+      journal.py    what was received, without secrets
+      faults.py     which requests go wrong, and how
+      rate.py       the sliding window of the rate limit
+    api/          what the API does with a request: routes, bodies, lists, account
+      temper.py     how it differs from the documentation
+    data/         the rows: five tables, how they are queried, and how they drift
+    refusal.py    the exception that becomes an error response, in the gate
+
+`pytest_plugin.py` has the fixture. Nothing here imports the rest of the package.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import Data, Table, Watch
-    from .drift import Drift
+    from .data import Data, Drift, Table, Watch
     from .faults import Fault, Scripted
     from .journal import Received
     from .server import Sandbox
@@ -25,11 +39,11 @@ __all__ = [
     "Watch",
 ]
 
-# Names are fetched when they are first asked for, because pytest imports this package in every run
-# of every user for the sake of the fixture, and aiohttp.web costs a tenth of a second.
-_HOMES = {
+# Imported on first use: pytest loads this package for the fixture in every run of every user, and
+# aiohttp.web costs a tenth of a second.
+_MODULES = {
     "Data": "data",
-    "Drift": "drift",
+    "Drift": "data",
     "Fault": "faults",
     "Received": "journal",
     "Sandbox": "server",
@@ -41,6 +55,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

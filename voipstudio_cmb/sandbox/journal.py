@@ -1,4 +1,4 @@
-"""The journal: what the stand-in received and how it answered, with no secret in it."""
+"""The journal: which requests the sandbox received, and with which status. It holds no secret."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ _SECRET_HEADERS: Final = frozenset({"x-auth-token", "authorization", "cookie"})
 
 @attrs.define(kw_only=True)
 class Received:
-    """One request. *path* is relative to the base URL, *at* is monotonic time.
-
-    *status* is `None` until the answer is made, and stays so when the connection was dropped.
-    """
+    """One request that arrived."""
 
     method: str
     path: str
+    """The path below the base URL."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    """The headers, with credentials as ``***``."""
     body: bytes
+    """The body, that of a login as ``"***"``."""
     at: float
+    """When it arrived, in monotonic time."""
     status: int | None = None
+    """The status of the response: `None` until it is made, and if the connection was dropped."""
 
     @property
     def json(self) -> Any:
-        """The body as plain data, `None` when it is not JSON."""
+        """The body as plain data; `None` if it is not JSON."""
         try:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -37,18 +39,18 @@ class Received:
 
     @property
     def page(self) -> int | None:
-        """The page asked for, 1 when none was named, `None` when it is no number."""
+        """The requested page: 1 if the request names none, `None` if it is not a number."""
         text = self.query.get("page", "1")
         return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
 def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Returns a copy of *headers* in which the credentials are ``***``."""
+    """Returns a copy of `headers` with ``***`` for credentials."""
     return {
         name: MASK if name.lower() in _SECRET_HEADERS else value for name, value in headers.items()
     }
 
 
 def masked_body(path: str, body: bytes) -> bytes:
-    """Returns *body*, but with nothing of a log-in except that there was one."""
+    """Returns `body`, with ``"***"`` for that of a login."""
     return b'"***"' if path == "/login" and body else body

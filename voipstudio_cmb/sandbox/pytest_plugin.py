@@ -1,4 +1,4 @@
-"""The pytest fixture of the stand-in; it imports the server only in tests that ask for it."""
+"""The pytest fixture of the sandbox; it imports the server only in tests that use it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def call_me_back_sandbox_options() -> dict[str, Any]:
-    """What `call_me_back_sandbox` is built with; override it with the parameters of `Sandbox`."""
+    """The parameters of `Sandbox` for `call_me_back_sandbox`; override it to change them."""
     return {"rows": 200}
 
 
 @pytest.fixture
 def call_me_back_sandbox(call_me_back_sandbox_options: dict[str, Any]) -> Iterator[Sandbox]:
-    """A running stand-in for the Call Me Back API: ``.base_url``, ``.token``, ``.script(...)``."""
+    """A running Call Me Back API on loopback: ``.base_url``, ``.token``, ``.script(...)``."""
     from .server import Sandbox
 
     with Sandbox(**call_me_back_sandbox_options) as sandbox:

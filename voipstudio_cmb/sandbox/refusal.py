@@ -1,4 +1,4 @@
-"""The refusal: the one exception with which any part of the stand-in turns a request down."""
+"""The one exception with which any part of the sandbox refuses a request."""
 
 from __future__ import annotations
 
@@ -8,33 +8,27 @@ import attrs
 
 
 @attrs.frozen
-class Complaint:
-    """One invalid *field* of a request, and what is wrong with it."""
+class FieldError:
+    """One invalid field of a request, and what is wrong with it."""
 
     field: str
     message: str
 
 
 class Refusal(Exception):
-    """Carries what the error answer will be: *status*, *message*, *complaints* and *headers*."""
+    """An error response: its status, its message, the invalid fields and additional headers."""
 
     def __init__(
         self,
         status: int,
         message: str,
-        complaints: Sequence[Complaint] = (),
+        errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
-        self.message = message
-        self.complaints = tuple(complaints)
+        self.body: dict[str, object] = {"message": message}
+        """The documented error body; it lists the invalid fields, if there are any."""
+        if errors:
+            self.body = {"errors": [attrs.asdict(each) for each in errors], "message": message}
         self.headers = headers or {}
-
-    @property
-    def body(self) -> dict[str, object]:
-        """The documented error body: the message, and the invalid fields when there are any."""
-        if not self.complaints:
-            return {"message": self.message}
-        errors = [{"field": each.field, "message": each.message} for each in self.complaints]
-        return {"errors": errors, "message": self.message}

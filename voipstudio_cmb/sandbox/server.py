@@ -1,4 +1,4 @@
-"""The server: starts the stand-in on a loopback port, in this event loop or in a thread."""
+"""The server: runs the sandbox on a loopback port, in this event loop or in a thread."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import asyncio
 import ipaddress
 import random
 import threading
-from types import TracebackType
+from collections.abc import Coroutine
 from typing import Final, Self
 
 from aiohttp import web
 
-from .account import Account
-from .data import Data
-from .drift import Drift
-from .faults import Fault, Scripted, Switchboard
-from .gate import BASES, Gate, Handler
+from .api import Account, Operations, collections_of
+from .data import Data, Drift
+from .faults import Fault, Scripted
+from .gate import BASES, Gate
 from .journal import Received
-from .listing import listings
-from .operations import Operations
 from .rate import RateWindow
 from .temper import Temper
 
@@ -30,14 +27,17 @@ class Sandbox:
 
     ``async with Sandbox() as api`` serves it from the running event loop, ``with Sandbox() as api``
     from a thread; both give a `base_url` and a `token`. It keeps its data when it is left and
-    entered again.
+    entered again. It listens on loopback only.
 
-    *rows* is the number of call records, everything else follows from it; *seed* decides what is
-    in them, how long answers take, and whatever else is drawn. *latency* is the wait in seconds
-    before an answer, or the range to draw it from. *rate* ``(n, seconds)`` lets n requests through
-    in any such time and answers 429 beyond. Limits above *limit_cap* are lowered to it; *temper* is
-    everything servers are known to differ in, and *drift* makes rows come and go meanwhile. It
-    listens on loopback only; *port* 0 takes a free one.
+    `rows`: the number of call records; the sizes of the other tables follow from it.
+    `seed`: decides the content of the rows, and everything random.
+    `token`, `user_id`: the credentials to accept.
+    `latency`: the seconds before a response, or a range to draw them from.
+    `rate`: ``(n, seconds)`` accepts n requests in any such time and refuses the others with 429.
+    `limit_cap`: the most rows on a page, whatever a request asks for.
+    `temper`: everything in which servers may differ.
+    `drift`: rows that come and go between requests.
+    `port`: 0 takes a free one.
     """
 
     def __init__(
@@ -60,29 +60,27 @@ class Sandbox:
         self._host = _loopback(host)
         self._port = port
         self._account = Account(user_id, token)
-        self._switchboard = Switchboard()
         self._data = Data.generate(rows=rows, seed=seed)
         self._gate = Gate(
             account=self._account,
             data=self._data,
-            switchboard=self._switchboard,
             latency=_range(latency),
-            window=RateWindow(*rate) if rate else None,
-            draw=random.Random(seed),
+            rate=RateWindow(*rate) if rate else None,
+            random=random.Random(seed),
         )
-        temper = temper or Temper()
+        temper, drift = temper or Temper(), drift or Drift()
         self._operations = Operations(
             data=self._data,
             account=self._account,
             temper=temper,
-            listings=listings(self._data, temper, drift or Drift(), limit_cap=limit_cap, seed=seed),
+            collections=collections_of(self._data, temper, drift, limit_cap=limit_cap, seed=seed),
         )
         self._runner: web.AppRunner | None = None
-        self._thread: _Thread | None = None
+        self._thread: _LoopThread | None = None
 
     @property
     def base_url(self) -> str:
-        """Where it is served now, below ``/v1.2``; the same is served below ``/v1.1``."""
+        """Where the sandbox is served, below ``/v1.2``; ``/v1.1`` serves the same."""
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the sandbox is not running: enter it with `with` or `async with`")
         host, port = self._runner.addresses[0][:2]
@@ -90,7 +88,7 @@ class Sandbox:
 
     @property
     def token(self) -> str:
-        """The token it lets in. Set another one to lock out whoever holds the old one."""
+        """The valid token. Set another one to lock out clients that use the old one."""
         return self._account.token
 
     @token.setter
@@ -104,36 +102,41 @@ class Sandbox:
 
     @property
     def data(self) -> Data:
-        """The rows, to look at and to change."""
+        """The rows, to read and to change."""
         return self._data
 
     @property
     def journal(self) -> list[Received]:
-        """What was received, in order of arrival; the latest 50,000 are always there."""
+        """The received requests in order of arrival: all, or at least the latest 50,000."""
         return self._gate.journal
 
     @property
     def requests(self) -> int:
-        """How many requests arrived, whatever became of them."""
+        """How many requests arrived, with and without a response."""
         return self._gate.requests
 
     def script(self, fault: Fault) -> Scripted:
-        """Puts *fault* on the switchboard, behind those there; what it returns counts its hits."""
-        return self._switchboard.script(fault)
+        """Adds `fault` behind the earlier ones; the returned value counts its hits."""
+        scripted = Scripted(fault)
+        self._gate.scripted.append(scripted)
+        return scripted
 
     def clear_faults(self) -> None:
-        """Takes all faults off the switchboard."""
-        self._switchboard.clear()
+        """Removes all faults."""
+        self._gate.scripted.clear()
 
     async def __aenter__(self) -> Self:
         if self._runner is not None:
             raise RuntimeError("the sandbox is running already")
+        app = web.Application(middlewares=[self._gate.handle])
+        for base in BASES:
+            app.add_routes(self._operations.routes(base))
         runner = web.AppRunner(
-            self._app(),
+            app,
             access_log=None,
-            # Handlers in flight are cancelled before the clean-up: nothing is worth waiting for.
+            # The requests are cancelled before the cleanup, so there is nothing to wait for.
             shutdown_timeout=0.02,
-            # A longer one would be refused in plain text, by aiohttp and not by the API.
+            # aiohttp refuses a longer one in plain text, before the API sees it.
             max_line_size=_LONGEST_URL,
         )
         await runner.setup()
@@ -145,84 +148,53 @@ class Sandbox:
         self._runner = runner
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         runner, self._runner = self._runner, None
         if runner is not None:
-            await self._gate.clear()
+            await self._gate.cancel_requests()
             await runner.cleanup()
 
     def __enter__(self) -> Self:
         if self._thread is not None:
             raise RuntimeError("the sandbox is running already")
-        thread = _Thread(self)
-        thread.begin()
+        thread = _LoopThread()
+        try:
+            thread.run(self.__aenter__())
+        except BaseException:
+            thread.stop()
+            raise
         self._thread = thread
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            thread.end()
-
-    def _app(self) -> web.Application:
-        @web.middleware
-        async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._gate.pass_through(request, handler)
-
-        app = web.Application(middlewares=[gate])
-        for base in BASES:
-            app.add_routes(self._operations.routes(base))
-        return app
+            try:
+                thread.run(self.__aexit__())
+            finally:
+                thread.stop()
 
 
-class _Thread:
-    """Runs one sandbox in an event loop of its own, from `begin` to `end`."""
+class _LoopThread:
+    """An event loop in a thread of its own."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self) -> None:
+        # With a factory the runner does not make its loop the current one of this thread.
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._loop = self._runner.get_loop()
         self._thread = threading.Thread(target=self._run, name="call-me-back-sandbox", daemon=True)
-        self._settled = threading.Event()
-        self._failure: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._leave: asyncio.Event | None = None
-
-    def begin(self) -> None:
         self._thread.start()
-        self._settled.wait()
-        if self._failure is not None:
-            self._thread.join()
-            raise self._failure
 
-    def end(self) -> None:
-        if self._loop is not None and self._leave is not None:
-            self._loop.call_soon_threadsafe(self._leave.set)
+    def run(self, coroutine: Coroutine[object, object, object]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
-        if self._failure is not None:
-            raise self._failure
 
     def _run(self) -> None:
-        try:
-            asyncio.run(self._serve())
-        except BaseException as failure:
-            self._failure = failure
-        finally:
-            self._settled.set()
-
-    async def _serve(self) -> None:
-        self._loop, self._leave = asyncio.get_running_loop(), asyncio.Event()
-        async with self._sandbox:
-            self._settled.set()
-            await self._leave.wait()
+        with self._runner:  # cancels what is left, and closes the loop
+            self._loop.run_forever()
 
 
 def _loopback(host: str) -> str:
@@ -231,12 +203,16 @@ def _loopback(host: str) -> str:
     except ValueError:
         loopback = False
     if not loopback:
-        raise ValueError(f"the sandbox listens on loopback only, not on {host!r}")
+        raise ValueError(
+            f"host must be a loopback address, not {host!r}: the sandbox listens on loopback only"
+        )
     return host
 
 
 def _range(latency: float | tuple[float, float]) -> tuple[float, float]:
     low, high = latency if isinstance(latency, tuple) else (latency, latency)
     if not 0 <= low <= high:
-        raise ValueError("latency must be seconds, or a range of them, not below zero")
+        raise ValueError(
+            f"latency must be seconds, or a range of them, at least 0, not {latency!r}"
+        )
     return low, high

@@ -1,4 +1,4 @@
-"""The habits of a server: what it does with the parameters and cases the API does not document."""
+"""The temper of a server: what it does with the parameters and cases the API does not document."""
 
 from __future__ import annotations
 
@@ -15,54 +15,58 @@ def _numbers(values: Iterable[int]) -> frozenset[int]:
 
 @attrs.frozen(kw_only=True)
 class Temper:
-    """How the stand-in behaves where real servers are known, or feared, to differ.
-
-    *ignore_page*, *ignore_limit*, *ignore_sort* and *ignore_filter* make it deaf to a query
-    parameter; a server that ignores the limit answers everything on page 1. *refuse_sort* (with
-    the direction) and *refuse_filter* make it answer 400 to one. *newest_first* is the order it
-    keeps when nobody asks for one, or when it ignores what was asked. With *count_by_asked*, pages
-    that the limit cap cuts short are still counted by the limit asked for: rows are on no page.
-
-    *total* says how the total of a collection is written. It is wrong by *total_factor* and by
-    *total_offset* always, and by up to *total_jitter* rows, either way, in one answer of four.
-    *empty_pages* always answer empty, *empty_once* only the first time. Pages *past_end* are empty,
-    or ``"repeat"`` the last one, or are ``"missing"`` (404); page 1 is never past the end.
-
-    *missing_delete* is the status for deleting what is not there, *forbidden* the ids of settings
-    and buttons that answer 403, and *two_factor* makes ``POST /login`` answer 202 with a nonce.
-    """
+    """How the sandbox behaves where real servers differ, or may differ."""
 
     ignore_page: bool = False
     ignore_limit: bool = False
+    """Returns all rows on page 1."""
     ignore_sort: bool = False
+    """Ignores the direction too."""
     ignore_filter: bool = False
     refuse_sort: bool = False
+    """Refuses requests with a sort or a direction (400)."""
     refuse_filter: bool = False
+    """Refuses requests with a filter (400)."""
     newest_first: bool = False
-    count_by_asked: bool = False
+    """The order when a request asks for none, or when it is ignored."""
+    offset_by_requested_limit: bool = False
+    """Counts pages by the requested limit when the cap makes them shorter: some rows are on no
+    page."""
+
     total: Literal["exact", "missing", "string", "null"] = "exact"
+    """How the total of a collection is written."""
     total_factor: float = attrs.field(default=1.0, validator=ge(0))
     total_offset: int = 0
+    """Added to the total, after `total_factor`."""
     total_jitter: int = attrs.field(default=0, validator=ge(0))
-    empty_pages: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
-    empty_once: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
-    past_end: Literal["empty", "repeat", "missing"] = "empty"
-    missing_delete: int = 404
-    forbidden: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
-    two_factor: bool = False
+    """The most rows, up or down, by which one total in four is wrong."""
 
-    def deaf_to(self) -> frozenset[str]:
-        """Returns the names of the query parameters this server ignores."""
-        ignored = {
+    empty_pages: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
+    """Pages that are always empty."""
+    empty_once: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
+    """Pages that are empty the first time."""
+    past_end: Literal["empty", "repeat", "missing"] = "empty"
+    """Pages after the last one: empty, the last one again, or 404. Page 1 always exists."""
+
+    delete_missing_status: int = 404
+    """The status for deleting a row that does not exist."""
+    forbidden_ids: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
+    """The settings and buttons that are refused with 403."""
+    two_factor: bool = False
+    """Makes ``POST /login`` return 202 with a nonce."""
+
+    def ignored(self) -> frozenset[str]:
+        """Returns the names of the query parameters that this server ignores."""
+        flags = {
             "page": self.ignore_page,
             "limit": self.ignore_limit,
             "sort": self.ignore_sort,
             "dir": self.ignore_sort,
             "filter": self.ignore_filter,
         }
-        return frozenset(name for name, deaf in ignored.items() if deaf)
+        return frozenset(name for name, ignored in flags.items() if ignored)
 
-    def refuses(self) -> frozenset[str]:
-        """Returns the names of the query parameters this server answers 400 to."""
-        sort = {"sort", "dir"} if self.refuse_sort else set()
-        return frozenset(sort | ({"filter"} if self.refuse_filter else set()))
+    def refused(self) -> frozenset[str]:
+        """Returns the names of the query parameters that this server refuses."""
+        flags = {"sort": self.refuse_sort, "dir": self.refuse_sort, "filter": self.refuse_filter}
+        return frozenset(name for name, refused in flags.items() if refused)

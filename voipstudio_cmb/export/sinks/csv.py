@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from voipstudio_cmb.codec.rows import text, tokens
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.columns import documented, object_of, whole
 from voipstudio_cmb.models import Record
-from voipstudio_cmb.raw import text, tokens
 
+from .columns import documented, object_of, whole
 from .compression import created, suffix
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
-from voipstudio_cmb.export.columns import MISFIT, Kind, Splitter, documented, integer
 from voipstudio_cmb.models import Record
+
+from .columns import MISFIT, Kind, Splitter, documented, integer
 
 # Where row groups end depends on the rows alone, so that the same rows give the same bytes. One is
 # held in memory at a time, hence the second limit.

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.columns import MISFIT, Kind, Splitter, documented, time
 from voipstudio_cmb.models import Record
+
+from .columns import MISFIT, Kind, Splitter, documented, time
 
 SCHEMA_VERSION = 1
 """The `user_version` of the files: changes with the meaning of their columns."""

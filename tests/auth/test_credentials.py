@@ -1,0 +1,125 @@
+"""Proof of who asks: a token, Basic, a provider or a login; fetched once, renewed once, unseen."""
+
+from __future__ import annotations
+
+import base64
+import traceback
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.clocks import virtual
+from tests.doubles import Script, answer
+from voipstudio_cmb import CallMeBackClient
+from voipstudio_cmb.auth.credentials import Basic, Login, login
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ConfigError,
+    ServerFault,
+    Unauthorized,
+)
+from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.middleware.auth import Auth
+from voipstudio_cmb.sandbox import Sandbox, Temper
+
+PASSWORD = "canary-not-a-password"
+TOKEN = "canary-not-a-token"
+GET = Request(method="GET", path="/ping")
+
+
+def shown(error: BaseException) -> str:
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    frames = [frame for frame in report.stack if "voipstudio_cmb" in frame.filename]
+    return "".join([*report.format_exception_only(), *(str(frame.locals) for frame in frames)])
+
+
+async def test_basic_is_sent_as_documented_and_taken_by_the_stand_in() -> None:
+    async with Sandbox(rows=10, token=TOKEN) as api:
+        basic = Basic(api.user_id, TOKEN)
+        async with CallMeBackClient(basic, base_url=api.base_url) as cmb:
+            assert await cmb.cdrs.count() == 10
+        with pytest.raises(Unauthorized) as caught:
+            async with CallMeBackClient(Basic(1, TOKEN), base_url=api.base_url) as cmb:
+                await cmb.cdrs.count()
+        assert TOKEN not in shown(caught.value)
+    encoded = base64.b64encode(f"{api.user_id}:{TOKEN}".encode()).decode()
+    assert basic.headers() == {"Authorization": f"Basic {encoded}"}
+    for text in (repr(basic), repr(vars(basic)), repr(basic.headers())):
+        assert TOKEN not in text
+        assert encoded not in text
+    assert basic.mask(f"{TOKEN} or {encoded} refused") == "*** or *** refused"
+
+
+@pytest.mark.parametrize("user_id", [0, -1, True, "7", None])
+def test_basic_needs_a_user_id(user_id: Any) -> None:
+    with pytest.raises(ConfigError, match="user id must be an integer"):
+        Basic(user_id, TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("", PASSWORD), "e-mail address"),
+        ((None, PASSWORD), "e-mail address"),
+        (("me@x.example", ""), "password is empty"),
+        (("me@x.example", None), "password is empty"),
+    ],
+)
+def test_a_login_needs_an_address_and_a_password(arguments: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        login(*arguments)
+    assert PASSWORD not in shown(caught.value)
+
+
+async def test_a_login_brings_a_token_and_a_new_one_when_that_has_died() -> None:
+    async with Sandbox(rows=100) as api:
+        source = login("me@example.com", PASSWORD)
+        async with CallMeBackClient(source, base_url=api.base_url) as cmb:
+            found = 0
+            async for _ in cmb.cdrs.list(page_size=10, concurrency=8):
+                found += 1
+                if found == 30:
+                    api.token = "another-session-token"
+            assert found == 100
+        assert [r.path for r in api.journal].count("/login") == 2
+        assert api.journal[0].path == "/login"
+    assert repr(source) == "Login('me@example.com', '***')"
+    assert PASSWORD not in repr(vars(source))
+
+
+async def test_two_factor_says_how_to_make_an_api_key() -> None:
+    async with Sandbox(rows=10, temper=Temper(two_factor=True)) as api:
+        async with CallMeBackClient(Login("me@x.example", PASSWORD), base_url=api.base_url) as cmb:
+            with pytest.raises(Unauthorized, match="make an API key in the dashboard") as caught:
+                await cmb.cdrs.count()
+        assert api.requests == 1
+    assert PASSWORD not in shown(caught.value)
+    assert caught.value.path == "/login"
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+@virtual
+async def test_a_refused_login_says_so_and_shows_no_password(status: int) -> None:
+    wire = Script([answer({"message": f"no user with {PASSWORD}"}, status)])
+    with pytest.raises(Unauthorized, match="e-mail address or the password was refused") as caught:
+        await Auth(Login("me@x.example", PASSWORD))(GET, wire)
+    assert PASSWORD not in shown(caught.value)
+    assert [request.path for request in wire.requests] == ["/login"]
+
+
+@virtual
+async def test_other_faults_of_a_login_stay_what_they_are() -> None:
+    with pytest.raises(ServerFault):
+        await Auth(Login("me@x.example", PASSWORD))(GET, Script([answer({}, 503)]))
+    with pytest.raises(ConfigError, match="without a user_token"):
+        await Auth(Login("me@x.example", PASSWORD))(GET, Script([answer({"message": "ok"})]))
+    with pytest.raises(CallMeBackError):
+        await Auth(Login("me@x.example", PASSWORD))(GET, Script([Response(status=200)]))
+
+
+@virtual
+async def test_a_provider_must_be_async() -> None:
+    for wrong in (lambda: "token", lambda: None):
+        with pytest.raises(ClientMisuse, match="must be an async function"):
+            await Auth(wrong)(GET, Script([Response(status=200)]))  # type: ignore[arg-type,return-value]

@@ -1,0 +1,426 @@
+"""The command line as its users run it: what is on stdout, what on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import voipstudio_cmb
+from voipstudio_cmb.cli import main as cli
+from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
+
+COMMAND = [sys.executable, "-m", "voipstudio_cmb"]
+
+# Whoever runs the tests in the background may have Ctrl-C switched off for all that they start.
+INTERRUPTIBLE = [
+    sys.executable,
+    "-c",
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from voipstudio_cmb.cli.main import main; sys.exit(main())",
+]
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
+    """A stand-in in a thread of its own, with the environment pointing at it."""
+    with Sandbox(rows=300) as api:
+        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
+        monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        yield api
+
+
+class Ran:
+    def __init__(self, capsys: pytest.CaptureFixture[str], *argv: str) -> None:
+        try:
+            self.code: Any = cli.main(argv)
+        except SystemExit as stop:
+            self.code = stop.code
+        self.out, self.err = capsys.readouterr()
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    return lambda *argv: Ran(capsys, *argv)
+
+
+def test_export_writes_files_and_ends_with_a_summary(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    ran = run("export", "--to", str(tmp_path / "out"), "--page-size", "100", "--concurrency", "2")
+    assert ran.code == 0
+    files = dict(line.split("\t") for line in ran.out.splitlines())
+    assert {Path(name).name: int(rows) for name, rows in files.items()}["cdrs.jsonl"] == 300
+    assert len(files) == 5
+    for name, rows in files.items():
+        assert len(Path(name).read_text().splitlines()) == int(rows)
+    summary = ran.err.splitlines()[-1]
+    total = sum(map(int, files.values()))
+    assert summary.startswith(f"{total:,} rows, ")
+    for word in ("pages", "requests", "0 retries", " s, ", "5 of 5 files"):
+        assert word in summary
+    assert "cdrs: done, 300 rows" in ran.err
+
+
+def test_export_from_the_sandbox_needs_nothing(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("VOIPSTUDIO_API_TOKEN", raising=False)
+    ran = run("export", "--sandbox", "--to", str(tmp_path / "out"), "--format", "csv")
+    assert ran.code == 0
+    rows = {
+        Path(line.split("\t")[0]).stem: int(line.split("\t")[1]) for line in ran.out.splitlines()
+    }
+    assert rows["cdrs"] >= 25_000
+    assert rows["visitors"] >= 2_000
+    assert min(rows.values()) > 5
+    assert "stand-in for the API at http://127.0.0.1" in ran.err
+
+
+def test_a_failed_resource_is_exit_3_and_all_failed_is_1(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    api.script(Fault(path="/callmeback/cdrs", status=403, times=None))
+    ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "visitors")
+    assert ran.code == 3
+    assert "cdrs: failed: GET /callmeback/cdrs page 1: 403" in ran.err
+    assert "1 of 2 files" in ran.err
+    assert run("export", "--to", str(tmp_path / "b"), "cdrs").code == 1
+
+
+def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
+    ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--page-size", "50")
+    assert ran.code == 4
+    assert "1 of 1 not done: run the same command again, with a valid token, to go on" in ran.err
+    assert re.search(r"cdrs +can be resumed +[1-9]\d+ ", ran.err)
+    assert not [path for path in (tmp_path / "a").iterdir() if path.name[0] != "."]
+    assert ran.out == ""
+
+
+def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/buttons", status=404))
+    ran = run("export", "--to", str(tmp_path / "a"), "buttons")
+    assert ran.code == 0
+    assert "buttons: 1 are named and do not exist (ids " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["export", "--to", "{}/a", "calls"], "unknown resource 'calls'"),
+        (["export", "--to", "{}/a", "--format", "xml"], "unknown format 'xml'"),
+        (["export", "--to", "{}/a", "--page-size", "0"], "page_size must be an integer from 1"),
+        (["export", "--to", "{}/a", "--concurrency", "0"], "concurrency must be an integer from 1"),
+        (["export", "--to", "{}/a", "--rate", "nan"], "--rate must be a finite number above 0"),
+        (["export", "--to", "{}/a", "--rate", "0"], "--rate must be a finite number above 0"),
+        (["export", "--to", "/proc/x"], "can't be written"),
+        (["export"], "the following arguments are required: --to"),
+        (["list", "calls"], "unknown collection 'calls'"),
+        (["list", "buttons"], "no collection of buttons: use `get buttons ID`"),
+        (["list", "cdrs", "--limit", "0"], "--limit must be at least 1"),
+        (["list", "cdrs", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
+        (["list", "cdrs", "--limit", "1", "--all"], "not allowed with"),
+        (["get", "settings", "0"], "id must be an integer from 1"),
+        (["get", "settings", "x"], "invalid int value"),
+        (["get", "cdrs", "1"], "invalid choice: 'cdrs'"),
+        (["ping", "--profile", "nobody"], "there is no profile file"),
+        (["sandbox", "--rate", "nan"], "--rate must be a finite number above 0"),
+        (["sandbox", "--port", "99999"], "the sandbox can't be started"),
+        (["sandbox", "--rows", "-1"], "the sandbox can't be started"),
+        ([], "the following arguments are required: COMMAND"),
+    ],
+)
+def test_wrong_usage_sends_nothing_and_is_exit_2(
+    api: Sandbox, run: Any, tmp_path: Path, argv: list[str], words: str
+) -> None:
+    ran = run(*(word.format(tmp_path) for word in argv))
+    assert ran.code == (4 if "nobody" in argv else 2)
+    assert words in ran.err
+    assert ran.out == ""
+    assert api.requests == 0
+
+
+def test_no_token_is_exit_4(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("VOIPSTUDIO_API_TOKEN", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    ran = run("ping")
+    assert ran.code == 4
+    assert "set VOIPSTUDIO_API_TOKEN" in ran.err
+
+
+def test_a_token_with_a_line_end_is_refused_unseen(
+    run: Any, api: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "canary-not-a-token\n")
+    ran = run("ping")
+    assert ran.code == 2
+    assert "strip it" in ran.err
+    assert "canary" not in ran.err
+
+
+def test_a_wrong_token_is_exit_4(run: Any, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong")
+    assert run("ping").code == 4
+    assert run("list", "cdrs").code == 4
+
+
+def test_ping_answers_json(run: Any, api: Sandbox) -> None:
+    ran = run("ping")
+    assert ran.code == 0
+    assert json.loads(ran.out)["response"] == "Pong"
+    assert "answered in" in ran.err
+
+
+def test_profile_names_a_profile_of_the_vendors_file(
+    run: Any, api: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "home" / ".config" / "voipstudio" / "config.json"
+    path.parent.mkdir(parents=True)
+    profile = {"token": api.token, "apiUrl": api.base_url}
+    path.write_text(json.dumps({"version": 1, "profiles": {"mine": profile}}))
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong")
+    assert run("ping", "--profile", "mine").code == 0
+    assert run("ping", "--profile", "other").code == 2
+
+
+def test_list_prints_the_first_rows_and_says_that_there_are_more(run: Any, api: Sandbox) -> None:
+    ran = run("list", "cdrs", "--limit", "3")
+    assert ran.code == 0
+    rows = [json.loads(line) for line in ran.out.splitlines()]
+    assert len(rows) == 3
+    assert ran.err == "only the first 3 printed; --limit N or --all for more\n"
+    rest = run("list", "cdrs", "--all", "--filter", f"id>{rows[-1]['id']}", "--format", "json")
+    assert len(json.loads(rest.out)) == 297
+    assert rest.err == ""
+    newest = run("list", "cdrs", "--limit", "1", "--sort", "id", "--desc", "--format", "csv")
+    found = next(csv.DictReader(io.StringIO(newest.out, newline="")))
+    assert int(found["id"]) == json.loads(rest.out)[-1]["id"]
+    named = run("list", "settings", "--filter", "name~%", "--filter", "id>=1", "--format", "table")
+    assert named.code == 0
+    assert named.out.startswith("id ")
+
+
+def test_get_prints_one(run: Any, api: Sandbox) -> None:
+    first = json.loads(run("list", "settings", "--limit", "1").out)
+    ran = run("get", "settings", str(first["id"]))
+    assert ran.code == 0
+    assert json.loads(ran.out) == first
+    missing = run("get", "buttons", "999999999")
+    assert missing.code == 1
+    assert "404" in missing.err
+
+
+def test_the_progress_is_bars_on_a_terminal_and_lines_without_rich(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bars = run("export", "--to", str(tmp_path / "a"))
+    assert bars.code == 0
+    assert "rows" in bars.err
+    assert "cdrs: done" not in bars.err
+    assert len(bars.out.splitlines()) == 5
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
+    lines = run("export", "--to", str(tmp_path / "b"))
+    assert "cdrs: done, 300 rows" in lines.err
+
+
+def environment(api: Sandbox, **more: str) -> dict[str, str]:
+    return {**os.environ, **more}
+
+
+def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -> None:
+    seen = {}
+    for name, more in (("colour", {}), ("plain", {"NO_COLOR": "1"})):
+        parent, child = pty.openpty()
+        env = environment(api, TERM="xterm-256color", COLUMNS="100", **more)
+        with subprocess.Popen(
+            [*COMMAND, "export", "--to", str(tmp_path / name)],
+            env=env, stdout=subprocess.PIPE, stderr=child,
+        ) as process:  # fmt: skip
+            os.close(child)
+            shown = b""
+            while True:
+                try:
+                    part = os.read(parent, 65536)
+                except OSError:
+                    break
+                if not part:
+                    break
+                shown += part
+            os.close(parent)
+            out = process.stdout.read() if process.stdout else b""
+        assert process.returncode == 0
+        assert len(out.splitlines()) == 5
+        assert b"\x1b" not in out
+        seen[name] = shown
+    assert b"\x1b[3" in seen["colour"]
+    assert b"\x1b[3" not in seen["plain"]
+
+
+def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
+    with subprocess.Popen(
+        [*INTERRUPTIBLE, "export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"],
+        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "running, " in line and "running, 0" not in line:
+                break
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=90)
+    assert process.returncode == 130
+    assert "interrupted: no file is left half written" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not (tmp_path / "a" / "cdrs.jsonl").exists()
+
+
+def test_a_terminated_export_is_exit_143_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
+    with subprocess.Popen(
+        [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"],
+        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "running, " in line and "running, 0" not in line:
+                break
+        process.terminate()
+        _, err = process.communicate(timeout=90)
+    assert process.returncode == 143
+    assert "no file is left half written" in err
+    assert not (tmp_path / "a" / "cdrs.jsonl").exists()
+
+
+def test_an_interrupted_list_does_not_claim_to_be_complete(api: Sandbox) -> None:
+    with subprocess.Popen(
+        [*INTERRUPTIBLE, "list", "cdrs", "--all", "--rate", "0.01"],
+        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while not api.requests:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=90)
+    assert process.returncode == 130
+    assert err == "interrupted: the output is incomplete\n"
+
+
+def test_a_full_disk_behind_stdout_is_exit_1(api: Sandbox) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"{' '.join(COMMAND)} list cdrs --all > /dev/full"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert ran.stderr == "error: the output can't be written: No space left on device\n"
+
+
+def test_an_empty_list_and_a_total_that_is_too_high_are_said(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    assert run("list", "cdrs", "--filter", "id>999999999").err == "no rows\n"
+    with Sandbox(rows=50, temper=Temper(total_offset=7), token=api.token) as liar:
+        os.environ["VOIPSTUDIO_API_URL"] = liar.base_url
+        ran = run("export", "cdrs", "--to", str(tmp_path / "a"))
+    assert ran.code == 0
+    assert "the API's total is 57, but after 50 rows its pages are empty" in ran.err
+
+
+def test_version(run: Any) -> None:
+    assert run("--version").out == f"voipstudio-cmb {voipstudio_cmb.__version__}\n"
+    ran = subprocess.run(
+        [sys.executable, "-m", "voipstudio_cmb", "--version"], capture_output=True, check=True
+    )
+    assert ran.stdout.startswith(b"voipstudio-cmb ")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(api: Sandbox) -> None:
+    command = " ".join(COMMAND)
+    ran = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} list cdrs --all | head -n 1"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    assert len(ran.stdout.splitlines()) == 1
+    assert ran.stderr == ""
+    assert ran.returncode == 0
+
+
+def test_a_reader_that_has_gone_does_not_hide_a_failure(api: Sandbox, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/visitors", status=403, times=None))
+    command = f"{' '.join(COMMAND)} export visitors websites --to {tmp_path / 'a'}"
+    ran = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | true"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    assert ran.returncode == 3
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_closed_stdout_is_no_traceback(api: Sandbox) -> None:
+    ran = subprocess.run(
+        ["bash", "-c", f"{' '.join(COMMAND)} list cdrs >&-"],
+        env=environment(api), capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_ascii_terminal_is_no_reason_to_fail(api: Sandbox) -> None:
+    ran = subprocess.run(
+        [*COMMAND, "list", "cdrs", "--all"],
+        env=environment(api, PYTHONIOENCODING="ascii"), capture_output=True, check=True, timeout=90,
+    )  # fmt: skip
+    assert len(ran.stdout.splitlines()) == 300
+
+
+def test_the_sandbox_command_serves_until_interrupted(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*INTERRUPTIBLE, "sandbox", "--rows", "50", "--rate", "0.5"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        watchdog = threading.Timer(90, process.kill)
+        watchdog.start()
+        lines = [process.stdout.readline() for _ in range(2)]
+        env = dict(line.removeprefix("export ").rstrip().split("=", 1) for line in lines)
+        ran = subprocess.run(
+            [*COMMAND, "ping"], env={**os.environ, **env}, capture_output=True, check=False
+        )
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+        watchdog.cancel()
+    assert ran.returncode == 0
+    assert process.returncode == 130
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "from voipstudio_cmb.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'aiohttp', 'attrs', 'cattrs', 'msgspec', 'rich'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "exit codes: 0 done" in ran.stdout
+    assert ran.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,403 @@
+"""What a server has to show before a keyset walk trusts it, and what a page walk doubts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import random
+import weakref
+from collections.abc import Callable
+from operator import eq, ge, gt, le, lt
+from typing import Any
+
+import attrs
+import pytest
+
+from benchmarks.harness.clocks import virtual
+from tests.doubles import answer
+from tests.walk.test_keyset import Table
+from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
+from voipstudio_cmb.filters import Filter, where
+from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.services import Cdrs
+from voipstudio_cmb.walk.probe import Capabilities, questions
+
+Condition = dict[str, Any]
+RIGHT = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}
+PATH = "/callmeback/cdrs"
+
+
+def meets(id: int, condition: Condition, **otherwise: Any) -> bool:
+    return bool({**RIGHT, **otherwise}[condition["operator"]](id, condition["value"]))
+
+
+FILTERS: dict[str, Callable[[int, list[Condition]], bool]] = {
+    "only the last": lambda id, all_: meets(id, all_[-1]),
+    "only the first": lambda id, all_: meets(id, all_[0]),
+    "any of them": lambda id, all_: any(meets(id, one) for one in all_),
+    "each as an equality": lambda id, all_: all(id == one["value"] for one in all_),
+    "the last as an equality": lambda id, all_: id == all_[-1]["value"],
+    "the first as an equality": lambda id, all_: id == all_[0]["value"],
+    "gt as gte": lambda id, all_: all(meets(id, one, gt=ge) for one in all_),
+    "lte as lt": lambda id, all_: all(meets(id, one, lte=lt) for one in all_),
+    "for no row": lambda id, all_: False,
+    "for every row": lambda id, all_: True,
+}
+ORDERS: dict[str, Callable[[list[int], bool], list[int]]] = {
+    "by id": lambda ids, down: sorted(ids, reverse=down),
+    "as text": lambda ids, down: sorted(ids, key=str, reverse=down),
+    "oldest first": lambda ids, down: sorted(ids),
+    "newest first": lambda ids, down: sorted(ids, reverse=True),
+}
+TOTALS: dict[str, Callable[[int, int], int | None]] = {
+    "exact": lambda all_, here: all_,
+    "missing": lambda all_, here: None,
+    "too high": lambda all_, here: all_ + 5,
+    "of the page": lambda all_, here: here,
+}
+
+
+@attrs.define(eq=False, kw_only=True)
+class Odd:
+    """A server that takes conditions and `sort` in a way of its own.
+
+    *turns*: `sort` orders a page only, and the pages themselves are in the server's *order*.
+    """
+
+    ids: list[int]
+    conditions: str = ""
+    order: str = "by id"
+    turns: bool = False
+    total: str = "exact"
+    cap: int = 10**6
+    fixed: int = 0
+    rows_cap: int = 10**6
+    change: Callable[[Odd, dict[str, str]], None] = lambda server, query: None
+    asked: list[dict[str, str]] = attrs.field(factory=list)
+
+    async def __call__(self, request: Request) -> Response:
+        query = dict(request.query)
+        self.asked.append(query)
+        assert len(self.asked) < 500, "it does not end"
+        self.change(self, query)
+        conditions = json.loads(query.get("filter", "[]"))
+        take = FILTERS.get(self.conditions, lambda id, all_: all(meets(id, one) for one in all_))
+        down = query["dir"] == "DESC"
+        ids = [id for id in self.ids if not conditions or take(id, conditions)]
+        ids = ORDERS[self.order](ids, down)
+        page_size = self.fixed or min(int(query["limit"]), self.cap)
+        start = (int(query["page"]) - 1) * page_size
+        found = ids[start : start + min(page_size, self.rows_cap)]
+        if self.turns:
+            found.sort(reverse=down)
+        content: dict[str, Any] = {"data": [{"id": id} for id in found]}
+        if (total := TOTALS[self.total](len(ids), len(found))) is not None:
+            content["total"] = total
+        return answer(content)
+
+
+async def walked(server: Any, **options: Any) -> tuple[list[int], Any]:
+    walk = Cdrs(server).list(**{"page_size": 10, "concurrency": 4, **options})
+    return [record.id async for record in walk], walk.progress
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("page_size", [1, 2, 3, 10])
+@pytest.mark.parametrize("conditions", FILTERS)
+@virtual
+async def test_a_server_that_takes_conditions_otherwise_is_walked_by_page(
+    conditions: str, page_size: int, concurrency: int
+) -> None:
+    for count in (*range(1, 6), 8, 40):
+        for total in ("exact", "missing", "too high"):
+            ids = list(range(3, 3 * count + 3, 3))
+            server, capabilities = Odd(ids=ids, conditions=conditions, total=total), Capabilities()
+            walk = Cdrs(server, None, capabilities).list(
+                page_size=page_size, concurrency=concurrency
+            )
+            assert sorted([record.id async for record in walk]) == ids
+            assert not capabilities.supported, (count, total)
+            with contextlib.suppress(WalkError):  # or everything is on one page
+                found = (
+                    await Cdrs(server)
+                    .list(page_size=page_size, concurrency=concurrency, walk="keyset")
+                    .collect()
+                )
+                assert [record.id for record in found] == ids
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("cap", [1, 2, 3, 100])
+@pytest.mark.parametrize("total", TOTALS)
+@virtual
+async def test_an_honest_server_is_not_doubted(total: str, cap: int, page_size: int) -> None:
+    for count in (*range(9), 40):
+        ids = list(range(3, 3 * count + 3, 3))
+        found, _ = await walked(
+            Odd(ids=ids, total=total, cap=cap), page_size=page_size, walk="keyset"
+        )
+        assert found == ids
+
+
+@virtual
+async def test_the_proof_costs_one_request_and_once() -> None:
+    table = Table(list(range(1, 101)))
+    cdrs = Cdrs(table)
+    await cdrs.list(page_size=10, concurrency=1).collect()
+    first = len(table.asked)
+    assert first == 1 + 10 + 1  # the highest id, the pages, the proof
+    await cdrs.list(page_size=10, concurrency=1).collect()
+    assert len(table.asked) - first == first - 1
+
+
+@pytest.mark.parametrize("known", [list(range(7, 7 + n)) for n in range(2, 30)])
+def test_a_probe_tells_every_wrong_way_from_the_right_one(known: list[int]) -> None:
+    for name, take in FILTERS.items():
+        right = [
+            [id for id in known if take(id, [{"operator": "gt", "value": low},
+                                            {"operator": "lte", "value": high}])] == expected
+            for low, high, expected in questions(known)
+        ]  # fmt: skip
+        assert not all(right), name
+
+
+@pytest.mark.parametrize("deletes", [1, 2])
+@pytest.mark.parametrize("page_size", [6, 10, 50])
+@virtual
+async def test_rows_that_are_deleted_all_the_time_prove_no_dishonesty(
+    page_size: int, deletes: int
+) -> None:
+    for seed in range(5):
+        draw = random.Random(seed)
+
+        def less(server: Odd, query: dict[str, str], draw: random.Random = draw) -> None:
+            for _ in range(deletes):
+                server.ids.remove(draw.choice(server.ids))
+
+        server = Odd(ids=list(range(1, 301)), change=less)
+        found, _ = await walked(server, page_size=page_size, walk="keyset")
+        assert set(server.ids) <= set(found)
+
+
+@virtual
+async def test_a_server_that_leaves_rows_out_is_no_more_trusted_while_rows_are_deleted() -> None:
+    def less(server: Odd, query: dict[str, str]) -> None:
+        server.ids.remove(server.ids[len(server.ids) // 50])
+
+    for conditions in ("lte as lt", "the last as an equality", "for no row"):
+        server, capabilities = (
+            Odd(ids=list(range(1, 301)), conditions=conditions, change=less),
+            Capabilities(),
+        )
+        with contextlib.suppress(PageDrift):
+            await Cdrs(server, None, capabilities).list(page_size=10).collect()
+        assert (capabilities.supported, capabilities.refused) == (set(), {PATH}), conditions
+
+
+# Going on from a position.
+
+
+@pytest.mark.parametrize("conditions", FILTERS)
+@virtual
+async def test_going_on_by_keyset_takes_a_proof_of_its_own(conditions: str) -> None:
+    server = Odd(ids=list(range(1, 101)))
+    walk = Cdrs(server).list(page_size=10, walk="keyset")
+    await walk.collect(max=23)
+    after = walk.cursor
+    assert [r.id for r in await Cdrs(server).list(page_size=10, cursor=after).collect()] == [
+        *range(24, 101)
+    ]
+    server.conditions = conditions
+    found: list[int] = []
+    with pytest.raises(WalkError, match=r"no longer does\. Begin again"):
+        async for record in Cdrs(server).list(page_size=10, cursor=after):
+            found.append(record.id)
+    assert not found
+
+
+@pytest.mark.parametrize("conditions", FILTERS)
+@virtual
+async def test_going_on_where_all_is_on_the_first_page_takes_no_proof(conditions: str) -> None:
+    server = Odd(ids=list(range(1, 9)), conditions=conditions)
+    walk = Cdrs(server).list(page_size=10, walk="keyset")
+    await walk.collect(max=3)
+    found = await Cdrs(server).list(page_size=10, cursor=walk.cursor).collect()
+    assert [record.id for record in found] == [4, 5, 6, 7, 8]
+
+
+# Where the first page and the highest id are not what they seem.
+
+
+@pytest.mark.parametrize("walk", ["auto", "page"])
+@pytest.mark.parametrize("conditions", ["", "for every row", "for no row"])
+@pytest.mark.parametrize(
+    ("order", "options"),
+    [
+        ("as text", {}),
+        ("as text", {"total": "missing"}),
+        ("newest first", {}),
+        ("newest first", {"total": "missing"}),
+        ("newest first", {"total": "too high"}),
+        ("oldest first", {"fixed": 20}),
+        ("oldest first", {"fixed": 20, "total": "missing"}),
+        ("oldest first", {"page_size": 2}),
+        ("oldest first", {"page_size": 2, "total": "missing"}),
+        ("oldest first", {"page_size": 1}),
+        ("oldest first", {"page_size": 1, "total": "missing"}),
+        ("oldest first", {"cap": 2}),
+    ],
+)  # fmt: skip
+@virtual
+async def test_an_order_within_a_page_is_none_of_the_collection(
+    order: str, options: Any, conditions: str, walk: Any
+) -> None:
+    page_size, ids = options.get("page_size", 10), [1, *range(95, 195)]
+    kept = {name: value for name, value in options.items() if name != "page_size"}
+    server = Odd(ids=ids, order=order, turns=order != "as text", conditions=conditions, **kept)
+    found, progress = await walked(server, page_size=page_size, walk=walk)
+    assert sorted(found) == ids
+    assert progress.strategy == "page"
+
+
+@virtual
+async def test_a_walk_does_not_run_after_rows_though_the_total_is_too_high() -> None:
+    def grow(server: Odd, query: dict[str, str]) -> None:
+        if "filter" in query:
+            server.ids.extend(range(server.ids[-1] + 1, server.ids[-1] + 13))
+
+    for walk in ("auto", "page"):
+        found, _ = await walked(
+            Odd(ids=list(range(1, 6)), total="too high", change=grow), concurrency=1, walk=walk
+        )
+        assert found[:5] == [1, 2, 3, 4, 5]
+        assert len(found) < 100
+
+
+@pytest.mark.parametrize(
+    ("count", "page_size", "options"),
+    [
+        (1000, 100, {"rows_cap": 50, "total": "of the page"}),
+        (5, 5, {"rows_cap": 4, "total": "of the page"}),
+    ],
+)
+@virtual
+async def test_the_highest_id_is_never_missed_in_silence(
+    count: int, page_size: int, options: Any
+) -> None:
+    server = Odd(ids=list(range(1, count + 1)), **options)
+    with pytest.raises(PageDrift, match=f"highest id, {count}, is on none") as caught:
+        await walked(server, page_size=page_size, walk="page")
+    assert "of all" in caught.value.evidence
+
+
+@virtual
+async def test_a_highest_id_that_is_gone_and_a_total_that_is_too_high_are_no_drift() -> None:
+    def less(server: Odd, query: dict[str, str]) -> None:
+        if query["page"] == "3" and 40 in server.ids:
+            server.ids.remove(40)
+
+    server = Odd(ids=list(range(1, 41)), total="too high", change=less)
+    found, progress = await walked(server, walk="page", concurrency=1)
+    assert found == list(range(1, 40))
+    assert (progress.repaired, progress.repeated) == (0, 39)  # from the last page to the first
+
+
+# The rest.
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@virtual
+async def test_404_to_a_range_says_that_it_is_empty(concurrency: int) -> None:
+    class Missing(Odd):
+        async def __call__(self, request: Request) -> Response:
+            response = await super().__call__(request)
+            if not json.loads(response.body)["data"]:
+                raise NotFound("nothing there", status=404, sent="yes")
+            return response
+
+    draw = random.Random(1)
+    ids = [*sorted(draw.sample(range(1, 10**6), 300)), *range(9 * 10**8, 9 * 10**8 + 300)]
+    found, progress = await walked(Missing(ids=ids), page_size=50, concurrency=concurrency)
+    assert found == ids
+    assert progress.strategy == "keyset"
+    with pytest.raises(NotFound):
+        await walked(Missing(ids=[]))
+
+
+@pytest.mark.parametrize("passing", [True, False])
+@pytest.mark.parametrize("concurrency", [1, 4])
+@virtual
+async def test_a_404_in_the_middle_hides_no_row(concurrency: int, passing: bool) -> None:
+    class Lost(Odd):
+        """Loses its way at the sixth request, for this one or for good."""
+
+        async def __call__(self, request: Request) -> Response:
+            self.requests = getattr(self, "requests", 0) + 1
+            if self.requests == 6 or (self.requests > 6 and not passing):
+                raise NotFound("no such path", status=404, sent="yes")
+            return await super().__call__(request)
+
+    ids = list(range(1, 801))
+    if passing:
+        assert (await walked(Lost(ids=ids), page_size=50, concurrency=concurrency))[0] == ids
+    else:
+        with pytest.raises(NotFound):
+            await walked(Lost(ids=ids), page_size=50, concurrency=concurrency)
+
+
+@virtual
+async def test_filters_that_leave_no_room_for_conditions_on_id_are_walked_by_page() -> None:
+    long = Filter("name", "like", "x" * 3930)
+    server = Odd(ids=list(range(1, 101)), conditions="for every row")
+    found, progress = await walked(server, filters=long)
+    assert found == list(range(1, 101))
+    assert progress.strategy == "page"
+    before = len(server.asked)
+    with pytest.raises(ClientMisuse, match="too long for a keyset walk"):
+        Cdrs(server).list(filters=long, walk="keyset")
+    with pytest.raises(ClientMisuse, match="more than the"):
+        Cdrs(server).list(filters=[long, where("name") == "y"])
+    assert len(server.asked) == before
+
+
+@pytest.mark.parametrize("concurrency", [2, 8, 32])
+def test_ranges_within_ranges_hold_no_more_pages_than_the_window(concurrency: int) -> None:
+    draw, ids = random.Random(51), set[int]()
+
+    def spread(low: int, high: int, count: int, depth: int) -> None:
+        """Nine rows of ten in a hundredth of the ids, and so on."""
+        if depth == 0:
+            ids.update(draw.sample(range(low, high), min(count, high - low)))
+            return
+        width = max(2, (high - low) // 100)
+        at = low + draw.randrange(high - low - width + 1)
+        spread(at, at + width, count * 9 // 10, depth - 1)
+        ids.update(draw.randrange(low, high) for _ in range(count // 10))
+
+    spread(1, 10**15, 4000, 6)
+
+    def held(tasks: weakref.WeakSet[asyncio.Task[Any]]) -> int:
+        """The answers that are held; a function, so that the count itself holds none."""
+        return sum(task.done() and not task.cancelled() for task in tasks)
+
+    async def run() -> int:
+        tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+        def watched(loop: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
+            task = asyncio.Task(work, loop=loop, **more)
+            tasks.add(task)
+            return task
+
+        asyncio.get_running_loop().set_task_factory(watched)
+        table, most, found = Table(sorted(ids)), 0, 0
+        async for _ in Cdrs(table).list(page_size=10, concurrency=concurrency):
+            found += 1
+            if found % 50 == 0 and held(tasks) > most:
+                gc.collect()  # what only a cycle refers to is held by nobody
+                most = max(most, held(tasks))
+        assert found == len(ids)
+        return most
+
+    assert asyncio.run(run()) <= concurrency + 6

@@ -1,0 +1,80 @@
+"""JSON as bytes to values and back."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from decimal import Decimal, InvalidOperation
+from types import NoneType
+from typing import Any, NoReturn
+
+import msgspec
+
+from voipstudio_cmb.errors import EmptyBody, NotJSON
+from voipstudio_cmb.http import Response
+
+MAX_ID = 2**63 - 1
+INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+
+
+def to_json(value: object) -> bytes:
+    """*value* (a row, a list of rows) as compact JSON in UTF-8, without a line end."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
+        return json.dumps(value, separators=(",", ":"), default=str).encode()
+
+
+def kind_of(value: object) -> str:
+    """What JSON calls the type of *value*."""
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}
+    return names.get(type(value), "number")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _float(text: str) -> float | Decimal:
+    number = float(text)
+    if math.isfinite(number):
+        return number
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("a number's exponent is larger than any decimal can have") from None
+
+
+def decode(response: Response) -> Any:
+    """The JSON in *response*.
+
+    Raises:
+        EmptyBody: there is none.
+        NotJSON: it can't be read as JSON.
+    """
+    body = response.body
+    if not body.strip():
+        raise EmptyBody("the answer is empty where JSON is documented", sent="yes")
+    lasting = False
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        problem, lasting = "nested too deeply", True
+    except (msgspec.MsgspecError, ValueError):
+        try:
+            # Slower, and takes what msgspec does not: half a surrogate pair, a float of any size.
+            return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
+        except RecursionError:
+            problem, lasting = "nested too deeply", True
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            problem = str(error)
+        except ValueError as error:
+            problem, lasting = str(error), True
+    media = response.headers.get("content-type", "no media type")
+    fault = NotJSON(
+        f"the answer is not JSON ({len(body)} bytes, {media}; {problem})",
+        sent="yes",
+    )
+    fault.retryable = not lasting  # an answer cut short may be whole the next time
+    raise fault

@@ -1,0 +1,80 @@
+"""What `create` and `update` send: attributes checked against a TypedDict, then JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any, get_type_hints
+
+from voipstudio_cmb.errors import ClientMisuse
+
+from .json import to_json
+from .shape import alternatives
+
+
+@cache
+def _attributes(fields: type) -> dict[str, tuple[Any, ...]]:
+    """The attributes of a payload's TypedDict and the types that each takes."""
+    return {name: alternatives(hint) for name, hint in get_type_hints(fields).items()}
+
+
+def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
+    if value is None:
+        return True
+    if isinstance(value, bool):
+        return bool in kinds
+    if isinstance(value, float):
+        return float in kinds and math.isfinite(value)
+    if isinstance(value, int):
+        return int in kinds or float in kinds
+    if isinstance(value, Decimal):
+        return Decimal in kinds and value.is_finite()
+    if isinstance(value, list):
+        return list[str] in kinds and all(isinstance(item, str) for item in value)
+    return isinstance(value, str) and str in kinds
+
+
+def _exact(value: Any) -> Any:
+    """*value* as plain data: numpy's and enums' types are subclasses, which JSON refuses."""
+    if isinstance(value, list):
+        return [_exact(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
+def _encodable(text: str) -> bool:
+    """Whether *text* can arrive as it is: half a surrogate pair can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
+    """*values* as a JSON body, each checked against the TypedDict *fields*; None if there are none.
+
+    Raises:
+        ClientMisuse: an attribute that the API does not document, or a value of another type.
+    """
+    known = _attributes(fields)
+    for name, value in values.items():
+        if name not in known:
+            raise ClientMisuse(
+                f"the API knows no attribute {name!r} here (known: {', '.join(sorted(known))})"
+            )
+        if not _fits(value, known[name]):
+            wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
+            hint = " (digits only, without quotes or a plus sign)" if known[name] == (int,) else ""
+            raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}{hint}")
+        if isinstance(value, str) and not _encodable(value):
+            raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
+    try:
+        exact = {name: _exact(value) for name, value in values.items()}
+        return to_json(exact) if values else None
+    except OverflowError as error:
+        raise ClientMisuse(f"the attributes can't be written as JSON: {error}") from None

@@ -1,0 +1,157 @@
+"""What an export does to the file system: a few steps, each of which can fail or be the last one.
+
+A test puts a `Disk` of its own in the place of this one to see what is left when a step fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from voipstudio_cmb.errors import CallMeBackError, ExportError
+
+T = TypeVar("T")
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
+
+
+class Disk:
+    """The steps. All raise OSError; none is tried again after it has failed."""
+
+    def open(self, path: Path) -> int:
+        """A file to read and to append to, made if need be; never what is behind a link."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(path, flags, 0o666)
+
+    def write(self, file: int, data: bytes) -> None:
+        """Appends all of *data*."""
+        left = memoryview(data)
+        while left:
+            left = left[os.write(file, left) :]
+
+    def truncate(self, file: int, size: int) -> None:
+        """Cuts a file off after *size* bytes."""
+        os.ftruncate(file, size)
+
+    def sync(self, file: int) -> None:
+        """Returns when the file is on the disk."""
+        os.fsync(file)
+
+    def sync_directory(self, path: Path) -> None:
+        """Returns when the names in a directory are on the disk."""
+        file = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+
+    def replace(self, path: Path, to: Path) -> None:
+        """Gives a file another name, in the place of what has it now."""
+        os.replace(path, to)
+
+    def link(self, path: Path, to: Path) -> None:
+        """Gives a file another name, unless something has it."""
+        os.link(path, to)
+
+    def unlink(self, path: Path) -> None:
+        """Removes a file, if it is there."""
+        path.unlink(missing_ok=True)
+
+    def convert(self, work: Callable[[], T]) -> T:
+        """Has a format write its file."""
+        return work()
+
+    def rows(self, rows: Iterator[bytes]) -> Iterator[bytes]:
+        """The rows on their way to a format."""
+        return rows
+
+
+def sidecar(path: Path, kind: str) -> Path:
+    """The hidden file of that *kind* beside the file *path*."""
+    return path.with_name(f".{path.name}.{kind}")
+
+
+def rejects_path(path: Path) -> Path:
+    """The file with the rows that could not go into the file *path*."""
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
+
+
+def remove_sidecars(disk: Disk, path: Path) -> None:
+    """Removes all that an export to *path* has kept for itself."""
+    for kind in ("part", "new", "rejects", "rejects.new", "checkpoint.new", "checkpoint"):
+        disk.unlink(sidecar(path, kind))  # the checkpoint last: without it nothing else counts
+
+
+def name(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
+    """Makes the file *path*, whole and on the disk, appear as *to*, in the same directory."""
+    if overwrite:
+        disk.replace(path, to)
+    else:
+        try:
+            disk.link(path, to)  # fails where replacing would destroy
+        except OSError as error:
+            if error.errno not in _NO_LINKS or os.path.lexists(to):
+                raise
+            disk.replace(path, to)  # a file system that knows no links
+        else:
+            disk.unlink(path)
+    disk.sync_directory(to.parent)
+
+
+def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
+    """Puts *data* in the place of the file *path*: after a crash it holds the old or the new."""
+    new = path.with_name(f".{path.name.removeprefix('.')}.new")
+    file = disk.open(new)
+    try:
+        disk.truncate(file, 0)
+        disk.write(file, data)
+        disk.sync(file)
+    finally:
+        os.close(file)
+    disk.replace(new, path)
+    disk.sync_directory(path.parent)
+
+
+def fingerprint(path: Path) -> tuple[int, str] | None:
+    """The size of the file *path* and its SHA-256; None if it is no regular file."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with open(file, "rb") as data:
+        found = os.fstat(file)
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return found.st_size, hashlib.file_digest(data, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def as_export_error(path: Path, left: str) -> Iterator[None]:
+    """Turns an OSError into an `ExportError` about *path* that ends with what is *left*."""
+    try:
+        yield
+    except CallMeBackError:
+        raise  # a request that timed out is an OSError too
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise ExportError(f"{str(path)!r} can't be written: {reason}. {left}") from None
+
+
+async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:
+    """What *work* returns, done in a thread. A cancellation calls *stop* and waits for its end."""
+    future = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        stop()
+        await asyncio.wait((future,))
+        if not future.cancelled():
+            future.exception()  # taken note of: what counts is that it was cancelled
+        raise

@@ -1,0 +1,82 @@
+"""The auth stage: the newest token on every attempt, renewed once after a 401."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import inspect
+
+import attrs
+
+from voipstudio_cmb.auth.credentials import Basic, Login, Token, TokenProvider
+from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
+from voipstudio_cmb.http import Handler, Request, Response, chain
+
+from .status import check_status
+
+
+class Auth:
+    """Puts the proof into every attempt.
+
+    Where it can be fetched anew, a 401 makes it so: once, however many requests meet the 401
+    together, and once a call.
+    """
+
+    def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
+        self._fixed = source if isinstance(source, Token | Basic) else None
+        self._source = None if isinstance(source, Token | Basic) else source
+        self._current: Token | Basic | None = self._fixed
+        self._fetching = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return "Auth(provider)" if self._source is not None else "Auth('***')"
+
+    async def __call__(self, request: Request, handler: Handler) -> Response:
+        proof = self._current or await self._fetch(handler)
+        earlier = request.call.mask
+        # With those before: a server may echo the token that has just been replaced.
+        request.call.mask = lambda text: proof.mask(earlier(text))
+        response = await handler(request.with_headers(proof.headers()))
+        if response.status == 401 and self._source is not None and not request.call.renewed:
+            request.call.renewed = True
+            if self._current is proof:  # else somebody has renewed it meanwhile
+                self._current = None
+            return attrs.evolve(response, renew=True)
+        return response
+
+    def fingerprint(self) -> str:
+        """A hash of the token that is always sent, or the same for all that are fetched."""
+        if self._fixed is None:
+            return "any"
+        sent = "".join(self._fixed.headers().values())
+        return f"token {hashlib.sha256(sent.encode()).hexdigest()}"
+
+    async def _fetch(self, handler: Handler) -> Token | Basic:
+        async with self._fetching:
+            if self._current is None:
+                assert self._source is not None
+                self._current = await _fetched(self._source, handler)
+            return self._current
+
+
+async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
+    """What *source* brings, as a usable token."""
+    if isinstance(source, Login):
+        return Token(Secret(await source.fetch(chain(handler, [check_status]))).checked())
+    try:
+        coming = source()
+        if not inspect.isawaitable(coming):
+            raise ClientMisuse("the token provider must be an async function that returns a token")
+        secret = Secret(await coming)
+    except CallMeBackError as error:
+        if error.sent == "no":
+            raise
+        failure = copy.copy(error)
+        failure.sent = "no"  # what the provider has sent is not this call
+    except Exception as error:  # the caller's own code: whatever it raises is the cause
+        raise ClientMisuse(f"the token provider failed with {type(error).__name__}") from error
+    else:
+        return Token(secret.checked())
+    raise failure

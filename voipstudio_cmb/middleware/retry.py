@@ -1,0 +1,96 @@
+"""The retry stage: decides on error types, within the client's budget."""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+
+from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited, Unauthorized
+from voipstudio_cmb.events import log
+from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
+from voipstudio_cmb.retry import Backoff, Budget, RetryPolicy
+
+from .observe import _told
+
+_CERTAINTY: dict[Sent, int] = {"no": 0, "maybe": 1, "yes": 2}
+
+
+def _more_certain(one: Sent, other: Sent) -> Sent:
+    return one if _CERTAINTY[one] >= _CERTAINTY[other] else other
+
+
+@attrs.frozen
+class Retry:
+    """Tries again as *policy* says, while *budget* and the call's deadline allow it."""
+
+    policy: RetryPolicy = attrs.field(factory=Backoff)
+    budget: Budget = attrs.field(factory=Budget)
+
+    async def __call__(self, request: Request, handler: Handler) -> Response:
+        call = request.call
+        spent = 0
+        while True:
+            call.attempts += 1
+            try:
+                # Where nobody listens, without a layer of its own.
+                response = await (
+                    handler(request) if call.on_attempt is None else _told(request, handler)
+                )
+            except CallMeBackError as error:
+                failure = error
+            else:
+                self.budget.earn(spent)
+                return response
+            _book(failure, call)
+            if await self._already_gone(failure, request, handler):
+                return Response(status=204, already_gone=True)
+            delay = self.policy(failure, request, call.attempts)
+            # A sleep that would end past the deadline is hopeless: the real error says more.
+            now = asyncio.get_running_loop().time()
+            hopeless = delay is None or now + delay >= call.deadline
+            cost = None if hopeless else self.budget.spend(failure)
+            if delay is None or cost is None:
+                failure.sent = call.sent
+                try:
+                    raise failure
+                finally:
+                    del failure  # or frame and error would keep each other alive
+            spent += cost
+            log.info("trying again in %.3f s: %s", delay, failure)
+            call.waited += delay
+            await asyncio.sleep(delay)
+
+    async def _already_gone(
+        self, failure: CallMeBackError, request: Request, handler: Handler
+    ) -> bool:
+        """Whether *failure* says that an earlier attempt of this deletion has done it.
+
+        A 404 says so. The API's page lists 403 and not 404 for deletions, so a 403 is looked into
+        with a GET: if that finds nothing, there is nothing left.
+        """
+        if request.method != "DELETE" or not failure.repeated:
+            return False
+        if isinstance(failure, Forbidden):
+            try:
+                await self(attrs.evolve(request, method="GET", parse=None), handler)
+            except CallMeBackError as error:
+                return isinstance(error, NotFound)
+            return False
+        return isinstance(failure, NotFound)
+
+
+def _book(failure: CallMeBackError, call: Call) -> None:
+    """What an error says is of the whole call, not of its last attempt.
+
+    But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
+    a 429 refused could not be tried again after a connection that failed.
+    """
+    call.sent = _more_certain(failure.sent, call.sent)
+    failure.repeated = call.repeated
+    failure.attempts = call.attempts
+    failure.waited = call.waited
+    if isinstance(failure, RateLimited):
+        call.throttled += 1
+    elif failure.sent != "no" and not isinstance(failure, Unauthorized):
+        call.repeated = True

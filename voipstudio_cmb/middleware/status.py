@@ -1,0 +1,133 @@
+"""From answers to errors: after this, nobody looks at a status or a body again."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from voipstudio_cmb.codec.envelopes import excerpt, read_messages
+from voipstudio_cmb.errors import (
+    BadPayload,
+    BadRequest,
+    CallMeBackError,
+    ClientMisuse,
+    Forbidden,
+    HTTPStatusError,
+    NotFound,
+    RateLimited,
+    ServerFault,
+    Unauthorized,
+    UnexpectedRedirect,
+    UnexpectedStatus,
+)
+from voipstudio_cmb.events import harmless_headers
+from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.retry import RETRYABLE_STATUSES, retry_after
+
+_BY_STATUS: dict[int, type[HTTPStatusError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    429: RateLimited,
+}
+
+
+def _kind_of(status: int) -> type[HTTPStatusError]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 300 <= status < 400:
+        return UnexpectedRedirect
+    return ServerFault if 500 <= status < 600 else UnexpectedStatus
+
+
+_HINTS: dict[type[HTTPStatusError], str] = {
+    Unauthorized: (
+        "the token is wrong or has expired: check VOIPSTUDIO_API_TOKEN, the profile or token=…, "
+        "or make an API key in the dashboard"
+    ),
+    Forbidden: "the token is valid and may not do this",
+}
+
+
+def _origin(location: str) -> str:
+    """What of *location* may be told: whatever follows the host may hold a secret."""
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return "what is no URL"
+    return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
+
+
+def status_error(request: Request, response: Response) -> HTTPStatusError:
+    """The error that *response*, which is no success, stands for. Performs no I/O."""
+    kind = _kind_of(response.status)
+    mask = request.call.mask
+    text = excerpt(response.body, mask)
+    messages = {
+        mask(field): [mask(words) for words in said]
+        for field, said in read_messages(response.body).items()
+    }
+    said = "; ".join(
+        f"{field}: {words}" if field else words
+        for field, all_words in messages.items()
+        for words in all_words
+    )
+    if kind is UnexpectedRedirect:
+        origin = mask(_origin(response.headers.get("location", "")))
+        said = f"to {origin}, not followed: check the base URL"
+    asked = retry_after(response.headers)
+    request_id = response.headers.get("x-request-id")
+    words = [f"{response.status} {said or text or 'without a body'}"]
+    if kind in _HINTS:
+        words.append(_HINTS[kind])
+    if asked is not None:
+        words.append(f"it asks to wait {asked:g} s")
+    error = kind(
+        "; ".join(words),
+        status=response.status,
+        messages=messages,
+        retry_after=asked,
+        request_id=None if request_id is None else mask(request_id),
+        headers=harmless_headers(response.headers, mask),
+        body=text,
+        sent="yes",
+    )
+    error.retryable = response.status in RETRYABLE_STATUSES or response.renew
+    return error
+
+
+async def check_status(request: Request, handler: Handler) -> Response:
+    """Raises for every answer that is no success, and for a success that is not what it promised.
+
+    The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
+    is asked for again.
+    """
+    try:
+        response = await handler(request)
+        if not isinstance(response, Response):
+            raise ClientMisuse(
+                f"a middleware returned {type(response).__name__} and no Response: "
+                "end it with `return await handler(request)`"
+            )
+        if not 200 <= response.status < 300:
+            raise status_error(request, response)
+        return _parsed(request, response)
+    except CallMeBackError as error:
+        if isinstance(error, BadPayload):
+            error.message = request.call.mask(error.message)
+            error.args = (error.message,)
+        error.about(request)
+        raise
+
+
+def _parsed(request: Request, response: Response) -> Response:
+    if request.parse is None:
+        return response
+    try:
+        return response.with_value(request.parse(response))
+    except BadPayload as error:
+        if response.body:
+            error.message += f": {excerpt(response.body, request.call.mask)}"
+        # The parser's frames hold the body, which may echo the token.
+        error.__traceback__ = error.__context__ = None
+        raise

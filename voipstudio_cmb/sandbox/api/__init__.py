@@ -1,0 +1,17 @@
+"""What the API does with a request that the gate admitted.
+
+::
+
+    operations.py    the routes, one per operation; they read and change the tables of data/
+    collections.py   lists: query parameters in, one page of rows out
+    bodies.py        create and update: a request body in, the fields of a row out
+    account.py       the user: which credentials the gate accepts, and what a login returns
+"""
+
+from __future__ import annotations
+
+from .account import Account
+from .collections import collections_of
+from .operations import Operations, json_response
+
+__all__ = ["Account", "Operations", "collections_of", "json_response"]

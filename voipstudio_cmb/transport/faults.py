@@ -1,0 +1,78 @@
+"""What aiohttp raises, as errors of this package."""
+
+from __future__ import annotations
+
+import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
+
+from voipstudio_cmb.errors import (
+    BadPayload,
+    CallMeBackError,
+    ClientMisuse,
+    ConnectFailed,
+    ConnectionLost,
+    ProtocolFault,
+    RequestTimeout,
+    TLSFailed,
+)
+
+from .guards import _Dropped, _Unclean
+
+# What aiohttp's calls raise, as measured: the last four families do escape from them.
+_FAULTS = (
+    _Dropped,
+    _Unclean,
+    aiohttp.ClientError,
+    HttpProcessingError,
+    OSError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+)
+
+
+def translate(error: BaseException) -> CallMeBackError:
+    """The error of this package that says what *error*, raised by aiohttp, means.
+
+    Order matters: aiohttp's certificate errors are connector errors, and those are OS errors.
+    """
+    if isinstance(error, _Dropped):
+        error = error.error
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(
+        error,
+        aiohttp.ClientConnectorCertificateError
+        | aiohttp.ClientConnectorSSLError
+        | aiohttp.ServerFingerprintMismatch,
+    ):
+        return TLSFailed(f"the server's certificate or TLS handshake was refused ({what})")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return RequestTimeout("no connection within the connect timeout", phase="connect")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ConnectFailed(f"no connection could be made ({what})")
+    if isinstance(error, TimeoutError):
+        return RequestTimeout("the server stopped sending", phase="read", sent="maybe")
+    if isinstance(error, _Unclean):
+        return ProtocolFault("the server sends answers before it is asked")
+    if isinstance(error, aiohttp.InvalidURL):
+        return ClientMisuse(f"this is no URL to send a request to ({what})")
+    if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
+        # Its text quotes what the peer sent, and its status is aiohttp's, not the server's.
+        fault = ProtocolFault("the server's answer is not valid HTTP", sent="maybe")
+        if isinstance(getattr(error.__cause__, "__cause__", None), ContentEncodingError):
+            # A codec that is not installed, found missing before any of the body was read.
+            fault.message = "the answer is encoded in a way that was not asked for"
+            fault.args = (fault.message,)
+            fault.retryable = False
+        return fault
+    if isinstance(error, aiohttp.ClientPayloadError):
+        if "ContentEncodingError" in repr(error.__cause__) + str(error):
+            damage = BadPayload("the answer's compressed body is damaged", sent="yes")
+            damage.retryable = True
+            return damage
+        return ConnectionLost("the connection broke within the answer", sent="maybe")
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return ConnectionLost("the server closed the connection without an answer", sent="maybe")
+    if isinstance(error, ValueError | LookupError):
+        return ProtocolFault(f"the answer could not be read ({what})", sent="maybe")
+    return ConnectionLost(f"the connection broke ({what})", sent="maybe")

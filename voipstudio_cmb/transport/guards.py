@@ -1,0 +1,49 @@
+"""Guards for an aiohttp session: one request stays one request, on a clean connection."""
+
+from __future__ import annotations
+
+import aiohttp
+from aiohttp.connector import Connection
+
+
+class _Dropped(Exception):
+    """Carries `ServerDisconnectedError` or `ClientOSError` past aiohttp's own resend."""
+
+    def __init__(self, error: aiohttp.ClientError) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def send_once(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """An aiohttp client middleware that keeps one request one request.
+
+    aiohttp resends GET, PUT, DELETE and others once, unasked, after a lost connection (its issue
+    10790). It does so on two exception types; under another name they pass. The client's own
+    session has it; put it last in the `middlewares=` of a session that you pass in.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        dropped = _Dropped(error)
+    raise dropped
+
+
+class _Unclean(Exception):
+    """A pooled connection was found to hold an answer that nobody has asked for."""
+
+
+class CleanRequest(aiohttp.ClientRequest):
+    """An aiohttp request that goes out on a connection only if nothing is waiting to be read there.
+
+    aiohttp takes whatever a server has sent on an idle connection for the answer to the next
+    request on it. The client's own session has it; pass it as the `request_class=` of a session
+    that you pass in.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Sends the request, or raises before anything is sent."""
+        if conn.protocol is None or conn.protocol.should_close:
+            raise _Unclean
+        return await super().send(conn)

@@ -1,0 +1,237 @@
+"""One attempt over aiohttp: exactly one request on the wire, its body read whole under a cap.
+
+It neither retries nor follows nor decides: a status is an answer, and what is no answer becomes an
+error that holds nothing of aiohttp's. The only module of the client that imports aiohttp.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from collections import deque
+from collections.abc import Awaitable
+from functools import lru_cache
+from typing import Any
+
+import aiohttp
+from aiohttp import ClientSession as ClientSession
+
+from voipstudio_cmb.config import ClientConfig
+from voipstudio_cmb.errors import (
+    BadPayload,
+    CallMeBackError,
+    ClientMisuse,
+    RequestTimeout,
+    TooLarge,
+)
+from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.timeouts import Timeouts
+
+from .faults import _FAULTS, translate
+from .guards import CleanRequest, _Unclean, send_once
+
+
+@lru_cache(16)
+def _to_connect(seconds: float) -> aiohttp.ClientTimeout:
+    # What bounds the attempt is ours: aiohttp's own timeouts do not cover a broken body.
+    return aiohttp.ClientTimeout(total=None, connect=seconds)
+
+
+def _check_encoding(encoding: str) -> None:
+    """aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON"."""
+    if encoding.lower() not in ("", "identity", "gzip", "deflate"):
+        raise BadPayload(
+            f"the answer is encoded as {encoding[:50]!r}, which was not asked for", sent="yes"
+        )
+
+
+def _abandon(session: ClientSession, loop: asyncio.AbstractEventLoop) -> None:
+    """Closes a session that nobody has closed, without the warnings that aiohttp would add."""
+    connector = session.connector
+    session.detach()
+    if connector is not None and (loop.is_closed() or loop.is_running()):
+        waiter = connector.close()
+        if loop.is_closed():
+            deque(waiter.__await__(), maxlen=0)
+        else:
+            loop.create_task(_awaited(waiter))
+
+
+async def _awaited(waiter: Awaitable[None]) -> None:
+    await waiter
+
+
+class Session:
+    """The wire: a handler that performs one attempt of a request.
+
+    The aiohttp session is made on first use and bound to the event loop that runs then. A *session*
+    that is passed in stays the caller's: it is never closed and never altered.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        config: ClientConfig,
+        session: ClientSession | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._timeouts = timeouts or Timeouts()
+        self._config = config
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip",
+            "User-Agent": config.user_agent,
+        }
+        self._given = session
+        self._own: ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+        self._slots = asyncio.Semaphore(config.connections)
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"Session({self._base_url!r})"
+
+    async def __call__(self, request: Request) -> Response:
+        """Sends *request* once and reads the whole answer.
+
+        Raises:
+            ClientMisuse: closed, or used on a second event loop or in a forked process.
+            TransportError: no usable answer.
+            TooLarge: a body above `ClientConfig.max_body`, decoded.
+        """
+        session = self._bound()
+        request.call.queued = True
+        async with self._slots:
+            request.call.queued = False
+            now = asyncio.get_running_loop().time()
+            left = request.call.deadline - now
+            seconds = min(request.call.timeout or self._config.timeout, max(left, 0.001))
+            bound = self._timeouts.at(now + seconds)
+            try:
+                with bound:
+                    # As often as there may be such connections; each is closed when it is found.
+                    for _ in range(self._config.connections):
+                        try:
+                            return await self._attempt(session, request, seconds)
+                        except _Unclean:
+                            pass
+                    return await self._attempt(session, request, seconds)
+            except asyncio.CancelledError as error:
+                failure: BaseException = error.with_traceback(None)
+                failure.__context__ = None
+                if request.call.sent == "no":
+                    request.call.sent = "maybe"
+            except CallMeBackError as error:
+                failure = error.with_traceback(None)
+            except _FAULTS as error:
+                failure = self._failure(error, seconds if bound.expired else None)
+        # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
+        try:
+            raise failure
+        finally:
+            del failure  # or frame and error would keep each other alive
+
+    def _failure(self, error: BaseException, expired: float | None) -> CallMeBackError:
+        if self._closed:
+            return ClientMisuse("the client was closed while this request was running")
+        if expired is not None:
+            return RequestTimeout(
+                f"no whole answer within {expired:.3g} s", phase="attempt", sent="maybe"
+            )
+        if isinstance(error, RuntimeError):
+            return ClientMisuse(f"the aiohttp session can't be used here ({error})")
+        return translate(error)
+
+    async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
+        headers = {**self._headers, **request.headers}
+        if request.body is not None:
+            headers["Content-Type"] = "application/json"
+        async with session.request(
+            request.method,
+            self._base_url + request.path,
+            params=request.query,
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
+            raise_for_status=False,
+            timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
+        ) as response:
+            _check_encoding(response.headers.get("Content-Encoding", ""))
+            body = await self._read(response)
+            return Response(
+                status=response.status,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                body=body,
+            )
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        cap = self._config.max_body
+        chunks: list[bytes] = []
+        size = 0
+        content = response.content
+        while not content.at_eof():
+            chunk = await content.readany()
+            size += len(chunk)
+            if size > cap:
+                response.close()
+                raise TooLarge(
+                    f"the answer is larger than {cap} bytes: ask for fewer rows a page (limit=…) "
+                    "or raise ClientConfig.max_body",
+                    sent="yes",
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _bound(self) -> ClientSession:
+        """The aiohttp session, which belongs to one event loop in one process."""
+        if self._closed:
+            raise ClientMisuse("the client is closed: make a new one (or keep the async with open)")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop, self._pid = loop, os.getpid()
+        if self._pid != os.getpid():
+            raise ClientMisuse("the client was made before a fork: make one in the new process")
+        if self._loop is not loop:
+            raise ClientMisuse(
+                f"the client belongs to event loop {id(self._loop):#x} and is used on "
+                f"{id(loop):#x}: make one client for each loop"
+            )
+        if self._given is not None:
+            if self._given.closed:
+                raise ClientMisuse("the aiohttp session that was passed in is closed")
+            return self._given
+        if self._own is None:
+            self._own = ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._config.connections,
+                    keepalive_timeout=4.0,  # below the 5 s after which many servers hang up
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+                middlewares=(send_once,),
+                request_class=CleanRequest,
+            )
+        return self._own
+
+    async def aclose(self) -> None:
+        """Closes what was opened here; a second time does nothing."""
+        self._closed = True
+        own, self._own = self._own, None
+        if own is not None:
+            await own.close()
+
+    def __del__(self, _warn: Any = warnings.warn) -> None:
+        own = getattr(self, "_own", None)
+        if own is None or own.closed:
+            return
+        _warn(
+            "a CallMeBackClient was not closed: use `async with`, or await its aclose()",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
+        if self._loop is not None:
+            _abandon(own, self._loop)

@@ -1,0 +1,90 @@
+"""Ids: which a walk has seen, and in what order they came."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from operator import le, lt
+from typing import Any, TypeVar
+
+from voipstudio_cmb.models import Identified, Page, ids_in
+
+R = TypeVar("R", bound=Identified)
+
+
+class Seen:
+    """The ids that a walk has yielded: 8 bytes each while they ascend.
+
+    All ids up to *floor* are taken for seen, as those before a position are.
+    """
+
+    def __init__(self, floor: int = 0) -> None:
+        self.last = floor
+        self.floor = floor
+        self._ascending: array[int] = array("q")
+        self._others: set[int] = set()
+
+    def fresh(self, records: Sequence[R]) -> Sequence[R]:
+        """Those of *records* not seen before, which they are from now on.
+
+        Of two with the same id the later one is taken.
+        """
+        ids = ids_in(records)
+        if ids and ascends(ids, self.last):
+            self._ascending.extend(ids)
+            self.last = ids[-1]
+            return records
+        new: dict[int, R] = {}
+        for record in records:
+            if record.id not in self:
+                new[record.id] = record
+        for id in new:
+            if id > self.last:
+                self._ascending.append(id)
+                self.last = id
+            else:
+                self._others.add(id)
+        return records if len(new) == len(records) else list(new.values())
+
+    def __contains__(self, id: int) -> bool:
+        if id <= self.floor or id in self._others:
+            return True
+        at = bisect_left(self._ascending, id)
+        return at < len(self._ascending) and self._ascending[at] == id
+
+    def __len__(self) -> int:
+        return len(self._ascending) + len(self._others)
+
+
+def ascends(ids: Sequence[int], low: int) -> bool:
+    """Whether *ids* ascend strictly from above *low*."""
+    return all(map(lt, (low, *ids), ids))
+
+
+def passed_over(ids: Sequence[int], tops: Sequence[int]) -> bool:
+    """Whether *tops* are not the highest ids, highest first, for one of *ids* is between them."""
+    return any(a <= b or any(a > id > b for id in ids) for a, b in pairwise(tops[:2]))
+
+
+def ids_of(page: Page[Any]) -> list[int]:
+    """The ids of *page*, in its order."""
+    return ids_in(page.records)
+
+
+def checksum(page: Page[Any], rows: int) -> int:
+    """A checksum of the first *rows* ids of *page*, in its order."""
+    return zlib.crc32(array("q", ids_of(page)[:rows]).tobytes())
+
+
+def overlap(first: Page[Any], second: Page[Any]) -> bool:
+    """Whether two pages share a row."""
+    return not set(ids_of(first)).isdisjoint(ids_of(second))
+
+
+def in_order(page: Page[Any]) -> bool:
+    """Whether the ids of *page* ascend."""
+    ids = ids_of(page)
+    return all(map(le, ids, ids[1:]))

@@ -1,0 +1,64 @@
+"""Cuts ids into ranges of about a page of rows each. Pure arithmetic."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from voipstudio_cmb.models import Page
+
+FILL = 0.95
+"""How full of rows a range is meant to be: one meant to be full would run over half of the time."""
+
+
+@attrs.define
+class Cutter:
+    """Cuts the ids from above *low* to *high* into ranges of about *size* rows each.
+
+    *rows* is how many there should be in all, *near* how many ids the page right before took. As
+    long as those two tell of the same density, as many ranges are cut as may be asked for at once;
+    where they do not, one, and one more after each that was well filled. After one that was
+    not, all that is left is one range: its first page is found behind any gap. Pure arithmetic.
+    """
+
+    low: int
+    high: int
+    rows: int
+    size: int
+    near: int
+    _reach: int = attrs.field(init=False)
+    _lost: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self._reach = 64 if self.near / 2 <= self._mean() * self.size <= self.near * 2 else 1
+
+    def _mean(self) -> float:
+        """Ids a row, by what is left of both."""
+        return (self.high - self.low) / max(self.rows, 1)
+
+    def next(self, flying: int) -> tuple[int, int] | None:
+        """The next range, while *flying* are on their way; None if there is none to ask for now."""
+        if self.low >= self.high or flying >= (1 if self._lost else self._reach):
+            return None
+        ids, page = self.high - self.low, self.size * FILL
+        width = ids
+        if not self._lost and self.rows > flying * page:
+            # Ids that follow each other without a gap can't be more than they are.
+            width = self.near if self.near == self.size else int(self.near * FILL)
+        cut = (self.low, self.low + max(1, min(width, ids)))
+        self.low = cut[1]
+        return cut
+
+    def learn(self, rows: int) -> None:
+        """Notes how many rows a range has turned out to hold."""
+        self.rows = max(0, self.rows - rows)
+        self._lost = rows <= self.size / 2
+        self._reach = 1 if self._lost else min(64, self._reach + 1)
+
+
+def _span(page: Page[Any]) -> int:
+    """How many ids *page* takes, with as many gaps as rows."""
+    ids: int = page.records[-1].id - page.records[0].id
+    rows = len(page.records)
+    return ids * rows // (rows - 1) if rows > 1 else 1
