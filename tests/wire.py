@@ -96,8 +96,10 @@ async def serving(
     """Runs a `Wire` on a free loopback port, or on the port that a socket is bound to."""
     wire = Wire(*scripts)
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         task = asyncio.create_task(wire._serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -116,10 +118,19 @@ async def serving(
         yield wire
     finally:
         server.close()
+        await _turns()  # until there is a task for a connection that was accepted just now
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:  # a task that was cancelled before its first step closes nothing
+            writer.transport.abort()
         await server.wait_closed()
+        await _turns()
+
+
+async def _turns() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager
