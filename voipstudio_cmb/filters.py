@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
+from .codec.surrogates import is_text
 from .errors import ClientMisuse
 
 Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
@@ -37,7 +38,7 @@ def _plain(value: Any) -> str | int | float | bool:
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
-    if isinstance(value, str) and value != value.encode(errors="replace").decode():
+    if isinstance(value, str) and not is_text(value):
         raise ClientMisuse("a filter can't compare with half a surrogate pair: it is no text")
     for kind in (bool, int, float, str):
         if isinstance(value, kind):

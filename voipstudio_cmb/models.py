@@ -7,7 +7,7 @@ fields too: those are in `extra`. Nothing but `id` is ever required.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Generic, Protocol, TypedDict, TypeVar, overload
@@ -164,13 +164,6 @@ class Rows(Sequence[Row]):
         self.ids = ids
         self.created = created
         self._objects = objects
-
-    @classmethod
-    def of(cls, rows: Iterable[Row], created: Callable[[bytes], Any]) -> Rows:
-        """*rows* side by side; *created* tells when one was."""
-        found = tuple(rows)
-        objects = [row.json for row in found]
-        return cls([row.id for row in found], list(map(created, objects)), objects)
 
     def __len__(self) -> int:
         return len(self.ids)

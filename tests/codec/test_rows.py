@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voipstudio_cmb.codec.envelopes import read_row, read_rows
-from voipstudio_cmb.codec.rows import created_at, tokens
+from voipstudio_cmb.codec.rows import as_rows, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
@@ -155,8 +155,8 @@ def test_rows_are_made_when_they_are_asked_for() -> None:
     assert repr(rows) == "<3 rows>"
     with pytest.raises(IndexError):
         rows[3]
-    again = Rows.of(rows, created_at)
-    assert (again.ids, again.created, again.lines()) == (rows.ids, [None] * 3, rows.lines())
+    again = as_rows(rows)
+    assert (again.ids, again.created, again.lines()) == (rows.ids, rows.created, rows.lines())
     ids = ids_in(rows)
     ids.clear()
     assert rows.ids == [3, 1, 2]

@@ -14,6 +14,8 @@ import msgspec
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
 
+from .surrogates import escaped
+
 MAX_ID = 2**63 - 1
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
@@ -22,8 +24,8 @@ def to_json(value: object) -> bytes:
     """*value* (a row, a list of rows) as compact JSON in UTF-8, without a line end."""
     try:
         return msgspec.json.encode(value)
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
-        return json.dumps(value, separators=(",", ":"), default=str).encode()
+    except UnicodeEncodeError:
+        return escaped(value)
 
 
 def kind_of(value: object) -> str:
@@ -63,7 +65,7 @@ def decode(response: Response) -> Any:
         problem, lasting = "nested too deeply", True
     except (msgspec.MsgspecError, ValueError):
         try:
-            # Slower, and takes what msgspec does not: half a surrogate pair, a float of any size.
+            # Slower, and takes what msgspec does not: any escape, and a float of any size.
             return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
         except RecursionError:
             problem, lasting = "nested too deeply", True

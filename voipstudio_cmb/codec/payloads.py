@@ -12,6 +12,7 @@ from voipstudio_cmb.errors import ClientMisuse
 
 from .json import to_json
 from .shape import alternatives
+from .surrogates import is_text
 
 
 @cache
@@ -46,15 +47,6 @@ def _exact(value: Any) -> Any:
     return value
 
 
-def _encodable(text: str) -> bool:
-    """Whether *text* can arrive as it is: half a surrogate pair can't."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
     """*values* as a JSON body, each checked against the TypedDict *fields*; None if there are none.
 
@@ -71,7 +63,7 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
             wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
             hint = " (digits only, without quotes or a plus sign)" if known[name] == (int,) else ""
             raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}{hint}")
-        if isinstance(value, str) and not _encodable(value):
+        if isinstance(value, str) and not is_text(value):
             raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
     try:
         exact = {name: _exact(value) for name, value in values.items()}

@@ -17,8 +17,9 @@ from typing import Any, Literal, TypeAlias, get_type_hints
 import attrs
 
 from voipstudio_cmb.codec.json import MAX_ID, to_json
-from voipstudio_cmb.codec.rows import text, tokens, why_unusable
+from voipstudio_cmb.codec.rows import id_problem, text, tokens
 from voipstudio_cmb.codec.shape import alternatives
+from voipstudio_cmb.codec.surrogates import as_text
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
 
@@ -44,7 +45,6 @@ _DECIMAL = re.compile(rb'("?)([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]
 _TIME = re.compile(
     rb'"([0-9]{4}-[0-9]{2}-[0-9]{2}[ T](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)"'
 )
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def documented(record: type[Record]) -> dict[str, Kind]:
@@ -65,11 +65,6 @@ def object_of(cells: Mapping[str, bytes]) -> bytes:
 @lru_cache(4096)  # names come again in every row; limited, because a server may invent new ones
 def _key(name: str) -> bytes:
     return to_json(name) + b":"
-
-
-def whole(value: str) -> str:
-    """*value* with half surrogate pairs, which UTF-8 can't write, replaced by U+FFFD."""
-    return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def integer(token: bytes) -> Any:
@@ -134,10 +129,10 @@ class Splitter:
             return MISFIT
         if b"\\" not in token:  # most have no escape, and this is called for most cells
             return token[1:-1].decode()
-        value = text(token)
-        if (mended := whole(value)) != value:
-            self.altered += 1
-        return mended
+        sent = text(token)
+        value = as_text(sent)
+        self.altered += value != sent
+        return value
 
     def integer_or_text(self, token: bytes) -> Any:
         """An integer of 64 bits or a string, each as it was sent."""
@@ -163,6 +158,6 @@ class Splitter:
             cells.append(cell)
         left |= misfits
         if type(cells[0]) is not int or cells[0] < 1:
-            raise WrongShape(f"a row can't be exported: {why_unusable(row)}")
+            raise WrongShape(f"a row can't be exported: {id_problem(row)}")
         cells.append(object_of(left).decode() if left else None)
         return cells

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from voipstudio_cmb.codec.rows import _Dated, _is_time, created_at, tokens
-
-_all_dated = msgspec.json.Decoder(_Dated).decode_lines
+from voipstudio_cmb.codec.rows import dated_lines, is_time
 
 
 class CreatedHighWater:
@@ -26,8 +22,8 @@ class CreatedHighWater:
             newest: str = max(created, default="")
         except TypeError:  # some say nothing
             newest = ""
-        if not _is_time(newest):  # what is no time may be beyond any
-            newest = max(filter(_is_time, created), default="")
+        if not is_time(newest):  # what is no time may be beyond any
+            newest = max(filter(is_time, created), default="")
         if newest > self._time:
             self._time, self._ids = newest, []
         elif newest < self._time or not newest:
@@ -44,14 +40,7 @@ class CreatedHighWater:
 
     def add_lines(self, lines: bytes) -> None:
         """The same for rows that are given as *lines*, a line end after each."""
-        try:
-            found = _all_dated(lines)
-        except msgspec.MsgspecError:  # half a surrogate pair somewhere in it
-            rows = lines[:-1].split(b"\n")
-            ids = [msgspec.json.decode(tokens(row)["id"], type=int) for row in rows]
-            self.add(ids, list(map(created_at, rows)))
-        else:
-            self.add([row.id for row in found], [row.created_at for row in found])
+        self.add(*dated_lines(lines))
 
     @property
     def found(self) -> tuple[str | None, list[int]]:
