@@ -15,7 +15,7 @@ from voipstudio_cmb.codec.rows import as_rows, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
-from voipstudio_cmb.models import Reject, Row, Rows, ids_in
+from voipstudio_cmb.models import Reject, Row, Rows, record_ids
 
 
 def read(body: bytes) -> tuple[list[tuple[int, bytes]], list[Reject], int | None]:
@@ -157,7 +157,7 @@ def test_rows_are_made_when_they_are_asked_for() -> None:
         rows[3]
     again = as_rows(rows)
     assert (again.ids, again.created, again.lines()) == (rows.ids, rows.created, rows.lines())
-    ids = ids_in(rows)
+    ids = record_ids(rows)
     ids.clear()
     assert rows.ids == [3, 1, 2]
 

@@ -57,7 +57,7 @@ def decode(response: Response) -> Any:
     """
     body = response.body
     if not body.strip():
-        raise EmptyBody("the answer is empty where JSON is documented", sent="yes")
+        raise EmptyBody("the response is empty where JSON is documented", sent="yes")
     lasting = False
     try:
         return msgspec.json.decode(body)
@@ -75,7 +75,7 @@ def decode(response: Response) -> Any:
             problem, lasting = str(error), True
     media = response.headers.get("content-type", "no media type")
     fault = NotJSON(
-        f"the answer is not JSON ({len(body)} bytes, {media}; {problem})",
+        f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
         sent="yes",
     )
     fault.retryable = not lasting  # an answer cut short may be whole the next time
