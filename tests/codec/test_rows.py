@@ -191,15 +191,15 @@ def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
             assert isinstance(found, Rows)
             latest.add(found.ids, found.created)
     last = max(plain.values(), default=None)
-    assert latest.found == (last, [id for id, time in plain.items() if time == last])
+    assert latest.latest == (last, [id for id, time in plain.items() if time == last])
 
 
 def test_rows_of_one_time_are_all_kept_until_a_later_one_comes() -> None:
     latest = CreatedHighWater()
     for ids, day in (([1, 2], 1), ([3], 1), ([4], 1), ([5, 6], 2), ([7], 2), ([8], 1)):
         latest.add(ids, [f"2026-01-0{day} 00:00:00"] * len(ids))
-    assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])
-    assert latest.found == ("2026-01-02 00:00:00", [5, 6, 7])
+    assert latest.latest == ("2026-01-02 00:00:00", [5, 6, 7])
+    assert latest.latest == ("2026-01-02 00:00:00", [5, 6, 7])
 
 
 def test_a_row_that_is_left_out_takes_its_time_with_it() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 
 _DATE_TIME = "%Y-%m-%d %H:%M:%S"
+_BOOLEANS: dict[object, bool] = {True: True, "1": True, False: False, "0": False}
 
 
 # What the API's values may be taken for. cattrs' own hooks would corrupt in silence: "false"
@@ -38,10 +38,8 @@ def _int(value: object, _: type) -> int:
 
 
 def _bool(value: object, _: type) -> bool:
-    if value in (True, "1") and not isinstance(value, float):
-        return True
-    if value in (False, "0") and not isinstance(value, float):
-        return False
+    if isinstance(value, int | str) and value in _BOOLEANS:
+        return _BOOLEANS[value]
     raise ValueError("not a boolean")
 
 
@@ -123,10 +121,6 @@ def to_dict(record: Record) -> dict[str, Any]:
     return row | {name: value for name, value in record.extra.items() if name not in row}
 
 
-def _is_record(kind: Any) -> bool:
-    return inspect.isclass(kind) and issubclass(kind, Record)
-
-
 def make_converter() -> cattrs.Converter:
     """A cattrs converter for the records, with hooks that never guess."""
     import cattrs  # here, because most programs never meet a row that needs it
@@ -139,10 +133,10 @@ def make_converter() -> cattrs.Converter:
     made.register_structure_hook_func(
         lambda kind: set(alternatives(kind)) == {int, str}, _int_or_str
     )
-    made.register_structure_hook_func(_is_record, _structure)
+    made.register_structure_hook(Record, _structure)
     made.register_unstructure_hook(datetime, lambda value: value.strftime(_DATE_TIME))
     made.register_unstructure_hook(Decimal, str)
-    made.register_unstructure_hook_func(_is_record, to_dict)
+    made.register_unstructure_hook(Record, to_dict)
     return made
 
 

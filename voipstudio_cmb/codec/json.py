@@ -21,7 +21,7 @@ INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 def to_json(value: object) -> bytes:
-    """*value* (a row, a list of rows) as compact JSON in UTF-8, without a line end."""
+    """`value` as compact JSON in UTF-8, without a line end."""
     try:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -29,7 +29,7 @@ def to_json(value: object) -> bytes:
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls the type of *value*."""
+    """What JSON calls the type of `value`."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}
     return names.get(type(value), "number")
 
@@ -49,7 +49,7 @@ def _float(text: str) -> float | Decimal:
 
 
 def decode(response: Response) -> Any:
-    """The JSON in *response*.
+    """The JSON in `response`.
 
     Raises:
         EmptyBody: there is none.

@@ -38,7 +38,7 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
 
 
 def _exact(value: Any) -> Any:
-    """*value* as plain data: numpy's and enums' types are subclasses, which JSON refuses."""
+    """`value` as plain data: numpy's and enums' types are subclasses, which JSON refuses."""
     if isinstance(value, list):
         return [_exact(item) for item in value]
     for kind in (bool, int, float, str):
@@ -48,7 +48,7 @@ def _exact(value: Any) -> Any:
 
 
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
-    """*values* as a JSON body, each checked against the TypedDict *fields*; None if there are none.
+    """`values` as a JSON body, each checked against the TypedDict `fields`; None if there are none.
 
     Raises:
         ClientMisuse: an attribute that the API does not document, or a value of another type.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import partial
 from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
@@ -44,7 +43,7 @@ _collection = tolerant(msgspec.json.Decoder(_Collection).decode)
 _item = tolerant(msgspec.json.Decoder(_Envelope[msgspec.Raw]).decode)
 _members = tolerant(msgspec.json.Decoder(dict[str, msgspec.Raw]).decode)
 _string = tolerant(msgspec.json.Decoder(str).decode)
-_compact = tolerant(partial(msgspec.json.format, indent=-1))
+_compact = tolerant(lambda json: msgspec.json.format(json, indent=-1))
 
 # In a string, JSON allows them raw; readers that split text into lines take them for line ends.
 _LINE_ENDS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\x85": b"\\u0085"}

@@ -44,13 +44,12 @@ class Shape:
 
 
 def shape(record: type[Record]) -> Shape:
-    """The shape of `record`."""
-    kind: Any = record  # mypy does not take the attrs class for hashable
-    return _shape(kind)
+    """What the codec needs to know of `record`."""
+    return _describe(record)  # type: ignore[arg-type]  # mypy takes no attrs class for hashable
 
 
 @cache
-def _shape(record: Any) -> Shape:
+def _describe(record: Any) -> Shape:
     hints = get_type_hints(record)
     fields: dict[str, Any] = {}
     retyped: dict[str, tuple[str, Callable[[Any], Any]]] = {}

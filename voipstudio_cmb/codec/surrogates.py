@@ -37,8 +37,8 @@ def tolerant(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
             )
             if plain == text:
                 raise
-            found: T = _restored(read(plain), stand_in)
-            return found
+            value: T = _restored(read(plain), stand_in)
+            return value
 
     return tolerant_read
 

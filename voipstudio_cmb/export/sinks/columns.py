@@ -12,13 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, get_type_hints
-
-import attrs
+from typing import Any, Literal, TypeAlias
 
 from voipstudio_cmb.codec.json import MAX_ID, to_json
 from voipstudio_cmb.codec.rows import id_problem, text, tokens
-from voipstudio_cmb.codec.shape import alternatives
+from voipstudio_cmb.codec.shape import alternatives, shape
 from voipstudio_cmb.codec.surrogates import as_text
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
@@ -48,13 +46,9 @@ _TIME = re.compile(
 
 
 def documented(record: type[Record]) -> dict[str, Kind]:
-    """The documented fields of *record* in their order, and of which kind each is."""
-    hints = get_type_hints(record)
-    return {
-        field.name: _KINDS[frozenset(alternatives(hints[field.name]))]
-        for field in attrs.fields(record)
-        if field.name not in ("extra", "_row")
-    }
+    """The documented fields of `record` in their order, and of which kind each is."""
+    fields = shape(record).fields
+    return {name: _KINDS[frozenset(alternatives(kind))] for name, kind in fields.items()}
 
 
 def object_of(cells: Mapping[str, bytes]) -> bytes:
@@ -62,7 +56,7 @@ def object_of(cells: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join([_key(name) + cell for name, cell in cells.items()]) + b"}"
 
 
-@lru_cache(4096)  # names come again in every row; limited, because a server may invent new ones
+@lru_cache(4096)  # names repeat in every row; limited, because a server may invent new ones
 def _key(name: str) -> bytes:
     return to_json(name) + b":"
 
@@ -90,29 +84,26 @@ def boolean(token: bytes) -> Any:
 
 def decimal(token: bytes) -> Any:
     """The text of a finite number as it was sent, in a string or not."""
-    found = _DECIMAL.fullmatch(token)
-    return found[2].decode() if found else MISFIT
+    match = _DECIMAL.fullmatch(token)
+    return match[2].decode() if match else MISFIT
 
 
 def time(token: bytes) -> Any:
     """A date and time without a zone, as the API documents it, perhaps with T and a fraction."""
-    found = _TIME.fullmatch(token)
+    match = _TIME.fullmatch(token)
     try:
-        return datetime.fromisoformat(found[1].decode()) if found else MISFIT
+        return datetime.fromisoformat(match[1].decode()) if match else MISFIT
     except ValueError:
         return MISFIT  # there is no such day
 
 
 class Splitter:
-    """Splits rows of *record* into typed cells and `extra`.
-
-    *readers* replace those of their kind. *altered* counts the texts in which half a surrogate pair
-    was replaced.
-    """
+    """Splits rows into typed cells and `extra`; `readers` replace those of their kind."""
 
     def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
         self.altered = 0
-        taking: dict[str, Reader] = {
+        """How many texts had half a surrogate pair replaced."""
+        defaults: dict[str, Reader] = {
             "integer": integer,
             "boolean": boolean,
             "decimal": decimal,
@@ -120,8 +111,8 @@ class Splitter:
             "text": self.text,
             "integer or text": self.integer_or_text,
         }
-        taking |= readers or {}
-        self._columns = [(name, taking[kind]) for name, kind in documented(record).items()]
+        by_kind = defaults | dict(readers or {})
+        self._columns = [(name, by_kind[kind]) for name, kind in documented(record).items()]
 
     def text(self, token: bytes) -> Any:
         """A string."""
@@ -139,13 +130,13 @@ class Splitter:
         return self.text(token) if token[0] == _QUOTE else integer(token)
 
     def split(self, row: bytes) -> list[Any]:
-        """The cells of *row*: one for each documented field, None where it has none, and `extra`.
+        """The cells of `row`: one for each documented field, None where it has none, and `extra`.
 
         `extra` is a JSON object of all other members and of those that do not fit their field, each
         with the JSON text that it came as; None if there are none.
 
         Raises:
-            WrongShape: *row* has no usable id.
+            WrongShape: `row` has no usable id.
         """
         left = tokens(row)
         cells: list[Any] = []

@@ -14,13 +14,13 @@ class CreatedHighWater:
     def __init__(self) -> None:
         self._time = ""
         self._ids: list[int] = []
-        self._waiting: tuple[Sequence[int], Sequence[Any]] = (), ()
+        self._unread: tuple[Sequence[int], Sequence[Any]] = (), ()
 
     def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
-        """Takes note of rows with these *ids* that say when they were *created*."""
+        """Takes note of rows by their `ids` and what they give for `created_at`."""
         try:
             newest: str = max(created, default="")
-        except TypeError:  # some say nothing
+        except TypeError:  # some give nothing
             newest = ""
         if not is_time(newest):  # what is no time may be beyond any
             newest = max(filter(is_time, created), default="")
@@ -29,21 +29,21 @@ class CreatedHighWater:
         elif newest < self._time or not newest:
             return
         else:
-            self._look()
-        # Not looked at one by one before others come that are as late: most often later ones do.
-        self._waiting = ids, created
+            self._read()
+        # Read row by row only when others come that are as late: most often later ones do.
+        self._unread = ids, created
 
-    def _look(self) -> None:
-        ids, created = self._waiting
+    def _read(self) -> None:
+        ids, created = self._unread
         self._ids += [id for id, time in zip(ids, created, strict=True) if time == self._time]
-        self._waiting = (), ()
+        self._unread = (), ()
 
     def add_lines(self, lines: bytes) -> None:
-        """The same for rows that are given as *lines*, a line end after each."""
+        """Takes note of the rows in `lines`, one a line."""
         self.add(*dated_lines(lines))
 
     @property
-    def found(self) -> tuple[str | None, list[int]]:
+    def latest(self) -> tuple[str | None, list[int]]:
         """The time, None if no row has one, and the ids."""
-        self._look()
+        self._read()
         return self._time or None, sorted(self._ids)
