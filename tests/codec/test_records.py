@@ -182,12 +182,12 @@ def test_a_changed_record_and_one_made_by_hand_give_what_they_hold() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (None, "row 1 of the response: a row is not an object but null"),
-        ([], "not an object but array"),
-        (3, "not an object but number"),
-        ({"name": "x"}, "a row has no id"),
+        (None, "row 1 of the response can't be used: it is no object but null"),
+        ([], "it is no object but an array"),
+        (3, "it is no object but a number"),
+        ({"name": "x"}, "it has no id"),
         *(
-            ({"id": id}, "id is not an integer of at least 1")
+            ({"id": id}, "its id is no integer from 1 to 2**63 - 1")
             for id in ("12", 12.0, True, None, 0, -4, 2**63, 10**30)
         ),
     ],

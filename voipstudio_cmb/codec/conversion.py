@@ -13,7 +13,8 @@ import msgspec
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
 
-from .json import INTEGER, MAX_ID, kind_of
+from .json import INTEGER, MAX_ID, to_json
+from .rows import id_problem
 from .shape import alternatives, shape
 
 if TYPE_CHECKING:
@@ -74,12 +75,9 @@ def _decimal(value: object, _: type) -> Decimal:
 
 def _structure(row: object, record: type[R]) -> R:
     """One `row` as a `record`; what does not fit its field goes to `extra`."""
-    if not isinstance(row, Mapping):
-        raise WrongShape(f"a row is not an object but {kind_of(row)}", sent="yes")
-    if "id" not in row:
-        raise WrongShape("a row has no id", sent="yes")
-    if type(row["id"]) is not int or not 1 <= row["id"] <= MAX_ID:
-        raise WrongShape(f"a row's id is not an integer of at least 1 ({kind_of(row['id'])})")
+    id = row.get("id") if isinstance(row, Mapping) else None
+    if not isinstance(row, Mapping) or type(id) is not int or not 1 <= id <= MAX_ID:
+        raise WrongShape(f"a row can't be used: {id_problem(to_json(row))}", sent="yes")
     fields = shape(record).fields
     values: dict[str, Any] = {}
     extra = {name: row[name] for name in row if name not in fields}

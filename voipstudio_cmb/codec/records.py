@@ -2,8 +2,7 @@
 
 The hot path takes a page in C, twice: into rows (dicts), and from these into cells, which checks
 all values and makes dates of texts. A row then becomes the `__dict__` of its record as it is, with
-those few values changed that have another type there. To copy each row into slots would take as
-long as all the rest.
+those few values changed that have another type there.
 
 A page with a value that does not fit its documented type goes row by row through the converter
 (`conversion`), which keeps such a value in `extra`.
@@ -28,6 +27,8 @@ from voipstudio_cmb.errors import BadPayload, WrongShape
 from voipstudio_cmb.models import Record
 
 from .conversion import shared_converter
+from .json import to_json
+from .rows import id_problem
 from .shape import Shape, shape
 
 R = TypeVar("R", bound=Record)
@@ -110,5 +111,8 @@ def _maker(record: Any) -> Callable[[list[dict[str, Any]]], list[Any]]:
 def _row_record(index: int, row: object, record: type[R]) -> R:
     try:
         return shared_converter().structure(row, record)
-    except BadPayload as error:
-        raise WrongShape(f"row {index} of the response: {error.message}", sent="yes") from None
+    except BadPayload:
+        problem = id_problem(to_json(row))
+        raise WrongShape(
+            f"row {index} of the response can't be used: {problem}", sent="yes"
+        ) from None

@@ -56,20 +56,14 @@ class RawRows:
 
     rows: Rows
     """Those with a usable id."""
-
     unusable: dict[int, bytes]
     """Those without one, by their place in the response, from 1."""
-
     total: Any
     """What the response gives for the total, unchecked."""
 
 
 def raw_rows(body: bytes) -> RawRows:
-    """The rows of a collection's response.
-
-    Raises:
-        ValueError, RecursionError: the body is something else.
-    """
+    """The rows of a collection's response; `ValueError` or `RecursionError` if it is none."""
     body = _on_one_line(body)
     collection = _collection(body)
     rows, unusable = collection.data, dict[int, bytes]()
@@ -88,11 +82,7 @@ def raw_rows(body: bytes) -> RawRows:
 
 
 def raw_item(body: bytes) -> Row:
-    """The object of a single resource's response.
-
-    Raises:
-        ValueError, RecursionError: the body is something else.
-    """
+    """The object of a single resource's response; raises as `raw_rows`."""
     row = _item(_on_one_line(body)).data
     return Row(_head(row).id, bytes(row))
 

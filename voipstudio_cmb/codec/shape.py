@@ -28,17 +28,13 @@ class Shape:
 
     fields: dict[str, Any]
     """The documented fields, and the type of each, without None."""
-
     retyped: dict[str, tuple[str, Callable[[Any], Any]]]
     """The fields whose type is none of JSON's: the key under which a record keeps the value that
     was sent, and the function that gets the typed value from a cell."""
-
     numbers: tuple[Callable[[Any], Decimal | None], ...]
     """The functions that get the decimals from a cell."""
-
     cell: Any
     """The struct that msgspec makes of a row; None if the class needs its `__init__`."""
-
     open_cell: Any
     """The same for a row that has fields beside the documented ones."""
 
