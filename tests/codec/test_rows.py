@@ -155,7 +155,7 @@ def test_rows_are_made_when_they_are_asked_for() -> None:
     assert repr(rows) == "<3 rows>"
     with pytest.raises(IndexError):
         rows[3]
-    again = as_rows(rows)
+    again = as_rows(list(rows))
     assert (again.ids, again.created, again.lines()) == (rows.ids, rows.created, rows.lines())
     ids = record_ids(rows)
     ids.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,10 +64,7 @@ def _datetime(value: object, _: type) -> datetime:
 
 def _decimal(value: object, _: type) -> Decimal:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            number = Decimal(str(value))
-        except InvalidOperation:
-            raise ValueError("not a number") from None
+        number = Decimal(str(value))
         if number.is_finite():
             return number
     raise ValueError("not a number")

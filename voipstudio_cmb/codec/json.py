@@ -28,6 +28,16 @@ def to_json(value: object) -> bytes:
         return escaped(value)
 
 
+def plain(value: Any) -> Any:
+    """`value` as exactly a bool, int, float or str: msgspec takes no subclass, as numpy's are."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
+
+
 def kind_of(value: object) -> str:
     """What JSON calls the type of `value`."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 from voipstudio_cmb.errors import ClientMisuse
 
-from .json import to_json
+from .json import plain, to_json
 from .shape import alternatives
 from .surrogates import is_text
 
@@ -37,16 +37,6 @@ def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     return isinstance(value, str) and str in kinds
 
 
-def _exact(value: Any) -> Any:
-    """`value` as plain data: numpy's and enums' types are subclasses, which JSON refuses."""
-    if isinstance(value, list):
-        return [_exact(item) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
     """`values` as a JSON body, each checked against the TypedDict `fields`; None if there are none.
 
@@ -66,7 +56,6 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
         if isinstance(value, str) and not is_text(value):
             raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
     try:
-        exact = {name: _exact(value) for name, value in values.items()}
-        return to_json(exact) if values else None
+        return to_json({name: plain(value) for name, value in values.items()}) if values else None
     except OverflowError as error:
         raise ClientMisuse(f"the attributes can't be written as JSON: {error}") from None

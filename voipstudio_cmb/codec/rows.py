@@ -89,6 +89,8 @@ def raw_item(body: bytes) -> Row:
 
 def as_rows(rows: Iterable[Row]) -> Rows:
     """Single `rows` as `Rows`."""
+    if isinstance(rows, Rows):
+        return rows
     objects = [row.json for row in rows]
     return Rows(*dated_lines(b"\n".join(objects)), objects)
 

@@ -113,9 +113,7 @@ class CollectionSource:
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
                 upto = walk.progress.upto
-                rows = page.records
-                if not isinstance(rows, Rows):
-                    rows = as_rows(rows)
+                rows = as_rows(page.records)
                 if upto is not None and max(rows.ids, default=0) > upto:
                     rows = as_rows(row for row in rows if row.id <= upto)
                 yield rows, cursor, None if of_the_rest else walk.progress.total
