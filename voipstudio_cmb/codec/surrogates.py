@@ -70,6 +70,6 @@ def is_text(value: str) -> bool:
     return _HALF.search(value) is None
 
 
-def as_text(value: str) -> str:
+def without_half_pairs(value: str) -> str:
     """`value` with U+FFFD for each half surrogate pair."""
     return _HALF.sub("\N{REPLACEMENT CHARACTER}", value)

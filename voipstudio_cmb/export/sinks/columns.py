@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from voipstudio_cmb.codec.json import MAX_ID, to_json
 from voipstudio_cmb.codec.rows import id_problem, text, tokens
 from voipstudio_cmb.codec.shape import alternatives, shape
-from voipstudio_cmb.codec.surrogates import as_text
+from voipstudio_cmb.codec.surrogates import without_half_pairs
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
 
@@ -46,7 +46,7 @@ _TIME = re.compile(
 
 
 def documented(record: type[Record]) -> dict[str, Kind]:
-    """The documented fields of `record` in their order, and of which kind each is."""
+    """The documented fields of `record` in their order, and the kind of each."""
     fields = shape(record).fields
     return {name: _KINDS[frozenset(alternatives(kind))] for name, kind in fields.items()}
 
@@ -98,12 +98,14 @@ def time(token: bytes) -> Any:
 
 
 class Splitter:
-    """Splits rows into typed cells and `extra`; `readers` replace those of their kind."""
+    """Splits rows of `record` into typed cells and `extra`; `readers` replace those of a kind."""
+
+    altered: int
+    """How many texts had half a surrogate pair, which was replaced."""
 
     def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
         self.altered = 0
-        """How many texts had half a surrogate pair replaced."""
-        defaults: dict[str, Reader] = {
+        taking: dict[str, Reader] = {
             "integer": integer,
             "boolean": boolean,
             "decimal": decimal,
@@ -111,8 +113,8 @@ class Splitter:
             "text": self.text,
             "integer or text": self.integer_or_text,
         }
-        by_kind = defaults | dict(readers or {})
-        self._columns = [(name, by_kind[kind]) for name, kind in documented(record).items()]
+        taking |= readers or {}
+        self._columns = [(name, taking[kind]) for name, kind in documented(record).items()]
 
     def text(self, token: bytes) -> Any:
         """A string."""
@@ -120,10 +122,10 @@ class Splitter:
             return MISFIT
         if b"\\" not in token:  # most have no escape, and this is called for most cells
             return token[1:-1].decode()
-        sent = text(token)
-        value = as_text(sent)
-        self.altered += value != sent
-        return value
+        value = text(token)
+        if (valid := without_half_pairs(value)) != value:
+            self.altered += 1
+        return valid
 
     def integer_or_text(self, token: bytes) -> Any:
         """An integer of 64 bits or a string, each as it was sent."""
