@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -22,19 +21,14 @@ def _attributes(fields: type) -> dict[str, tuple[Any, ...]]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    if value is None:
-        return True
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, float):
-        return float in kinds and math.isfinite(value)
-    if isinstance(value, int):
-        return int in kinds or float in kinds
-    if isinstance(value, Decimal):
-        return Decimal in kinds and value.is_finite()
     if isinstance(value, list):
         return list[str] in kinds and all(isinstance(item, str) for item in value)
-    return isinstance(value, str) and str in kinds
+    if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
+        return False
+    kind = next(
+        (kind for kind in (bool, int, float, Decimal, str) if isinstance(value, kind)), None
+    )
+    return value is None or kind in kinds or (kind is int and float in kinds)
 
 
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
