@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from voipstudio_cmb.codec.rows import text, tokens
+from voipstudio_cmb.codec.surrogates import without_half_pairs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
 from .base import Sink
-from .columns import documented, object_of, without_half_pairs
+from .columns import documented, object_of
 from .compression import Compression, created, suffix
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")

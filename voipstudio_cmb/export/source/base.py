@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeAlias
 
 import attrs
 
-from voipstudio_cmb.codec.rows import created_at
 from voipstudio_cmb.export.plan import OutputFile, Plan
-from voipstudio_cmb.models import Record, Reject, Row, Rows
+from voipstudio_cmb.models import Record, Reject, Rows
 
 OnRejects: TypeAlias = Callable[[Sequence[Reject]], None]
 """Is given the rows of a page that can't be used."""
@@ -51,8 +50,3 @@ class Source(ABC):
     @abstractmethod
     def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
         """The rows after the `cursor`, in the order of their ids where the API has one."""
-
-
-def side_by_side(rows: Iterable[Row]) -> Rows:
-    """The `rows` as one `Rows`."""
-    return Rows.of(rows, created_at)

@@ -9,13 +9,13 @@ from typing import Any
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.codec.rows import integers
+from voipstudio_cmb.codec.rows import as_rows, integers
 from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
 from voipstudio_cmb.export.plan import Plan
 from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.services import Collection
 
-from .base import Batch, OnRejects, Source, side_by_side
+from .base import Batch, OnRejects, Source
 
 NAMED_BY = ("settings", "websites")
 """The resources whose rows name buttons."""
@@ -104,4 +104,4 @@ class ButtonSource(Source):
                     raise result
                 else:
                     rows.append(result)
-            yield Batch(rows=side_by_side(rows), cursor=str(chunk[-1]), total=len(named))
+            yield Batch(rows=as_rows(rows), cursor=str(chunk[-1]), total=len(named))

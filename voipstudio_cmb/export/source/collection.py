@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.codec.rows import created_at
+from voipstudio_cmb.codec.rows import as_rows, is_time
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
 from voipstudio_cmb.export.plan import LateRows
 from voipstudio_cmb.filters import Filter, where
-from voipstudio_cmb.models import Record, Reject, Rows
+from voipstudio_cmb.models import Record, Reject
 from voipstudio_cmb.services import Collection
 
-from .base import Batch, OnRejects, Source, side_by_side
+from .base import Batch, OnRejects, Source
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -41,7 +41,7 @@ class CollectionSource(Source):
                         begun = True
                         # Chosen here too: the API may ignore what it is asked for.
                         if not ids.has_all(batch.rows.ids):
-                            rows = side_by_side(row for row in batch.rows if row.id in ids)
+                            rows = as_rows(row for row in batch.rows if row.id in ids)
                             batch = attrs.evolve(batch, rows=rows)
                         yield batch
                 break
@@ -62,11 +62,11 @@ class CollectionSource(Source):
         try:
             async with aclosing(self._pages(conditions, None, rejects.extend)) as pages:
                 async for batch in pages:
-                    times = [created_at(row.json) or "" for row in batch.rows]
+                    times = [time if is_time(time) else "" for time in batch.rows.created]
                     if min(times, default=late.since) < late.since:
                         return  # the API ignores the condition: this would be all rows
                     rows = (r for r in batch.rows if r.id <= after and r.id not in late.known)
-                    yield Batch(rows=side_by_side(rows))
+                    yield Batch(rows=as_rows(rows))
         except BadRequest:
             return  # it knows no such condition
         if rejects:
@@ -84,14 +84,12 @@ class CollectionSource(Source):
         )
         async with walk:
             async for page in walk:
-                rows = page.records
-                if not isinstance(rows, Rows):
-                    rows = side_by_side(rows)
+                rows = as_rows(page.records)
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
                 upto = walk.progress.upto
                 if upto is not None and max(rows.ids, default=0) > upto:
-                    rows = side_by_side(row for row in rows if row.id <= upto)
+                    rows = as_rows(row for row in rows if row.id <= upto)
                 # A resumed walk by keyset is only told of the rows that are left.
                 of_the_rest = cursor is not None and walk.progress.strategy == "keyset"
                 yield Batch(

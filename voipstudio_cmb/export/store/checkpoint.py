@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import msgspec
+
+from voipstudio_cmb.codec.json import decode_as
 
 from .contents import Contents
 
@@ -80,6 +81,6 @@ def load(path: Path) -> Checkpoint | None:
         found = json.loads(path.read_bytes())
         if found["version"] != VERSION or found["checksum"] != _sum(found["held"]):
             return None
-        return msgspec.json.decode(found["held"], type=Checkpoint)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, msgspec.MsgspecError):
+        return decode_as(Checkpoint, found["held"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal, TypedDict
 
 import attrs
-import msgspec
 
+from voipstudio_cmb.codec.json import decode_as
 from voipstudio_cmb.errors import ClientMisuse
 
 from .contents import Contents
@@ -47,10 +47,10 @@ def read_manifest(directory: Path) -> dict[str, Entry]:
     """
     path = directory / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=_Manifest)["files"]
+        return decode_as(_Manifest, path.read_bytes())["files"]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:
         raise ClientMisuse(
             f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
             "another directory"

@@ -107,7 +107,7 @@ class Workspace:
 
     def finish(self, file: tuple[int, str], altered: int) -> None:
         """Saves what the finished file is, before it is published."""
-        created_at, last = self._newest.found
+        created_at, last = self._newest.latest
         self.checkpoint = attrs.evolve(
             self.checkpoint, file=file, altered=altered, created_at=created_at, last=last
         )
