@@ -290,7 +290,7 @@ async def test_a_turn_that_no_job_had_is_given_back() -> None:
         assert slots.locked()
 
 
-async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> None:
+async def test_a_cancelled_run_closes_all_and_is_resumed_later(tmp_path: Path) -> None:
     async with Sandbox(rows=600, latency=0.005) as api:
         plan = Plan(to=tmp_path, resources=["cdrs", "settings"], page_size=10)
         exports = Exports(some(api, 4), plan, slots=2)

@@ -229,7 +229,7 @@ async def test_a_full_disk_is_an_export_error_and_nothing_is_visible(
     assert everything(tmp_path) == {"cdrs.jsonl"}
 
 
-async def test_a_cancelled_export_leaves_what_it_takes_to_go_on(tmp_path: Path) -> None:
+async def test_a_cancelled_export_leaves_what_it_takes_to_resume(tmp_path: Path) -> None:
     import asyncio
 
     async with Sandbox(rows=600, latency=0.01) as api:

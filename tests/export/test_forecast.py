@@ -25,7 +25,7 @@ def connected(api: Sandbox) -> CallMeBackClient:
     return CallMeBackClient(api.token, base_url=api.base_url, config=config)
 
 
-async def test_a_forecast_knows_what_is_in_hand_and_what_is_done(tmp_path: Path) -> None:
+async def test_a_forecast_knows_what_is_kept_and_what_is_done(tmp_path: Path) -> None:
     class Full(Disk):
         def link(self, path: Path, to: Path) -> None:
             if to.name == "visitors.jsonl":

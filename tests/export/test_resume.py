@@ -1,4 +1,4 @@
-"""An interrupted export: what it goes on from, and when it refuses to."""
+"""An interrupted export: what it resumes from, and when it refuses to."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def names(directory: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_it_goes_on_where_it_stopped(tmp_path: Path, deaf: bool) -> None:
+async def test_it_resumes_where_it_stopped(tmp_path: Path, deaf: bool) -> None:
     api = Offline(deaf=deaf)
     to = tmp_path / "out"
     summary = await interrupted(api, plan(to))
@@ -168,7 +168,7 @@ async def test_at_most_the_last_moments_are_fetched_again(tmp_path: Path) -> Non
         ("data longer", ""),
     ],
 )
-async def test_what_is_damaged_is_never_gone_on_from(tmp_path: Path, harm: str, note: str) -> None:
+async def test_what_is_damaged_is_never_resumed(tmp_path: Path, harm: str, note: str) -> None:
     api, to = Offline(), tmp_path / "out"
     await interrupted(api, plan(to))
     checkpoint, data = to / ".cdrs.jsonl.checkpoint", to / ".cdrs.jsonl.part"
@@ -259,7 +259,7 @@ async def test_a_token_that_was_refused_can_be_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, deaf: bool) -> None:
+async def test_a_walk_that_can_not_be_resumed_begins_again(tmp_path: Path, deaf: bool) -> None:
     """By page, rows that went before the position can't be told from rows that were missed."""
     api, to = Offline(deaf=deaf), tmp_path / "out"
     undisturbed = Offline()
@@ -293,7 +293,7 @@ async def test_rows_may_have_gone_meanwhile(tmp_path: Path) -> None:
     assert len(found) == len(set(found)) == job.rows
 
 
-async def test_rows_in_no_order_are_begun_anew(tmp_path: Path) -> None:
+async def test_rows_in_no_order_are_fetched_again(tmp_path: Path) -> None:
     api, to = Offline(deaf=True), tmp_path / "out"
     api.tables["cdrs"].sort(key=lambda row: row["id"] * 37 % 61)
     await interrupted(api, plan(to))
@@ -344,7 +344,7 @@ async def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         await run(api, all_of_it)
 
 
-async def test_a_refusal_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+async def test_a_refusal_leaves_nothing_to_resume(tmp_path: Path) -> None:
     """Or a nightly export with --overwrite would take yesterday's files for today's."""
     api, to = Offline(), tmp_path / "out"
     both = plan(to, resources=("cdrs", "visitors"), overwrite=True)
@@ -463,7 +463,7 @@ async def test_rejected_rows_are_on_the_disk_before_the_checkpoint_behind_them(
     ]  # fmt: skip
 
 
-async def test_buttons_go_on_where_they_stopped(tmp_path: Path) -> None:
+async def test_buttons_resume_where_they_stopped(tmp_path: Path) -> None:
     api = Offline()
     api.tables["settings"] = [{"id": id, "button_id": id} for id in range(1, 9)]
     only = plan(tmp_path, resources="buttons")
@@ -529,7 +529,7 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     assert names(tmp_path) == {"cdrs.csv", "manifest.json"}
 
 
-async def test_rejected_rows_in_hand_that_were_damaged_are_fetched_again(tmp_path: Path) -> None:
+async def test_rejected_rows_that_were_damaged_are_fetched_again(tmp_path: Path) -> None:
     api = Offline()
     api.tables["websites"] = Offline(count=60).tables["cdrs"]
     api.broken = {2}

@@ -65,7 +65,7 @@ async def test_nothing_new_makes_no_file(tmp_path: Path) -> None:
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
-async def test_it_goes_on_from_a_plain_export(tmp_path: Path) -> None:
+async def test_it_continues_a_plain_export(tmp_path: Path) -> None:
     api = Offline(count=20)
     await run(api, plan(tmp_path, since=None))
     api.tables["cdrs"] = rows(25)
@@ -115,7 +115,7 @@ async def test_a_server_that_knows_no_conditions_gives_the_same_files(
 
 
 @pytest.mark.parametrize("habit", ["honours", "ignores", "refuses"])
-async def test_an_interrupted_one_goes_on(tmp_path: Path, habit: str) -> None:
+async def test_an_interrupted_one_is_resumed(tmp_path: Path, habit: str) -> None:
     api = Offline(count=20, deaf=habit == "ignores")
     only = plan(tmp_path, concurrency=1)
     await run(api, only)

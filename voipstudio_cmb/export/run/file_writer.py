@@ -41,15 +41,10 @@ class FileWriter:
     """Makes one file."""
 
     job: Job
-    """What is shown of it."""
     plan: Plan
-    """How it is written."""
     file: OutputFile
-    """Where its rows go."""
     record: type[Record]
-    """What its rows are."""
     workspace: Workspace
-    """Its rows."""
     owner_hash: str
     """Whose they are, for the manifest."""
     on_rows: Callable[[Iterator[bytes]], None] | None = None

@@ -28,20 +28,6 @@ _PLAIN = re.compile(rb'"(?![=+\-@ ])[^"\\,\x00-\x1f\xc2\xe2]+(?<! )"')
 _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
-def checked_null(marker: object) -> str:
-    """`marker`, if it can stand for null.
-
-    Raises:
-        ClientMisuse: it can't, because it would need quotes.
-    """
-    if not isinstance(marker, str) or _NO_MARKER.search(marker):
-        raise ClientMisuse(
-            f"{marker!r} can't stand for null in CSV: choose a text without commas, quotes, line "
-            r"ends and blanks around it, such as \N"
-        )
-    return marker
-
-
 class CsvLines:
     """The lines of a CSV file with rows of `record`, null written as the text `null`."""
 
@@ -102,7 +88,12 @@ class CsvSink(Sink):
     def __init__(self, compress: Compression | None = None, null: str = "") -> None:
         self.suffix = suffix("csv", compress)
         self._compress: Compression | None = compress
-        self._null = checked_null(null)
+        if not isinstance(null, str) or _NO_MARKER.search(null):
+            raise ClientMisuse(
+                f"{null!r} can't stand for null in CSV: choose a text without commas, quotes, line "
+                r"ends and blanks around it, such as \N"
+            )
+        self._null = null
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         lines = CsvLines(record, self._null)

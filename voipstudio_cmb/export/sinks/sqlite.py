@@ -37,7 +37,7 @@ _TYPES: dict[Kind, str] = {
 }
 _NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 _PRAGMAS = (
-    # The whole file is thrown away if writing fails, so a journal would only cost and be left over.
+    # The file is thrown away if writing fails, so a journal would only cost and be left over.
     "PRAGMA journal_mode = OFF",
     "PRAGMA synchronous = OFF",  # whoever asked for the file calls fsync, once
     "PRAGMA locking_mode = EXCLUSIVE",

@@ -32,9 +32,7 @@ class Source(ABC):
     """The rows that go into one file."""
 
     plan: Plan
-    """What is exported, and how it is fetched."""
     file: OutputFile
-    """Which of its rows."""
     missing: set[int] = attrs.field(factory=set)
     """The ids that were asked for and do not exist."""
 

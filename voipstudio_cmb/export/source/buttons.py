@@ -73,9 +73,7 @@ class ButtonSource(Source):
     """The buttons that other resources name."""
 
     client: CallMeBackClient
-    """What fetches them."""
     named: Sequence[ButtonIds]
-    """Their ids."""
 
     @property
     def record(self) -> type[Record]:

@@ -23,12 +23,10 @@ class CollectionSource(Source):
     """The rows of a collection that meet the filters and have one of the ids, or are late."""
 
     service: Collection[Any]
-    """The collection."""
 
     @property
     def record(self) -> type[Record]:
-        record: type[Record] = self.service.record
-        return record
+        return self.service.record
 
     async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
         """A page at a time; late rows come last."""

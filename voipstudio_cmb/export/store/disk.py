@@ -145,5 +145,5 @@ async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: No
         stop()
         await asyncio.wait((future,))
         if not future.cancelled():
-            future.exception()  # taken note of: what counts is that it was cancelled
+            future.exception()  # retrieved: what counts is that it was cancelled
         raise

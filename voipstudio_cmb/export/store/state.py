@@ -20,7 +20,6 @@ class Interrupted:
     """A run was interrupted before or after it published the file."""
 
     checkpoint: Checkpoint
-    """How far it had come."""
 
 
 @attrs.frozen
@@ -28,7 +27,6 @@ class Finished:
     """A run published the file, and was interrupted when it had removed its checkpoint."""
 
     entry: Entry
-    """What the manifest says of the file."""
 
 
 State: TypeAlias = Fresh | Interrupted | Finished

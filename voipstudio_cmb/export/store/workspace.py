@@ -25,7 +25,7 @@ class Workspace:
     progress: Checkpoint
     """How far it has come: perhaps a few rows further."""
     resumed: bool
-    """Whether it goes on from what an interrupted run has left."""
+    """Whether it continues what an interrupted run has left."""
     published: bool
     """Whether that run had published the file."""
 
@@ -76,7 +76,7 @@ class Workspace:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
         self.resumed, self._reset, self._newest = False, True, CreatedHighWater()
-        # Not cut off: it may be a second name of a file that is whole.
+        # Not cut off: it may be a second name of a complete file.
         self.spool.close()
         self.disk.unlink(self.spool.path)
         self.spool.open(0, self._fresh.digest)
