@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.cli.test_main import COMMAND, INTERRUPTIBLE, Ran, environment
-from voipstudio_cmb.cli import export as exporting
+from voipstudio_cmb.cli import files
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -149,18 +149,18 @@ def test_a_full_disk_behind_a_stream_is_exit_1(api: Sandbox) -> None:
     [
         (["--to", "-"], "exactly one resource"),
         (["--to", "-", "cdrs", "visitors"], "exactly one resource"),
-        (["--to", "-", "cdrs", "--format", "csv"], "no --format csv"),
-        (["--to", "-", "cdrs", "--overwrite"], "no --overwrite"),
-        (["--to", "-", "cdrs", "--restart"], "no --restart"),
-        (["--to", "-", "cdrs", "--dry-run"], "no --dry-run"),
-        (["--to", "-", "cdrs", "--accounts", "x"], "no --accounts"),
+        (["--to", "-", "cdrs", "--format", "csv"], "leave out --format csv"),
+        (["--to", "-", "cdrs", "--overwrite"], "leave out --overwrite"),
+        (["--to", "-", "cdrs", "--restart"], "leave out --restart"),
+        (["--to", "-", "cdrs", "--dry-run"], "leave out --dry-run"),
+        (["--to", "-", "cdrs", "--accounts", "x"], "leave out --accounts"),
         (["--to", "a", "--jobs", "0"], "--jobs must be at least 1"),
-        (["--to", "a", "--rate-per-account", "5"], "goes with --accounts"),
+        (["--to", "a", "--rate-per-account", "5"], "needs --accounts"),
         (["--to", "a", "--rate-per-account", "nan", "--accounts", "x"],
          "--rate-per-account must be a finite number"),
         (["--to", "a", "--rate-per-account", "5", "--rate", "5", "--accounts", "x"], "choose one"),
-        (["--to", "a", "--accounts", "x", "--sandbox"], "leave --profile and --sandbox away"),
-        (["--to", "a", "--accounts", "x", "--profile", "p"], "leave --profile and --sandbox away"),
+        (["--to", "a", "--accounts", "x", "--sandbox"], "leave out --profile and --sandbox"),
+        (["--to", "a", "--accounts", "x", "--profile", "p"], "leave out --profile and --sandbox"),
         (["--to", "a", "--accounts", "nowhere"], "can't be read: No such file"),
         (["--to", "a", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
         (["--to", "a", "--progress", "loud"], "invalid choice: 'loud'"),
@@ -185,7 +185,7 @@ def test_wrong_usage_sends_nothing_and_is_exit_2(
 def test_what_a_stream_does_not_have_is_refused(api: Sandbox, run: Any, option: list[str]) -> None:
     done = run("export", "--to", "-", "cdrs", *option)
     assert done.code == 2
-    assert f"no {option[0]}" in done.err
+    assert f"leave out {option[0]}" in done.err
     assert api.requests == 0
 
 
@@ -193,9 +193,9 @@ def test_an_incremental_export(api: Sandbox, run: Any, tmp_path: Path) -> None:
     command = ("export", "cdrs", "--to", str(tmp_path), "--since", "last", "--format", "csv")
     assert run(*command).code == 0
     new = [api.data.cdrs.insert()["id"] for _ in range(3)]
-    foreseen = run(*command, "--dry-run")
-    assert foreseen.code == 0
-    assert [line.split()[:2] for line in foreseen.out.splitlines()[1:]] == [["cdrs", "3"]]
+    forecast = run(*command, "--dry-run")
+    assert forecast.code == 0
+    assert [line.split()[:2] for line in forecast.out.splitlines()[1:]] == [["cdrs", "3"]]
     done = run(*command)
     assert done.code == 0
     assert done.out == f"{tmp_path / 'cdrs.0002.csv'}\t3\n"
@@ -220,13 +220,13 @@ def test_every_format_by_its_name(
     assert Path(path).stat().st_size > 0
 
 
-# Going on
+# Resuming
 
 
 @pytest.mark.parametrize(
     ("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )
-def test_an_interrupted_export_says_that_the_same_command_goes_on_and_it_does(
+def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
     api: Sandbox, tmp_path: Path, stop: signal.Signals, code: int
 ) -> None:
     api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
@@ -242,28 +242,28 @@ def test_an_interrupted_export_says_that_the_same_command_goes_on_and_it_does(
         process.send_signal(stop)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (code, "")
-    assert "no file is left half written, and the same command goes on where it stopped" in err
+    assert "no file is left half written; run the same command again to resume" in err
     api.clear_faults()
-    foreseen = ran(*argv, "--dry-run")
-    kept = int(foreseen.stdout.split()[-2])
+    forecast = ran(*argv, "--dry-run")
+    kept = int(forecast.stdout.split()[-2])
     assert 0 < kept < 300
-    assert int(foreseen.stdout.split()[-1]) == -(-(300 - kept) // 10) + 2
+    assert int(forecast.stdout.split()[-1]) == -(-(300 - kept) // 10) + 2
     done = ran(*argv)
     assert done.returncode == 0
-    assert b"cdrs: goes on with the export begun at 20" in done.stderr
+    assert b"cdrs: resumes the export started at 20" in done.stderr
     assert f"300   {kept}".encode() in done.stderr
 
 
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ({"after": 4, "status": 500}, 5, "run the same command again to go on"),
-        ({"after": 4, "status": 401}, 4, "with a valid token, to go on"),
-        ({"status": 403}, 1, "mend what the errors above say"),
+        ({"after": 4, "status": 500}, 5, "run the same command again to resume"),
+        ({"after": 4, "status": 401}, 4, "with a valid token to resume"),
+        ({"status": 403}, 1, "fix what the errors above say"),
         ({"status": 429, "headers": {"Retry-After": "90"}}, 5, "run the same command again"),
     ],
 )
-def test_the_exit_code_says_whether_the_same_command_goes_on(
+def test_the_exit_code_says_whether_the_same_command_resumes(
     api: Sandbox, run: Any, tmp_path: Path, fault: dict[str, Any], code: int, words: str
 ) -> None:
     api.script(Fault(path="/callmeback/cdrs", times=None, **fault))
@@ -306,13 +306,13 @@ def test_a_dry_run_counts_and_writes_nothing(api: Sandbox, run: Any, tmp_path: P
     rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()[1:]}
     assert rows["cdrs"] == ["300", "5"]
     assert rows["buttons"] == ["unknown", "until", "read", "unknown"]
-    assert "one for each button; the rate is unlimited" in done.err
+    assert "one for each button; no rate is set" in done.err
     assert list(tmp_path.iterdir()) == []
     assert {seen.method for seen in api.journal} == {"GET"}
     assert api.requests == 5
     assert "about 15 requests" in done.err
     paced = run("export", "--to", tmp_path / "a", "--dry-run", "--page-size", "100", "--rate", "2")
-    assert "; about 8 s at the rate that is allowed; nothing was written" in paced.err
+    assert "; about 8 s at the rate that is set; nothing was written" in paced.err
     some = run("export", "cdrs", "--to", tmp_path / "a", "--dry-run", "--filter", "id<100010")
     assert 0 < int(some.out.split()[-2]) < 10
 
@@ -377,10 +377,10 @@ def test_accounts_are_exported_into_directories_of_their_names(
     assert "variables that are not set: PARIS_TOKEN" in done.err
     assert api.requests == 0
     monkeypatch.setenv("PARIS_TOKEN", api.token)
-    foreseen = run(*argv, "--dry-run", "--rate-per-account", "1")
-    assert foreseen.code == 4
-    assert "rome/cdrs: failed: GET /me: 401" in foreseen.err
-    assert "; about 4 s at the rate that is allowed" in foreseen.err
+    forecast = run(*argv, "--dry-run", "--rate-per-account", "1")
+    assert forecast.code == 4
+    assert "rome/cdrs: failed: GET /me: 401" in forecast.err
+    assert "; about 4 s at the rate that is set" in forecast.err
     assert not (tmp_path / "out").exists()
     done = run(*argv, "--jobs", "1", "--progress", "json")
     assert done.code == 4
@@ -394,7 +394,7 @@ def test_accounts_are_exported_into_directories_of_their_names(
     asked = len(api.journal)
     again = run(*argv)
     assert again.code == 4
-    assert again.err.count("already complete, by the export begun at") == 4
+    assert again.err.count("already complete: made by the export started at") == 4
     assert {received.path for received in api.journal[asked:]} <= {
         "/me", "/callmeback/settings", "/callmeback/websites"
     }  # fmt: skip
@@ -411,12 +411,12 @@ def test_a_rate_is_one_for_all_accounts_or_one_for_each(
 ) -> None:
     made: list[dict[str, Any]] = []
 
-    class Noted(exporting.Exports):
+    class Noted(files.Exports):
         def __init__(self, *given: Any, **options: Any) -> None:
             made.append(options)
             super().__init__(*given, **options)
 
-    monkeypatch.setattr(exporting, "Exports", Noted)
+    monkeypatch.setattr(files, "Exports", Noted)
     monkeypatch.setenv("A_TOKEN", api.token)
     path = accounts_file(tmp_path, api, "a")
     for options in (["--rate", "70"], ["--rate-per-account", "80", "--jobs", "3"]):
@@ -464,6 +464,6 @@ def test_help_of_the_export_is_quick_and_lists_the_exit_codes() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     said = " ".join(done.stdout.split())
-    for words in ("5 failed for now: the same command goes on", "3 what is done is whole",
+    for words in ("5 failed for now: run the same command again", "3 finished, but some rows",
                   "--accounts FILE", "--rate-per-account", "--dry-run", "--since"):  # fmt: skip
         assert words in said

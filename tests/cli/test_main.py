@@ -110,7 +110,7 @@ def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
     ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--page-size", "50")
     assert ran.code == 4
-    assert "1 of 1 not done: run the same command again, with a valid token, to go on" in ran.err
+    assert "1 of 1 not done: run the same command again with a valid token to resume" in ran.err
     assert re.search(r"cdrs +can be resumed +[1-9]\d+ ", ran.err)
     assert not [path for path in (tmp_path / "a").iterdir() if path.name[0] != "."]
     assert ran.out == ""

@@ -6,12 +6,23 @@ import argparse
 import asyncio
 
 from .exit_codes import DONE
-from .terminal import say
+from .terminal import print_message
 
+HELP = "serve a stand-in for the API on loopback"
 TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
 
 
-async def _sandbox(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `sandbox`."""
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="default: a free one")
+    add("--rows", type=int, default=25_000, help="call records (default 25,000)")
+    add("--seed", type=int, default=1, help="decides what the records contain")
+    add("--rate", type=float, metavar="PER_SECOND", help="answer 429 above this many requests")
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Serves until it is interrupted."""
     from voipstudio_cmb.errors import ClientMisuse
     from voipstudio_cmb.sandbox import Sandbox
 
@@ -26,7 +37,7 @@ async def _sandbox(arguments: argparse.Namespace) -> int:
         async with api:
             print(f"export {URL_VARIABLE}={api.base_url}")
             print(f"export {TOKEN_VARIABLE}={api.token}", flush=True)
-            say("serving until interrupted; the two lines above point the client at it")
+            print_message("serving until interrupted; the two lines above point the client at it")
             await asyncio.Event().wait()
     except (ValueError, OverflowError, OSError) as error:
         raise ClientMisuse(f"the sandbox can't be started: {error}") from None

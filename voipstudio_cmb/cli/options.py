@@ -1,0 +1,32 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+EPILOG = """exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some rows were rejected or
+some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
+resume; 130 interrupted and 143 terminated: an export can be resumed likewise
+
+The token comes from the profile that --profile names; else from VOIPSTUDIO_API_TOKEN, and the base
+URL from VOIPSTUDIO_API_URL; else from the current profile that `vs auth login` wrote."""
+
+
+def add_account_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--profile` and `--rate`."""
+    parser.add_argument("--profile", metavar="NAME", help="a profile of the vendor's command line")
+    parser.add_argument(
+        "--rate", type=float, metavar="PER_SECOND", help="the most requests per second"
+    )
+
+
+def add_filter_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--filter`."""
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); "
+        "repeatable",
+    )
