@@ -154,7 +154,7 @@ def test_a_full_disk_behind_a_stream_is_exit_1(api: Sandbox) -> None:
         (["--to", "-", "cdrs", "--restart"], "leave out --restart"),
         (["--to", "-", "cdrs", "--dry-run"], "leave out --dry-run"),
         (["--to", "-", "cdrs", "--accounts", "x"], "leave out --accounts"),
-        (["--to", "a", "--jobs", "0"], "--jobs must be at least 1"),
+        (["--to", "a", "--jobs", "0"], "--jobs must be an integer of at least 1"),
         (["--to", "a", "--rate-per-account", "5"], "needs --accounts"),
         (["--to", "a", "--rate-per-account", "nan", "--accounts", "x"],
          "--rate-per-account must be a finite number"),

@@ -136,7 +136,7 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["export"], "the following arguments are required: --to"),
         (["list", "calls"], "unknown collection 'calls'"),
         (["list", "buttons"], "no collection of buttons: use `get buttons ID`"),
-        (["list", "cdrs", "--limit", "0"], "--limit must be at least 1"),
+        (["list", "cdrs", "--limit", "0"], "--limit must be an integer of at least 1"),
         (["list", "cdrs", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
         (["list", "cdrs", "--limit", "1", "--all"], "not allowed with"),
         (["get", "settings", "0"], "id must be an integer from 1"),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
 
@@ -91,7 +90,7 @@ def _rows(each: JobProgress) -> str:
 class LineDisplay:
     """Prints a line when a job's state changes, and every two seconds how far it is."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._printed: dict[Job, str] = {}
         self._next = clock()
@@ -116,7 +115,7 @@ class LineDisplay:
 class EventDisplay:
     """Prints JSON events: that a job starts, every two seconds how far it is, and how it ended."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._next: dict[Job, float] = {}
         self._ended: set[Job] = set()
@@ -176,21 +175,10 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-class Bars(Protocol):
-    """What draws bars: `voipstudio_cmb.ext.rich.Bars`."""
-
-    room: int
-    """The most bars that fit."""
-
-    def show(self, bars: Sequence[tuple[str, int, int | None, str]], line: str) -> None:
-        """Draws bars (name, number, total, text), and `line` below if it is not empty."""
-        ...
-
-
 class BarDisplay:
     """Draws a bar for each of a few jobs; of more, for those that run, and a line about all."""
 
-    def __init__(self, bars: Bars) -> None:
+    def __init__(self, bars: Any) -> None:
         self._bars = bars
 
     def show(self, jobs: Sequence[JobProgress]) -> None:

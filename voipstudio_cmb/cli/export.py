@@ -116,12 +116,6 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 def _check(arguments: argparse.Namespace) -> None:
     from voipstudio_cmb.errors import ClientMisuse
 
-    from .clients import check_rate
-
-    check_rate(arguments.rate)
-    check_rate(arguments.rate_per_account, "--rate-per-account")
-    if arguments.jobs < 1:
-        raise ClientMisuse(f"--jobs must be at least 1, not {arguments.jobs}")
     if arguments.rate_per_account is not None:
         if arguments.accounts is None:
             raise ClientMisuse("--rate-per-account needs --accounts; for one account use --rate")

@@ -7,8 +7,9 @@ import asyncio
 import contextlib
 
 from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
+from voipstudio_cmb.limits import RateLimit
 
-from .clients import make_limiter, open_client
+from .clients import open_client
 from .displays import open_display, run_with_display, summary_event
 from .exit_codes import exit_code
 from .progress import ProgressTracker
@@ -43,6 +44,6 @@ def account_exports(arguments: argparse.Namespace, plan: Plan) -> Exports:
         read_accounts(arguments.accounts),
         plan,
         slots=arguments.jobs,
-        limiter=make_limiter(arguments.rate),
+        limiter=None if arguments.rate is None else RateLimit(arguments.rate),
         rate=arguments.rate_per_account,
     )

@@ -38,8 +38,6 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.resource not in COLLECTIONS:
         known = ", ".join(COLLECTIONS)
         raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known})")
-    if arguments.limit < 1:
-        raise ClientMisuse(f"--limit must be at least 1, not {arguments.limit}")
 
 
 async def run(arguments: argparse.Namespace) -> int:

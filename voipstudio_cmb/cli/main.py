@@ -14,7 +14,7 @@ from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
-from .options import EPILOG
+from .options import EPILOG, check_numbers
 from .terminal import discard_stdout, notify
 
 
@@ -29,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
     try:
+        check_numbers(arguments)
         return _flush(asyncio.run(_run(arguments)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         notify(arguments, "interrupted" + _interruption(arguments))

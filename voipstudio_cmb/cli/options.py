@@ -30,3 +30,14 @@ def add_filter_option(parser: argparse.ArgumentParser) -> None:
         help="only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); "
         "repeatable",
     )
+
+
+def check_numbers(arguments: argparse.Namespace) -> None:
+    """Raises ClientMisuse if a rate is not a number above 0, or a count is below 1."""
+    from voipstudio_cmb.checks import checked_integer, checked_number
+
+    for name in ("rate", "rate_per_account"):
+        if (rate := getattr(arguments, name, None)) is not None:
+            checked_number(f"--{name.replace('_', '-')}", rate)
+    for name in ("jobs", "limit"):
+        checked_integer(f"--{name}", getattr(arguments, name, 1), 1)

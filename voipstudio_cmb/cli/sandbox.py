@@ -26,10 +26,7 @@ async def run(arguments: argparse.Namespace) -> int:
     from voipstudio_cmb.errors import ClientMisuse
     from voipstudio_cmb.sandbox import Sandbox
 
-    from .clients import check_rate
-
     rate = arguments.rate
-    check_rate(rate)
     # A server counts whole requests: below one a second it allows one in a longer time.
     allowed = None if rate is None else (int(rate), 1.0) if rate >= 1 else (1, 1 / rate)
     try:
