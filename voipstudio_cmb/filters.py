@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -93,7 +93,7 @@ class Property:
     def __ne__(self, value: object) -> Filter:  # type: ignore[override]
         raise ClientMisuse("the API has no operator for 'not equal': filter the records instead")
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __gt__(self, value: Value) -> Filter:
         return Filter(self.name, "gt", value)

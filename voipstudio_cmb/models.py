@@ -161,8 +161,8 @@ class Rows(Sequence[Row]):
     __slots__ = ("_objects", "created", "ids")
 
     def __init__(self, ids: list[int], created: list[Any], objects: Sequence[Any]) -> None:
-        self.ids = ids
-        self.created = created
+        self.ids: list[int] = ids
+        self.created: list[Any] = created
         self._objects = objects
 
     @classmethod

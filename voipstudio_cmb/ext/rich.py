@@ -27,7 +27,7 @@ class Bars:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self.room = max(1, console.height - 3)
+        self.room: int = max(1, console.height - 3)
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:

@@ -116,7 +116,7 @@ class Splitter:
     """
 
     def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
-        self.altered = 0
+        self.altered: int = 0
         taking: dict[str, Reader] = {
             "integer": integer,
             "boolean": boolean,
