@@ -80,7 +80,10 @@ class CallEvent:
 
 
 Event: TypeAlias = AttemptEvent | CallEvent
+"""What became of an attempt or of a call."""
+
 OnEvent: TypeAlias = Callable[[Event], None]
+"""A function that is called with every event; `ClientConfig(on_event=)` takes one."""
 
 
 @attrs.define(kw_only=True)

@@ -18,7 +18,11 @@ import attrs
 from .errors import ClientMisuse
 
 Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
+"""How a `Filter` compares, in the API's words."""
+
 Value: TypeAlias = str | int | float | bool | Decimal | date | datetime
+"""What a `Filter` can compare with."""
+
 _OPERATORS: tuple[str, ...] = get_args(Operator)
 
 
