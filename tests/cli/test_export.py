@@ -1,49 +1,20 @@
-"""The command `export` as its users run it: streams, forecasts, accounts, events, exit codes."""
+"""The command `export` as its users run it: files, accounts, events, exit codes."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import select
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cli.test_main import COMMAND, INTERRUPTIBLE, Ran, environment
+from tests.cli.command import INTERRUPTIBLE, environment, ran, with_a_bad_row
 from voipstudio_cmb.cli import files
 from voipstudio_cmb.sandbox import Fault, Sandbox
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A stand-in in a thread of its own, with the environment pointing at it."""
-    with Sandbox(rows=300) as api:
-        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
-        monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-        yield api
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    return lambda *argv: Ran(capsys, *map(str, argv))
-
-
-def ran(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
-    """The command in a process of its own; *shell* follows it on the shell's line."""
-    command = " ".join([*COMMAND, *map(str, argv), shell])
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command],
-        env={**os.environ, **env}, capture_output=True, check=False, timeout=60,
-    )  # fmt: skip
 
 
 def accounts_file(tmp_path: Path, api: Sandbox, *names: str) -> Path:
@@ -55,93 +26,6 @@ def accounts_file(tmp_path: Path, api: Sandbox, *names: str) -> Path:
         )
     )
     return path
-
-
-def with_a_bad_row(api: Sandbox) -> None:
-    rows: list[Any] = [{"id": 1}, "\x1b[2Jno row", {"id": 2}]
-    path = "/callmeback/settings"
-    api.script(Fault(path=path, page=2, body={"data": [], "total": 3}, times=None))
-    for direction, data in (("ASC", rows), ("DESC", rows[::-1])):
-        api.script(
-            Fault(
-                path=path,
-                when=lambda seen, to=direction: seen.query.get("dir") == to,
-                body={"data": data, "total": 3},
-                times=None,
-            )
-        )
-
-
-# The stream
-
-
-def test_the_rows_of_one_resource_go_to_standard_output(api: Sandbox, tmp_path: Path) -> None:
-    ran("export", "cdrs", "visitors", "buttons", "--to", tmp_path)
-    for resource in ("cdrs", "visitors", "buttons"):
-        done = ran("export", resource, "--to", "-", "--page-size", 50, "--progress", "none")
-        assert done.returncode == 0
-        assert done.stderr == b""
-        assert done.stdout == (tmp_path / f"{resource}.jsonl").read_bytes()
-    some = ran("export", "cdrs", "--to", "-", "--filter", "'id<=100010'")
-    assert 0 < len(some.stdout.splitlines()) < 20
-
-
-def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox) -> None:
-    with subprocess.Popen(
-        [*INTERRUPTIBLE, "export", "cdrs", "--to", "-", "--page-size", "10", "--progress", "none"],
-        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 20)[0]
-        until = time.monotonic() + 20
-        while time.monotonic() < until:  # the pipe fills, and nothing more is asked for
-            asked = api.requests
-            time.sleep(0.3)
-            if asked == api.requests:
-                break
-        # All rows fit into the buffers of few systems: 300 rows are more than 64 KiB.
-        assert api.requests < 40
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130  # though nobody reads on
-        _, err = process.communicate()
-    assert err == b"interrupted: the output is incomplete\n"
-
-
-def test_rejected_rows_of_a_stream_are_named_and_exit_3(api: Sandbox) -> None:
-    with_a_bad_row(api)
-    done = ran("export", "settings", "--to", "-")
-    assert done.returncode == 3
-    assert done.stdout == b'{"id":1}\n{"id":2}\n'
-    said = b"settings: page 1, row 2: rejected, it is no object but a string\n"
-    assert done.stderr.count(b"rejected") == done.stderr.count(said) == 1
-    done = ran("export", "settings", "--to", "-", "--progress", "json")
-    events = [json.loads(line) for line in done.stderr.splitlines()]
-    assert {"event": "rejected", "account": "", "resource": "settings", "page": 1, "index": 2,
-            "reason": "it is no object but a string"} in events  # fmt: skip
-
-
-def test_an_error_after_some_rows_is_exit_1_and_one_before_is_its_own(api: Sandbox) -> None:
-    fault = api.script(Fault(path="/callmeback/cdrs", after=5, status=403, times=None))
-    done = ran("export", "cdrs", "--to", "-", "--page-size", 50)
-    assert done.returncode == 1
-    assert 0 < len(done.stdout.splitlines()) < 300
-    assert b"page 1: 403 Scripted 403; " in done.stderr
-    assert done.stderr.endswith(b": the output is incomplete\n")
-    assert fault.applied
-    api.clear_faults()
-    done = ran("export", "cdrs", "--to", "-", VOIPSTUDIO_API_TOKEN="wrong")
-    assert (done.returncode, done.stdout) == (4, b"")
-
-
-def test_a_reader_of_a_stream_that_has_seen_enough_is_no_error(api: Sandbox) -> None:
-    done = ran("export", "cdrs", "--to", "-", "--progress", "none", shell="| head -n 1")
-    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, b"")
-
-
-def test_a_full_disk_behind_a_stream_is_exit_1(api: Sandbox) -> None:
-    done = ran("export", "cdrs", "--to", "-", "--progress", "none", shell="> /dev/full")
-    assert done.returncode == 1
-    assert done.stderr == b"error: the output can't be written: No space left on device\n"
 
 
 @pytest.mark.parametrize(
@@ -179,14 +63,6 @@ def test_wrong_usage_sends_nothing_and_is_exit_2(
     assert done.out == ""
     assert api.requests == 0
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("option", [["--compress", "gzip"], ["--since", "last"]])
-def test_what_a_stream_does_not_have_is_refused(api: Sandbox, run: Any, option: list[str]) -> None:
-    done = run("export", "--to", "-", "cdrs", *option)
-    assert done.code == 2
-    assert f"leave out {option[0]}" in done.err
-    assert api.requests == 0
 
 
 def test_an_incremental_export(api: Sandbox, run: Any, tmp_path: Path) -> None:
@@ -295,71 +171,6 @@ def test_filters_and_restart_reach_the_export(api: Sandbox, run: Any, tmp_path: 
     assert other.code == 2
     assert "page_size was 20 and is 30" in other.err
     assert run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "30", "--restart").code == 0
-
-
-# The forecast
-
-
-def test_a_dry_run_counts_and_writes_nothing(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    done = run("export", "--to", tmp_path / "a" / "b", "--dry-run", "--page-size", "100")
-    assert done.code == 0
-    rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines()[1:]}
-    assert rows["cdrs"] == ["300", "5"]
-    assert rows["buttons"] == ["unknown", "until", "read", "unknown"]
-    assert "one for each button; no rate is set" in done.err
-    assert list(tmp_path.iterdir()) == []
-    assert {seen.method for seen in api.journal} == {"GET"}
-    assert api.requests == 5
-    assert "about 15 requests" in done.err
-    paced = run("export", "--to", tmp_path / "a", "--dry-run", "--page-size", "100", "--rate", "2")
-    assert "; about 8 s at the rate that is set; nothing was written" in paced.err
-    some = run("export", "cdrs", "--to", tmp_path / "a", "--dry-run", "--filter", "id<100010")
-    assert 0 < int(some.out.split()[-2]) < 10
-
-
-def test_a_dry_run_needs_about_what_it_says(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    argv = ["export", "cdrs", "visitors", "--to", tmp_path / "a", "--page-size", "20"]
-    said = int(run(*argv, "--dry-run").err.split("about ")[1].split()[0])
-    before = api.requests
-    assert run(*argv).code == 0
-    assert said == pytest.approx(api.requests - before, rel=0.25)
-    again = run(*argv, "--overwrite", "--dry-run")
-    assert again.code == 0
-
-
-def test_a_dry_run_refuses_what_the_run_would(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "cdrs.jsonl").write_text("precious")
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    (tmp_path / "file").write_text("x")
-    (tmp_path / "file").chmod(0o755)
-    for to, words in (
-        (tmp_path / "full", "exists: choose another directory"),
-        (tmp_path / "file", "can't be written"),
-        (tmp_path / "file" / "below", "can't be "),
-        (tmp_path / "dangling", "can't be written"),
-    ):
-        done = run("export", "--to", to, "--dry-run")
-        assert (done.code, done.out) == (2, "")
-        assert words in done.err
-        assert run("export", "--to", to).code == 2
-    assert api.requests == 0
-    assert not (tmp_path / "nowhere").exists()
-    api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
-    assert run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "20").code == 4
-    api.script(Fault(path="/me", body={"data": {"id": 999}}, times=None))
-    for more in ([], ["--dry-run"]):
-        done = run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "20", *more)
-        assert done.code == 2
-        assert "is another account's" in done.err
-
-
-def test_a_dry_run_that_can_not_count_says_why(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    api.script(Fault(path="/callmeback/cdrs", status=403, times=None))
-    done = run("export", "cdrs", "visitors", "--to", tmp_path / "a", "--dry-run")
-    assert done.code == 3
-    assert "cdrs: failed: GET /callmeback/cdrs" in done.err
-    assert "cdrs      failed" in done.out
 
 
 # Many accounts

@@ -13,50 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import voipstudio_cmb
-from voipstudio_cmb.cli import main as cli
+from tests.cli.command import COMMAND, INTERRUPTIBLE, environment
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
-
-COMMAND = [sys.executable, "-m", "voipstudio_cmb"]
-
-# Whoever runs the tests in the background may have Ctrl-C switched off for all that they start.
-INTERRUPTIBLE = [
-    sys.executable,
-    "-c",
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from voipstudio_cmb.cli.main import main; sys.exit(main())",
-]
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A stand-in in a thread of its own, with the environment pointing at it."""
-    with Sandbox(rows=300) as api:
-        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
-        monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-        yield api
-
-
-class Ran:
-    def __init__(self, capsys: pytest.CaptureFixture[str], *argv: str) -> None:
-        try:
-            self.code: Any = cli.main(argv)
-        except SystemExit as stop:
-            self.code = stop.code
-        self.out, self.err = capsys.readouterr()
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    return lambda *argv: Ran(capsys, *argv)
 
 
 def test_export_writes_files_and_ends_with_a_summary(
@@ -243,10 +207,6 @@ def test_the_progress_is_bars_on_a_terminal_and_lines_without_rich(
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
     lines = run("export", "--to", str(tmp_path / "b"))
     assert "cdrs: done, 300 rows" in lines.err
-
-
-def environment(api: Sandbox, **more: str) -> dict[str, str]:
-    return {**os.environ, **more}
 
 
 def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from voipstudio_cmb.cli.displays import (
-    BarDisplay,
     EventDisplay,
     LineDisplay,
+    draw_bars,
     duration,
     open_display,
     summary_event,
@@ -278,13 +278,13 @@ def test_bars_of_hundreds_of_jobs_are_those_that_run_and_one_for_all() -> None:
             self.drawn = bars, line
 
     terminal = Terminal()
-    drawn, tracker = BarDisplay(terminal), ProgressTracker(Clock())
+    tracker = ProgressTracker(Clock())
     jobs = [job(account=f"a{i}", state="running" if i < 7 else "done") for i in range(200)]
-    drawn.show(tracker.measure(jobs))
+    draw_bars(terminal, tracker.measure(jobs))
     bars, line = terminal.drawn
     assert [bar[0] for bar in bars] == [f"a{i}/cdrs" for i in range(5)]
     assert line.startswith("193 of 200 jobs done, 7 running")
-    drawn.show(tracker.measure(jobs[5:9]))
+    draw_bars(terminal, tracker.measure(jobs[5:9]))
     bars, line = terminal.drawn
     assert (len(bars), line) == (4, "")
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
@@ -33,7 +34,7 @@ def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     rich = rich_for(sys.stderr) if mode == "auto" else None
     if rich is not None:
         with rich.Bars(sys.stderr) as bars:
-            yield BarDisplay(bars).show
+            yield partial(draw_bars, bars)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show
     elif mode == "none":
@@ -175,20 +176,17 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-class BarDisplay:
-    """Draws a bar for each of a few jobs; of more, for those that run, and a line about all."""
+def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:
+    """Draws a bar for each of a few jobs; of more, for those that run, and a line about all.
 
-    def __init__(self, bars: Any) -> None:
-        self._bars = bars
+    `bars` is a `voipstudio_cmb.ext.rich.Bars`.
+    """
+    few = len(jobs) <= min(FEW_JOBS, bars.room)
+    shown = [each for each in jobs if few or each.job.state in RUNNING][: bars.room]
+    bars.show([_bar(each) for each in shown], "" if few else totals(jobs))
 
-    def show(self, jobs: Sequence[JobProgress]) -> None:
-        """Draws the bars again."""
-        few = len(jobs) <= min(FEW_JOBS, self._bars.room)
-        shown = [each for each in jobs if few or each.job.state in RUNNING][: self._bars.room]
-        self._bars.show([self._bar(each) for each in shown], "" if few else totals(jobs))
 
-    @staticmethod
-    def _bar(each: JobProgress) -> tuple[str, int, int | None, str]:
-        job = each.job
-        total = job.rows if job.state == "done" else job.total
-        return sanitize(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"
+def _bar(each: JobProgress) -> tuple[str, int, int | None, str]:
+    job = each.job
+    total = job.rows if job.state == "done" else job.total
+    return sanitize(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"

@@ -64,16 +64,14 @@ def _estimate(
     forecasts: Sequence[Forecast], rates: dict[str, float | None], shared_rate: float | None
 ) -> str:
     """How long the requests take at the account's own rate in `rates`, else at `shared_rate`."""
-    seconds, shared_requests = [0.0], 0
-    for account in {each.account for each in forecasts}:
-        number = requests([each for each in forecasts if each.account == account])
-        rate = rates.get(account)
-        if rate is None:
-            shared_requests += number
-        else:
-            seconds.append(number / rate)
-    if shared_requests and shared_rate is None:
-        return "no rate is set, so the time depends on the API"
+    accounts = {each.account for each in forecasts}
+    numbers = {
+        name: requests([each for each in forecasts if each.account == name]) for name in accounts
+    }
+    seconds = [number / rate for name, number in numbers.items() if (rate := rates.get(name))]
+    shared_requests = sum(number for name, number in numbers.items() if not rates.get(name))
     if shared_rate is not None:
         seconds.append(shared_requests / shared_rate)
+    elif shared_requests:
+        return "no rate is set, so the time depends on the API"
     return f"about {max(1, round(max(seconds))):,} s at the rate that is set"

@@ -18,10 +18,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `export`."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    resources = ", ".join((*COLLECTIONS, "buttons"))
-    parser.add_argument(
-        "resources", nargs="*", metavar="RESOURCE", help=f"of {resources}; default: all"
-    )
+    resources = f"of {', '.join((*COLLECTIONS, 'buttons'))}; default: all"
+    parser.add_argument("resources", nargs="*", metavar="RESOURCE", help=resources)
     _add_output_options(parser)
     _add_run_options(parser)
     _add_account_options(parser)
@@ -29,12 +27,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add(
-        "--to",
-        required=True,
-        metavar="DIR",
-        help="the directory to write into; - streams the rows of one resource to standard output",
-    )
+    to = "the directory to write into; - streams the rows of one resource to standard output"
+    add("--to", required=True, metavar="DIR", help=to)
     add("--format", default="jsonl", help="jsonl (default), csv, sqlite or parquet")
     add("--compress", metavar="METHOD", help="gzip or zstd, if the format supports it")
     add("--csv-null", default="", metavar="TEXT", help="the text that represents null in CSV")
@@ -48,36 +42,21 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--dry-run", action="store_true", help="only say what would be fetched; write nothing")
     add("--page-size", type=int, default=500, metavar="N", help="rows per page (default 500)")
-    add(
-        "--concurrency",
-        type=int,
-        default=4,
-        metavar="N",
-        help="page requests in flight per resource (default 4)",
-    )
+    concurrency = "page requests in flight per resource (default 4)"
+    add("--concurrency", type=int, default=4, metavar="N", help=concurrency)
     add("--jobs", type=int, default=8, metavar="N", help="resources exported at a time (default 8)")
-    add(
-        "--progress",
-        choices=("auto", "json", "lines", "none"),
-        default="auto",
-        help="on standard error: auto (bars on a terminal, else lines), json, lines or none",
-    )
+    modes = ("auto", "json", "lines", "none")
+    progress = "on standard error: auto (bars on a terminal, else lines), json, lines or none"
+    add("--progress", choices=modes, default="auto", help=progress)
 
 
 def _add_account_options(parser: argparse.ArgumentParser) -> None:
     add_account_options(parser)
     add = parser.add_argument
-    add(
-        "--accounts",
-        metavar="FILE",
-        help="export each account of this TOML file into a directory named after it",
-    )
-    add(
-        "--rate-per-account",
-        type=float,
-        metavar="PER_SECOND",
-        help="the most requests per second for each account; --rate is for all together",
-    )
+    accounts = "export each account of this TOML file into a directory named after it"
+    add("--accounts", metavar="FILE", help=accounts)
+    rate = "the most requests per second for each account; --rate is for all together"
+    add("--rate-per-account", type=float, metavar="PER_SECOND", help=rate)
     add("--sandbox", action="store_true", help="export from the embedded stand-in: needs no token")
 
 

@@ -14,9 +14,8 @@ HELP = "print one setting or button as JSON"
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `get`."""
     add_account_options(parser)
-    parser.add_argument(
-        "resource", choices=("settings", "buttons"), metavar="RESOURCE", help="settings or buttons"
-    )
+    kinds = ("settings", "buttons")
+    parser.add_argument("resource", choices=kinds, metavar="RESOURCE", help="settings or buttons")
     parser.add_argument("id", type=int, metavar="ID")
 
 

@@ -16,18 +16,16 @@ COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `list`."""
     add_account_options(parser)
-    parser.add_argument("resource", metavar="RESOURCE", help=f"of {', '.join(COLLECTIONS)}")
+    add = parser.add_argument
+    add("resource", metavar="RESOURCE", help=f"of {', '.join(COLLECTIONS)}")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--limit", type=int, default=25, metavar="N", help="rows (default 25)")
     rows.add_argument("--all", action="store_true", help="all rows")
     add_filter_option(parser)
-    parser.add_argument("--sort", default="id", metavar="PROPERTY", help="default: id")
-    parser.add_argument("--desc", action="store_true", help="descending")
-    parser.add_argument(
-        "--format",
-        choices=("json", "jsonl", "csv", "table"),
-        help="default: table on a terminal, jsonl elsewhere",
-    )
+    add("--sort", default="id", metavar="PROPERTY", help="default: id")
+    add("--desc", action="store_true", help="descending")
+    formats = ("json", "jsonl", "csv", "table")
+    add("--format", choices=formats, help="default: table on a terminal, jsonl elsewhere")
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -90,7 +90,3 @@ async def _run(arguments: argparse.Namespace) -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     code: int = await arguments.run(arguments)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,22 +14,15 @@ URL from VOIPSTUDIO_API_URL; else from the current profile that `vs auth login` 
 
 def add_account_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--profile` and `--rate`."""
-    parser.add_argument("--profile", metavar="NAME", help="a profile of the vendor's command line")
-    parser.add_argument(
-        "--rate", type=float, metavar="PER_SECOND", help="the most requests per second"
-    )
+    add = parser.add_argument
+    add("--profile", metavar="NAME", help="a profile of the vendor's command line")
+    add("--rate", type=float, metavar="PER_SECOND", help="the most requests per second")
 
 
 def add_filter_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--filter`."""
-    parser.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="CONDITION",
-        help="only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); "
-        "repeatable",
-    )
+    like = "only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable"
+    parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help=like)
 
 
 def check_numbers(arguments: argparse.Namespace) -> None:

@@ -6,12 +6,11 @@ import argparse
 import time
 
 from .exit_codes import DONE
-from .options import add_account_options as add_options
+from .options import add_account_options
 from .terminal import print_json, print_message
 
-__all__ = ["HELP", "add_options", "run"]
-
 HELP = "check the token and the connection"
+add_options = add_account_options
 
 
 async def run(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ from .exit_codes import DONE
 from .terminal import print_message
 
 HELP = "serve a stand-in for the API on loopback"
-TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +31,8 @@ async def run(arguments: argparse.Namespace) -> int:
     try:
         api = Sandbox(port=arguments.port, rows=arguments.rows, seed=arguments.seed, rate=allowed)
         async with api:
-            print(f"export {URL_VARIABLE}={api.base_url}")
-            print(f"export {TOKEN_VARIABLE}={api.token}", flush=True)
+            print(f"export VOIPSTUDIO_API_URL={api.base_url}")
+            print(f"export VOIPSTUDIO_API_TOKEN={api.token}", flush=True)
             print_message("serving until interrupted; the two lines above point the client at it")
             await asyncio.Event().wait()
     except (ValueError, OverflowError, OSError) as error:
