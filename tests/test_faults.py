@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.clocks import virtual
 from tests.bench import ATTEMPTS, client, without_waiting
-from tests.clock import virtual
 from tests.doubles import Script, answer
 from tests.transport.test_broken_answers import ROWS
 from tests.wire import Peer, once, reply, serving, well

@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from tests.clock import VirtualLoop, virtual
+from benchmarks.harness.clocks import VirtualLoop, virtual
 from tests.doubles import answer
 from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError

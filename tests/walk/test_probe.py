@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.clock import virtual
+from benchmarks.harness.clocks import virtual
 from tests.doubles import answer
 from tests.walk.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
