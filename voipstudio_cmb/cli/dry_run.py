@@ -74,4 +74,4 @@ def _estimate(
         seconds.append(shared_requests / shared_rate)
     elif shared_requests:
         return "no rate is set, so the time depends on the API"
-    return f"about {max(1, round(max(seconds))):,} s at the rate that is set"
+    return f"about {max(1, round(max(seconds, default=0))):,} s at the rate that is set"

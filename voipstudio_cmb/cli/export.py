@@ -11,7 +11,7 @@ from .options import EPILOG, add_account_options, add_filter_option
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Plan
 
-HELP = "export collections into files, whole or not at all"
+HELP = "export collections into files that appear only when they are complete"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -73,7 +73,7 @@ def print_table(
     By default, the columns are those of the first row in which any row has a text.
     """
     if columns is None:
-        columns = [name for name in rows[0] if any(row[name] for row in rows)]
+        columns = [name for row in rows[:1] for name in row if any(each[name] for each in rows)]
     cells = [[sanitize(" ".join(row.get(name, "").split())) for name in columns] for row in rows]
     if rich := rich_for(stream):
         rich.print_table(stream, columns, cells)
