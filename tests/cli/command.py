@@ -37,7 +37,7 @@ def ran(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProce
     command = " ".join([*COMMAND, *map(str, argv), shell])
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
-        env={**os.environ, **env}, capture_output=True, check=False, timeout=60,
+        env={**os.environ, **env}, capture_output=True, check=False, timeout=90,
     )  # fmt: skip
 
 

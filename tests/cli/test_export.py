@@ -116,7 +116,7 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
             if "running, " in line and "running, 0" not in line:
                 break
         process.send_signal(stop)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=90)
     assert (process.returncode, out) == (code, "")
     assert "no file is left half written; run the same command again to resume" in err
     api.clear_faults()
