@@ -10,12 +10,13 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
 from voipstudio_cmb.export.store import Checkpoint, Entry, Identity, latest, read_manifest, sidecar
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
-from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, checked_integer
+from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 
 from .files import IdRange, LateRows, OutputFile
 

@@ -86,7 +86,7 @@ class CsvSink(Sink):
     """RFC 4180: comma, quotes where needed, CR LF line ends, a header line; perhaps compressed."""
 
     def __init__(self, compress: Compression | None = None, null: str = "") -> None:
-        self.suffix = suffix("csv", compress)
+        self.suffix: str = suffix("csv", compress)
         self._compress: Compression | None = compress
         if not isinstance(null, str) or _NO_MARKER.search(null):
             raise ClientMisuse(

@@ -15,7 +15,7 @@ class JsonlSink(Sink):
     """Rows as they came, in UTF-8, a line feed after each; perhaps compressed."""
 
     def __init__(self, compress: Compression | None = None) -> None:
-        self.suffix = suffix("jsonl", compress)
+        self.suffix: str = suffix("jsonl", compress)
         self.spool_is_output = compress is None
         self._compress: Compression | None = compress
 
