@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ import attrs
 
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.checks import checked_number
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 
@@ -35,10 +35,8 @@ def _checked_name(name: object) -> str:
 def _checked_rate(rate: object) -> float | None:
     if rate is None:
         return None
-    usable = isinstance(rate, int | float) and not isinstance(rate, bool)
-    if not usable or not 0 < rate < math.inf:  # type: ignore[operator]
-        raise ConfigError(f"rate must be a finite number above 0, not {str(rate)[:40]!r}")
-    return rate  # type: ignore[return-value]
+    shown = rate[:40] if isinstance(rate, str) else rate  # it may be a token in the wrong place
+    return checked_number("rate", shown, error=ConfigError)
 
 
 @attrs.frozen(init=False, repr=False)
@@ -110,11 +108,11 @@ def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> 
     """
     hidden = Environment(env)
     del env  # or a traceback with locals would show the tokens in it
-    found = _read(Path(path), hidden)
+    accounts = _read(Path(path), hidden)
     # Raised here, where no local holds what the file says: somebody may have put a token into it.
-    if isinstance(found, ConfigError):
-        raise found
-    return checked_accounts(found)
+    if isinstance(accounts, ConfigError):
+        raise accounts
+    return checked_accounts(accounts)
 
 
 def _read(path: Path, env: Environment) -> list[Account] | ConfigError:

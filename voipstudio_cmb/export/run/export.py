@@ -114,55 +114,37 @@ class Export:
 
     async def _run_jobs(self, identity: str, states: Sequence[State]) -> None:
         named = [ButtonIds(name) for name in NAMED_BY if "buttons" in self.plan.resources]
-        runners: list[tuple[JobRunner, ButtonIds | None]] = []
-        salted = owner_hash(identity)
+        runners: list[JobRunner] = []
+        salted, unsalted = owner_hash(identity), owner_hash(identity, self.client.base_url)
         for job, file, state in zip(self.jobs, self._files, states, strict=True):
             if isinstance(state, Finished):
                 entry = state.entry
                 job.state, job.already, job.made = "done", True, True
                 job.rows, job.kept, job.rejected = entry.rows, entry.rows, entry.rejected
                 continue
+            fresh = self.plan.begin(file, self.client.base_url)
+            fresh = attrs.evolve(fresh, owner_hash=salted, begun=self._begun)
+            source = source_of(self.client, self.plan, file, named)
+            workspace = Workspace(job.path, self._disk, fresh)
             # Only a file with all rows of a resource tells of all buttons that it names.
-            every_row = file.ids == IdRange() and not self.plan.filters
-            names = next((n for n in named if every_row and n.resource == job.resource), None)
-            runner = self._runner(job, file, identity, salted, named, names)
-            runners.append((runner, names))
-        telling = [names for _, names in runners if names is not None]
+            all_rows = file.ids == IdRange() and not self.plan.filters
+            names = next((n for n in named if all_rows and n.resource == job.resource), None)
+            writer = FileWriter(
+                job=job, source=source, workspace=workspace, owner_hash=unsalted, names=names
+            )
+            runners.append(JobRunner(job=job, source=source, workspace=workspace, writer=writer))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:
-            if any(runner.writer.job.resource == "buttons" for runner, _ in runners):
+            if any(runner.job.resource == "buttons" for runner in runners):
                 for names in named:
-                    if names not in telling:
+                    if not any(runner.writer.names is names for runner in runners):
                         group.create_task(self._read(names))
-            for runner, names_or_none in runners:
-                group.create_task(self._run(runner, names_or_none))
+            for runner in runners:
+                group.create_task(self._run(runner))
 
-    def _runner(
-        self,
-        job: Job,
-        file: OutputFile,
-        identity: str,
-        salted: str,
-        named: Sequence[ButtonIds],
-        names: ButtonIds | None,
-    ) -> JobRunner:
-        plan, base_url = self.plan, self.client.base_url
-        source = source_of(self.client, plan, file, named)
-        fresh = attrs.evolve(plan.begin(file, base_url), owner_hash=salted, begun=self._begun)
-        writer = FileWriter(
-            job=job,
-            plan=plan,
-            file=file,
-            record=source.record,
-            workspace=Workspace(job.path, self._disk, fresh),
-            owner_hash=owner_hash(identity, base_url),
-            on_rows=None if names is None else names.take,
-        )
-        return JobRunner(source=source, writer=writer)
-
-    async def _run(self, runner: JobRunner, names: ButtonIds | None) -> None:
-        job = runner.writer.job
+    async def _run(self, runner: JobRunner) -> None:
+        job, names = runner.job, runner.writer.names
         try:
             await runner.source.ready()
             async with self._slots:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
 
 from voipstudio_cmb.errors import ExportError
-from voipstudio_cmb.export.plan import OutputFile, Plan
+from voipstudio_cmb.export.source import ButtonIds, Source
 from voipstudio_cmb.export.store import (
     Contents,
     Entry,
@@ -27,7 +27,6 @@ from voipstudio_cmb.export.store import (
     remove_sidecars,
     sidecar,
 )
-from voipstudio_cmb.models import Record
 
 from .job import Job
 
@@ -41,25 +40,24 @@ class FileWriter:
     """Makes one file."""
 
     job: Job
-    plan: Plan
-    file: OutputFile
-    record: type[Record]
+    source: Source
     workspace: Workspace
     owner_hash: str
-    """Whose they are, for the manifest."""
-    on_rows: Callable[[Iterator[bytes]], None] | None = None
-    """Is given all rows, before the file is published."""
+    """Whose the rows are, for the manifest."""
+    names: ButtonIds | None
+    """The buttons that the rows name, if the file has all rows of the resource."""
 
     def write(self, stop: threading.Event) -> None:
         """Makes the file and publishes it, unless `stop` is set meanwhile."""
-        path, workspace, sink = self.job.path, self.workspace, self.plan.sink
-        if self.on_rows is not None:
-            self.on_rows(_until(stop, workspace.spool.rows()))
-        if self.file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
+        path, workspace = self.job.path, self.workspace
+        plan, file = self.source.plan, self.source.file
+        if self.names is not None:
+            self.names.take(_until(stop, workspace.spool.rows()))
+        if file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
             remove_sidecars(workspace.disk, path)
             self.job.state, self.job.note = "done", "nothing new"
             return
-        if sink.spool_is_output:
+        if plan.sink.spool_is_output:
             new, made = workspace.spool.path, (workspace.spool.size, workspace.spool.digest)
         else:
             new = sidecar(path, "new")
@@ -67,9 +65,9 @@ class FileWriter:
         if path.exists():  # a file that replaces another one takes its mode too
             os.chmod(new, path.stat().st_mode & 0o777)
         workspace.finish(made, self.job.altered)
-        sink.check(path)
+        plan.sink.check(path)
         try:
-            overwrite = self.plan.overwrite or self.file.append
+            overwrite = plan.overwrite or file.append
             publish(workspace.disk, new, path, overwrite=overwrite)
         except FileExistsError:
             raise ExportError(
@@ -79,14 +77,14 @@ class FileWriter:
         self.close()
 
     def _convert(self, new: Path, stop: threading.Event) -> tuple[int, str]:
-        disk, sink = self.workspace.disk, self.plan.sink
+        disk, sink = self.workspace.disk, self.source.plan.sink
         disk.unlink(new)
         try:
             sink.check(self.job.path)
-            if self.file.append:
+            if self.source.file.append:
                 shutil.copyfile(self.job.path, new)
             rows = _until(stop, self.workspace.spool.rows())
-            self.job.altered = sink.write(rows, self.job.resource, self.record, new)
+            self.job.altered = sink.write(rows, self.job.resource, self.source.record, new)
         except _Stopped:
             disk.unlink(new)
             raise ExportError("the export was cancelled") from None
@@ -104,7 +102,7 @@ class FileWriter:
 
     def close(self) -> None:
         """Records the published file in the manifest, and removes what is not needed any more."""
-        job, workspace, append = self.job, self.workspace, self.file.append
+        job, workspace, append = self.job, self.workspace, self.source.file.append
         at, disk = workspace.checkpoint, workspace.disk
         if len(workspace.rejects):
             workspace.rejects.finish(rejects_path(job.path), add=append)
@@ -116,7 +114,7 @@ class FileWriter:
         contents["owner_hash"] = self.owner_hash
         entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
         before = record(disk, job.path, entry)
-        if self.file.recreate and before is not None and before.sha256 != entry.sha256:
+        if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))

@@ -10,9 +10,16 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
 from voipstudio_cmb.export.source import Source
-from voipstudio_cmb.export.store import as_export_error, in_thread, locked, remove_sidecars
+from voipstudio_cmb.export.store import (
+    Workspace,
+    as_export_error,
+    in_thread,
+    locked,
+    remove_sidecars,
+)
 
 from .file_writer import FileWriter
+from .job import Job
 
 LEFT = "What was fetched is kept: fix this, and run the same export again to resume"
 
@@ -22,9 +29,11 @@ _WRITING = threading.Lock()
 
 @attrs.define(kw_only=True, eq=False)
 class JobRunner:
-    """Runs one job: `source` has its rows, `writer` makes its file."""
+    """Runs one job: fetches from `source` into `workspace`, of which `writer` makes the file."""
 
+    job: Job
     source: Source
+    workspace: Workspace
     writer: FileWriter
 
     async def run(self) -> None:
@@ -33,7 +42,7 @@ class JobRunner:
         Raises:
             CallMeBackError: it failed; what was fetched is kept.
         """
-        job, workspace = self.writer.job, self.writer.workspace
+        job, workspace = self.job, self.workspace
         with locked(job.path), as_export_error(job.path, LEFT):
             try:
                 if await in_thread(self._open):
@@ -47,7 +56,7 @@ class JobRunner:
 
     def _open(self) -> bool:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
-        job, workspace = self.writer.job, self.writer.workspace
+        job, workspace = self.job, self.workspace
         if self.source.plan.restart:
             remove_sidecars(workspace.disk, job.path)
         if damage := workspace.open():
@@ -62,30 +71,29 @@ class JobRunner:
         return workspace.published
 
     def _show(self) -> None:
-        job, workspace = self.writer.job, self.writer.workspace
+        job, workspace = self.job, self.workspace
         at = workspace.progress
         job.rows, job.pages, job.total = at.rows, at.pages, at.total
         job.missing, job.altered = list(at.missing), at.altered
         job.rejected = len(workspace.rejects) or at.rejected
 
     async def _fetch_all(self) -> None:
-        workspace = self.writer.workspace
-        resumed = workspace.checkpoint.cursor is not None
+        resumed = self.workspace.checkpoint.cursor is not None
         try:
             await self._fetch()
         except (WalkError, ClientMisuse) as error:
             if not resumed:
                 raise
             # A walk that is resumed knows less of the rows before than one that has seen them.
-            await in_thread(workspace.reset)
-            job = self.writer.job
+            await in_thread(self.workspace.reset)
+            job = self.job
             job.kept, job.since, job.note = 0, None, f"begun again: {error}"
             self._show()
             await self._fetch()
 
     async def _fetch(self) -> None:
-        loop, workspace = asyncio.get_running_loop(), self.writer.workspace
-        self.writer.job.state = "running"
+        loop, workspace = asyncio.get_running_loop(), self.workspace
+        self.job.state = "running"
         due = loop.time() + self.source.plan.checkpoint
         savable = True
         try:

@@ -58,11 +58,11 @@ class ParquetSink(Sink):
                     out.write_table(table, row_group_size=len(group))
                     written += len(group)
             # Closing a file whose disk is full may report no error and leave it without its end.
-            found = pyarrow.parquet.read_metadata(path).num_rows
+            readable = pyarrow.parquet.read_metadata(path).num_rows
         except pyarrow.ArrowException as error:
             raise _broken(path, str(error)) from error
-        if found != written:
-            raise _broken(path, f"{found} rows of {written} are in it")
+        if readable != written:
+            raise _broken(path, f"{readable} rows of {written} are in it")
         return splitter.altered
 
 

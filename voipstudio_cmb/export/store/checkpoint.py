@@ -78,9 +78,9 @@ def _sum(held: str) -> str:
 def load(path: Path) -> Checkpoint | None:
     """The checkpoint in the file `path`, or None if it has none that can be trusted."""
     try:
-        found = json.loads(path.read_bytes())
-        if found["version"] != VERSION or found["checksum"] != _sum(found["held"]):
+        saved = json.loads(path.read_bytes())
+        if saved["version"] != VERSION or saved["checksum"] != _sum(saved["held"]):
             return None
-        return decode_as(Checkpoint, found["held"])
+        return decode_as(Checkpoint, saved["held"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -118,10 +118,10 @@ def fingerprint(path: Path) -> tuple[int, str] | None:
     except OSError:
         return None
     with open(file, "rb") as data:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
             return None
-        return found.st_size, hashlib.file_digest(data, "sha256").hexdigest()
+        return status.st_size, hashlib.file_digest(data, "sha256").hexdigest()
 
 
 @contextlib.contextmanager

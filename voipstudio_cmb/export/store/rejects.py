@@ -34,8 +34,7 @@ class Rejects:
         size = 0
         for line in self.path.read_bytes().splitlines(True) if keep and self.path.exists() else ():
             try:
-                found = json.loads(line)
-                self._lines[bytes.fromhex(found.pop("key"))] = line
+                self._lines[bytes.fromhex(json.loads(line)["key"])] = line
             except (ValueError, KeyError, AttributeError, TypeError):
                 break  # the process ended while this was written
             size += len(line)
@@ -102,5 +101,5 @@ def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[bytes, Reject]]:
 
 
 def _place(line: bytes) -> tuple[int, int, bytes]:
-    found = json.loads(line)
-    return found["page"], found["index"], line
+    reject = json.loads(line)
+    return reject["page"], reject["index"], line
