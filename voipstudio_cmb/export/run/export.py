@@ -171,9 +171,9 @@ class Export:
         plan = self.plan
         failures = [job.error for job in jobs if job.state != "done"]
         passing = any(not isinstance(error, Forbidden | NotFound) for error in failures)
-        if passing and not plan.overwrite:
-            return
         done = {job.path for job in self.jobs if job.state == "done"}
+        if not done or (passing and not plan.overwrite):
+            return
         if plan.since:
             # An interrupted run of before has ended with this one.
             done |= {
