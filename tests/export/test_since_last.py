@@ -13,7 +13,7 @@ from benchmarks.harness.offline import Offline, rows
 from tests.export.test_resume import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export import Plan
+from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Request
 
 
@@ -224,6 +224,15 @@ async def test_another_accounts_rows_are_not_added(tmp_path: Path) -> None:
             assert not other.asked
         assert {path: path.read_bytes() for path in to.iterdir()} == before
         assert (await run(Offline(count=30, user=7), plan(to, format=format))).complete
+
+
+async def test_the_rows_of_another_api_are_not_added_to_a_database(tmp_path: Path) -> None:
+    only = plan(tmp_path, format="sqlite", since=None)
+    await run(Offline(count=20), only)
+    client: Any = Offline(count=30).client()
+    client.base_url = "https://elsewhere.example/v1"
+    with pytest.raises(ClientMisuse, match="is another account's: use its token"):
+        await Export(client, only).run()
 
 
 async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_the_next(

@@ -25,6 +25,7 @@ from voipstudio_cmb.export.store import (
     fingerprint,
     is_owner,
     load,
+    owner_hash,
     read_manifest,
     rejects_path,
     sidecar,
@@ -79,10 +80,10 @@ class Preflight:
         if any(checkpoints) and len(states) == len(ended):
             return states
         if self._plan.since:
-            advice = (
-                f"and {MANIFEST} does not list it: move it away, or export to another directory"
+            raise ClientMisuse(
+                f"{str(blocked[0])!r} exists, and {MANIFEST} does not list it: move it away, or "
+                "export to another directory"
             )
-            raise ClientMisuse(f"{str(blocked[0])!r} exists, {advice}")
         raise ClientMisuse(
             f"{str(blocked[0])!r} exists: choose another directory, or allow it to be "
             "replaced with --overwrite (overwrite=True)"
@@ -90,10 +91,11 @@ class Preflight:
 
     def check_owner(self, identity: str, states: Sequence[State]) -> None:
         """Raises ClientMisuse if a file that is continued is not of the account `identity`."""
+        owner = owner_hash(identity, self._base_url)
         appended = {file.path.name for file in self._files if file.append}
         for name, entry in self._entries.items():
             series = self._plan.since and entry.identity["resource"] in self._plan.resources
-            if (series or name in appended) and not is_owner(identity, entry.owner_hash):
+            if (series or name in appended) and entry.owner_hash != owner:
                 raise ClientMisuse(
                     f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
                     "export to another directory"

@@ -13,5 +13,5 @@ def owner_hash(identity: str, salt: str = "") -> str:
 
 
 def is_owner(identity: str, hashed: str) -> bool:
-    """Whether the hash `hashed` is one of `identity`."""
+    """Whether the hash `hashed`, whatever its salt, is one of `identity`."""
     return hashed == owner_hash(identity, hashed.rpartition(":")[0])
