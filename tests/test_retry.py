@@ -90,9 +90,7 @@ def delay(error: CallMeBackError, attempts: int = 1, **call: Any) -> float | Non
 
 
 def fault(**details: Any) -> ServerFault:
-    error = ServerFault("x", sent="yes", **details)
-    error.retryable = True
-    return error
+    return ServerFault("x", sent="yes", retryable=True, **details)
 
 
 def test_the_delay_doubles_up_to_the_cap() -> None:
@@ -137,10 +135,8 @@ def test_what_will_not_get_better_is_not_tried_again(error: CallMeBackError) -> 
 
 
 def test_a_renewed_token_is_tried_at_once() -> None:
-    error = Unauthorized("x", sent="yes")
-    assert delay(error) is None
-    error.retryable = True
-    assert delay(error, attempts=99) == 0.0
+    assert delay(Unauthorized("x", sent="yes")) is None
+    assert delay(Unauthorized("x", sent="yes", retryable=True), attempts=99) == 0.0
 
 
 def test_an_outage_empties_the_budget_and_successes_fill_it() -> None:

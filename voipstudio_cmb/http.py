@@ -93,9 +93,13 @@ class Request:
 
     @property
     def page(self) -> int | None:
-        """The page that is asked for, or None."""
-        found = dict(self.query).get("page")
-        return None if found is None else int(found)
+        """The page that is requested, or None."""
+        page = dict(self.query).get("page")
+        return None if page is None else int(page)
+
+    def place(self) -> dict[str, Any]:
+        """Method, path and page, as the attributes of an error."""
+        return {"method": self.method, "path": self.path, "page": self.page}
 
     def describe(self) -> str:
         """Method, path and page, for messages: "GET /callmeback/cdrs page 3"."""

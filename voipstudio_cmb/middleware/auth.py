@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import hashlib
 import inspect
 
@@ -73,8 +72,7 @@ async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
     except CallMeBackError as error:
         if error.sent == "no":
             raise
-        failure = copy.copy(error)
-        failure.sent = "no"  # what the provider has sent is not this call
+        failure = error.with_context(sent="no")  # what the provider has sent is not this call
     except Exception as error:  # the caller's own code: whatever it raises is the cause
         raise ClientMisuse(f"the token provider failed with {type(error).__name__}") from error
     else:

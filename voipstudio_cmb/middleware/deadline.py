@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.timeouts import Timeouts
-
-
-def _place(request: Request) -> dict[str, Any]:
-    return {"method": request.method, "path": request.path, "page": request.page}
 
 
 @attrs.frozen
@@ -45,7 +40,7 @@ class Deadline:
             "sent": call.sent,
             "attempts": call.attempts,
             "waited": call.waited,
-            **_place(request),
+            **request.place(),
         }
         if self.timeouts.closed:
             raise ClientMisuse("the client was closed while this call was running", **details)

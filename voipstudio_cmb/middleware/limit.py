@@ -12,7 +12,6 @@ from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.limits import Limiter
 from voipstudio_cmb.retry import retry_after
 
-from .deadline import _place
 from .throttle import AdaptiveThrottle
 
 
@@ -64,14 +63,13 @@ class Limit:
         while True:
             pause = self.throttle.paused()
             if asyncio.get_running_loop().time() + pause >= request.call.deadline:
-                hopeless = RequestTimeout(
+                raise RequestTimeout(
                     f"the API has asked for a pause of {pause:.3g} s more, which is longer than "
                     "this call may take",
                     phase="deadline",
-                    **_place(request),
+                    retryable=False,
+                    **request.place(),
                 )
-                hopeless.retryable = False
-                raise hopeless
             await self.throttle.wait()
             if self.limiter is None:
                 return

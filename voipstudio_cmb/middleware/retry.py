@@ -38,11 +38,10 @@ class Retry:
                     handler(request) if call.on_attempt is None else _told(request, handler)
                 )
             except CallMeBackError as error:
-                failure = error
+                failure = _booked(error, call)
             else:
                 self.budget.earn(spent)
                 return response
-            _book(failure, call)
             if await self._already_gone(failure, request, handler):
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
@@ -51,15 +50,12 @@ class Retry:
             hopeless = delay is None or now + delay >= call.deadline
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
-                failure.sent = call.sent
-                try:
-                    raise failure
-                finally:
-                    del failure  # or frame and error would keep each other alive
+                break
             spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
             await asyncio.sleep(delay)
+        raise failure.with_context(sent=call.sent)
 
     async def _already_gone(
         self, failure: CallMeBackError, request: Request, handler: Handler
@@ -80,17 +76,16 @@ class Retry:
         return isinstance(failure, NotFound)
 
 
-def _book(failure: CallMeBackError, call: Call) -> None:
-    """What an error says is of the whole call, not of its last attempt.
+def _booked(error: CallMeBackError, call: Call) -> CallMeBackError:
+    """`error` with what is known of the whole call, after its attempt is added to `call`.
 
     But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
     a 429 refused could not be tried again after a connection that failed.
     """
-    call.sent = _more_certain(failure.sent, call.sent)
-    failure.repeated = call.repeated
-    failure.attempts = call.attempts
-    failure.waited = call.waited
-    if isinstance(failure, RateLimited):
+    call.sent = _more_certain(error.sent, call.sent)
+    failure = error.with_context(repeated=call.repeated, attempts=call.attempts, waited=call.waited)
+    if isinstance(error, RateLimited):
         call.throttled += 1
-    elif failure.sent != "no" and not isinstance(failure, Unauthorized):
+    elif error.sent != "no" and not isinstance(error, Unauthorized):
         call.repeated = True
+    return failure

@@ -82,7 +82,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         words.append(_HINTS[kind])
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
-    error = kind(
+    return kind(
         "; ".join(words),
         status=response.status,
         messages=messages,
@@ -91,17 +91,18 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         headers=harmless_headers(response.headers, mask),
         body=text,
         sent="yes",
+        retryable=response.status in RETRYABLE_STATUSES or response.renew,
+        **request.place(),
     )
-    error.retryable = response.status in RETRYABLE_STATUSES or response.renew
-    return error
 
 
 async def check_status(request: Request, handler: Handler) -> Response:
-    """Raises for every answer that is no success, and for a success that is not what it promised.
+    """Raises for every response that is no success, and for a success with the wrong body.
 
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
-    is asked for again.
+    is requested again.
     """
+    body = b""
     try:
         response = await handler(request)
         if not isinstance(response, Response):
@@ -111,23 +112,20 @@ async def check_status(request: Request, handler: Handler) -> Response:
             )
         if not 200 <= response.status < 300:
             raise status_error(request, response)
-        return _parsed(request, response)
-    except CallMeBackError as error:
-        if isinstance(error, BadPayload):
-            error.message = request.call.mask(error.message)
-            error.args = (error.message,)
-        error.about(request)
-        raise
-
-
-def _parsed(request: Request, response: Response) -> Response:
-    if request.parse is None:
-        return response
-    try:
+        if request.parse is None:
+            return response
+        body = response.body
         return response.with_value(request.parse(response))
     except BadPayload as error:
-        if response.body:
-            error.message += f": {excerpt(response.body, request.call.mask)}"
-        # The parser's frames hold the body, which may echo the token.
-        error.__traceback__ = error.__context__ = None
-        raise
+        # A copy without frames: the parser's hold the body, which may echo the token.
+        quoted = f": {excerpt(body, request.call.mask)}" if body else ""
+        message = request.call.mask(error.message + quoted)
+        failure: CallMeBackError = error.with_context(message=message, **request.place())
+    except CallMeBackError as error:
+        if error.path is not None:
+            raise
+        failure = error.with_context(**request.place())
+    try:
+        raise failure
+    finally:
+        del failure  # or frame and error would keep each other alive

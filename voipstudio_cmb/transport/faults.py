@@ -58,18 +58,14 @@ def translate(error: BaseException) -> CallMeBackError:
         return ClientMisuse(f"this is no URL to send a request to ({what})")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         # Its text quotes what the peer sent, and its status is aiohttp's, not the server's.
-        fault = ProtocolFault("the server's answer is not valid HTTP", sent="maybe")
         if isinstance(getattr(error.__cause__, "__cause__", None), ContentEncodingError):
             # A codec that is not installed, found missing before any of the body was read.
-            fault.message = "the answer is encoded in a way that was not asked for"
-            fault.args = (fault.message,)
-            fault.retryable = False
-        return fault
+            text = "the answer is encoded in a way that was not asked for"
+            return ProtocolFault(text, sent="maybe", retryable=False)
+        return ProtocolFault("the server's answer is not valid HTTP", sent="maybe")
     if isinstance(error, aiohttp.ClientPayloadError):
         if "ContentEncodingError" in repr(error.__cause__) + str(error):
-            damage = BadPayload("the answer's compressed body is damaged", sent="yes")
-            damage.retryable = True
-            return damage
+            return BadPayload("the answer's compressed body is damaged", sent="yes", retryable=True)
         return ConnectionLost("the connection broke within the answer", sent="maybe")
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return ConnectionLost("the server closed the connection without an answer", sent="maybe")
