@@ -12,13 +12,13 @@ from types import TracebackType
 
 import attrs
 
+from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.limits import Limiter, RateLimit
-from voipstudio_cmb.query import checked_integer
 
 from .export import Export
 from .forecast import Forecast, forecast
