@@ -20,7 +20,7 @@ from benchmarks.claims import Claim, Result, Sample, measured, table, written
 from benchmarks.hurry import HurriedLoop
 from benchmarks.peer import Asked, Reply, http
 from benchmarks.table import WHOLE, Table, elsewhere
-from voipstudio_cmb.retry import Budget
+from voipstudio_cmb.retry import RetryBudget
 
 
 def hurried(work: Callable[[], Any]) -> Any:
@@ -51,7 +51,7 @@ def test_an_outage_is_no_flood_and_no_post_is_made_twice() -> None:
 
 
 def test_a_flood_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget, "spend", lambda budget, error: 0)
+    monkeypatch.setattr(RetryBudget, "spend", lambda budget, error: 0)
     assert not outage.run(calls=200, posts=10, seed=1)
 
 

@@ -29,7 +29,7 @@ from .middleware.auth import Auth
 from .middleware.chain import standard
 from .middleware.deadline import Deadline
 from .middleware.limit import Limit
-from .retry import Budget
+from .retry import RetryBudget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .timeouts import Timeouts
 from .transport.session import ClientSession, Session
@@ -95,8 +95,8 @@ class CallMeBackClient:
         self._config = config or ClientConfig()
         self._middlewares = _checked(middlewares)
         self._auth = Auth(source)
-        self._limit = Limit(limiter)
-        self._budget = Budget(capacity=self._config.retry_budget)
+        self._limit = Limit(limiter, max_retry_after=self._config.max_retry_after)
+        self._budget = RetryBudget(capacity=self._config.retry_budget)
         self._tasks = Tasks()
         self._capabilities = Capabilities()
         self._timeouts = Timeouts()

@@ -1,4 +1,4 @@
-"""What became of each call and attempt: events for logs, metrics, traces. It changes nothing."""
+"""Events of calls and attempts, for logs, metrics and traces, and a client's counts of them."""
 
 from __future__ import annotations
 
@@ -15,35 +15,40 @@ log = logging.getLogger("voipstudio_cmb")
 LOGGED_HEADERS = frozenset(
     {"content-length", "content-type", "date", "retry-after", "server", "x-request-id"}
 )
-"""The answer's headers that events carry. A list of what is allowed: a header that nobody has
-thought of may hold a secret."""
+"""The response's headers that events carry.
+
+A list of what is allowed: a header that nobody has thought of may hold a secret."""
 
 
 def harmless_headers(headers: Mapping[str, str], mask: Callable[[str], str]) -> dict[str, str]:
-    """Those of *headers* (lower-case names) that may be logged, without what *mask* removes."""
+    """Those of `headers` (lower-case names) that may be logged, without what `mask` removes."""
     return {name: mask(value) for name, value in headers.items() if name in LOGGED_HEADERS}
 
 
 @attrs.frozen(kw_only=True)
 class AttemptEvent:
-    """What became of one attempt, the *number*th of its call, from 1.
-
-    *where* is method, path and page in one; *status* and *headers* are those of the answer, None
-    and empty if there was none; *error* is the name of the error's class or None. *began* is Unix
-    time, *elapsed* seconds; waits in the limiter are part of it.
-    """
+    """The outcome of one attempt."""
 
     operation: str
+    """What was called: `cdrs.list`."""
     where: str
+    """Method, path and page in one."""
     method: str
     path: str
     number: int
+    """Which attempt of its call, from 1."""
     status: int | None
+    """The response's status, or None if no response came back."""
     error: str | None
+    """The name of the error's class, or None."""
     sent: Sent
+    """Whether the request reached the server."""
     headers: Mapping[str, str]
+    """Those of the response that are in `LOGGED_HEADERS`."""
     began: float
+    """Unix time."""
     elapsed: float
+    """Seconds, with the wait for the limiter."""
 
     def __str__(self) -> str:
         return f"{self.where}: attempt {self.number}: {self.error or self.status}"
@@ -51,26 +56,29 @@ class AttemptEvent:
 
 @attrs.frozen(kw_only=True)
 class CallEvent:
-    """What became of one call, however many attempts it took.
-
-    *where* is method, path and page in one. *error* is the name of the error's class or None;
-    *status* that of the last answer or None. *waited* (back-off and pacing) and *elapsed* are
-    seconds, *began* is Unix time. *tries* are the attempts one by one. *already_gone* is a deletion
-    that found on its second try that its first had done it.
-    """
+    """The outcome of one call, however many attempts it took."""
 
     operation: str
+    """What was called: `cdrs.list`."""
     where: str
+    """Method, path and page in one."""
     method: str
     path: str
     status: int | None
+    """The last response's status, or None if no response came back."""
     error: str | None
+    """The name of the error's class, or None."""
     attempts: int
     waited: float
+    """Seconds spent in back-off and pacing."""
     began: float
+    """Unix time."""
     elapsed: float
+    """Seconds."""
     already_gone: bool
+    """A deletion that found on its second attempt that its first had done it."""
     tries: tuple[AttemptEvent, ...]
+    """The attempts one by one."""
 
     def __str__(self) -> str:
         return (
@@ -85,11 +93,14 @@ OnEvent: TypeAlias = Callable[[Event], None]
 
 @attrs.define(kw_only=True)
 class Usage:
-    """What a client has done so far: *calls*, the *requests* that they took, seconds *waited*."""
+    """What a client has done so far."""
 
     calls: int = 0
+    """Calls that have ended."""
     requests: int = 0
+    """Requests that they took."""
     waited: float = 0.0
+    """Seconds that they spent in back-off and pacing."""
 
     @property
     def retries(self) -> int:

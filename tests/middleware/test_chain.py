@@ -43,7 +43,7 @@ from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.middleware.observe import Observe
 from voipstudio_cmb.middleware.retry import Retry
 from voipstudio_cmb.middleware.status import check_status
-from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
+from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, RetryBudget
 from voipstudio_cmb.timeouts import Timeouts
 
 OK = Response(status=200, body=b"{}")
@@ -62,7 +62,7 @@ def assembled(wire: Handler, **more: Any) -> Handler:
     settings: dict[str, Any] = {
         "auth": Auth(Token(Secret(CANARY))),
         "policy": Backoff(rng=lambda: 1.0),
-        "budget": Budget(),
+        "budget": RetryBudget(),
         "limit": Limit(),
         **more,
         "deadline": Deadline(more.get("deadline", 60.0), 30.0),
@@ -75,8 +75,8 @@ def test_the_chain_stands_in_the_documented_order() -> None:
         return await handler(request)
 
     made = standard(
-        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=Budget(), deadline=Deadline(60),
-        limit=Limit(), middlewares=[mine],
+        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=RetryBudget(),
+        deadline=Deadline(60), limit=Limit(), middlewares=[mine],
     )  # fmt: skip
     kinds = [getattr(part, "__name__", type(part).__name__) for part in made]
     assert kinds == ["Observe", "Deadline", "Retry", "check_status", "mine", "Limit", "Auth"]
@@ -494,7 +494,7 @@ async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
 
 @virtual
 async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
-    budget = Budget()
+    budget = RetryBudget()
     wire = Script([answer({}, 503), answer({}, 503), OK])
     await assembled(wire, budget=budget)(request())
     assert budget.tokens == budget.capacity

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
+from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.codec.envelopes import read_whole
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadRequest, ConfigError, Forbidden, Unauthorized
@@ -26,8 +27,7 @@ class Basic:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
         secret.checked()
-        if isinstance(user_id, bool) or not isinstance(user_id, int) or user_id < 1:
-            raise ConfigError(f"the user id must be an integer of at least 1, not {user_id!r}")
+        user_id = checked_integer("the user id", user_id, 1, error=ConfigError)
         self._token = secret
         self._encoded = Secret(b64encode(f"{user_id}:{secret.header()}".encode()).decode())
         self._unpadded = Secret(self._encoded.header().rstrip("="))

@@ -1,4 +1,4 @@
-"""From answers to errors: after this, nobody looks at a status or a body again."""
+"""The status stage: makes errors of bad statuses and bodies, and parses good ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.events import harmless_headers
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.retry import RETRYABLE_STATUSES, retry_after
+from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     400: BadRequest,
@@ -50,7 +50,7 @@ _HINTS: dict[type[HTTPStatusError], str] = {
 
 
 def _origin(location: str) -> str:
-    """What of *location* may be told: whatever follows the host may hold a secret."""
+    """Scheme and host of `location`: whatever follows the host may hold a secret."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -59,7 +59,7 @@ def _origin(location: str) -> str:
 
 
 def status_error(request: Request, response: Response) -> HTTPStatusError:
-    """The error that *response*, which is no success, stands for. Performs no I/O."""
+    """The error that `response`, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response.status)
     mask = request.call.mask
     text = excerpt(response.body, mask)
@@ -75,7 +75,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     if kind is UnexpectedRedirect:
         origin = mask(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
-    asked = retry_after(response.headers)
+    asked = asked_to_wait(response)
     request_id = response.headers.get("x-request-id")
     words = [f"{response.status} {said or text or 'without a body'}"]
     if kind in _HINTS:
