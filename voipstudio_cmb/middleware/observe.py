@@ -20,13 +20,13 @@ from voipstudio_cmb.events import (
     harmless_headers,
     log,
 )
-from voipstudio_cmb.http import Handler, Request, Response, Sent
+from voipstudio_cmb.http import Handler, Request, Response, Sent, Stage
 
 Outcome: TypeAlias = Response | BaseException
 
 
 @attrs.frozen
-class Observe:
+class Observe(Stage):
     """Publishes each call and each attempt: to the `voipstudio_cmb` logger and to `on_event`."""
 
     on_event: OnEvent | None = None

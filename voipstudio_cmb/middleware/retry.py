@@ -8,7 +8,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited, Unauthorized
 from voipstudio_cmb.events import log
-from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
+from voipstudio_cmb.http import Call, Handler, Request, Response, Sent, Stage
 from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy
 
 from .observe import Observe
@@ -17,7 +17,7 @@ _CERTAINTY: tuple[Sent, ...] = ("no", "maybe", "yes")
 
 
 @attrs.frozen
-class Retry:
+class Retry(Stage):
     """Tries again as the policy says, while the budget and the call's deadline allow it."""
 
     policy: RetryPolicy = attrs.field(factory=Backoff)
