@@ -209,7 +209,7 @@ def test_a_profile_that_is_named_decides_token_and_url(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
-        ("missing", "there is no profile 'missing'.*default, empty, newline, other, plain"),
+        ("missing", "no profile 'missing'.*default, empty, newline, other, plain"),
         ("empty", "profile 'empty'.*the token is empty"),
         ("plain", "profile 'plain'.*clear text"),
         ("newline", "profile 'newline'.*white space"),

@@ -26,8 +26,8 @@ def harmless_headers(headers: Mapping[str, str], mask: Callable[[str], str]) -> 
 
 
 @attrs.frozen(kw_only=True)
-class AttemptEvent:
-    """The outcome of one attempt."""
+class Event:
+    """The outcome of a call or of one of its attempts."""
 
     operation: str
     """What was called: `cdrs.list`."""
@@ -35,48 +35,40 @@ class AttemptEvent:
     """Method, path and page in one."""
     method: str
     path: str
-    number: int
-    """Which attempt of its call, from 1."""
     status: int | None
-    """The response's status, or None if no response came back."""
+    """The (last) response's status, or None if no response came back."""
     error: str | None
     """The name of the error's class, or None."""
+    began: float
+    """Unix time."""
+    elapsed: float
+    """Seconds, with all waits."""
+
+
+@attrs.frozen(kw_only=True)
+class AttemptEvent(Event):
+    """The outcome of one attempt."""
+
+    number: int
+    """Which attempt of its call, from 1."""
     sent: Sent
     """Whether the request reached the server."""
     headers: Mapping[str, str]
     """Those of the response that are in `LOGGED_HEADERS`."""
-    began: float
-    """Unix time."""
-    elapsed: float
-    """Seconds, with the wait for the limiter."""
 
     def __str__(self) -> str:
         return f"{self.where}: attempt {self.number}: {self.error or self.status}"
 
 
 @attrs.frozen(kw_only=True)
-class CallEvent:
+class CallEvent(Event):
     """The outcome of one call, however many attempts it took."""
 
-    operation: str
-    """What was called: `cdrs.list`."""
-    where: str
-    """Method, path and page in one."""
-    method: str
-    path: str
-    status: int | None
-    """The last response's status, or None if no response came back."""
-    error: str | None
-    """The name of the error's class, or None."""
     attempts: int
     waited: float
     """Seconds spent in back-off and pacing."""
-    began: float
-    """Unix time."""
-    elapsed: float
-    """Seconds."""
     already_gone: bool
-    """A deletion that found on its second attempt that its first had done it."""
+    """A deletion whose second attempt found that the first had done it."""
     tries: tuple[AttemptEvent, ...]
     """The attempts one by one."""
 
@@ -87,7 +79,6 @@ class CallEvent:
         )
 
 
-Event: TypeAlias = AttemptEvent | CallEvent
 OnEvent: TypeAlias = Callable[[Event], None]
 
 

@@ -18,19 +18,8 @@ Sent: TypeAlias = Literal["no", "maybe", "yes"]
 """Whether a request reached the server: certainly not, nobody knows, or a response came back."""
 
 
-class _Unread:
-    """The type of `UNREAD`."""
-
-    def __repr__(self) -> str:
-        return "UNREAD"
-
-
-UNREAD = _Unread()
+UNREAD: Any = object()
 """What `Response.value` is until somebody has parsed the body; None is a value."""
-
-
-def _as_it_is(text: str) -> str:
-    return text
 
 
 @attrs.define(kw_only=True)
@@ -57,7 +46,7 @@ class Call:
     """A 401 has already cost this call a fresh token."""
     tries: list[Any] | None = attrs.field(default=None, repr=False)
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
-    mask: Callable[[str], str] = attrs.field(default=_as_it_is, repr=False)
+    mask: Callable[[str], str] = attrs.field(default=str, repr=False)
     """Removes this call's secrets from a text that a server sent back."""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -20,9 +20,11 @@ from voipstudio_cmb.events import (
     harmless_headers,
     log,
 )
-from voipstudio_cmb.http import Handler, Request, Response, Sent, Stage
+from voipstudio_cmb.http import Call, Handler, Request, Response, Sent, Stage
 
 Outcome: TypeAlias = Response | BaseException
+Responded: TypeAlias = Response | HTTPStatusError
+EventOf: TypeAlias = Callable[[Call, Outcome, dict[str, Any]], Event]
 
 
 @attrs.frozen
@@ -45,14 +47,9 @@ class Observe(Stage):
 
     async def attempt(self, request: Request, handler: Handler) -> Response:
         """Performs one attempt and publishes it."""
-        return await self._observed(self._attempt_event, request, handler)
+        return await self._observed(_attempt_event, request, handler)
 
-    async def _observed(
-        self,
-        event_of: Callable[[Request, Outcome, float, float], Event],
-        request: Request,
-        handler: Handler,
-    ) -> Response:
+    async def _observed(self, event_of: EventOf, request: Request, handler: Handler) -> Response:
         clock = asyncio.get_running_loop().time
         began, unix = clock(), time.time()
         outcome: Outcome | None = None
@@ -64,7 +61,17 @@ class Observe(Stage):
             raise
         finally:
             assert outcome is not None
-            self._publish(event_of(request, outcome, unix, clock() - began))
+            known: dict[str, Any] = {
+                "operation": request.operation,
+                "where": request.describe(),
+                "method": request.method,
+                "path": request.path,
+                "status": outcome.status if isinstance(outcome, Responded) else None,
+                "error": None if isinstance(outcome, Response) else type(outcome).__name__,
+                "began": unix,
+                "elapsed": clock() - began,
+            }
+            self._publish(event_of(request.call, outcome, known))
             del outcome  # or frame and error would keep each other alive
 
     def _publish(self, event: Event) -> None:
@@ -76,47 +83,27 @@ class Observe(Stage):
         except Exception:  # whatever a listener raises, the call continues
             log.exception("on_event failed")
 
-    def _call_event(
-        self, request: Request, outcome: Outcome, began: float, elapsed: float
-    ) -> CallEvent:
-        """Books the call before its event is published."""
-        call = request.call
-        self.usage.add(call)
+    def _call_event(self, call: Call, outcome: Outcome, known: dict[str, Any]) -> CallEvent:
+        self.usage.add(call)  # before its event, so that a listener finds it there
         return CallEvent(
-            operation=request.operation,
-            where=request.describe(),
-            method=request.method,
-            path=request.path,
-            status=outcome.status if isinstance(outcome, Response | HTTPStatusError) else None,
-            error=None if isinstance(outcome, Response) else type(outcome).__name__,
             attempts=call.attempts,
             waited=call.waited,
-            began=began,
-            elapsed=elapsed,
             already_gone=isinstance(outcome, Response) and outcome.already_gone,
             tries=tuple(call.tries or ()),
+            **known,
         )
 
-    def _attempt_event(
-        self, request: Request, outcome: Outcome, began: float, elapsed: float
-    ) -> AttemptEvent:
-        """Adds the event to those of its call."""
-        call = request.call
-        response = outcome if isinstance(outcome, Response | HTTPStatusError) else None
-        sent: Sent = "yes" if response is not None else call.sent
-        event = AttemptEvent(
-            operation=request.operation,
-            where=request.describe(),
-            method=request.method,
-            path=request.path,
-            number=call.attempts,
-            status=None if response is None else response.status,
-            error=None if isinstance(outcome, Response) else type(outcome).__name__,
-            sent=outcome.sent if isinstance(outcome, CallMeBackError) else sent,
-            headers={} if response is None else harmless_headers(response.headers, call.mask),
-            began=began,
-            elapsed=elapsed,
-        )
-        if call.tries is not None:
-            call.tries.append(event)
-        return event
+
+def _attempt_event(call: Call, outcome: Outcome, known: dict[str, Any]) -> AttemptEvent:
+    """The event of an attempt, after it was added to those of its call."""
+    sent: Sent = "yes" if isinstance(outcome, Response) else call.sent
+    headers = outcome.headers if isinstance(outcome, Responded) else {}
+    event = AttemptEvent(
+        number=call.attempts,
+        sent=outcome.sent if isinstance(outcome, CallMeBackError) else sent,
+        headers=harmless_headers(headers, call.mask),
+        **known,
+    )
+    if call.tries is not None:
+        call.tries.append(event)
+    return event
