@@ -8,7 +8,6 @@ it stands above the session and sees whole responses, their bodies read.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import partial
 from math import inf
 from typing import Any, Literal, TypeAlias
 
@@ -130,12 +129,6 @@ Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
 
 
-class Stage:
-    """A middleware of this package, whose second parameter is called `handler`."""
-
-    __slots__ = ()
-
-
 def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
     """`handler` wrapped in `middlewares`, the first of them outermost."""
     for middleware in reversed(tuple(middlewares)):
@@ -144,6 +137,4 @@ def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
 
 
 def _wrapped(middleware: Middleware, handler: Handler) -> Handler:
-    if isinstance(middleware, Stage):
-        return partial(middleware, handler=handler)  # without a frame of its own in each call
     return lambda request: middleware(request, handler)

@@ -16,40 +16,49 @@ from .errors import ClientMisuse
 class LoopGuard:
     """Holds something to one event loop in one process, and out of use once it is closed."""
 
-    __slots__ = ("_pid", "_what", "closed", "loop", "pinned")
+    __slots__ = ("_pid", "_pinned", "_what", "closed", "loop")
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._pid = 0
+        self._pinned = False
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.pinned = False
-        """Whether it stays with its first loop even while it is not busy."""
         self.closed = False
 
     def enter(self, *, busy: bool = False) -> asyncio.AbstractEventLoop:
-        """The running loop, to which it belongs from now on; what is `busy` can't change it.
+        """The running loop, to which it belongs from now on, unless it is `busy` on another.
 
         Raises:
-            ClientMisuse: it is closed, or busy on another event loop or in the parent process.
+            ClientMisuse: it is closed, or busy or pinned elsewhere.
         """
-        loop = asyncio.get_running_loop()
         what = self._what
         if self.closed:
             raise ClientMisuse(
                 f"the {what} is closed: make a new one (or keep the async with open)"
             )
-        if loop is self.loop and self._pid == os.getpid():
-            return loop
-        if self.loop is not None and (busy or self.pinned):
-            if self._pid != os.getpid():
+        loop = asyncio.get_running_loop()
+        if loop is not self.loop:
+            if self.loop is not None and (busy or self._pinned):
+                self._check_fork()
                 raise ClientMisuse(
-                    f"the {what} was made before a fork: make one in the new process"
+                    f"the {what} is in use on another event loop: make one {what} for each loop"
                 )
-            raise ClientMisuse(
-                f"the {what} is in use on another event loop: make one {what} for each loop"
-            )
-        self.loop, self._pid = loop, os.getpid()
+            self.loop, self._pid = loop, os.getpid()
         return loop
+
+    def pin(self) -> asyncio.AbstractEventLoop:
+        """As `enter`, and it stays with this loop and process even while it is not busy."""
+        loop = self.enter()
+        self._check_fork()
+        self._pinned = True
+        return loop
+
+    def _check_fork(self) -> None:
+        # Not in `enter`, where a system call would cost more than all else.
+        if self._pid != os.getpid():
+            raise ClientMisuse(
+                f"the {self._what} was made before a fork: make one in the new process"
+            )
 
 
 class Timeout:

@@ -11,12 +11,12 @@ import attrs
 from voipstudio_cmb.auth.credentials import Basic, Login, Token, TokenProvider
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
-from voipstudio_cmb.http import Handler, Request, Response, Stage, chain
+from voipstudio_cmb.http import Handler, Request, Response, chain
 
 from .status import check_status
 
 
-class Auth(Stage):
+class Auth:
     """Adds the credentials to every attempt.
 
     Those that can be fetched are fetched again after a 401: once, however many requests meet the

@@ -7,12 +7,12 @@ import asyncio
 import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
-from voipstudio_cmb.http import Handler, Request, Response, Stage
+from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.timeouts import Timeouts
 
 
 @attrs.frozen
-class Deadline(Stage):
+class Deadline:
     """Ends a call when its time is up, whatever it is doing then, or when its client is closed."""
 
     seconds: float

@@ -8,7 +8,7 @@ import inspect
 import attrs
 
 from voipstudio_cmb.errors import ClientMisuse, ProtocolFault, RequestTimeout
-from voipstudio_cmb.http import Handler, Request, Response, Stage
+from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.limits import Limiter
 from voipstudio_cmb.retry import MAX_RETRY_AFTER, asked_to_wait
 
@@ -16,7 +16,7 @@ from .throttle import AdaptiveThrottle
 
 
 @attrs.frozen
-class Limit(Stage):
+class Limit:
     """Makes every attempt wait for its turn, and all callers wait when the server says so.
 
     A 429, and a response that is not HTTP, pause and slow all callers, for as long as a

@@ -20,7 +20,7 @@ from voipstudio_cmb.events import (
     harmless_headers,
     log,
 )
-from voipstudio_cmb.http import Call, Handler, Request, Response, Sent, Stage
+from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
 
 Outcome: TypeAlias = Response | BaseException
 Responded: TypeAlias = Response | HTTPStatusError
@@ -28,7 +28,7 @@ EventOf: TypeAlias = Callable[[Call, Outcome, dict[str, Any]], Event]
 
 
 @attrs.frozen
-class Observe(Stage):
+class Observe:
     """Publishes each call and each attempt: to the `voipstudio_cmb` logger and to `on_event`."""
 
     on_event: OnEvent | None = None

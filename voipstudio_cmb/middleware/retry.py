@@ -8,7 +8,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited, Unauthorized
 from voipstudio_cmb.events import log
-from voipstudio_cmb.http import Call, Handler, Request, Response, Sent, Stage
+from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
 from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy
 
 from .observe import Observe
@@ -17,7 +17,7 @@ _CERTAINTY: tuple[Sent, ...] = ("no", "maybe", "yes")
 
 
 @attrs.frozen
-class Retry(Stage):
+class Retry:
     """Tries again as the policy says, while the budget and the call's deadline allow it."""
 
     policy: RetryPolicy = attrs.field(factory=Backoff)
@@ -83,7 +83,7 @@ def _booked(error: CallMeBackError, call: Call) -> CallMeBackError:
     But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
     a 429 refused could not be tried again after a connection that failed.
     """
-    call.sent = max(error.sent, call.sent, key=_CERTAINTY.index)
+    call.sent = _CERTAINTY[max(map(_CERTAINTY.index, (error.sent, call.sent)))]
     failure = error.with_context(repeated=call.repeated, attempts=call.attempts, waited=call.waited)
     if isinstance(error, RateLimited):
         call.throttled += 1

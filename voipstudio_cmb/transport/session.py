@@ -37,14 +37,6 @@ def _to_connect(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=seconds)
 
 
-def _check_encoding(encoding: str) -> None:
-    # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
-    if encoding.lower() not in ("", "identity", "gzip", "deflate"):
-        raise BadPayload(
-            f"the response is encoded as {encoding[:50]!r}, which was not asked for", sent="yes"
-        )
-
-
 def _abandon(session: ClientSession, loop: asyncio.AbstractEventLoop) -> None:
     """Closes a session that nobody has closed, without the warnings that aiohttp would add."""
     connector = session.connector
@@ -98,7 +90,7 @@ class Session:
             TransportError: no usable response.
             TooLarge: a body above `ClientConfig.max_body`, decoded.
         """
-        loop = self._timeouts.guard.enter()
+        loop = self._timeouts.guard.pin()
         session = self._opened()
         call = request.call
         call.queued = True
@@ -156,7 +148,13 @@ class Session:
             raise_for_status=False,
             timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
         ) as response:
-            _check_encoding(response.headers.get("Content-Encoding", ""))
+            encoding = response.headers.get("Content-Encoding", "")
+            # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
+            if encoding.lower() not in ("", "identity", "gzip", "deflate"):
+                raise BadPayload(
+                    f"the response is encoded as {encoding[:50]!r}, which was not requested",
+                    sent="yes",
+                )
             body = await self._read(response)
             return Response(
                 status=response.status,
@@ -183,8 +181,7 @@ class Session:
         return b"".join(chunks)
 
     def _opened(self) -> ClientSession:
-        """The aiohttp session, made on the first use and from then on bound to the loop."""
-        self._timeouts.guard.pinned = True
+        """The aiohttp session, made on the first use."""
         if self._given is not None:
             if self._given.closed:
                 raise ClientMisuse("the aiohttp session that was passed in is closed")
