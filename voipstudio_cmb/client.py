@@ -100,7 +100,7 @@ class CallMeBackClient:
         self._tasks = Tasks()
         self._capabilities = Capabilities()
         self._timeouts = Timeouts()
-        self.usage = Usage()
+        self.usage: Usage = Usage()
         self._base_url = checked_base_url(base_url)
         self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True
@@ -185,7 +185,7 @@ class CallMeBackClient:
 
     async def ping(self) -> dict[str, Any]:
         """The response to `GET /ping`: the API is up and accepts the token."""
-        request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_object)
+        request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_data)
         pong: dict[str, Any] = (await self._handler(request)).value
         return pong
 

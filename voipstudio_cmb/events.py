@@ -10,7 +10,7 @@ import attrs
 
 from .http import Call, Sent
 
-log = logging.getLogger("voipstudio_cmb")
+log: logging.Logger = logging.getLogger("voipstudio_cmb")
 
 LOGGED_HEADERS = frozenset(
     {"content-length", "content-type", "date", "retry-after", "server", "x-request-id"}
@@ -80,6 +80,7 @@ class CallEvent(Event):
 
 
 OnEvent: TypeAlias = Callable[[Event], None]
+"""A function that is called with every event; `ClientConfig(on_event=)` takes one."""
 
 
 @attrs.define(kw_only=True)

@@ -100,8 +100,8 @@ class RateLimit:
     """
 
     def __init__(self, n: float, per: float = 1.0) -> None:
-        self.n = checked_number("RateLimit: n", n)
-        self.per = checked_number("RateLimit: per", per)
+        self.n: float = checked_number("RateLimit: n", n)
+        self.per: float = checked_number("RateLimit: per", per)
         # Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
         count = max(1, int(n))
         self._spacing = EvenSpacing(count, 1.02 * per * count / n)

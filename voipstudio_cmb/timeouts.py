@@ -23,7 +23,7 @@ class LoopGuard:
         self._pid = 0
         self._pinned = False
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.closed = False
+        self.closed: bool = False
 
     def enter(self, *, busy: bool = False) -> asyncio.AbstractEventLoop:
         """The running loop, to which it belongs from now on, unless it is `busy` on another.
@@ -71,8 +71,8 @@ class Timeout:
 
     def __init__(self, timeouts: Timeouts, when: float) -> None:
         self._timeouts = timeouts
-        self.when = when
-        self.expired = False
+        self.when: float = when
+        self.expired: bool = False
 
     def __enter__(self) -> Timeout:
         task = asyncio.current_task()
@@ -104,7 +104,7 @@ class Timeouts:
     """The time bounds of one client, on one event loop; closing ends every block within one."""
 
     def __init__(self) -> None:
-        self.guard = LoopGuard("client")
+        self.guard: LoopGuard = LoopGuard("client")
         self.running: set[Timeout] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from tests.clock import VirtualLoop, virtual
+from benchmarks.harness.clocks import VirtualLoop, virtual
 from tests.doubles import answer
 from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
@@ -546,7 +546,7 @@ class Jumbled(Table):
         return response
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.integers(0, 10**9),
     st.integers(0, 80),

@@ -106,7 +106,7 @@ class AdaptiveThrottle:
     def __init__(self) -> None:
         self._estimate = RateEstimate()
         self._queue = Queue()
-        self.idle = True
+        self.idle: bool = True
         """Whether nobody was ever asked to slow down or to wait."""
 
     @property
