@@ -75,6 +75,16 @@ def test_a_copy_with_context_differs_in_what_is_named_and_holds_no_frame(
     assert (error.message, error.attempts, error.path) == ("odd", 0, None)
 
 
+def test_a_subclass_with_arguments_of_its_own_is_copied_too() -> None:
+    class Mine(CallMeBackError):
+        def __init__(self, table: str, row: int) -> None:
+            super().__init__(f"{table} {row}")
+            self.row = row
+
+    other = Mine("cdrs", 7).with_context(attempts=2)
+    assert (type(other), other.row, str(other)) == (Mine, 7, "cdrs 7 (after 2 attempts)")
+
+
 def test_an_error_is_also_what_python_calls_such_a_thing() -> None:
     assert issubclass(ClientMisuse, ValueError)
     assert issubclass(ClientMisuse, RuntimeError)

@@ -34,7 +34,6 @@ None holds an aiohttp object, all pickle, none contains the token.
 
 from __future__ import annotations
 
-import copy
 from typing import Any, Literal, Self
 
 from .http import Sent
@@ -96,8 +95,9 @@ class CallMeBackError(Exception):
 
         Traceback and context stay behind, as their frames may hold a response or a secret.
         """
-        copied = copy.copy(self)
-        vars(copied).update(attributes)
+        # Not by calling the class: a subclass of yours may take other arguments.
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self) | attributes)
         copied.args = (copied.message,)
         copied.__cause__ = self.__cause__
         return copied

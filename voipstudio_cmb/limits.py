@@ -22,7 +22,6 @@ class Limiter(Protocol):
 
     async def acquire(self) -> None:
         """Returns when the next request may be sent."""
-        ...
 
 
 class Schedule(Protocol):
@@ -30,11 +29,9 @@ class Schedule(Protocol):
 
     def wait(self, now: float) -> float:
         """Seconds from `now` until one more may pass; 0 or less: now."""
-        ...
 
     def take(self, now: float) -> None:
         """Books one that passes at `now`."""
-        ...
 
 
 class Queue:

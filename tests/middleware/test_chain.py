@@ -82,7 +82,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
     assert kinds == ["Observe", "Deadline", "Retry", "check_status", "mine", "Limit", "Auth"]
 
 
-# raising
+# status
 
 
 @pytest.mark.parametrize(
