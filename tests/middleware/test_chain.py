@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.harness.clocks import virtual
 from tests.doubles import Script, answer
-from voipstudio_cmb.auth.credentials import Token
+from voipstudio_cmb.auth.credentials import Login, Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (
     BadRequest,
@@ -24,6 +24,7 @@ from voipstudio_cmb.errors import (
     Forbidden,
     HTTPStatusError,
     NotFound,
+    NotJSON,
     ProtocolFault,
     RateLimited,
     RequestTimeout,
@@ -608,6 +609,15 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
     with pytest.raises(RequestTimeout) as caught:
         await assembled(wire, auth=Auth(hangs))(request())
     assert (caught.value.sent, wire.requests) == ("no", [])
+
+
+@virtual
+async def test_a_login_that_can_not_be_read_is_named_and_not_the_call_behind_it() -> None:
+    wire = Script([Response(status=200, body=b"<html>password")])
+    auth = Auth(Login("me@x.example", "password"))
+    with pytest.raises(NotJSON, match=r"^POST /login: .*<html>\*\*\*") as caught:
+        await assembled(wire, auth=auth)(request())
+    assert caught.value.path == "/login"
 
 
 def test_auth_shows_no_token() -> None:

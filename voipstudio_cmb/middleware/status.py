@@ -116,15 +116,16 @@ async def check_status(request: Request, handler: Handler) -> Response:
             return response
         body = response.body
         return response.with_value(request.parse(response))
-    except BadPayload as error:
-        # A copy without frames: the parser's hold the body, which may echo the token.
-        quoted = f": {excerpt(body, request.call.mask)}" if body else ""
-        message = request.call.mask(error.message + quoted)
-        failure: CallMeBackError = error.with_context(message=message, **request.place())
     except CallMeBackError as error:
-        if error.path is not None:
+        place = request.place() if error.path is None else {}
+        message = error.message
+        if isinstance(error, BadPayload):
+            quoted = f": {excerpt(body, request.call.mask)}" if body else ""
+            message = request.call.mask(message + quoted)
+        elif not place:
             raise
-        failure = error.with_context(**request.place())
+        # Without the frames of the error: the parser's hold the body, which may echo the token.
+        failure = error.with_context(message=message, **place)
     try:
         raise failure
     finally:
