@@ -34,7 +34,7 @@ LAW = {
     "config": "retry",
     "events": "",
     "filters": "codec",
-    "limits": "",
+    "limits": "timeouts",
     "retry": "",
     "timeouts": "",
     "checks": "",
