@@ -143,5 +143,6 @@ def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
 
 def _wrapped(middleware: Middleware, handler: Handler) -> Handler:
     if "handler" in signature(middleware).parameters:
-        return partial(middleware, handler=handler)  # without a frame of its own
+        stage: Callable[..., Awaitable[Response]] = middleware
+        return partial(stage, handler=handler)  # without a frame of its own
     return lambda request: middleware(request, handler)
