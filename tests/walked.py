@@ -23,12 +23,11 @@ from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
+from voipstudio_cmb.query import WalkStrategy
 from voipstudio_cmb.retry import Backoff, Budget
-from voipstudio_cmb.services import Cdrs, WalkBy
+from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.timeouts import Timeouts
-from voipstudio_cmb.walk.probe import Capabilities
-from voipstudio_cmb.walk.tasks import Tasks
-from voipstudio_cmb.walk.walk import Walk
+from voipstudio_cmb.walk import Capabilities, Tasks, Walk
 
 Tally: TypeAlias = Counter[tuple[str, ...]]
 """How often walks ended how: server, way to walk, state of the table, part, outcome."""
@@ -46,7 +45,7 @@ class Case:
     """
 
     temper: Temper
-    modes: tuple[WalkBy, ...]
+    modes: tuple[WalkStrategy, ...]
     first: tuple[int, ...] = ()
     any_id: bool = False
     strict: bool = True

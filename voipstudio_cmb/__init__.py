@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .filters import Filter, where
     from .limits import Limiter, RateLimit
     from .models import Button, Cdr, Page, Record, Setting, Visitor, Website
-    from .walk.walk import Progress, Walk
+    from .walk import Progress, Walk
 
 # Imported on first use: `import voipstudio_cmb` stays free for the command line's --help and for
 # whoever only wants the sandbox, and does not pull aiohttp in.
@@ -28,12 +28,12 @@ _HOME = {
     "Filter": "filters",
     "Limiter": "limits",
     "Page": "models",
-    "Progress": "walk.walk",
+    "Progress": "walk",
     "RateLimit": "limits",
     "Record": "models",
     "Setting": "models",
     "Visitor": "models",
-    "Walk": "walk.walk",
+    "Walk": "walk",
     "Website": "models",
     "where": "filters",
 }

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.clock import VirtualLoop, virtual
-from tests.doubles import answer
+from tests.doubles import answer, take
 from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where
@@ -398,7 +398,7 @@ async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str)
             cdrs = Cdrs(Table(ids, **HABITS[habit]))
             first = cdrs.list(walk=walk, page_size=10, concurrency=concurrency)
             assert first.cursor is None
-            found = [record.id for record in await first.collect(max=stop)]
+            found = [record.id for record in await take(first, stop)]
             cursor = json.loads(json.dumps(first.cursor))
             second = cdrs.list(cursor=cursor, page_size=10, concurrency=later)
             assert second.cursor == cursor
@@ -412,7 +412,7 @@ async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, cou
     for stop in (1, 8):
         cdrs = Cdrs(Table(list(range(1, count + 1)), **{deaf: True}))
         first = cdrs.list(page_size=10)
-        found = [record.id for record in await first.collect(max=stop)]
+        found = [record.id for record in await take(first, stop)]
         found += [record.id async for record in cdrs.list(cursor=first.cursor)]
         assert found == list(range(1, count + 1))
 
@@ -437,7 +437,7 @@ async def test_a_page_walk_goes_on_although_rows_have_gone_or_come_behind_it() -
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
     first = cdrs.list(walk="page", page_size=10, concurrency=1)
-    assert len(await first.collect(max=55)) == 55
+    assert len(await take(first, 55)) == 55
     del table.ids[:23]
     table.ids.extend(range(101, 121))
     rest = [record.id async for record in cdrs.list(cursor=first.cursor, concurrency=4)]
@@ -449,10 +449,10 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
     first = cdrs.list(walk="page", page_size=10, concurrency=1)
-    assert len(await first.collect(max=55)) == 55
+    assert len(await take(first, 55)) == 55
     table.ids.remove(80)
     rest = []
-    with pytest.raises(PageDrift, match="rows before the position"):
+    with pytest.raises(PageDrift, match="rows before the cursor"):
         async for record in cdrs.list(cursor=first.cursor):
             rest.append(record.id)
     assert rest == [*range(56, 80), *range(81, 101)]
@@ -462,7 +462,7 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
 async def test_a_position_remembers_what_was_read_before_the_highest_id() -> None:
     cdrs = Cdrs(Late(list(range(1, 51))))
     first = cdrs.list(walk="page", page_size=10, concurrency=2)
-    found = [record.id for record in await first.collect(max=15)]
+    found = [record.id for record in await take(first, 15)]
     with contextlib.suppress(PageDrift):
         async for record in cdrs.list(cursor=first.cursor):
             found.append(record.id)
@@ -483,13 +483,13 @@ async def test_nothing_is_asked_for_after_the_end() -> None:
 async def test_what_is_no_position_here_is_refused_at_the_call() -> None:
     table = Table(list(range(1, 36)))
     walk = Cdrs(table).list(walk="keyset", page_size=10)
-    await walk.collect(max=15)
+    await take(walk, 15)
     keyset = walk.cursor
     walk = Cdrs(table).list(walk="page", page_size=10)
-    await walk.collect(max=15)
+    await take(walk, 15)
     paged = walk.cursor
     walk = Cdrs(table).list(descending=True, page_size=10)
-    await walk.collect(max=15)
+    await take(walk, 15)
     unordered = walk.cursor
     asked = len(table.asked)
     assert keyset

@@ -21,7 +21,7 @@ class Tasks:
         return len(self._running)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Starts *work* as a task that is kept until it has ended."""
+        """Starts `work` as a task that is kept until it has ended."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -30,7 +30,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            # Taken note of: an error of a page that nobody came to ask for is nobody's error.
+            # Retrieved, or asyncio would report the error of a page that nobody waits for.
             task.exception()
 
     async def aclose(self) -> None:
@@ -39,7 +39,7 @@ class Tasks:
 
 
 async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
-    """Cancels *tasks* and waits until they have ended."""
+    """Cancels `tasks` and waits until they have ended."""
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()
@@ -48,7 +48,7 @@ async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]
 
 
 async def result_of(task: asyncio.Task[T]) -> T:
-    """What *task*, one of a walk's, has brought."""
+    """The result of `task`, one of a walk's; raises `ClientMisuse` if the client has ended it."""
     # Only waited for: if the consumer is cancelled here, the walk ends the task.
     await asyncio.wait((task,))
     if task.cancelled():

@@ -112,12 +112,12 @@ class CollectionSource:
                 of_the_rest = after is not None and walk.progress.strategy == "keyset"
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
-                upto = walk.progress.upto
+                through = walk.progress.through
                 rows = page.records
                 if not isinstance(rows, Rows):
                     rows = _side_by_side(rows)
-                if upto is not None and max(rows.ids, default=0) > upto:
-                    rows = _side_by_side(row for row in rows if row.id <= upto)
+                if through is not None and max(rows.ids, default=0) > through:
+                    rows = _side_by_side(row for row in rows if row.id <= through)
                 yield rows, cursor, None if of_the_rest else walk.progress.total
 
 
