@@ -108,6 +108,15 @@ class Button(Record):
     data_offline: str | None = None
 
 
+COLLECTIONS: Mapping[str, type[Record]] = {
+    "cdrs": Cdr, "visitors": Visitor, "websites": Website, "settings": Setting
+}  # fmt: skip
+"""The resources that can be listed, with their records."""
+
+RESOURCES: Mapping[str, type[Record]] = {**COLLECTIONS, "buttons": Button}
+"""All resources; those that can't be listed are asked for one by one."""
+
+
 class SettingFields(TypedDict, total=False):
     """The attributes that `settings.create` and `settings.update` take. None is sent as null.
 

@@ -186,6 +186,8 @@ class WalkQuery:
     @property
     def fits_keyset(self) -> bool:
         """Whether the filters leave room for the two conditions of a keyset walk."""
+        if not self.conditions:
+            return True
         try:
             attrs.evolve(self.page_request(), after=_MAX_ID, through=_MAX_ID).query()
         except ClientMisuse:

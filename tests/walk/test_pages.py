@@ -556,6 +556,23 @@ async def test_no_page_beyond_the_limit_is_asked_for(walk: Any) -> None:
 
 
 @virtual
+async def test_what_fits_on_one_page_takes_one_request() -> None:
+    table = Table(list(range(1, 1001)))
+    cdrs = Cdrs(table)
+    await cdrs.list(limit=3).collect()  # the server proves itself
+    for options in ({}, {"sort": "id", "descending": True}, {"sort": "name"}):
+        before = len(table.asked)
+        assert len(await cdrs.list(limit=7, **options).collect()) == 7  # type: ignore[arg-type]
+        assert len(table.asked) - before == 1
+    walk = cdrs.list(limit=7)
+    await walk.collect()
+    table.ids.extend((1001, 1002))  # before the end was asked for
+    table.ids.remove(3)
+    another = Cdrs(table)  # to which the server has proved nothing
+    assert [r.id async for r in another.list(cursor=walk.cursor)] == [*range(8, 1003)]
+
+
+@virtual
 async def test_a_cancellation_at_the_limit_loses_no_row() -> None:
     class Stubborn(Table):
         """Takes its time to give up what is no longer wanted."""

@@ -8,23 +8,22 @@ import sys
 from .exit_codes import DONE
 from .terminal import say
 
-_COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
-
 
 async def _list(arguments: argparse.Namespace) -> int:
     from voipstudio_cmb.errors import ClientMisuse
     from voipstudio_cmb.filters import parse
+    from voipstudio_cmb.models import COLLECTIONS
 
     from .clients import opened
     from .printers import PRINTERS
 
-    if arguments.resource not in _COLLECTIONS:
+    if arguments.resource not in COLLECTIONS:
         hint = (
             "; the API has no collection of buttons: use `get buttons ID`"
             if arguments.resource == "buttons"
             else ""
         )
-        known = ", ".join(_COLLECTIONS)
+        known = ", ".join(COLLECTIONS)
         raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known}){hint}")
     wanted = None if arguments.all else arguments.limit
     if wanted is not None and wanted < 1:
@@ -37,7 +36,9 @@ async def _list(arguments: argparse.Namespace) -> int:
             filters=filters,
             sort=arguments.sort,
             descending=arguments.desc,
-            page_size=500 if wanted is None else min(wanted + 1, 500),
+            limit=None if wanted is None else wanted + 1,  # whether there are more
+            page_size=arguments.page_size,
+            concurrency=arguments.concurrency,
         )
         printer = PRINTERS[form](service.record, sys.stdout)
         shown, note = 0, ""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 
 from .get import _get
-from .list import _COLLECTIONS, _list
+from .list import _list
 from .ping import _ping
 from .sandbox import _sandbox
 
-_RESOURCES = (*_COLLECTIONS, "buttons")
 _EPILOG = """exit codes: 0 done; 1 failed; 2 usage; 3 what is done is whole, but some rows were
 rejected or some jobs failed for good; 4 not authorised; 5 failed for now: the same command goes
 on where it stopped; 130 interrupted and 143 terminated: an export goes on likewise
@@ -51,10 +50,12 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     listing = commands.add_parser("list", parents=[account], help="print rows of a collection")
-    listing.add_argument("resource", metavar="RESOURCE", help=f"of {', '.join(_COLLECTIONS)}")
+    listing.add_argument("resource", metavar="RESOURCE", help="a collection, like cdrs")
     many = listing.add_mutually_exclusive_group()
     many.add_argument("--limit", type=int, default=25, metavar="N", help="rows (default 25)")
     many.add_argument("--all", action="store_true", help="all rows")
+    listing.add_argument("--page-size", type=int, default=500, metavar="ROWS", help="default: 500")
+    listing.add_argument("--concurrency", type=int, default=4, metavar="N", help="default: 4")
     listing.add_argument(
         "--filter",
         action="append",
@@ -94,9 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_export(export: argparse.ArgumentParser) -> None:
     add = export.add_argument
-    add(
-        "resources", nargs="*", metavar="RESOURCE", help=f"of {', '.join(_RESOURCES)}; default: all"
-    )
+    add("resources", nargs="*", metavar="RESOURCE", help="like cdrs or buttons; default: all")
     add(
         "--to",
         required=True,

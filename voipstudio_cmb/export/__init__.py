@@ -1,7 +1,7 @@
 """Exports collections into files: whole, or not at all."""
 
 from .accounts import Account, read_accounts
-from .plan.plan import RESOURCES, Plan
+from .plan.plan import Plan
 from .run.export import Export
 from .run.exports import Exports
 from .run.forecast import Forecast, forecast
@@ -10,7 +10,6 @@ from .sinks import FORMATS, Sink
 
 __all__ = [
     "FORMATS",
-    "RESOURCES",
     "Account",
     "Export",
     "Exports",

@@ -22,7 +22,7 @@ class KeysetCursor:
     last: int
     """The id that was handed out last."""
     through: int
-    """The highest id of the walk's beginning, where it ends."""
+    """The highest id of the walk's beginning, where it ends; 0 if it was not asked for."""
 
     def encode(self) -> str:
         """The text for a caller to keep."""

@@ -75,6 +75,10 @@ class PageFetcher(Generic[R]):
         except NotFound:
             return Page(records=[], number=1, total=None)
 
+    def has_all(self, first: Page[R]) -> bool:
+        """Whether the `first` page holds all rows that the caller wants."""
+        return self.limit is not None and len(first) >= self.limit
+
     def width(self, page_size: int) -> int:
         """How many pages of `page_size` rows are worth asking for at once, one at least."""
         if self.limit is None:

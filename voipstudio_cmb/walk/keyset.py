@@ -103,7 +103,14 @@ class KeysetWalk(Generic[R]):
 
     async def _begin(self) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first pages, and those after them."""
-        page, self._through, ahead = await self.probe.begin(limit=self._fetcher.limit)
+        proved = self.resource in self.capabilities.supported
+        if proved and self._fetcher.limit == self._fetcher.first.page_size:
+            page = await self._fetcher.ids(0, None)
+            if self._fetcher.has_all(page) and within(page, 0, None):
+                # All that is wanted. Where the walk would end is found out when it is resumed.
+                self._note(page, None)
+                return [page], self._one_by_one(0, 0)
+        page, self._through, ahead = await self.probe.begin()
         pages = [page for page in (page, ahead) if page is not None and page.records]
         near = id_span(page) if page.records else 1
         self._note(page, self._through)
@@ -114,19 +121,21 @@ class KeysetWalk(Generic[R]):
     async def _resume(self, after: KeysetCursor) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first page behind the cursor, and those after it."""
         low, high = after.last, after.through
-        self._through = self._fetcher.progress.through = high
-        if low >= high:
-            return [], self._one_by_one(low, high)
         page: Page[R] | None = None
-        if self.resource not in self.capabilities.supported:
-            complete, _, page = await self.probe.begin(low, high)
+        if not high or (low < high and self.resource not in self.capabilities.supported):
+            complete, highest, page = await self.probe.begin(low, high or None)
+            high = high or highest
             if page is None and self.resource not in self.capabilities.supported:
                 # The first page is everything, so that no condition has to be trusted.
                 rows = [record for record in complete.records if low < record.id <= high]
                 if rows:
                     self._fetcher.progress.total = len(rows)
+                self._through = high
                 pages = [attrs.evolve(complete, records=rows)] if rows else []
                 return pages, self._one_by_one(high, high)
+        self._through = self._fetcher.progress.through = high
+        if low >= high:
+            return [], self._one_by_one(low, high)
         if page is None:
             page = await self._ask(low, high)
         self._note(page, high)
@@ -135,7 +144,7 @@ class KeysetWalk(Generic[R]):
         rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
         return [page], rest
 
-    def _note(self, first: Page[R], through: int) -> None:
+    def _note(self, first: Page[R], through: int | None) -> None:
         self._fetcher.progress.through = through
         self._fetcher.progress.total = first.total
         self._size = max(1, len(first))

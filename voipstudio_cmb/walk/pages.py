@@ -193,6 +193,11 @@ class PageWalk(Generic[R]):
         if opening is not None:
             first, top = opening
             window.asked = early = 1
+        elif not self.by_id and fetcher.limit == reader.page_size and not self._again:
+            # If it has all that is wanted, nothing has to be accounted for.
+            early, first = 1, await reader.ask(1)
+            window.asked = 1
+            top = None if fetcher.has_all(first) else await reader.ask_top()
         elif fetcher.concurrency == 1 or not self.by_id or self._again:
             top = await reader.ask_top()
             window.reach(1, 1)

@@ -100,14 +100,14 @@ class Probe(Generic[R]):
     """Why there is no first page."""
 
     async def begin(
-        self, low: int | None = None, high: int | None = None, limit: int | None = None
+        self, low: int | None = None, high: int | None = None
     ) -> tuple[Page[R], int, Page[R] | None]:
         """The first page, the highest id, and the page that was asked for along with the probe.
 
         That is the page of ids above `low` (the last of the first page, if it is not given) and up
         to `high` (the highest). There is none where the first page holds the highest id, which
-        makes it everything, where it reaches the `limit`, and where the server has proved before
-        that it supports conditions.
+        makes it everything, where it has all the rows that the caller wants, and where the server
+        has proved before that it supports conditions.
 
         Raises:
             KeysetUnsupported: the server refuses or ignores conditions, or does not prove that it
@@ -118,7 +118,7 @@ class Probe(Generic[R]):
             last = max(ids_of(first), default=0)
             if last == highest or self._resource in self._capabilities.supported:
                 return first, highest, None
-            if limit is not None and len(first) >= limit:
+            if low is None and self._fetcher.has_all(first):
                 await self._prove(ids_of(first))
                 return first, highest, None
             low, high = last if low is None else low, highest if high is None else high

@@ -19,17 +19,10 @@ from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
 from voipstudio_cmb.export.store.manifest import NAME, Entry, latest, read
 from voipstudio_cmb.filters import Filter, checked
-from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
+from voipstudio_cmb.models import RESOURCES
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 
 from .files import IdRange, Late, OutputFile
-
-RECORDS: dict[str, type[Record]] = {
-    "cdrs": Cdr, "visitors": Visitor, "websites": Website, "settings": Setting, "buttons": Button
-}  # fmt: skip
-
-RESOURCES = tuple(RECORDS)
-"""All that can be exported; each goes to one file of that name."""
 
 
 def _directory(to: object) -> Path:
@@ -40,7 +33,7 @@ def _directory(to: object) -> Path:
 
 def _resources(names: Iterable[str]) -> tuple[str, ...]:
     names = (names,) if isinstance(names, str) else names
-    found = tuple(dict.fromkeys(names)) or RESOURCES
+    found = tuple(dict.fromkeys(names)) or tuple(RESOURCES)
     for name in found:
         if name not in RESOURCES:
             raise ClientMisuse(f"unknown resource {name!r} (known: {', '.join(RESOURCES)})")
@@ -241,7 +234,7 @@ class Plan:
         sink.free(part.path)
         if not part.adds:
             return
-        last = sink.check(part.path, part.resource, RECORDS[part.resource])
+        last = sink.check(part.path, part.resource, RESOURCES[part.resource])
         if part.more and last < part.ids.after:
             raise ClientMisuse(
                 f"{str(part.path)!r} has ids up to {last}, and {NAME} tells of {part.ids.after}: "
