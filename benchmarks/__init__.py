@@ -1,1 +1,9 @@
-"""What this package costs, measured beside what its users would otherwise use. Never a test."""
+"""What the package costs, and proofs of what it guarantees that are too long for a test.
+
+    claims/      the README's table of costs: `python -m benchmarks`
+    campaigns/   long proofs: `python -m benchmarks.campaigns.NAME`
+    harness/     what both share with the tests
+
+Claims and campaigns import the harness, and not each other. Nothing here imports the tests; a test
+imports the harness, or what it tests.
+"""

@@ -1,69 +1,56 @@
-"""Claims about cost, each beside what users would otherwise use, in one table.
+"""Measures claims about cost beside what users would otherwise use, and prints them as a table.
 
-Every claim is measured in interleaved rounds; what is compared are the ratios of each round. The
+Contenders are measured in interleaved rounds; what is compared are the ratios of each round. The
 extra `bench` brings the peers: without one its column is empty.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks.claims import ROUNDS, Result, machine, measured, table, written
-
-TOPICS = ("parsing", "calls", "pagers", "memory", "limiter", "startup", "pipes", "growth")
-CAMPAIGNS = (
-    "faults",
-    "limiter",
-    "outage",
-    "fuzz",
-    "bounds",
-    "walks",
-    "memory",
-    "model",
-    "accounts",
-    "exports",
-    "kills",
-)
+from benchmarks import campaigns, claims
+from benchmarks.harness.claim import ROUNDS, Result, machine, measured, table, written
+from benchmarks.harness.commands import Command
 
 
-def run(topics: list[str], rounds: int, quick: bool) -> list[Result]:
-    """Measures all claims of the *topics*, and tells of each when it is through."""
-    found = []
+def run(topics: Iterable[str], rounds: int, quick: bool) -> list[Result]:
+    """Measures all claims of the topics, and prints each when it is done."""
+    results = []
     for topic in topics:
-        with importlib.import_module(f"benchmarks.{topic}").claims(quick) as claims:
-            for claim in claims:
+        module = importlib.import_module(f"benchmarks.claims.{topic}")
+        with module.claims(quick) as topic_claims:
+            for claim in topic_claims:
                 began = time.monotonic()
-                found.append(measured(claim, rounds))
+                results.append(measured(claim, rounds))
+                line = " | ".join(results[-1].cells())
                 took = time.monotonic() - began
-                said = " | ".join(found[-1].cells())
-                print(f"{topic}, {took:.0f} s: {said}", file=sys.stderr, flush=True)
-    return found
+                print(f"{topic}, {took:.0f} s: {line}", file=sys.stderr, flush=True)
+    return results
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table, and writes all that was measured as JSON."""
-    campaigns = "; ".join(f"python -m benchmarks.{name}" for name in CAMPAIGNS)
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=__doc__, epilog=f"Campaigns: {campaigns}"
-    )
-    parser.add_argument("topics", nargs="*", metavar="topic", help=f"of {', '.join(TOPICS)}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--json", type=Path, default=Path(".benchmarks", "claims.json"))
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: proves nothing")
-    given = parser.parse_args(arguments)
-    if unknown := set(given.topics) - set(TOPICS):
-        parser.error(f"no such topic: {', '.join(sorted(unknown))}")
-    results = run(given.topics or list(TOPICS), given.rounds, given.quick)
+    command = Command("python -m benchmarks", __doc__, "calls parsing --rounds 9")
+    command.parser.epilog = f"{command.parser.epilog}\n\n{claims.__doc__}\n{campaigns.__doc__}"
+    command.parser.add_argument("topics", nargs="*", metavar="topic", help="all, or of these below")
+    command.add("--rounds", ROUNDS, "how often each contender is measured")
+    command.add("--json", Path(".benchmarks", "claims.json"), "all measurements", metavar="FILE")
+    command.quick("tiny sizes")
+    given = command.parse(arguments)
+    if unknown := set(given.topics) - set(claims.TOPICS):
+        command.parser.error(f"no such topic: {', '.join(sorted(unknown))}")
+    results = run(given.topics or claims.TOPICS, given.rounds, given.quick)
     given.json.parent.mkdir(parents=True, exist_ok=True)
     written(given.json, results, given.rounds)
     print(table(results))
-    told = machine()
-    versions = ", ".join(f"{name} {number}" for name, number in told["packages"].items())
-    print(f"\n{told['cores']} cores ({told['processor']}), Python {told['python']}, {versions}")
+    made_on = machine()
+    versions = ", ".join(f"{name} {number}" for name, number in made_on["packages"].items())
+    machine_line = f"{made_on['cores']} cores ({made_on['processor']}), Python {made_on['python']}"
+    print(f"\n{machine_line}, {versions}")
     return int(not given.quick and not all(result.holds for result in results))
 
 

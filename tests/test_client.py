@@ -127,7 +127,7 @@ async def test_a_token_provider_survives_an_expired_token() -> None:
 
 async def test_a_rate_limit_that_is_kept_meets_no_429() -> None:
     # Half of what is allowed, so that a busy machine does not matter; how near a limiter can go to
-    # the limit is measured in benchmarks/limiter.py.
+    # the limit is measured in benchmarks/campaigns/limiter.py.
     async with Sandbox(rows=200, rate=(20, 0.5)) as api:
         async with client(api, limiter=RateLimit(10, per=0.5)) as cmb:
             assert len(await cmb.cdrs.list(page_size=10, concurrency=8).collect()) == 200

@@ -9,7 +9,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from tests.clock import virtual
+from benchmarks.harness.clocks import virtual
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.limits import RateLimit
 from voipstudio_cmb.middleware.throttle import AdaptiveThrottle, RateEstimate

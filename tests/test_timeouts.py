@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.clock import virtual
+from benchmarks.harness.clocks import virtual
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.timeouts import Timeouts
 

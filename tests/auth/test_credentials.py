@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.clock import virtual
+from benchmarks.harness.clocks import virtual
 from tests.doubles import Script, answer
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.auth.credentials import Basic, Login, login

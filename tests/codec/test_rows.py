@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voipstudio_cmb.codec.envelopes import read_row, read_rows
@@ -125,10 +125,15 @@ VALUES = st.recursive(
     st.booleans(),
     st.integers(),
 )
+@example([{"half": "\ud800"}], False, 0)
 def test_any_page_comes_back(rows: list[dict[str, Any]], escaped: bool, indent: int) -> None:
     rows = [row | {"id": n} for n, row in enumerate(rows, 1)]
-    text = json.dumps({"data": rows}, ensure_ascii=escaped, indent=max(0, indent % 3))
-    found, rejects, _ = read(text.encode())
+    page, indent = {"data": rows}, max(0, indent % 3)
+    try:
+        body = json.dumps(page, ensure_ascii=escaped, indent=indent).encode()
+    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
+        body = json.dumps(page, indent=indent).encode()
+    found, rejects, _ = read(body)
     assert [json.loads(row) for _, row in found] == rows
     assert not rejects
     for (_, row), sent in zip(found, rows, strict=True):

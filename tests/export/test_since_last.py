@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.offline import Offline, rows
 from tests.export.test_resume import interrupted, names, run
-from tests.offline import Offline, rows
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Plan

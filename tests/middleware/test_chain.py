@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.clock import virtual
+from benchmarks.harness.clocks import virtual
 from tests.doubles import Script, answer
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret

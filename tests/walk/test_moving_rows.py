@@ -14,7 +14,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from tests.clock import VirtualLoop, virtual
+from benchmarks.harness.clocks import VirtualLoop, virtual
 from tests.doubles import answer, take
 from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
@@ -384,14 +384,14 @@ async def test_another_order_is_walked_whole_or_refused(
     assert len(found) == len(set(found))
 
 
-# Going on from a position.
+# Resuming from a cursor.
 
 
 @pytest.mark.parametrize("walk", ["page", "keyset", "auto"])
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 35])
 @pytest.mark.parametrize("habit", ["honest", "caps limit"])
 @virtual
-async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str) -> None:
+async def test_a_walk_resumes_from_any_record(walk: Any, count: int, habit: str) -> None:
     ids = list(range(1, count + 1))
     for stop in range(1, count + 1):
         for concurrency, later in ((1, 4), (4, 1), (3, 16)):
@@ -408,7 +408,7 @@ async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str)
 @pytest.mark.parametrize("deaf", ["refuse_filter", "ignore_filter"])
 @pytest.mark.parametrize("count", [8, 35])
 @virtual
-async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, count: int) -> None:
+async def test_a_walk_resumes_where_the_server_has_proved_nothing(deaf: str, count: int) -> None:
     for stop in (1, 8):
         cdrs = Cdrs(Table(list(range(1, count + 1)), **{deaf: True}))
         first = cdrs.list(page_size=10)
@@ -418,7 +418,7 @@ async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, cou
 
 
 @virtual
-async def test_pages_go_on_from_a_page() -> None:
+async def test_pages_resume_from_a_page() -> None:
     for walk in ("page", "keyset"):
         cdrs = Cdrs(Table(list(range(1, 36))))
         first = cdrs.pages(walk=walk, page_size=10, concurrency=2)  # type: ignore[arg-type]  # the literals
@@ -433,7 +433,7 @@ async def test_pages_go_on_from_a_page() -> None:
 
 
 @virtual
-async def test_a_page_walk_goes_on_although_rows_have_gone_or_come_behind_it() -> None:
+async def test_a_page_walk_resumes_although_rows_have_gone_or_come_behind_it() -> None:
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
     first = cdrs.list(walk="page", page_size=10, concurrency=1)
@@ -459,7 +459,7 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
 
 
 @virtual
-async def test_a_position_remembers_what_was_read_before_the_highest_id() -> None:
+async def test_a_cursor_remembers_what_was_read_before_the_highest_id() -> None:
     cdrs = Cdrs(Late(list(range(1, 51))))
     first = cdrs.list(walk="page", page_size=10, concurrency=2)
     found = [record.id for record in await take(first, 15)]
@@ -480,7 +480,7 @@ async def test_nothing_is_asked_for_after_the_end() -> None:
 
 
 @virtual
-async def test_what_is_no_position_here_is_refused_at_the_call() -> None:
+async def test_what_is_no_cursor_here_is_refused_at_the_call() -> None:
     table = Table(list(range(1, 36)))
     walk = Cdrs(table).list(walk="keyset", page_size=10)
     await take(walk, 15)
@@ -546,7 +546,7 @@ class Jumbled(Table):
         return response
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.integers(0, 10**9),
     st.integers(0, 80),

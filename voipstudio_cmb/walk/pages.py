@@ -53,10 +53,8 @@ import attrs
 from voipstudio_cmb.models import Identified, Page
 
 from .cursor import NoCursor, PageCursor
-from .ids import Seen, ids_of, in_order, overlap
-from .ledger import HighWaterMark, Ledger
+from .ids import Seen, ids_of, overlap
 from .reader import PageReader
-from .tasks import cancel_all, result_of
 from .walk import Progress
 from .window import PageWindow
 
@@ -71,8 +69,6 @@ class PageWalk(Generic[R]):
     """One walk over what `reader` reads."""
 
     _reader: PageReader[R]
-    by_id: bool
-    """Whether the rows were asked for in ascending order of ids."""
     checksum: str
     after: PageCursor | None
     """Where to resume."""
@@ -92,9 +88,7 @@ class PageWalk(Generic[R]):
     async def pages(
         self, opening: tuple[Page[R], Page[R]] | None = None
     ) -> AsyncGenerator[Page[R]]:
-        """The pages in order, each id once.
-
-        `opening` holds the first page and the top, if they were asked for already.
+        """The pages in order, each id once; `opening` as in `PageReader.open`.
 
         Raises:
             PageDrift: pages contradict each other in a way that can't be repaired.
@@ -145,10 +139,11 @@ class PageWalk(Generic[R]):
         repeats = early = 0
         try:
             if self.after is None:
-                page, early = await self._open(window, opening)
+                page, early = await reader.open(window, opening, self._again)
                 before = page
             else:
-                before, missed = await self._rejoin(window, self.after)
+                before, missed = await reader.rejoin(self.after)
+                window.asked = self._end = before.number
                 if missed.records:
                     yield self._counted(self._fresh(seen, missed)[0])
                 if reader.reached_top():
@@ -182,71 +177,6 @@ class PageWalk(Generic[R]):
         else:
             window.reach(number + self._ahead(), self._reader.fetcher.concurrency)
         return await window.next()
-
-    async def _open(
-        self, window: PageWindow[R], opening: tuple[Page[R], Page[R]] | None
-    ) -> tuple[Page[R], int]:
-        """The first page, and up to which page there may be some that are older than the mark."""
-        reader, fetcher = self._reader, self._reader.fetcher
-        top: Page[R] | None
-        early = 0
-        if opening is not None:
-            first, top = opening
-            window.asked = early = 1
-        elif not self.by_id and fetcher.limit == reader.page_size and not self._again:
-            # If it has all that is wanted, nothing has to be accounted for.
-            early, first = 1, await reader.ask(1)
-            window.asked = 1
-            top = None if fetcher.has_all(first) else await reader.ask_top()
-        elif fetcher.concurrency == 1 or not self.by_id or self._again:
-            top = await reader.ask_top()
-            window.reach(1, 1)
-            first = await window.next()
-        else:
-            asking = fetcher.tasks.start(reader.ask_top())
-            try:
-                pages = min(2, fetcher.concurrency - 1, fetcher.width(reader.page_size))
-                window.reach(pages, fetcher.concurrency)
-                early = window.asked
-                first = await window.next()
-                top = await result_of(asking)
-            finally:
-                await cancel_all((asking,))
-        lowest = min(ids_of(first), default=0)
-        lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
-        reader.ordered = reader.ordered and in_order(first) and not lower
-        reader.ledger = Ledger()
-        reader.ledger.open(first, top)
-        if reader.ledger.mark is None and first.records:
-            if first.total == len(first):
-                # It is the mark by itself, so that nothing on it can be older.
-                reader.ledger.mark, early = HighWaterMark(max(ids_of(first)), len(first)), 0
-            elif reader.ordered:
-                await self._mark_by_number(first)
-        self._progress.through = reader.ledger.top or None
-        return first, early
-
-    async def _mark_by_number(self, first: Page[R]) -> None:
-        """Takes the mark from the row whose number is the total: in a page of 1, that is a page."""
-        ids, total = ids_of(first), first.total
-        if self._reader.ledger.top or total is None or total <= len(ids):
-            return
-        last = ids_of(await self._reader.fetcher.page(total, 1))
-        if len(last) == 1 and last > ids[-1:]:
-            self._reader.ledger.mark = HighWaterMark(last[0], total)
-
-    async def _rejoin(self, window: PageWindow[R], after: PageCursor) -> tuple[Page[R], Page[R]]:
-        """The page of a cursor as it is now, and the rows behind the cursor up to there."""
-        reader = self._reader
-        reader.seen.last = reader.seen.floor = after.last
-        reader.page_size = after.page_size
-        reader.ledger = Ledger.resume(after)
-        reader.ledger.check(reader.start)
-        now = await reader.ask(after.number)
-        missed = await reader.read_back(now)
-        self._progress.through = reader.ledger.top or None
-        window.asked = self._end = now.number
-        return now, missed
 
     async def _verified(self, page: Page[R], before: Page[R], early: int) -> Page[R]:
         """The `page`, with the rows that have moved before it since the one `before` was read.

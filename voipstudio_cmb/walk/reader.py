@@ -10,9 +10,12 @@ import attrs
 from voipstudio_cmb.errors import BadRequest, IncompleteWalk, PageDrift
 from voipstudio_cmb.models import Identified, Page
 
+from .cursor import PageCursor
 from .fetcher import PageFetcher
 from .ids import Seen, ids_of, in_order, overlap
-from .ledger import Ledger
+from .ledger import HighWaterMark, Ledger
+from .tasks import cancel_all, result_of
+from .window import PageWindow
 
 R = TypeVar("R", bound=Identified)
 
@@ -25,17 +28,90 @@ class PageReader(Generic[R]):
     """What one page walk reads from, and what it has read so far."""
 
     fetcher: PageFetcher[R]
-    ordered: bool
-    """Whether the rows have come in ascending order of ids so far."""
+    by_id: bool
+    """Whether the rows were asked for in ascending order of ids."""
     sorts: bool
     """Whether the server may be asked for an order."""
+    ordered: bool = attrs.field(init=False)
+    """Whether the rows have come in ascending order of ids so far."""
     page_size: int = attrs.field(init=False)
     seen: Seen = attrs.field(init=False, factory=Seen)
     """The ids that have come."""
     ledger: Ledger = attrs.field(init=False, factory=Ledger)
 
     def __attrs_post_init__(self) -> None:
+        self.ordered = self.by_id
         self.page_size = self.fetcher.first.page_size
+
+    async def open(
+        self, window: PageWindow[R], opening: tuple[Page[R], Page[R]] | None, again: bool
+    ) -> tuple[Page[R], int]:
+        """The first page, and the number of the last page that may be older than the mark.
+
+        `opening` holds the first page and the top, if they were asked for already; `again` says
+        that the collection has been walked before.
+        """
+        top: Page[R] | None
+        if opening is None:
+            first, top, early = await self._open(window, again)
+        else:
+            first, top = opening
+            window.asked = early = 1
+        lowest = min(ids_of(first), default=0)
+        lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
+        self.ordered = self.ordered and in_order(first) and not lower
+        self.ledger = Ledger()
+        self.ledger.open(first, top)
+        if self.ledger.mark is None and first.records:
+            if first.total == len(first):
+                # It is the mark by itself, so that nothing on it can be older.
+                self.ledger.mark, early = HighWaterMark(max(ids_of(first)), len(first)), 0
+            elif self.ordered:
+                await self._mark_by_number(first)
+        self.fetcher.progress.through = self.ledger.top or None
+        return first, early
+
+    async def _open(
+        self, window: PageWindow[R], again: bool
+    ) -> tuple[Page[R], Page[R] | None, int]:
+        fetcher = self.fetcher
+        if not self.by_id and fetcher.limit == self.page_size and not again:
+            # If it has all that is wanted, nothing has to be accounted for.
+            window.reach(1, 1)
+            first = await window.next()
+            return first, None if fetcher.has_all(first) else await self.ask_top(), 1
+        if fetcher.concurrency == 1 or not self.by_id or again:
+            top = await self.ask_top()
+            window.reach(1, 1)
+            return await window.next(), top, 0
+        asking = fetcher.tasks.start(self.ask_top())
+        try:
+            pages = min(2, fetcher.concurrency - 1, fetcher.width(self.page_size))
+            window.reach(pages, fetcher.concurrency)
+            early = window.asked
+            first = await window.next()
+            return first, await result_of(asking), early
+        finally:
+            await cancel_all((asking,))
+
+    async def _mark_by_number(self, first: Page[R]) -> None:
+        """Takes the mark from the row whose number is the total: in a page of 1, that is a page."""
+        ids, total = ids_of(first), first.total
+        if self.ledger.top or total is None or total <= len(ids):
+            return
+        last = ids_of(await self.fetcher.page(total, 1))
+        if len(last) == 1 and last > ids[-1:]:
+            self.ledger.mark = HighWaterMark(last[0], total)
+
+    async def rejoin(self, after: PageCursor) -> tuple[Page[R], Page[R]]:
+        """The page of a cursor as it is now, and the rows behind the cursor up to there."""
+        self.seen.last = self.seen.floor = after.last
+        self.page_size = after.page_size
+        self.ledger = Ledger.resume(after)
+        self.ledger.check(self.start)
+        self.fetcher.progress.through = self.ledger.top or None
+        now = await self.ask(after.number)
+        return now, await self.read_back(now)
 
     async def ask(self, number: int) -> Page[R]:
         """Page `number`."""

@@ -180,11 +180,7 @@ class Strategy(Generic[R]):
         if unsorted:
             fetcher = attrs.evolve(fetcher, first=attrs.evolve(fetcher.first, sort=None))
         after = self.cursor if isinstance(self.cursor, PageCursor) else None
-        walk = PageWalk(
-            PageReader(fetcher, ordered=self.query.by_id, sorts=not unsorted),
-            self.query.by_id,
-            self.checksum,
-            after,
-        )
+        reader = PageReader(fetcher, self.query.by_id, sorts=not unsorted)
+        walk = PageWalk(reader, self.checksum, after)
         state.cursor = walk.cursor
         return walk

@@ -1,0 +1,22 @@
+"""Campaigns: long proofs of what is guaranteed, each a command of its own, from random numbers.
+
+    faults         a walk loses no row and a POST is made once, whatever goes wrong on the wire
+    fuzz           no bytes get past the documented exceptions, hang the client or make it grow
+    timeouts       no call outlives its deadline, and no response fills the memory
+    outage         an outage is not met with a flood of requests
+    limiter        an allowance is used up, and never exceeded
+    model          a walk keeps its contract over a table that changes
+    walk_speed     8 requests in flight make a walk 8 times as fast
+    memory         a long walk needs no more memory than a short one
+    exports        an export of a million rows takes a bounded memory
+    accounts       many accounts are exported in little memory, and begin in turn
+    kills          an export killed at random times, over sockets, ends with the right file
+    crash_points   an export killed at each single step ends with the right files
+
+`python -m benchmarks.campaigns.NAME --help` explains each.
+"""
+
+CAMPAIGNS = (
+    "faults", "fuzz", "timeouts", "outage", "limiter", "model", "walk_speed", "memory", "exports",
+    "accounts", "kills", "crash_points",
+)  # fmt: skip

@@ -1,0 +1,124 @@
+"""One call over loopback: its CPU time in the client's process, one at a time and 32 in flight.
+
+The limit is a bare `aiohttp` GET whose JSON is read with `await response.json()`. Each contender
+asks for the same small resource of the same server, which is a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from typing import Any
+
+from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
+from benchmarks.harness.tables import tables_elsewhere
+from benchmarks.harness.workers import run_jobs
+from voipstudio_cmb import CallMeBackClient
+
+CALLS = 2_000
+IN_FLIGHT = (1, 32)
+PATH = "callmeback/settings/1"
+
+Call = Callable[[], Awaitable[Any]]
+Client = Callable[[str], AbstractAsyncContextManager[Call]]
+
+
+@asynccontextmanager
+async def _ours(url: str) -> AsyncIterator[Call]:
+    async with CallMeBackClient("token", base_url=url) as cmb:
+        yield lambda: cmb.settings.get(1)
+
+
+def _getting(session: Any, url: str) -> Call:
+    async def call() -> Any:
+        async with session.get(url + PATH) as response:
+            return await response.json()
+
+    return call
+
+
+@asynccontextmanager
+async def _aiohttp(url: str) -> AsyncIterator[Call]:
+    import aiohttp
+
+    async with aiohttp.ClientSession(headers={"X-Auth-Token": "token"}) as session:
+        yield _getting(session, url)
+
+
+@asynccontextmanager
+async def _aiohttp_retry(url: str) -> AsyncIterator[Call]:
+    from aiohttp_retry import RetryClient
+
+    async with RetryClient(headers={"X-Auth-Token": "token"}) as session:
+        yield _getting(session, url)
+
+
+@asynccontextmanager
+async def _azure(url: str) -> AsyncIterator[Call]:
+    from azure.core import AsyncPipelineClient
+    from azure.core.pipeline.policies import AsyncRetryPolicy, HeadersPolicy, UserAgentPolicy
+    from azure.core.rest import HttpRequest
+
+    policies = [HeadersPolicy({"X-Auth-Token": "token"}), UserAgentPolicy(), AsyncRetryPolicy()]
+    async with AsyncPipelineClient(url, policies=policies) as client:
+
+        async def call() -> Any:
+            response = await client.send_request(HttpRequest("GET", url + PATH))
+            response.raise_for_status()
+            return response.json()
+
+        yield call
+
+
+@asynccontextmanager
+async def _openai(url: str) -> AsyncIterator[Call]:
+    from openai import AsyncOpenAI
+
+    async with AsyncOpenAI(api_key="token", base_url=url) as client:
+        yield lambda: client.get("/" + PATH, cast_to=object)
+
+
+CONTENDERS: dict[str, tuple[Client, tuple[str, ...]]] = {
+    "voipstudio_cmb": (_ours, ()),
+    "aiohttp": (_aiohttp, ()),
+    "aiohttp_retry": (_aiohttp_retry, ("aiohttp_retry",)),
+    "azure-core": (_azure, ("azure.core",)),
+    "openai": (_openai, ("openai",)),
+}
+
+
+async def _work(client: Client, url: str, calls: int, in_flight: int) -> Sample:
+    async with client(url) as call:
+        await run_jobs(lambda _: call(), 2 * in_flight, in_flight)  # connects
+        with Timer() as timer:
+            await run_jobs(lambda _: call(), calls, in_flight)
+    return timer.sample(1e6 * timer.cpu / calls, calls=calls)
+
+
+def _measure(client: Client, url: str, calls: int, in_flight: int) -> Measure:
+    return lambda: asyncio.run(_work(client, url, calls, in_flight))
+
+
+@contextmanager
+def claims(quick: bool) -> Iterator[list[Claim]]:
+    """A claim for each number of calls in flight."""
+    calls = 64 if quick else CALLS
+    with tables_elsewhere({}) as url:
+        yield [
+            Claim(
+                name=f"calls-{in_flight}",
+                says=f"a call, {in_flight} in flight",
+                unit="us CPU",
+                ours="voipstudio_cmb",
+                limit="aiohttp",
+                target=1.2,
+                digits=0,
+                contenders={
+                    name: _measure(client, url, calls, in_flight)
+                    for name, (client, modules) in CONTENDERS.items()
+                    if installed(*modules)
+                },
+            )
+            for in_flight in IN_FLIGHT
+        ]

@@ -1,0 +1,48 @@
+"""Walks over a table that changes meanwhile, answered in any order, held to the contract."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import settings
+
+from benchmarks.harness.walk_model import server
+from benchmarks.harness.walk_model.client import Outcomes
+from benchmarks.harness.walk_model.machine import machine_of, run_machine
+from benchmarks.harness.walk_model.scenario import KINDS, run, scenario_of
+from benchmarks.harness.walk_model.server import ModelServer
+
+EXAMPLES = settings.default.max_examples // 2
+STEPS = 80
+
+
+@pytest.mark.hypothesis  # as those with @given are marked
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_walks_keep_their_contract(kind: str) -> None:
+    outcomes: Outcomes = Counter()
+    run_machine(machine_of(kind, outcomes), EXAMPLES, STEPS)
+    assert any(key[-1] == "complete" for key in outcomes)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_random_walks_keep_their_contract(kind: str) -> None:
+    for seed in range(4 * EXAMPLES):
+        run(scenario_of(seed, STEPS, [kind]))
+
+
+def test_a_row_that_the_server_hides_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ordered = ModelServer.ordered
+    monkeypatch.setattr(
+        ModelServer, "ordered", lambda *given: [i for i in ordered(*given) if i % 8]
+    )
+    with pytest.raises(AssertionError, match="lost silently: "):
+        for seed in range(100):
+            run(scenario_of(seed, STEPS, ["keyset"]))
+
+
+def test_an_outdated_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_content", lambda id, _: {"id": id, "title": f"{id}.0"})
+    with pytest.raises(AssertionError, match="older than the walk: "):
+        for seed in range(100):
+            run(scenario_of(seed, STEPS, ["keyset"]))
