@@ -98,33 +98,26 @@ class PageRequest:
         Raises:
             ClientMisuse: the conditions are too long for a URL.
         """
-        size = str(self.page_size)
-        return (("page", str(self.number)), ("limit", size), *self._order(), *self._filter())
+        return (("page", str(self.number)), ("limit", str(self.page_size)), *self.rows())
 
     def rows(self) -> tuple[tuple[str, str], ...]:
         """The part of the query that says which rows, in which order."""
-        return (*self._order(), *self._filter())
-
-    def _order(self) -> tuple[tuple[str, str], ...]:
-        if self.sort is None:
-            return ()
-        return (("sort", self.sort), ("dir", "DESC" if self.descending else "ASC"))
-
-    def _filter(self) -> tuple[tuple[str, str], ...]:
+        direction = "DESC" if self.descending else "ASC"
+        order = (("sort", self.sort), ("dir", direction)) if self.sort is not None else ()
         conditions = list(self.conditions)
         if self.after:
             conditions.append(Filter("id", "gt", self.after))
         if self.through is not None:
             conditions.append(Filter("id", "lte", self.through))
         if not conditions:
-            return ()
+            return order
         text = to_json(conditions).decode()
         if len(text) > _MAX_FILTER:
             raise ClientMisuse(
                 f"the filters take {len(text)} characters, more than the {_MAX_FILTER} that fit "
                 "into a URL everywhere: use fewer or shorter ones and filter the records instead"
             )
-        return (("filter", text),)
+        return (*order, ("filter", text))
 
 
 Fetch = Callable[[PageRequest], Awaitable[Page[R]]]

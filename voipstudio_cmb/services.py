@@ -20,7 +20,6 @@ from .models import (
     Button,
     ButtonFields,
     Cdr,
-    Identified,
     Page,
     Record,
     Reject,
@@ -30,11 +29,10 @@ from .models import (
     Visitor,
     Website,
 )
-from .query import Fetch, PageRequest, RawWalkOptions, WalkOptions, WalkQuery
+from .query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
 from .walk import Capabilities, Strategy, Tasks, Walk
 
 R = TypeVar("R", bound=Record)
-AnyRow = TypeVar("AnyRow", bound=Identified)
 
 
 class _Service(Generic[R]):
@@ -93,12 +91,12 @@ class Collection(_Service[R]):
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
         query = WalkQuery.of("list", options, WalkOptions)
-        return Walk(self._strategy(query, self._fetch).records, query.cursor)
+        return Walk(self._strategy(query).records, query.cursor)
 
     def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
         query = WalkQuery.of("pages", options, WalkOptions)
-        return Walk(self._strategy(query, self._fetch).pages, query.cursor)
+        return Walk(self._strategy(query).pages, query.cursor)
 
     def raw_pages(
         self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
@@ -110,8 +108,8 @@ class Collection(_Service[R]):
         gets there, and again each time that a page is read again.
         """
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
-        fetch = partial(self._fetch_rows, reject)
-        return Walk(self._strategy(query, fetch).pages, query.cursor)
+        parse = partial(envelopes.read_rows, reject=reject)
+        return Walk(self._strategy(query, parse).pages, query.cursor)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets `filters`), by one request for one row.
@@ -123,21 +121,16 @@ class Collection(_Service[R]):
         total: int = await self._send("GET", "count", envelopes.read_total, query=query)
         return total
 
-    async def _fetch(self, request: PageRequest) -> Page[R]:
-        parse = partial(envelopes.read_page, record=self.record, number=request.number)
-        page: Page[R] = await self._send("GET", "list", parse, query=request.query())
+    async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
+        parse = partial(parse, number=request.number)
+        page: Page[Any] = await self._send("GET", "list", parse, query=request.query())
         return page
 
-    async def _fetch_rows(
-        self, reject: Callable[[Sequence[Reject]], None], request: PageRequest
-    ) -> Page[Row]:
-        parse = partial(envelopes.read_rows, number=request.number, reject=reject)
-        page: Page[Row] = await self._send("GET", "list", parse, query=request.query())
-        return page
-
-    def _strategy(self, query: WalkQuery, fetch: Fetch[AnyRow]) -> Strategy[AnyRow]:
+    def _strategy(
+        self, query: WalkQuery, parse: Callable[..., Page[Any]] | None = None
+    ) -> Strategy[Any]:
         return Strategy(
-            fetch=fetch,
+            fetch=partial(self._fetch, parse or partial(envelopes.read_page, record=self.record)),
             resource=self.path,
             query=query,
             tasks=self._tasks,
