@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
+from .codec.json import plain
+from .codec.surrogates import is_text
 from .errors import ClientMisuse
 
 Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
@@ -37,11 +39,11 @@ def _plain(value: Any) -> str | int | float | bool:
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
-    if isinstance(value, str) and value != value.encode(errors="replace").decode():
+    if isinstance(value, str) and not is_text(value):
         raise ClientMisuse("a filter can't compare with half a surrogate pair: pass valid text")
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)  # exactly: numpy's and enums' are subclasses, which JSON refuses
+    if isinstance(value, bool | int | float | str):
+        exact: str | int | float | bool = plain(value)
+        return exact
     raise ClientMisuse(
         f"a filter can't compare with {type(value).__name__}: pass a str, number, bool or date"
     )
@@ -148,19 +150,20 @@ def parse(text: str) -> Filter:
 
 
 def checked(filters: Filter | Iterable[Filter] | None) -> tuple[Filter, ...]:
-    """Copies `filters` into a tuple.
+    """`filters` as a tuple.
 
     Raises:
-        ClientMisuse: one is not a `Filter`; the message names its type.
+        ClientMisuse: one is no `Filter`.
     """
     if filters is None:
         return ()
-    several = isinstance(filters, Iterable) and not isinstance(filters, str | bytes)
-    items: tuple[Any, ...] = tuple(filters) if several else (filters,)  # type: ignore[arg-type]
-    for item in items:
-        if not isinstance(item, Filter):
+    single = isinstance(filters, Filter | str | bytes | Property)
+    conditions: tuple[Any, ...]
+    conditions = (filters,) if single or not isinstance(filters, Iterable) else tuple(filters)
+    for condition in conditions:
+        if not isinstance(condition, Filter):
             raise ClientMisuse(
-                f"filters must be Filter objects, not {type(item).__name__}: "
+                f"filters must be Filter objects, not {type(condition).__name__}: "
                 'write where("created_at") >= "2026-01-01", or Filter(property, operator, value)'
             )
-    return items
+    return conditions

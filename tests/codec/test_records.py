@@ -1,10 +1,12 @@
-"""The codec: what fits is typed, nothing is dropped, nothing is guessed, garbage has a name."""
+"""Records: what fits is typed, nothing is dropped, nothing is guessed."""
 
 from __future__ import annotations
 
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,12 +17,10 @@ import pytest
 from hypothesis import given
 
 import voipstudio_cmb.codec
-from tests.doubles import Script
 from voipstudio_cmb.codec import envelopes, records, shape, to_dict
 from voipstudio_cmb.codec.json import to_json
-from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
-from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.middleware.status import check_status
+from voipstudio_cmb.errors import WrongShape
+from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Button, Cdr, Record, Setting
 
 
@@ -35,7 +35,7 @@ def read(row: dict[str, Any], record: type[Record] = Setting) -> Any:
 @pytest.mark.parametrize(
     ("field", "sent", "typed"),
     [
-        # The documented type quarrels: answers and requests spell these differently.
+        # Documented with two types: responses and requests spell these differently.
         ("culture", 2, 2),
         ("culture", "en_GB", "en_GB"),
         ("position", 4, 4),
@@ -126,7 +126,7 @@ def test_what_only_an_escape_can_write_and_numbers_of_any_size_are_kept() -> Non
     assert json.loads(line)["half"] == "\ud800"
 
 
-def test_a_field_that_was_changed_goes_before_what_had_not_fitted_it() -> None:
+def test_a_changed_field_takes_precedence_over_the_value_that_had_not_fitted_it() -> None:
     record = read({"id": 1, "ddi": "none"})
     assert to_dict(attrs.evolve(record, ddi=5)) == {"id": 1, "ddi": 5}
 
@@ -180,12 +180,12 @@ def test_a_changed_record_and_one_made_by_hand_give_what_they_hold() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (None, "row 1 of the answer: a row is not an object but null"),
-        ([], "not an object but array"),
-        (3, "not an object but number"),
-        ({"name": "x"}, "a row has no id"),
+        (None, "row 1 of the response can't be used: it is no object but null"),
+        ([], "it is no object but an array"),
+        (3, "it is no object but a number"),
+        ({"name": "x"}, "it has no id"),
         *(
-            ({"id": id}, "id is not an integer of at least 1")
+            ({"id": id}, "its id is no integer from 1 to 2**63 - 1")
             for id in ("12", 12.0, True, None, 0, -4, 2**63, 10**30)
         ),
     ],
@@ -195,70 +195,6 @@ def test_a_row_without_a_usable_id_is_named_by_its_place(row: Any, words: str) -
         envelopes.read_page(page({"id": 1}, row), Cdr, 1)
     assert words in str(caught.value)
     assert caught.value.sent == "yes"
-
-
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        (b"", EmptyBody),
-        (b"  \r\n", EmptyBody),
-        (b"<html>maintenance</html>", NotJSON),
-        (b'{"data":[', NotJSON),
-        (b'{"data":[]}trailing', NotJSON),
-        (b"\xef\xbb\xbf{}", NotJSON),
-        (b'{"data":"\xff"}', NotJSON),
-        ('{"data":[]}'.encode("utf-16"), NotJSON),
-        (b'{"data":[{"id":1,"x":NaN}]}', NotJSON),
-        (b'{"data":[{"id":1,"x":1e' + b"9" * 30 + b"}]}", NotJSON),
-        (b'{"data":' + b"[" * 100_000, NotJSON),
-        (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", NotJSON),
-        (b"null", WrongShape),
-        (b"[]", WrongShape),
-        (b'"text"', WrongShape),
-        (b"{}", WrongShape),
-        (b'{"data":null}', WrongShape),
-        (b'{"data":{}}', WrongShape),
-        (b'{"data":"x"}', WrongShape),
-        (b'{"error":"no"}', WrongShape),
-        (b'{"success":false}', WrongShape),
-        (b'{"message":"no"}', WrongShape),
-    ],
-)
-def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
-    with pytest.raises(BadPayload) as caught:
-        envelopes.read_page(Response(status=200, body=body), Cdr, 1)
-    assert type(caught.value) is kind
-    assert caught.value.sent == "yes"
-
-
-async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
-    body = b"<html>\n" + b"x" * 5000
-    wire = Script([Response(status=200, body=body, headers={"content-type": "t/h"})])
-    request = Request(method="GET", path="/x", parse=lambda r: envelopes.read_page(r, Cdr, 1))
-    with pytest.raises(NotJSON) as caught:
-        await check_status(request, wire)
-    message = str(caught.value)
-    assert "5007 bytes" in message
-    assert "t/h" in message
-    assert message.count("x") <= 201
-    assert "\n" not in message
-
-
-@pytest.mark.parametrize(
-    ("total", "read_as"),
-    [
-        (59, 59),
-        ("59", 59),
-        (0, 0),
-        (None, None),
-        (-1, None),
-        (1e9, None),
-        ("x", None),
-        (True, None),
-    ],
-)
-def test_a_total_is_a_count_or_nothing(total: Any, read_as: int | None) -> None:
-    assert envelopes.read_page(page(total=total), Cdr, 1).total == read_as
 
 
 def test_a_record_prints_readably() -> None:
@@ -281,6 +217,15 @@ def test_a_record_can_be_pickled_copied_hashed_and_compared() -> None:
         assert to_dict(other) == to_dict(record)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         record.name = "b"
+
+
+def test_a_record_is_complete_in_a_process_that_has_read_none() -> None:
+    record = read({"id": 1, "name": "a"})
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).__repr__())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(record), stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.decode().strip() == repr(record)
 
 
 def test_a_subclass_with_fields_of_its_own_is_read_by_hooks_of_its_user() -> None:
@@ -338,7 +283,7 @@ def test_a_subclass_is_read_alike_however_it_is_made(record: type[Cdr]) -> None:
     assert [to_dict(first), to_dict(second)] == rows
     assert list(to_dict(first)) == ["src", "id", "new"]
     assert first == record(id=1, src=44, extra={"new": [1]})
-    assert shape._shape(record).cell is None or record is Plain
+    assert shape.shape(record).cell is None or record is Plain
 
 
 def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:
@@ -387,35 +332,3 @@ def test_no_row_loses_or_changes_a_value(rows: list[dict[str, Any]]) -> None:
                 assert record.extra[name] == value
             elif value is not None:
                 assert getattr(record, name) is not None or record.extra[name] == value
-
-
-@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
-    for reader in (
-        lambda r: envelopes.read_page(r, Cdr, 1),
-        lambda r: envelopes.read_item(r, Cdr),
-        envelopes.read_total,
-    ):
-        try:
-            reader(Response(status=200, body=body))
-        except BadPayload:
-            pass  # the documented one; some bytes are a page
-    assert isinstance(envelopes.read_messages(body), dict)
-
-
-@pytest.mark.parametrize(
-    ("body", "messages"),
-    [
-        (b'{"message":"no"}', {"": ["no"]}),
-        (b'{"errors":[{"message":"a","field":"name"},{"message":"b"}]}',
-         {"name": ["a"], "": ["b"]}),
-        (b'{"message":"m","errors":[{"property":"p","message":"x"},3,{"message":4}]}',
-         {"": ["m"], "p": ["x"]}),
-        (b'{"errors":{"name":"x"}}', {}),
-        (b"<html>", {}),
-        (b"", {}),
-        (b"[]", {}),
-    ],
-)  # fmt: skip
-def test_the_apis_own_words_are_read_by_field(body: bytes, messages: dict[str, Any]) -> None:
-    assert envelopes.read_messages(body) == messages

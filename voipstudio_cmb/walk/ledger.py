@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import attrs
 
-from voipstudio_cmb.models import Identified, Page, ids_in
+from voipstudio_cmb.models import Identified, Page, record_ids
 
 from .cursor import PageCursor, SuspectPage
 from .ids import ascends, checksum, ids_of, passed_over
@@ -96,7 +96,7 @@ class Ledger:
         """Counts rows that came for the first time."""
         self.rows += len(records)
         if self.mark is not None:
-            self.rows_to_mark += sum(map(self.mark.id.__ge__, ids_in(records)))
+            self.rows_to_mark += sum(map(self.mark.id.__ge__, record_ids(records)))
 
     def suspect(self, page: Page[Any]) -> None:
         """Notes that `page` may have been read before the mark was taken."""
