@@ -14,6 +14,7 @@ from .filters import Filter, checked
 from .models import Identified, Page
 
 R = TypeVar("R", bound=Identified)
+"""The rows of a walk: records of one kind, or rows as they were sent."""
 
 PAGE_SIZE = 500
 """Rows a page if the caller names no page size: few requests, small responses (some 200 kB)."""
@@ -161,14 +162,9 @@ class WalkQuery:
         if self.walk not in get_args(WalkStrategy):
             names = ", ".join(get_args(WalkStrategy))
             raise ClientMisuse(f"walk must be one of {names}, not {self.walk!r}")
-        if self.walk == "keyset" and not self.by_id:
-            raise ClientMisuse(
-                "a keyset walk is in the order of ids: leave out sort and descending"
-            )
-        if self.cursor is not None and not self.by_id:
-            raise ClientMisuse(
-                "a walk resumes from a cursor in the order of ids: leave out sort and descending"
-            )
+        if not self.by_id and (self.walk == "keyset" or self.cursor is not None):
+            what = "a keyset walk is" if self.cursor is None else "a walk resumes"
+            raise ClientMisuse(f"{what} in the order of ids: leave out sort and descending")
         self.page_request().query()  # raises if the filters are too long
 
     @property

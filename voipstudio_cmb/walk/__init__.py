@@ -4,7 +4,7 @@
       Strategy.pages            strategy.py  keyset or page, cut at the caller's limit
         KeysetWalk              keyset.py    ids above the last one; how it begins: probe.py,
           |                                  which ranges it asks for: ranges.py
-        PageWalk                pages.py     page numbers, requested through window.py,
+        PageWalk                pages.py     page numbers, with a window of requests (tasks.py),
           |                                  read by reader.py, accounted for in ledger.py
           PageFetcher           fetcher.py   how many requests at once, and what a 404 means
             Fetch               PageRequest -> Page, given by a service: all of the network

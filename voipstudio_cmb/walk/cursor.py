@@ -29,7 +29,7 @@ class KeysetCursor:
         return f"{self.kind}:{self.checksum}:{self.last}:{self.through}"
 
 
-@attrs.frozen(order=True)
+@attrs.frozen
 class SuspectPage:
     """A page that may have been read before the mark was taken, and has to be read again."""
 
@@ -73,25 +73,17 @@ class PageCursor:
         return ":".join([self.kind, self.checksum, *map(str, (*numbers, *pages))])
 
 
-@attrs.frozen
-class NoCursor:
-    """Stands for a walk that can't be resumed: rows came in another order than that of ids."""
-
-    kind: ClassVar[Literal["none"]] = "none"
-    checksum: str
-    """Which collection and filters the walk is over."""
-
-    def encode(self) -> str:
-        """The text for a caller to keep; `parse_cursor` refuses it with the reason."""
-        return f"{self.kind}:{self.checksum}"
-
-
 Cursor: TypeAlias = KeysetCursor | PageCursor
+
+
+def no_cursor(checksum: str) -> str:
+    """The text for a walk that can't be resumed: rows came in another order than that of ids."""
+    return f"none:{checksum}"
 
 
 def is_resumable(text: str | None) -> bool:
     """Whether a walk can be resumed from `text`; None stands for its beginning."""
-    return text is None or not text.startswith(f"{NoCursor.kind}:")
+    return text is None or not text.startswith("none:")
 
 
 def parse_cursor(text: object, checksum: str) -> Cursor:
@@ -104,22 +96,22 @@ def parse_cursor(text: object, checksum: str) -> Cursor:
         raise ClientMisuse(f"cursor must be the cursor of a walk, a string, not {text!r}")
     kind, _, rest = text.partition(":")
     identified, *digits = rest.split(":")
-    known = kind in (KeysetCursor.kind, PageCursor.kind, NoCursor.kind)
+    known = kind in ("keyset", "page", "none")
     if not known or not all(n.isascii() and n.isdigit() and len(n) < 20 for n in digits):
         raise ClientMisuse("this is not the cursor of a walk: pass what walk.cursor gave")
     if identified != checksum:
         raise ClientMisuse(
             "this is the cursor of another collection, or of a walk with other filters"
         )
-    if kind == NoCursor.kind:
+    if kind == "none":
         raise ClientMisuse(
             "that walk can't be resumed, because rows came in another order than that of their "
             "ids: walk from the beginning"
         )
     numbers = list(map(int, digits))
-    if kind == KeysetCursor.kind and len(numbers) == 2:
+    if kind == "keyset" and len(numbers) == 2:
         return KeysetCursor(checksum, *numbers)
-    if kind == PageCursor.kind and len(numbers) >= _WIDTH and len(numbers) % 3 == 0:
+    if kind == "page" and len(numbers) >= _WIDTH and len(numbers) % 3 == 0:
         names = [field.name for field in attrs.fields(PageCursor)][1 : _WIDTH + 1]
         more = iter(numbers[_WIDTH:])
         suspects = tuple(map(SuspectPage, more, more, more))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic, TypeVar
+from typing import Generic
 
 import attrs
 
 from voipstudio_cmb.errors import NotFound
-from voipstudio_cmb.models import Identified, Page
-from voipstudio_cmb.query import Fetch, PageRequest
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import Fetch, PageRequest, R
 
 from .tasks import Tasks
 from .walk import Progress
-
-R = TypeVar("R", bound=Identified)
 
 
 @attrs.define(eq=False, kw_only=True)

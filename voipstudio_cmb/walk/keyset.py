@@ -20,21 +20,20 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias
 
 import attrs
 
 from voipstudio_cmb.errors import PageDrift
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
-from .cursor import KeysetCursor, PageCursor
+from .cursor import KeysetCursor
 from .fetcher import PageFetcher
 from .ledger import HighWaterMark, Ledger
 from .probe import Capabilities, Probe, within
 from .ranges import Cutter, id_span
 from .tasks import cancel_all, result_of
-
-R = TypeVar("R", bound=Identified)
 
 _Flight: TypeAlias = tuple[int, int, "asyncio.Task[Page[R]]"]
 """A range that was asked for: the ids above the first number, up to the second."""
@@ -87,11 +86,11 @@ class KeysetWalk(Generic[R]):
         progress.seen += len(page)
         return attrs.evolve(page, number=progress.pages, total=progress.total)
 
-    def cursor(self, last: int) -> KeysetCursor | PageCursor:
-        """The place behind the row `last`; the walk resumed there has the same end as this one."""
+    def cursor(self, last: int) -> str:
+        """The cursor behind the row `last`; the walk resumed there has the same end as this one."""
         proved = self.trusted or self.resource in self.capabilities.supported
         if proved or self.after is not None or self.probe.opening is None:
-            return KeysetCursor(self.checksum, last, self._through)
+            return KeysetCursor(self.checksum, last, self._through).encode()
         # Nothing is proved while the first page is everything: it can only be counted from.
         page, rows = self.probe.opening[0], len(self.probe.opening[0])
         mark = HighWaterMark(page.records[-1].id, rows)
@@ -99,7 +98,7 @@ class KeysetWalk(Generic[R]):
             top=mark.id, highest_total=page.total or 0, mark=mark, rows_to_mark=rows, rows=rows
         )
         ledger.suspect(page)
-        return ledger.cursor(self.checksum, page, self._fetcher.first.page_size, last)
+        return ledger.cursor(self.checksum, page, self._fetcher.first.page_size, last).encode()
 
     async def _begin(self) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first pages, and those after them."""

@@ -46,19 +46,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import attrs
 
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
-from .cursor import NoCursor, PageCursor
+from .cursor import PageCursor, no_cursor
 from .ids import Seen, ids_of, overlap
 from .reader import PageReader
+from .tasks import PageWindow
 from .walk import Progress
-from .window import PageWindow
-
-R = TypeVar("R", bound=Identified)
 
 PASSES = 3
 """How often a collection in an order of its own is walked before the walk gives up."""
@@ -123,12 +122,12 @@ class PageWalk(Generic[R]):
             self._again, opening, seen = True, None, Seen()
         raise reader.drift(f"it was walked {PASSES} times, and changed meanwhile each time")
 
-    def cursor(self, last: int) -> PageCursor | NoCursor:
-        """The place behind the row `last` of the page that was yielded last."""
+    def cursor(self, last: int) -> str:
+        """The cursor behind the row `last` of the page that was yielded last."""
         reader = self._reader
         if self._again or self._strayed or not reader.ordered or self._page is None:
-            return NoCursor(self.checksum)
-        return reader.ledger.cursor(self.checksum, self._page, reader.page_size, last)
+            return no_cursor(self.checksum)
+        return reader.ledger.cursor(self.checksum, self._page, reader.page_size, last).encode()
 
     async def _forward(
         self, seen: Seen, opening: tuple[Page[R], Page[R]] | None

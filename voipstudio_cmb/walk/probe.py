@@ -9,18 +9,17 @@ come, they may have been deleted: the first page is read again, and must not hol
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias
 
 import attrs
 
 from voipstudio_cmb.errors import BadRequest
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
 from .fetcher import PageFetcher
 from .ids import ascends, ids_of, passed_over
 from .tasks import cancel_all, result_of
-
-R = TypeVar("R", bound=Identified)
 
 _OPENINGS = 2
 """How often the first page and the highest id are asked for until they agree."""

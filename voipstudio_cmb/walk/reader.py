@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Generic, TypeVar
+from typing import Generic
 
 import attrs
 
 from voipstudio_cmb.errors import BadRequest, IncompleteWalk, PageDrift
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
 from .cursor import PageCursor
 from .fetcher import PageFetcher
 from .ids import Seen, ids_of, in_order, overlap
 from .ledger import HighWaterMark, Ledger
-from .tasks import cancel_all, result_of
-from .window import PageWindow
-
-R = TypeVar("R", bound=Identified)
+from .tasks import PageWindow, cancel_all, result_of
 
 _FAR = 10_000
 """A page that comes so many pages behind another is a different one, if it exists at all."""

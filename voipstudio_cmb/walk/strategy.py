@@ -5,13 +5,13 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import Generic
 
 import attrs
 
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, WalkError
-from voipstudio_cmb.models import Identified, Page
-from voipstudio_cmb.query import Fetch, WalkQuery
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import Fetch, R, WalkQuery
 
 from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
@@ -21,8 +21,6 @@ from .probe import Capabilities, KeysetUnsupported
 from .reader import PageReader
 from .tasks import Tasks
 from .walk import WalkState
-
-R = TypeVar("R", bound=Identified)
 
 
 @attrs.define(eq=False, kw_only=True)

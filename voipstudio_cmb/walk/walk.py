@@ -11,7 +11,7 @@ import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
 
-from .cursor import KeysetCursor, NoCursor, PageCursor, is_resumable
+from .cursor import is_resumable
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class WalkState:
     progress: Progress = attrs.field(factory=Progress)
     last: int | None = None
     """The id that was handed out last."""
-    cursor: Callable[[int], KeysetCursor | PageCursor | NoCursor] | None = None
+    cursor: Callable[[int], str] | None = None
     """Gives the cursor behind the row with this id; None before the walk has begun."""
     interrupted: bool = False
     """Whether it ended by an error or a cancellation."""
@@ -86,7 +86,7 @@ class Walk(AsyncIterator[T]):
         state = self._state
         if state.last is None or state.cursor is None:
             return state.began
-        return state.cursor(state.last).encode()
+        return state.cursor(state.last)
 
     @property
     def resumable(self) -> bool:
