@@ -144,7 +144,7 @@ class Editable(_Service[R]):
     fields: ClassVar[type]
 
     async def get(self, id: int) -> R:
-        """The resource with this `id`.
+        """Fetches the resource with this `id`.
 
         Raises:
             NotFound: it does not exist. Forbidden: it is not this account's.
@@ -153,7 +153,7 @@ class Editable(_Service[R]):
         return item
 
     async def raw(self, id: int) -> Row:
-        """The resource with this `id`, with its bytes as the API sent them."""
+        """Fetches the resource with this `id`, its bytes as the API sent them."""
         row: Row = await self._get(self._path(id), envelopes.read_row)
         return row
 
@@ -261,23 +261,12 @@ class Buttons(Editable[Button]):
     fields = ButtonFields
 
     async def create(self, **attributes: Unpack[ButtonFields]) -> Button:
-        """Creates a button.
+        """Creates a button, with the promises and errors of `settings.create`.
 
         The API documents no attributes for this and takes those of `update`.
-
-        Never sent twice unless the first was certainly not received, as `settings.create`.
-
-        Raises:
-            ClientMisuse: an unknown attribute or a value of another type; nothing was sent.
-            BadRequest: the API's validation refused it.
         """
         return await self._create(dict(attributes))
 
     async def update(self, id: int, **attributes: Unpack[ButtonFields]) -> Button:
-        """Changes these `attributes`; leave one out to keep its value, pass None to send null.
-
-        Raises:
-            ClientMisuse: no or an unknown attribute, or a value of another type; nothing was sent.
-            BadRequest: the API's validation refused it.
-        """
+        """Changes these `attributes`, as `settings.update` does."""
         return await self._update(id, dict(attributes))

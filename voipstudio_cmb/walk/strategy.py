@@ -51,12 +51,13 @@ class Strategy(Generic[R]):
             raise ClientMisuse(
                 f'this is the cursor of a walk by {self.cursor.kind}: use walk="auto"'
             )
-        if self._kind() == "keyset" and not self.query.fits_keyset:
+        if self._kind == "keyset" and not self.query.fits_keyset:
             raise ClientMisuse(
                 "the filters are too long for a keyset walk, which adds two conditions on id: use "
                 'shorter ones, or walk="page"'
             )
 
+    @property
     def _kind(self) -> str:
         return self.query.walk if self.cursor is None else self.cursor.kind
 
@@ -116,7 +117,7 @@ class Strategy(Generic[R]):
                         yield page
                 return
             except KeysetUnsupported:
-                if self._kind() == "keyset":
+                if self._kind == "keyset":
                     raise self._not_by_keyset() from None
                 opening, refusal = keyset.probe.opening, keyset.probe.refusal
         async with aclosing(self._by_page(fetcher, state, opening, refusal)) as pages:
@@ -124,24 +125,22 @@ class Strategy(Generic[R]):
                 yield page
 
     def _tries_keyset(self) -> bool:
-        if self._kind() != "auto":
-            return self._kind() == "keyset"
+        if self._kind != "auto":
+            return self._kind == "keyset"
         can_not = self.capabilities.refused | self.capabilities.unsorted
         return self.query.by_id and self.resource not in can_not and self.query.fits_keyset
 
     def _not_by_keyset(self) -> WalkError:
-        if self.cursor is not None:
-            return WalkError(
-                f"{self.resource} can't be resumed from this cursor: it takes a server that "
-                "supports conditions on id, and this one has not shown that it does, or no longer "
-                "does. Begin again, without cursor",
-                sent="yes",
-            )
-        return WalkError(
-            f"{self.resource} can't be walked by keyset: the server refuses or ignores filter or "
-            'sort on id. Use walk="auto" or walk="page"',
-            sent="yes",
+        why = (
+            "can't be walked by keyset: the server refuses or ignores filter or sort on id. Use "
+            'walk="auto" or walk="page"'
         )
+        if self.cursor is not None:
+            why = (
+                "can't be resumed from this cursor: it takes a server that supports conditions on "
+                "id, and this one does not, or no longer does. Begin again, without cursor"
+            )
+        return WalkError(f"{self.resource} {why}", sent="yes")
 
     async def _by_page(
         self,
