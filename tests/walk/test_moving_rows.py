@@ -618,3 +618,27 @@ async def test_a_first_page_that_is_not_there_is_an_error_and_no_end() -> None:
     for walk in ("page", "auto"):
         with pytest.raises(NotFound):
             await Cdrs(missing).list(walk=walk).collect()  # type: ignore[arg-type]  # the literals
+
+
+@pytest.mark.parametrize("seed", range(20))
+@virtual
+async def test_rows_taken_a_few_at_a_time_come_once_though_others_come_and_go(seed: int) -> None:
+    draw = random.Random(seed)
+    table = Table(sorted(draw.sample(range(1, 400), 120)))
+    cdrs = Cdrs(table)
+    stay, found, cursor = set(table.ids), list[int](), None
+    while True:
+        limit = draw.randint(1, 25)
+        walk = cdrs.list(limit=limit, page_size=10, concurrency=draw.choice((1, 4)), cursor=cursor)
+        rows = [record.id for record in await walk.collect()]
+        assert len(rows) <= limit
+        found += rows
+        if len(rows) < limit:
+            break
+        cursor = walk.cursor
+        for gone in draw.sample(table.ids, 2):
+            table.ids.remove(gone)
+            stay.discard(gone)
+        table.ids = sorted({*table.ids, *draw.sample(range(1, 600), 3)})
+    assert sorted(set(found)) == found
+    assert stay <= set(found)
