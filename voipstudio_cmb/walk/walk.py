@@ -43,8 +43,6 @@ class Progress:
 class WalkState:
     """What a walk leaves behind, for its caller and for a later walk."""
 
-    began: str | None = None
-    """The cursor that it began with."""
     progress: Progress = attrs.field(factory=Progress)
     last: int | None = None
     """The id that was handed out last."""
@@ -66,7 +64,8 @@ class Walk(AsyncIterator[T]):
     def __init__(
         self, items: Callable[[WalkState], AsyncGenerator[T]], began: str | None = None
     ) -> None:
-        self._state = WalkState(began)
+        self._began = began
+        self._state = WalkState()
         self.progress: Progress = self._state.progress
         self._make = items
         self._items: AsyncGenerator[T] | None = None
@@ -85,7 +84,7 @@ class Walk(AsyncIterator[T]):
         """
         state = self._state
         if state.last is None or state.cursor is None:
-            return state.began
+            return self._began
         return state.cursor(state.last)
 
     @property
@@ -119,9 +118,9 @@ class Walk(AsyncIterator[T]):
     def _check_consumer(self) -> None:
         """Raises `ClientMisuse` if another task, which is still running, iterates over it."""
         consumer = self._consumer
-        if self._has_ended() or consumer in (None, asyncio.current_task()):
+        if consumer is None or consumer is asyncio.current_task() or consumer.done():
             return
-        if consumer is not None and not consumer.done():
+        if not self._has_ended():
             raise ClientMisuse("another task iterates over this walk: call list() for each task")
 
     def __aiter__(self) -> AsyncIterator[T]:
