@@ -34,7 +34,7 @@ def test_a_rate_is_a_finite_number_above_0(value: Any) -> None:
 )
 def test_no_window_of_the_period_sees_more_than_n(n: int, per: float, gaps: list[float]) -> None:
     limit = RateLimit(n, per)
-    pace = limit._window
+    pace = limit._spacing
     clock, grants = 0.0, []
     for gap in gaps:
         clock += gap * per / n

@@ -22,7 +22,7 @@ import pytest
 from tests.bench import CALLS, CANARY, without_waiting
 from tests.wire import Script, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
-from voipstudio_cmb.auth.credentials import Basic, login
+from voipstudio_cmb.auth.credentials import Basic, Login
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import BadPayload, CallMeBackError, UnexpectedRedirect
 from voipstudio_cmb.events import AttemptEvent, Event
@@ -113,7 +113,7 @@ FAULTS: dict[str, Script] = {
 SOURCES: dict[str, Callable[[], Any]] = {
     "token": lambda: Secret(CANARY).header(),
     "basic": lambda: Basic(7, Secret(CANARY).header()),
-    "password": lambda: login(EMAIL, Secret(CANARY).header()),
+    "password": lambda: Login(EMAIL, Secret(CANARY).header()),
 }
 
 

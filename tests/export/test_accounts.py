@@ -190,7 +190,7 @@ async def test_accounts_are_exported_each_to_its_directory_and_their_clients_clo
     assert summary.jobs == exports.jobs
     assert summary.requests == api.requests
     for one in exports._exports:
-        assert one.client._session._closed
+        assert one.client._timeouts.guard.closed
     expected = {path.name: path.read_bytes() for path in (tmp_path / "a0").iterdir()}
     assert len(expected) == 6
     for name in ("a1", "a2"):
@@ -220,7 +220,7 @@ async def test_an_account_that_fails_does_not_stop_the_others(tmp_path: Path) ->
     assert (tmp_path / "taken" / "cdrs.jsonl").read_text() == "precious"
     assert len((tmp_path / "fine" / "cdrs.jsonl").read_text().splitlines()) == 60
     for one in exports._exports:
-        assert one.client._session._closed
+        assert one.client._timeouts.guard.closed
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 8])
@@ -300,7 +300,7 @@ async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert all(one.client._session._closed for one in exports._exports[:2])
+        assert all(one.client._timeouts.guard.closed for one in exports._exports[:2])
         summary = await Exports(some(api, 4), plan, slots=8).run()
     assert summary.complete
     assert sum(job.kept for job in summary.jobs) > 50

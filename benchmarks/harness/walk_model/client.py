@@ -20,7 +20,7 @@ from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.query import WalkStrategy
-from voipstudio_cmb.retry import Backoff, Budget
+from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.timeouts import Timeouts
 from voipstudio_cmb.walk import Capabilities, Tasks, Walk
@@ -80,7 +80,7 @@ class ModelClient:
         middlewares = standard(
             auth=Auth(Login("a@b.c", "password") if self.login else self.server.renewed),
             policy=Backoff(rng=lambda: 0.5),
-            budget=Budget(capacity=10**9),
+            budget=RetryBudget(capacity=10**9),
             deadline=Deadline(1e9, None, self.closing),
             limit=Limit(),
         )
@@ -189,10 +189,10 @@ class ModelClient:
         if not task.cancelled():
             task.result()
         if task.cancelled() or self._leave:
-            assert not self.closing.closed, "a closed client passes for a cancelled task"
+            assert not self.closing.guard.closed, "a closed client passes for a cancelled task"
             self._count("ended early")
             return
-        self._count(self.checker.check_end(self.walk, self._error, self.closing.closed))
+        self._count(self.checker.check_end(self.walk, self._error, self.closing.guard.closed))
         # A consumer resumes after an error, sooner or later.
         failed = self._error is not None and self._error.retryable
         if failed and len(self.checker.received) % 2 == 0:
