@@ -80,8 +80,8 @@ def test_a_file_names_accounts_and_the_environment_has_their_tokens(tmp_path: Pa
          "'A' and 'a' would share a directory"),
         ("[accounts.a]\ntoken_env = 'SHOP'\n[accounts.A]\ntoken_env = 'SHOP'",
          "'a' and 'A' would share a directory"),
-        ("[accounts.a]\n\ntoken_env = =", "is no TOML: mend it at line 3"),
-        ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: mend it at"),
+        ("[accounts.a]\n\ntoken_env = =", "is no TOML: fix it at line 3"),
+        ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: fix it at"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_used_is_said(tmp_path: Path, text: str, words: str) -> None:
@@ -190,7 +190,7 @@ async def test_accounts_are_exported_each_to_its_directory_and_their_clients_clo
     assert summary.jobs == exports.jobs
     assert summary.requests == api.requests
     for one in exports._exports:
-        assert one.client._timeouts.guard.closed
+        assert one.export.client._timeouts.guard.closed
     expected = {path.name: path.read_bytes() for path in (tmp_path / "a0").iterdir()}
     assert len(expected) == 6
     for name in ("a1", "a2"):
@@ -220,7 +220,7 @@ async def test_an_account_that_fails_does_not_stop_the_others(tmp_path: Path) ->
     assert (tmp_path / "taken" / "cdrs.jsonl").read_text() == "precious"
     assert len((tmp_path / "fine" / "cdrs.jsonl").read_text().splitlines()) == 60
     for one in exports._exports:
-        assert one.client._timeouts.guard.closed
+        assert one.export.client._timeouts.guard.closed
 
 
 @pytest.mark.parametrize("slots", [1, 2, 3, 8])
@@ -235,7 +235,7 @@ async def test_every_account_gets_a_turn_before_any_gets_a_second(
             given.append(self)
 
         async def __aenter__(self) -> None:
-            first = self._in_hand
+            first = self._has_first
             await super().__aenter__()
             if not first:
                 given.append(self)
@@ -290,7 +290,7 @@ async def test_a_turn_that_no_job_had_is_given_back() -> None:
         assert slots.locked()
 
 
-async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> None:
+async def test_a_cancelled_run_closes_all_and_is_resumed_later(tmp_path: Path) -> None:
     async with Sandbox(rows=600, latency=0.005) as api:
         plan = Plan(to=tmp_path, resources=["cdrs", "settings"], page_size=10)
         exports = Exports(some(api, 4), plan, slots=2)
@@ -300,7 +300,7 @@ async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert all(one.client._timeouts.guard.closed for one in exports._exports[:2])
+        assert all(one.export.client._timeouts.guard.closed for one in exports._exports[:2])
         summary = await Exports(some(api, 4), plan, slots=8).run()
     assert summary.complete
     assert sum(job.kept for job in summary.jobs) > 50
@@ -310,7 +310,7 @@ async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> N
 async def test_each_account_is_paced_as_it_is_asked_for(tmp_path: Path) -> None:
     def limiters(*accounts: Account, **options: Any) -> list[Any]:
         exports = Exports(accounts, Plan(to=tmp_path), **options)
-        return [one.client._limit.limiter for one in exports._exports]
+        return [one.export.client._limit.limiter for one in exports._exports]
 
     a, b = Account("a", "x"), Account("b", "x", rate=7)
     shared = RateLimit(3)
