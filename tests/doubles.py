@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.walk import Walk
+
+T = TypeVar("T")
 
 
 def answer(value: Any, status: int = 200, **headers: str) -> Response:
@@ -37,6 +40,12 @@ class Script:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+
+async def take(walk: Walk[T], count: int) -> list[T]:
+    """The first `count` items of `walk`, which ends then."""
+    async with walk:
+        return [await anext(walk) for _ in range(count)]
 
 
 def row(id: int, **more: Any) -> dict[str, Any]:
