@@ -9,8 +9,8 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "http", "models"}
-"""Rooms that every other may import: checks of numbers, errors, a request's shape, the records."""
+FOR_ALL = {"checks", "errors", "http", "models", "resources"}
+"""Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
     "__main__": "cli",
@@ -41,6 +41,7 @@ LAW = {
     "models": "",
     "errors": "",
     "http": "",
+    "resources": "",
 }
 """What each room may import beside those for all. Lazy and type-only imports count."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from voipstudio_cmb.resources import RESOURCES
+
 from .options import EPILOG, add_account_options, add_filter_option
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `export`."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    resources = "what to export, like cdrs or buttons; default: all"
+    resources = f"of {', '.join(RESOURCES)}; default: all"
     parser.add_argument("resources", nargs="*", metavar="RESOURCE", help=resources)
     _add_output_options(parser)
     _add_run_options(parser)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from voipstudio_cmb.resources import COLLECTIONS
+
 from .exit_codes import DONE
 from .options import add_account_options, add_filter_option
 from .terminal import print_message
@@ -16,7 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `list`."""
     add_account_options(parser)
     add = parser.add_argument
-    add("resource", metavar="RESOURCE", help="a collection, like cdrs")
+    add("resource", metavar="RESOURCE", help=f"of {', '.join(COLLECTIONS)}")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--limit", type=int, default=25, metavar="N", help="rows (default 25)")
     rows.add_argument("--all", action="store_true", help="all rows")
@@ -31,7 +33,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from voipstudio_cmb.errors import ClientMisuse
-    from voipstudio_cmb.models import COLLECTIONS
 
     if arguments.resource == "buttons":
         raise ClientMisuse("the API has no collection of buttons: use `get buttons ID`")

@@ -12,7 +12,7 @@
 Each may import those below it, but for `accounts`, which only `run` knows.
 """
 
-from voipstudio_cmb.models import RESOURCES, Resource
+from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .accounts import Account, read_accounts
 from .plan import Plan

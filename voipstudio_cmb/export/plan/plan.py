@@ -15,8 +15,8 @@ from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
 from voipstudio_cmb.export.store import Checkpoint, Entry, Identity, latest, read_manifest, sidecar
 from voipstudio_cmb.filters import Filter, checked
-from voipstudio_cmb.models import RESOURCES, Resource
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
+from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import IdRange, LateRows, OutputFile
 
