@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.wire import once, serving
+from tests.fakes.sockets import once, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit, where
 from voipstudio_cmb.errors import (
     BadRequest,

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.bench import ATTEMPTS, client, without_waiting
-from tests.doubles import Script, answer
+from tests.fakes.clients import ATTEMPTS, client, without_waiting
+from tests.fakes.handlers import Script, answer
+from tests.fakes.sockets import Peer, once, reply, serving, well
 from tests.transport.test_broken_answers import ROWS
-from tests.wire import Peer, once, reply, serving, well
 from voipstudio_cmb import where
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret

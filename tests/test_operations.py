@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Script
+from tests.fakes.handlers import Script
 from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.http import Response

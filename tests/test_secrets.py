@@ -19,8 +19,8 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.bench import CALLS, CANARY, without_waiting
-from tests.wire import Script, once, reply, resets, serving, well
+from tests.fakes.clients import CALLS, CANARY, without_waiting
+from tests.fakes.sockets import Script, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.auth.credentials import Basic, login
 from voipstudio_cmb.auth.secret import Secret

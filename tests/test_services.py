@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Script, answer
+from tests.fakes.handlers import Script, answer
 from voipstudio_cmb.errors import BadPayload, ClientMisuse, NotJSON, WrongShape
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Response

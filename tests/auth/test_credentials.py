@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import Script, answer
+from tests.fakes.handlers import Script, answer
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.auth.credentials import Basic, Login, login
 from voipstudio_cmb.errors import (

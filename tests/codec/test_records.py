@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 
 import voipstudio_cmb.codec
-from tests.doubles import Script
+from tests.fakes.handlers import Script
 from voipstudio_cmb.codec import envelopes, records, shape, to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import Script, answer
+from tests.fakes.handlers import Script, answer
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (

@@ -16,8 +16,8 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.bench import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client, without_waiting
-from tests.wire import Peer, Script, once, reply, resets, serving
+from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client, without_waiting
+from tests.fakes.sockets import Peer, Script, once, reply, resets, serving
 from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,

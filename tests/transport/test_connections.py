@@ -17,8 +17,8 @@ import pytest
 import trustme
 from aiohttp.abc import AbstractResolver
 
-from tests.bench import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client
-from tests.wire import Peer, once, reply, resets, serving, well
+from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client
+from tests.fakes.sockets import Peer, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import (
     CallMeBackError,

@@ -17,7 +17,7 @@ import pytest
 from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
-from tests.wire import Peer, once, reply, resets, serving, well
+from tests.fakes.sockets import Peer, once, reply, resets, serving, well
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
-from tests.doubles import answer
+from tests.fakes.handlers import answer
 from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import Collection, answer, row
+from tests.fakes.handlers import Collection, answer, row
 from tests.walk.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs

@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import answer
+from tests.fakes.handlers import answer
 from tests.walk.test_keyset import Table
 from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where

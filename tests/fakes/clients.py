@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp.http_parser as parsers
 
-from tests.wire import Peer, Script, reply
+from tests.fakes.sockets import Peer, Script, reply
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.http import Request
