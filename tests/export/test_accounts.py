@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.clients import CANARY
-from tests.test_secrets import leaks, told_by
+from tests.fakes.secrets import CANARY, leaks, told_by
 from voipstudio_cmb import ClientConfig
 from voipstudio_cmb.config import DEFAULT_BASE_URL
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectFailed, NoToken, Unauthorized

@@ -19,17 +19,17 @@ import pytest
 
 from benchmarks.harness.disks import CountingDisk
 from benchmarks.harness.offline import Offline
+from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import (
     ClientMisuse,
-    ConnectionLost,
     ExportError,
     Forbidden,
     PageDrift,
     ServerFault,
     Unauthorized,
 )
-from voipstudio_cmb.export import Export, Plan, Summary
+from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.sinks import CsvSink
 from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.export.store.lock import Lock
@@ -43,26 +43,6 @@ def plan(to: Path, **more: Any) -> Plan:
     )
 
 
-async def run(api: Offline, plan: Plan, disk: Disk | None = None) -> Summary:
-    return await Export(api.client(), plan, disk=disk).run()
-
-
-async def interrupted(api: Offline, plan: Plan, requests: int = 6, error: Any = None) -> Summary:
-    """Runs an export that loses its connection for good after so many *requests*."""
-    left = [requests]
-
-    async def hook(request: Request) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise error or ConnectionLost("gone", sent="maybe")
-
-    api.hook = hook
-    summary = await run(api, plan)
-    api.hook = None
-    assert not summary.complete
-    return summary
-
-
 async def whole(tmp_path: Path, **more: Any) -> bytes:
     """What an export writes that nothing disturbs."""
     there = tmp_path / "undisturbed"
@@ -72,10 +52,6 @@ async def whole(tmp_path: Path, **more: Any) -> bytes:
 
 def lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines()
-
-
-def names(directory: Path) -> set[str]:
-    return {path.name for path in directory.iterdir()}
 
 
 @pytest.mark.parametrize("deaf", [False, True])

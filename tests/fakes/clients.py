@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp.http_parser as parsers
 
+from tests.fakes.secrets import CANARY
 from tests.fakes.sockets import Peer, Script, reply
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
@@ -14,7 +15,6 @@ from voipstudio_cmb.http import Request
 from voipstudio_cmb.retry import Backoff, RetryPolicy
 
 ATTEMPTS = 3
-CANARY = "canary-not-a-token"
 PYTHON_PARSER = parsers.HttpResponseParser is getattr(parsers, "HttpResponseParserPy", None)
 """Whether aiohttp reads HTTP with its parser in Python, not with the one in C."""
 

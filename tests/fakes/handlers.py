@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
-
-import attrs
 
 from voipstudio_cmb.http import Request, Response
 
@@ -37,57 +35,3 @@ class Script:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
-
-
-def row(id: int, **more: Any) -> dict[str, Any]:
-    return {"id": id, "name": f"row {id}", **more}
-
-
-@attrs.define
-class Collection:
-    """A collection's handler with the habits of a server: *cap* on `limit`, deaf to parameters.
-
-    *total* is a function of the true count. *latency* gives the seconds an answer takes, by page.
-    `asked` holds the pages that were asked for in ascending order. Filters are not honoured.
-    """
-
-    rows: list[dict[str, Any]]
-    cap: int = 5000
-    ignore_page: bool = False
-    ignore_limit: bool = False
-    ignore_sort: bool = False
-    total: Callable[[int], Any] = lambda count: count
-    empty_once: set[int] = attrs.field(factory=set)
-    latency: Callable[[int], float] = lambda page: 0.0
-    fail: dict[int, Exception] = attrs.field(factory=dict)
-    asked: list[int] = attrs.field(factory=list)
-    tops: int = 0
-    flying: int = 0
-    most_flying: int = 0
-
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        page = int(query.get("page", 1))
-        backwards = query.get("dir") == "DESC" and not self.ignore_sort
-        self.tops += backwards
-        if not backwards:
-            self.asked.append(page)
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
-        try:
-            await asyncio.sleep(self.latency(page))
-        finally:
-            self.flying -= 1
-        if page in self.fail and not backwards:
-            raise self.fail[page]
-        size = len(self.rows) if self.ignore_limit else min(int(query["limit"]), self.cap)
-        start = 0 if self.ignore_page else (page - 1) * size
-        rows = (self.rows[::-1] if backwards else self.rows)[start : start + size]
-        if page in self.empty_once and not backwards:
-            self.empty_once.discard(page)
-            rows = []
-        content: dict[str, Any] = {"data": rows}
-        total = self.total(len(self.rows))
-        if total is not None:
-            content["total"] = total
-        return answer(content)

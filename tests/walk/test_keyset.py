@@ -9,12 +9,12 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
+from tests.fakes.collections import HABITS, Table
 from tests.fakes.handlers import answer
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
@@ -25,52 +25,6 @@ from voipstudio_cmb.walk.ranges import Cutter
 from voipstudio_cmb.walk.tasks import Tasks
 
 WINDOWS = (1, 2, 4, 16)
-
-
-@attrs.define
-class Table:
-    """A collection that honours page, limit, sort, dir and filter, as far as it is not told not to.
-
-    *change* alters the ids before each answer. `asked` holds the queries.
-    """
-
-    ids: list[int]
-    cap: int = 5000
-    ignore_filter: bool = False
-    refuse_filter: bool = False
-    ignore_sort: bool = False
-    total: Callable[[int], Any] = lambda count: count
-    change: Callable[[Table], None] = lambda table: None
-    latency: float = 0.0
-    asked: list[dict[str, str]] = attrs.field(factory=list)
-    flying: int = 0
-    most_flying: int = 0
-
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        self.asked.append(query)
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
-        try:
-            await asyncio.sleep(self.latency)
-        finally:
-            self.flying -= 1
-        self.change(self)
-        conditions = json.loads(query.get("filter", "[]"))
-        if conditions and self.refuse_filter:
-            raise BadRequest("Filtration error", status=400, sent="yes")
-        ids = list(self.ids) if self.ignore_sort else sorted(self.ids)
-        if query["dir"] == "DESC" and not self.ignore_sort:
-            ids.reverse()
-        for condition in [] if self.ignore_filter else conditions:
-            bound = condition["value"]
-            ids = [i for i in ids if (i > bound if condition["operator"] == "gt" else i <= bound)]
-        size = min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * size
-        content: dict[str, Any] = {"data": [{"id": i} for i in ids[start : start + size]]}
-        if (total := self.total(len(ids))) is not None:
-            content["total"] = total
-        return answer(content)
 
 
 async def walked(table: Table, **options: Any) -> list[int]:
@@ -89,16 +43,6 @@ SHAPES = {
     "clustered": [*range(1, 200), *range(10**9, 10**9 + 300), 2**53],
     "a cluster at the far end": [1, *range(2**53, 2**53 + 500)],
     "powers of two": [2**n for n in range(62)],
-}
-
-HABITS: dict[str, dict[str, Any]] = {
-    "honest": {},
-    "caps limit": {"cap": 7},
-    "total missing": {"total": lambda count: None},
-    "total a string": {"total": str},
-    "total too high": {"total": lambda count: count + 1000},
-    "total too low": {"total": lambda count: count // 3},
-    "total zero": {"total": lambda count: 0},
 }
 
 

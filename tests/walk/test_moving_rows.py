@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
+from tests.fakes.collections import HABITS, Pages, Table
 from tests.fakes.handlers import answer
-from tests.walk.test_keyset import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
@@ -245,20 +245,6 @@ async def test_a_collection_of_a_page_costs_no_more_requests(
 
 
 # What a server can get wrong besides.
-
-
-@attrs.define
-class Pages:
-    """Answers page *n* with the ids that *answer* gives for it, and no total."""
-
-    answer: Callable[[int, int], list[int]]
-    asked: list[int] = attrs.field(factory=list)
-
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        self.asked.append(int(query["page"]))
-        ids = self.answer(int(query["page"]), int(query["limit"]))
-        return answer({"data": [{"id": id} for id in ids]})
 
 
 @pytest.mark.parametrize("concurrency", WINDOWS)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.fakes.handlers import Collection, answer, row
-from tests.walk.test_keyset import Table
+from tests.fakes.collections import Collection, Table, row
+from tests.fakes.handlers import answer
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk.ids import Seen
