@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.sandbox.client import CDRS, SETTINGS, get_page, send
+from tests.fakes.plain_client import CDRS, SETTINGS, get_page, send
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 from voipstudio_cmb.sandbox.rate import RateWindow
 
