@@ -21,7 +21,6 @@ from benchmarks.harness.clocks import virtual
 from tests.fakes.clients import ATTEMPTS, client, without_waiting
 from tests.fakes.handlers import Script, answer
 from tests.fakes.sockets import Peer, once, reply, serving, well
-from tests.transport.test_broken_answers import ROWS
 from voipstudio_cmb import where
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
@@ -143,7 +142,11 @@ def named() -> set[str]:
 
 
 def test_every_row_of_the_table_is_there() -> None:
-    there = {f"row {line.number}" for line in ROWS} | named() | set(ELSEWHERE)
+    table = (HERE / "transport" / "test_broken_answers.py").read_text()
+    rows = {
+        f"row {number}" for number in re.findall(r"^    (?:\*\()?Row\((\d+), ", table, re.MULTILINE)
+    }
+    there = rows | named() | set(ELSEWHERE)
     assert {f"row {number}" for number in range(1, 51)} <= there
 
 

@@ -402,7 +402,7 @@ def many(count: int) -> Iterator[bytes]:
 def test_the_same_rows_give_the_same_bytes(
     format: str, compress: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_ROWS", 700)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 700)
     rows = list(many(3000))
     ways: list[Callable[[], Iterable[bytes]]] = [
         lambda: rows,
@@ -431,7 +431,7 @@ def test_the_same_rows_give_the_same_bytes(
 def test_a_row_group_ends_early_where_rows_are_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_BYTES", 1000)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 1000)
     rows = [f'{{"id":{n},"name":"{"x" * 600}"}}'.encode() for n in range(1, 6)]
     write(tmp_path / "file", rows, "parquet")
     metadata = pyarrow.parquet.read_metadata(tmp_path / "file")
@@ -485,8 +485,8 @@ def test_no_space_left_is_called_so(
         return open("/dev/full", "wb", **more)
 
     if format == "sqlite":
-        small = (*sqlite._PRAGMAS, "PRAGMA max_page_count = 9")
-        monkeypatch.setattr(sqlite, "_PRAGMAS", small)
+        small = (*sqlite.PRAGMAS, "PRAGMA max_page_count = 9")
+        monkeypatch.setattr(sqlite, "PRAGMAS", small)
     else:
         monkeypatch.setattr(parquet if format == "parquet" else compression, "open", full, False)
     for count in (1, 3000):

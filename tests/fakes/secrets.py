@@ -59,3 +59,9 @@ def told_by(error: BaseException) -> list[str]:
             texts += [repr(pickle.dumps(one)), repr(vars(copy.copy(one)))]
             texts += [repr(vars(pickle.loads(pickle.dumps(one))))]
     return texts
+
+
+def shown_by(thing: object) -> list[str]:
+    """What a debugger shows of an object and its parts."""
+    parts = (part for part in vars(thing).values() if hasattr(part, "__dict__"))
+    return [f"{part!r} {vars(part)!r}" for part in (thing, *parts)]

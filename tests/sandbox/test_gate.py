@@ -126,7 +126,7 @@ async def test_the_journal_records_requests_without_secrets(api: Sandbox) -> Non
 async def test_a_full_journal_drops_its_older_half(
     api: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voipstudio_cmb.sandbox.gate._MAX_JOURNAL", 4)
+    monkeypatch.setattr("voipstudio_cmb.sandbox.gate.MAX_JOURNAL", 4)
     for page in range(1, 6):
         await get_page(api, page=page)
     assert [each.page for each in api.journal] == [3, 4, 5]
