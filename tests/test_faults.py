@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
+from benchmarks.harness.responses import json_response
 from tests.fakes.clients import ATTEMPTS, client, without_waiting
-from tests.fakes.handlers import Script, answer
+from tests.fakes.handlers import ScriptedHandler
 from tests.fakes.sockets import Peer, once, reply, serving, well
 from voipstudio_cmb import where
 from voipstudio_cmb.auth.credentials import Token
@@ -298,7 +299,7 @@ async def test_h9_exactly_the_documented_statuses_are_tried_again(status: int) -
     if status == 429:  # it is charged to the deadline and refused, whatever the method
         return
     for method in ("GET", "DELETE", "PATCH", "POST"):
-        wire = Script([answer({}, status)])
+        wire = ScriptedHandler([json_response({}, status)])
         request = Request(method=method, path="/x")
         with pytest.raises(CallMeBackError):
             await assembled(wire, policy=without_waiting())(request)
@@ -311,7 +312,7 @@ async def test_h9_exactly_the_documented_statuses_are_tried_again(status: int) -
 async def test_r3_a_jump_of_the_wall_clock_changes_no_pause(
     jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wire = Script([answer({}, 429, retry_after="5"), answer({})])
+    wire = ScriptedHandler([json_response({}, 429, retry_after="5"), json_response({})])
     call = asyncio.create_task(assembled(wire)(Request(method="GET", path="/x")))
     await asyncio.sleep(1)
     real = time.time
@@ -352,7 +353,7 @@ async def test_r9_two_that_know_nothing_of_each_other_keep_to_one_allowance() ->
         if status == 200:
             taken.append(loop.time())
         answers[status] += 1
-        return answer({}, status)
+        return json_response({}, status)
 
     end = loop.time() + 1200
 
@@ -375,7 +376,7 @@ async def test_r9_two_that_know_nothing_of_each_other_keep_to_one_allowance() ->
 @virtual
 async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: bytes) -> None:
     auth = Auth(Token(Secret("secret-t")))
-    handler = assembled(Script([Response(status=200, body=body)]), auth=auth)
+    handler = assembled(ScriptedHandler([Response(status=200, body=body)]), auth=auth)
     with pytest.raises(NotJSON if body else EmptyBody) as caught:
         await Cdrs(handler).list(concurrency=1).collect()
     text = str(caught.value)
@@ -399,7 +400,7 @@ async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: byte
 async def test_p8_a_monstrous_body_is_read_or_refused_in_no_time(body: bytes) -> None:
     began = time.process_time()
     try:
-        await Settings(assembled(Script([Response(status=200, body=body)]))).get(1)
+        await Settings(assembled(ScriptedHandler([Response(status=200, body=body)]))).get(1)
     except BadPayload:
         pass
     assert time.process_time() - began < 1.0
@@ -421,7 +422,7 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
         nonlocal last
         fresh = loop.time() - last < 1800 and request.headers["X-Auth-Token"] == handed_out[-1]
         last = loop.time() if fresh else last
-        return answer({}) if fresh else Response(status=401)
+        return json_response({}) if fresh else Response(status=401)
 
     handler = assembled(wire, auth=Auth(provider))
     await handler(Request(method="POST", path="/x"))
@@ -432,7 +433,7 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
 
 @virtual
 async def test_c8_what_the_caller_does_to_its_list_afterwards_changes_nothing() -> None:
-    wire = Script([answer({"data": [], "total": 0})])
+    wire = ScriptedHandler([json_response({"data": [], "total": 0})])
     filters = [where("id") > 5]
     walk = Cdrs(wire).list(filters=filters, concurrency=1)
     filters.clear()

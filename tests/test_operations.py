@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.handlers import Script
+from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.http import Response
@@ -62,7 +62,7 @@ async def test_it_is_sent_and_read_as_documented(operation: dict[str, Any]) -> N
     documented = operation["example_response"]
     status = int(documented["status_line"].split()[1])
     body = json.dumps(documented["json"]).encode() if "json" in documented else b""
-    wire = Script([Response(status=status, body=body)])
+    wire = ScriptedHandler([Response(status=status, body=body)])
 
     found = await call(service(wire), example.get("json", {}), id)
 
@@ -93,14 +93,14 @@ async def test_every_documented_attribute_can_be_sent_alone_and_as_null(
     service, _, call = CALLS[operation["method"], operation["path"]]
     for name, value in operation["example_request"]["json"].items():
         for sent in (value, None):
-            wire = Script([Response(status=200, body=b'{"data":{"id":1}}')])
+            wire = ScriptedHandler([Response(status=200, body=b'{"data":{"id":1}}')])
             await call(service(wire), {name: sent}, 1)
             assert json.loads(wire.requests[0].body or b"") == {name: sent}
 
 
 @pytest.mark.parametrize("service", [Settings, Buttons])
 async def test_an_unknown_attribute_is_refused_before_anything_is_sent(service: Any) -> None:
-    wire = Script([Response(status=200)])
+    wire = ScriptedHandler([Response(status=200)])
     for call in (service(wire).create, lambda **a: service(wire).update(1, **a)):
         with pytest.raises(ClientMisuse, match=r"no attribute 'colour' here \(known: .*name"):
             await call(colour="red")
@@ -127,7 +127,7 @@ async def test_an_unknown_attribute_is_refused_before_anything_is_sent(service: 
 async def test_a_value_of_another_type_is_refused_before_anything_is_sent(
     attributes: Any, words: str
 ) -> None:
-    wire = Script([Response(status=200)])
+    wire = ScriptedHandler([Response(status=200)])
     with pytest.raises(ClientMisuse) as caught:
         await Settings(wire).create(**attributes)
     assert words in str(caught.value)
@@ -135,13 +135,13 @@ async def test_a_value_of_another_type_is_refused_before_anything_is_sent(
 
 
 async def test_an_update_of_nothing_is_refused() -> None:
-    wire = Script([Response(status=200)])
+    wire = ScriptedHandler([Response(status=200)])
     with pytest.raises(ClientMisuse, match="name at least one attribute"):
         await Settings(wire).update(1)
     assert wire.requests == []
 
 
 async def test_a_button_can_be_created_without_attributes_which_sends_no_body() -> None:
-    wire = Script([Response(status=201, body=b'{"data":{"id":5}}')])
+    wire = ScriptedHandler([Response(status=201, body=b'{"data":{"id":5}}')])
     assert (await Buttons(wire).create()).id == 5
     assert wire.requests[0].body is None

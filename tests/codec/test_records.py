@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 
 import voipstudio_cmb.codec
-from tests.fakes.handlers import Script
+from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb.codec import envelopes, records, shape, to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
@@ -233,7 +233,7 @@ def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
 
 async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     body = b"<html>\n" + b"x" * 5000
-    wire = Script([Response(status=200, body=body, headers={"content-type": "t/h"})])
+    wire = ScriptedHandler([Response(status=200, body=body, headers={"content-type": "t/h"})])
     request = Request(method="GET", path="/x", parse=lambda r: envelopes.read_page(r, Cdr, 1))
     with pytest.raises(NotJSON) as caught:
         await check_status(request, wire)

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from tests.fakes.handlers import answer
+from benchmarks.harness.responses import json_response
 from voipstudio_cmb.errors import BadRequest
 from voipstudio_cmb.http import Request, Response
 
@@ -66,7 +66,7 @@ class Collection:
         total = self.total(len(self.rows))
         if total is not None:
             content["total"] = total
-        return answer(content)
+        return json_response(content)
 
 
 @attrs.define
@@ -112,7 +112,7 @@ class Table:
         content: dict[str, Any] = {"data": [{"id": i} for i in ids[start : start + size]]}
         if (total := self.total(len(ids))) is not None:
             content["total"] = total
-        return answer(content)
+        return json_response(content)
 
 
 HABITS: dict[str, dict[str, Any]] = {
@@ -202,7 +202,7 @@ class Odd:
         content: dict[str, Any] = {"data": [{"id": id} for id in found]}
         if (total := TOTALS[self.total](len(ids), len(found))) is not None:
             content["total"] = total
-        return answer(content)
+        return json_response(content)
 
 
 @attrs.define
@@ -216,4 +216,4 @@ class Pages:
         query = dict(request.query)
         self.asked.append(int(query["page"]))
         ids = self.answer(int(query["page"]), int(query["limit"]))
-        return answer({"data": [{"id": id} for id in ids]})
+        return json_response({"data": [{"id": id} for id in ids]})

@@ -1,31 +1,21 @@
-"""Test doubles for the network: plain functions that answer requests."""
+"""A handler in place of the network that follows a script."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterable
-from typing import Any
 
 from voipstudio_cmb.http import Request, Response
 
 
-def answer(value: Any, status: int = 200, **headers: str) -> Response:
-    """A response with *value* as JSON."""
-    names = {name.replace("_", "-"): text for name, text in headers.items()}
-    return Response(status=status, body=json.dumps(value).encode(), headers=names)
-
-
-class Script:
-    """A handler that gives the *outcomes* one after the other: a response, or an error to raise.
-
-    The last one is repeated. `requests` are those received, `times` when.
-    """
+class ScriptedHandler:
+    """Returns or raises each of `outcomes` in turn, and the last one from then on."""
 
     def __init__(self, outcomes: Iterable[Response | Exception]) -> None:
         self._outcomes = list(outcomes)
         self.requests: list[Request] = []
         self.times: list[float] = []
+        """When each request arrived, by the loop's clock."""
 
     async def __call__(self, request: Request) -> Response:
         self.requests.append(request)

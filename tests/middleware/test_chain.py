@@ -10,7 +10,8 @@ import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.fakes.handlers import Script, answer
+from benchmarks.harness.responses import json_response
+from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (
@@ -106,7 +107,9 @@ def test_the_chain_stands_in_the_documented_order() -> None:
     ],
 )
 async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusError]) -> None:
-    wire = Script([answer({"message": "the API's words"}, status, x_request_id="r-1")])
+    wire = ScriptedHandler(
+        [json_response({"message": "the API's words"}, status, x_request_id="r-1")]
+    )
     with pytest.raises(HTTPStatusError) as caught:
         await check_status(request(query=(("page", "3"),)), wire)
     error = caught.value
@@ -121,19 +124,21 @@ async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusErro
 async def test_a_validation_error_names_the_fields() -> None:
     body = {"errors": [{"message": "too long", "field": "name"}, {"message": "no", "field": "ddi"}]}
     with pytest.raises(BadRequest, match="name: too long; ddi: no") as caught:
-        await check_status(request("POST"), Script([answer(body, 400)]))
+        await check_status(request("POST"), ScriptedHandler([json_response(body, 400)]))
     assert caught.value.messages == {"name": ["too long"], "ddi": ["no"]}
 
 
 async def test_a_redirect_to_nowhere_is_still_a_redirect() -> None:
     for location in ("http://[bad", "http://a\u2100b/", "http://[::1%]/", ""):
-        wire = Script([Response(status=302, headers={"location": location})])
+        wire = ScriptedHandler([Response(status=302, headers={"location": location})])
         with pytest.raises(UnexpectedRedirect, match="not followed"):
             await check_status(request(), wire)
 
 
 async def test_a_redirect_names_the_other_origin_only() -> None:
-    wire = Script([Response(status=307, headers={"location": "https://evil.example/x?t=1"})])
+    wire = ScriptedHandler(
+        [Response(status=307, headers={"location": "https://evil.example/x?t=1"})]
+    )
     with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
         await check_status(request(), wire)
     assert "t=1" not in str(caught.value)
@@ -150,16 +155,23 @@ async def test_the_token_that_a_server_echoes_is_masked() -> None:
     def parse(response: Response) -> None:
         raise WrongShape(f"odd: {response.body.decode()}", sent="yes")
 
-    for outcome in (answer(echo, 400), answer(field, 400), garbage, cut, located, named):
+    for outcome in (
+        json_response(echo, 400),
+        json_response(field, 400),
+        garbage,
+        cut,
+        located,
+        named,
+    ):
         with pytest.raises(CallMeBackError) as caught:
-            await assembled(Script([outcome]))(request("POST", parse=parse))
+            await assembled(ScriptedHandler([outcome]))(request("POST", parse=parse))
         error = caught.value
         shown = str(error) + repr(error) + repr(vars(error)) + repr(error.args)
         assert CANARY[:12] not in shown.lower()
 
 
 async def test_a_success_is_parsed_inside_the_chain() -> None:
-    response = await check_status(request(parse=lambda r: r.body * 2), Script([OK]))
+    response = await check_status(request(parse=lambda r: r.body * 2), ScriptedHandler([OK]))
     assert response.value == b"{}{}"
 
 
@@ -169,7 +181,7 @@ async def test_a_success_is_parsed_inside_the_chain() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
 @virtual
 async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) -> None:
-    wire = Script([ConnectFailed("refused"), ConnectFailed("refused"), OK])
+    wire = ScriptedHandler([ConnectFailed("refused"), ConnectFailed("refused"), OK])
     assert (await assembled(wire)(request(method))).status == 200
     assert [round(t - wire.times[0], 3) for t in wire.times] == [0.0, 0.25, 0.75]
 
@@ -177,14 +189,14 @@ async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) ->
 @pytest.mark.parametrize(("method", "sent"), [("GET", 4), ("DELETE", 4), ("PATCH", 1), ("POST", 1)])
 @pytest.mark.parametrize(
     "outcome",
-    [ConnectionLost("x", sent="maybe"), RequestTimeout("x", sent="maybe"), answer({}, 500),
-     answer({}, 502), answer({}, 503), answer({}, 504), ProtocolFault("x", sent="maybe")],
+    [*(error("x", sent="maybe") for error in (ConnectionLost, RequestTimeout, ProtocolFault)),
+     *(json_response({}, status) for status in (500, 502, 503, 504))],
 )  # fmt: skip
 @virtual
 async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
     method: str, sent: int, outcome: Any
 ) -> None:
-    wire = Script([outcome])
+    wire = ScriptedHandler([outcome])
     with pytest.raises(CallMeBackError) as caught:
         await assembled(wire)(request(method))
     assert len(wire.requests) == sent
@@ -194,7 +206,7 @@ async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
 
 @virtual
 async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
-    wire = Script([answer({}, 429, retry_after="2"), OK])
+    wire = ScriptedHandler([json_response({}, 429, retry_after="2"), OK])
     await assembled(wire)(request("POST"))
     assert len(wire.requests) == 2
 
@@ -202,10 +214,10 @@ async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
 @virtual
 async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: str) -> None:
-    wire = Script([answer({}, 429), ConnectFailed("refused"), OK])
+    wire = ScriptedHandler([json_response({}, 429), ConnectFailed("refused"), OK])
     await assembled(wire)(request(method))
     assert len(wire.requests) == 3
-    wire = Script([answer({}, 429), ConnectFailed("refused")])
+    wire = ScriptedHandler([json_response({}, 429), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
         await assembled(wire)(request(method))
     assert (caught.value.sent, caught.value.repeated) == ("yes", False)
@@ -213,7 +225,7 @@ async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: 
 
 @virtual
 async def test_what_is_known_of_a_call_is_the_most_of_its_attempts() -> None:
-    wire = Script([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
+    wire = ScriptedHandler([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
         await assembled(wire)(request("DELETE"))
     assert caught.value.sent == "maybe"
@@ -228,14 +240,14 @@ async def test_an_empty_body_is_asked_for_again() -> None:
             raise EmptyBody("nothing", sent="yes")
         return response.body
 
-    wire = Script([Response(status=200), OK])
+    wire = ScriptedHandler([Response(status=200), OK])
     assert (await assembled(wire)(request(parse=parse))).value == b"{}"
     assert len(wire.requests) == 2
 
 
 @virtual
 async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None:
-    wire = Script([answer({}, 503, retry_after="100")])
+    wire = ScriptedHandler([json_response({}, 503, retry_after="100")])
     with pytest.raises(ServerFault) as caught:
         await assembled(wire, deadline=60.0)(request())
     assert caught.value.retry_after == 100.0
@@ -244,7 +256,7 @@ async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None
 
 @virtual
 async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
-    wire = Script([answer({}, 429, retry_after="121")])
+    wire = ScriptedHandler([json_response({}, 429, retry_after="121")])
     with pytest.raises(RateLimited) as caught:
         await assembled(wire, deadline=3600.0)(request())
     assert caught.value.retry_after == 121.0
@@ -253,14 +265,14 @@ async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
 
 @virtual
 async def test_throttling_is_charged_to_the_deadline_and_not_to_the_attempts() -> None:
-    wire = Script([*[answer({}, 429, retry_after="1")] * 20, OK])
+    wire = ScriptedHandler([*[json_response({}, 429, retry_after="1")] * 20, OK])
     assert (await assembled(wire)(request())).status == 200
     assert len(wire.requests) == 21
 
 
 @virtual
 async def test_an_outage_costs_little_more_than_the_calls() -> None:
-    wire = Script([answer({}, 503)])
+    wire = ScriptedHandler([json_response({}, 503)])
     handler = assembled(wire)
     for _ in range(1000):
         with pytest.raises(ServerFault):
@@ -270,7 +282,7 @@ async def test_an_outage_costs_little_more_than_the_calls() -> None:
 
 @virtual
 async def test_an_error_of_the_callers_own_code_passes_untouched() -> None:
-    wire = Script([KeyError("mine")])
+    wire = ScriptedHandler([KeyError("mine")])
     with pytest.raises(KeyError):
         await assembled(wire)(request())
     assert len(wire.requests) == 1
@@ -298,7 +310,7 @@ async def test_the_deadline_bounds_the_wait_in_a_limiter() -> None:
         async def acquire(self) -> None:
             await asyncio.Event().wait()
 
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
         await assembled(wire, limit=Limit(Never()))(request())
     assert caught.value.sent == "no"
@@ -307,7 +319,7 @@ async def test_the_deadline_bounds_the_wait_in_a_limiter() -> None:
 
 @virtual
 async def test_the_callers_own_timeout_stays_the_callers() -> None:
-    wire = Script([answer({}, 503)])
+    wire = ScriptedHandler([json_response({}, 503)])
     with pytest.raises(TimeoutError) as caught:
         async with asyncio.timeout(0.1):
             await assembled(wire)(request())
@@ -317,7 +329,7 @@ async def test_the_callers_own_timeout_stays_the_callers() -> None:
 @virtual
 async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
     with pytest.raises(TimeoutError) as caught:
-        await assembled(Script([TimeoutError("mine")]))(request())
+        await assembled(ScriptedHandler([TimeoutError("mine")]))(request())
     assert caught.value.args == ("mine",)
 
 
@@ -326,7 +338,7 @@ async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
 
 @virtual
 async def test_every_attempt_takes_its_own_turn() -> None:
-    wire = Script([answer({}, 503), answer({}, 503), OK])
+    wire = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
     limiter = RateLimit(1, per=10 / 1.02)
     await assembled(wire, limit=Limit(limiter))(request())
     assert [round(t - wire.times[0], 6) for t in wire.times] == [0.0, 10.0, 20.0]
@@ -334,7 +346,7 @@ async def test_every_attempt_takes_its_own_turn() -> None:
 
 @virtual
 async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
-    wire = Script([answer({}, 429, retry_after="5"), OK])
+    wire = ScriptedHandler([json_response({}, 429, retry_after="5"), OK])
     handler = assembled(wire)
     first = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
@@ -348,7 +360,7 @@ async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
 @virtual
 async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
     limit = Limit()
-    wire = Script([answer({}, 429, retry_after="100"), OK])
+    wire = ScriptedHandler([json_response({}, 429, retry_after="100"), OK])
     with pytest.raises(RateLimited, match="it asks to wait 100 s"):
         await assembled(wire, limit=limit)(request())
     with pytest.raises(RequestTimeout, match="asked for a pause of 100 s more") as caught:
@@ -361,21 +373,22 @@ async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
 @pytest.mark.parametrize(
     ("outcomes", "methods", "gone"),
     [
-        ([answer({}, 503), answer({}, 404)], ["DELETE", "DELETE"], True),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 404)],
+        ([json_response({}, 503), json_response({}, 404)], ["DELETE", "DELETE"], True),
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), json_response({}, 404)],
          ["DELETE", "DELETE", "GET"], True),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), OK],
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), OK],
          ["DELETE", "DELETE", "GET"], Forbidden),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 500), answer({}, 404)],
+        ([ConnectionLost("x", sent="maybe"), *(json_response({}, n) for n in (403, 500, 404))],
          ["DELETE", "DELETE", "GET", "GET"], True),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 500)],
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), json_response({}, 500)],
          ["DELETE", "DELETE", "GET", "GET"], Forbidden),
-        ([answer({}, 404)], ["DELETE"], NotFound),
-        ([answer({}, 403)], ["DELETE"], Forbidden),
-        ([ConnectFailed("refused"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
-        ([answer({}, 429, retry_after="1"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
+        ([json_response({}, 404)], ["DELETE"], NotFound),
+        ([json_response({}, 403)], ["DELETE"], Forbidden),
+        ([ConnectFailed("refused"), json_response({}, 404)], ["DELETE", "DELETE"], NotFound),
+        ([json_response({}, 429, retry_after="1"), json_response({}, 404)],
+         ["DELETE", "DELETE"], NotFound),
         (
-            [answer({}, 429), ConnectFailed("refused"), answer({}, 404)],
+            [json_response({}, 429), ConnectFailed("refused"), json_response({}, 404)],
             ["DELETE", "DELETE", "DELETE"],
             NotFound,
         ),
@@ -386,7 +399,7 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
     outcomes: Any, methods: list[str], gone: Any
 ) -> None:
     events: list[Any] = []
-    wire = Script(outcomes)
+    wire = ScriptedHandler(outcomes)
     handler = assembled(wire, on_event=events.append)
     if gone is True:
         assert (await handler(request("DELETE"))).already_gone
@@ -398,11 +411,13 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
     assert events[-1].attempts == len(methods)
 
 
-@pytest.mark.parametrize("outcome", [answer({}, 429), ProtocolFault("garbled", sent="maybe")])
+@pytest.mark.parametrize(
+    "outcome", [json_response({}, 429), ProtocolFault("garbled", sent="maybe")]
+)
 @virtual
 async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome: Any) -> None:
     limit = Limit()
-    wire = Script([outcome, OK])
+    wire = ScriptedHandler([outcome, OK])
     first = asyncio.create_task(assembled(wire, limit=limit)(request()))
     await asyncio.sleep(0.1)
     await assembled(wire, limit=limit)(request())
@@ -412,7 +427,7 @@ async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome:
 
 @virtual
 async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
-    wire = Script([answer({}, 429, retry_after="9999"), OK])
+    wire = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])
     handler = assembled(wire)
     with pytest.raises(RateLimited):
         await handler(request())
@@ -423,7 +438,7 @@ async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
 @virtual
 async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
     limit = Limit(RateLimit(1, per=1 / 1.02))
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     handler = assembled(wire, limit=limit)
     await handler(request())
     second = asyncio.create_task(handler(request()))
@@ -436,7 +451,7 @@ async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
 @virtual
 async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> None:
     limit = Limit()
-    wire = Script([answer({}, 503, retry_after="5"), OK])
+    wire = ScriptedHandler([json_response({}, 503, retry_after="5"), OK])
     first = asyncio.create_task(assembled(wire, limit=limit)(request()))
     await asyncio.sleep(0.1)
     await assembled(wire, limit=limit)(request())
@@ -448,7 +463,7 @@ async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> 
 @pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
 @virtual
 async def test_wait_0_seconds_is_not_taken_at_its_word(asked: str) -> None:
-    wire = Script([answer({}, 429, retry_after=asked)])
+    wire = ScriptedHandler([json_response({}, 429, retry_after=asked)])
     with pytest.raises(CallMeBackError):
         await assembled(wire)(request("POST"))
     assert len(wire.requests) < 12
@@ -461,10 +476,10 @@ async def test_waiting_for_a_turn_is_counted_also_when_it_is_cut_short() -> None
             await asyncio.sleep(7)
 
     usage = Usage()
-    await assembled(Script([OK]), limit=Limit(Slow()), usage=usage)(request())
+    await assembled(ScriptedHandler([OK]), limit=Limit(Slow()), usage=usage)(request())
     assert usage.waited == pytest.approx(7.0)
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(Script([OK]), limit=Limit(Slow()), deadline=3.0)(request())
+        await assembled(ScriptedHandler([OK]), limit=Limit(Slow()), deadline=3.0)(request())
     assert caught.value.waited == pytest.approx(3.0)
 
 
@@ -474,14 +489,14 @@ async def test_a_limiter_must_be_async() -> None:
         def acquire(self) -> None: ...
 
     with pytest.raises(ClientMisuse, match=r"acquire\(\) must be async"):
-        await assembled(Script([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
+        await assembled(ScriptedHandler([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
 
 
 @virtual
 async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
     closing = Timeouts()
     parts = [Deadline(60.0, None, closing), Retry(Backoff(rng=lambda: 1.0)), check_status, Limit()]
-    handler = chain(Script([answer({}, 503, retry_after="30")]), parts)
+    handler = chain(ScriptedHandler([json_response({}, 503, retry_after="30")]), parts)
     task = asyncio.create_task(handler(request()))
     await asyncio.sleep(1)
     closing.close()
@@ -495,7 +510,7 @@ async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
 @virtual
 async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
     budget = Budget()
-    wire = Script([answer({}, 503), answer({}, 503), OK])
+    wire = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
     await assembled(wire, budget=budget)(request())
     assert budget.tokens == budget.capacity
 
@@ -510,7 +525,7 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
         outside.append(request)
         return await handler(attrs.evolve(request, headers={"X-Mine": "1"}))
 
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     await assembled(wire, middlewares=[mine])(request())
     assert dict(wire.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
     assert CANARY not in repr(wire.requests[0])
@@ -549,14 +564,14 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
 
 @virtual
 async def test_a_deletion_that_met_a_401_has_not_been_carried_out() -> None:
-    wire = Script([Response(status=401), answer({}, 404)])
+    wire = ScriptedHandler([Response(status=401), json_response({}, 404)])
     with pytest.raises(NotFound):
         await assembled(wire, auth=Auth(Provider("old", "new")))(request("DELETE"))
 
 
 @virtual
 async def test_what_a_provider_has_sent_is_not_this_call() -> None:
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     lost = ConnectionLost("the vault hung up", sent="maybe")
     await assembled(wire, auth=Auth(Provider(lost, "token")))(request("POST"))
     assert len(wire.requests) == 1
@@ -565,7 +580,7 @@ async def test_what_a_provider_has_sent_is_not_this_call() -> None:
 
 @virtual
 async def test_a_second_401_is_the_end_of_the_call() -> None:
-    provider, wire = Provider("bad"), Script([Response(status=401)])
+    provider, wire = Provider("bad"), ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized):
         await assembled(wire, auth=Auth(provider))(request())
     assert len(wire.requests) == 2
@@ -573,7 +588,7 @@ async def test_a_second_401_is_the_end_of_the_call() -> None:
 
 @virtual
 async def test_a_401_without_a_provider_is_final() -> None:
-    wire = Script([Response(status=401)])
+    wire = ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized, match="make an API key"):
         await assembled(wire)(request())
     assert len(wire.requests) == 1
@@ -592,7 +607,7 @@ async def test_a_401_without_a_provider_is_final() -> None:
 async def test_a_provider_that_fails_says_so_and_nothing_is_sent(
     outcome: Any, kind: type[Exception], words: str
 ) -> None:
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     with pytest.raises(kind, match=words):
         await assembled(wire, auth=Auth(Provider(outcome)))(request())
     assert wire.requests == []
@@ -604,7 +619,7 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
         await assembled(wire, auth=Auth(hangs))(request())
     assert (caught.value.sent, wire.requests) == ("no", [])
@@ -623,7 +638,7 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
     events: list[Event] = []
     usage = Usage()
     handler = assembled(
-        Script([answer({}, 503), OK, Response(status=404), KeyError("mine")]),
+        ScriptedHandler([json_response({}, 503), OK, Response(status=404), KeyError("mine")]),
         on_event=events.append,
         usage=usage,
     )
@@ -657,7 +672,7 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
 
 @virtual
 async def test_each_part_works_alone() -> None:
-    wire = Script([OK])
+    wire = ScriptedHandler([OK])
     for part in (
         Observe(),
         Deadline(5.0),

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
+from benchmarks.harness.responses import json_response
 from tests.fakes.collections import HABITS, Table
-from tests.fakes.handlers import answer
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
@@ -287,7 +287,7 @@ async def test_an_empty_answer_that_says_that_there_are_rows_is_asked_for_again(
                 return response
             content = json.loads(response.body)
             self.done = True
-            return answer({**content, "data": []})
+            return json_response({**content, "data": []})
 
     table = Hiccup(list(range(1, 200)))
     assert await walked(table, concurrency=concurrency) == list(range(1, 200))
@@ -302,7 +302,9 @@ async def test_a_server_that_answers_any_condition_with_nothing_has_proved_nothi
     class Nothing(Table):
         async def __call__(self, request: Request) -> Response:
             response = await super().__call__(request)
-            return answer({"data": [], "total": 0}) if "filter" in self.asked[-1] else response
+            return (
+                json_response({"data": [], "total": 0}) if "filter" in self.asked[-1] else response
+            )
 
     ids, capabilities = list(range(1, 100)), Capabilities()
     cdrs = Cdrs(Nothing(ids), None, capabilities)
