@@ -162,17 +162,28 @@ def test_what_is_said_to_be_proved_elsewhere_is(entry: str) -> None:
     assert any(ELSEWHERE[entry] in _tests_in(file) for file in HERE.rglob("test_*.py"))
 
 
-def test_the_wire_is_the_same_to_aiohttps_parser_in_python() -> None:
-    files = [
-        str(HERE / "transport" / f"test_{name}.py") for name in ("broken_answers", "connections")
-    ]
+@pytest.mark.parametrize("some", ["GET", pytest.param("", marks=pytest.mark.campaign)])
+def test_the_wire_is_the_same_to_aiohttps_parser_in_python(some: str) -> None:
+    names = ("broken_answers",) if some else ("broken_answers", "connections")
+    files = [str(HERE / "transport" / f"test_{name}.py") for name in names]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            "-k",
+            some,
+            *files,
+        ],
         env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
         cwd=HERE.parent,
         capture_output=True,
         text=True,
-        timeout=60,
     )
     assert ran.returncode == 0, ran.stdout[-3000:]
 
@@ -398,12 +409,12 @@ async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: byte
 )
 @virtual
 async def test_p8_a_monstrous_body_is_read_or_refused_in_no_time(body: bytes) -> None:
-    began = time.process_time()
+    began = time.thread_time()
     try:
         await Settings(assembled(ScriptedHandler([Response(status=200, body=body)]))).get(1)
     except BadPayload:
         pass
-    assert time.process_time() - began < 1.0
+    assert time.thread_time() - began < 5.0  # a quadratic reader would take minutes
 
 
 @virtual

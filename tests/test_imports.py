@@ -34,7 +34,7 @@ LAW = {
     "codec": "",
     "config": "retry",
     "events": "",
-    "filters": "",
+    "filters": "codec",
     "limits": "",
     "retry": "",
     "timeouts": "",
@@ -47,7 +47,7 @@ LAW = {
 ONLY_IN = {
     "aiohttp": "transport",
     "cattrs": "codec",
-    "msgspec": "codec export.store",
+    "msgspec": "codec",
     "opentelemetry": "ext",
     "pyarrow": "export.sinks",
     "rich": "ext",

@@ -41,7 +41,13 @@ def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str
             "PYTHONPATH": str(ROOT),
         }
         return subprocess.run(
-            command, cwd=directory, env=env, capture_output=True, text=True, check=False, timeout=60
+            command,
+            cwd=directory,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
         )
 
 

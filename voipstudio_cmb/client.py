@@ -185,7 +185,7 @@ class CallMeBackClient:
 
     async def ping(self) -> dict[str, Any]:
         """What the API answers to `GET /ping`: proof that it is there and takes the token."""
-        request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_object)
+        request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_data)
         response: Response = await self._handler(request)
         answer: dict[str, Any] = response.value
         return answer

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import attrs
 
+from .codec.json import plain
+from .codec.surrogates import is_text
 from .errors import ClientMisuse
 
 Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
@@ -37,11 +39,11 @@ def _plain(value: Any) -> str | int | float | bool:
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
-    if isinstance(value, str) and value != value.encode(errors="replace").decode():
+    if isinstance(value, str) and not is_text(value):
         raise ClientMisuse("a filter can't compare with half a surrogate pair: it is no text")
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)  # exactly: numpy's and enums' are subclasses, which JSON refuses
+    if isinstance(value, bool | int | float | str):
+        exact: str | int | float | bool = plain(value)
+        return exact
     raise ClientMisuse(
         f"a filter can't compare with {type(value).__name__}: pass a str, number, bool or date"
     )
@@ -147,21 +149,20 @@ def parse(text: str) -> Filter:
 
 
 def checked(filters: Filter | Iterable[Filter] | None) -> tuple[Filter, ...]:
-    """*filters* as a tuple of its own, or `ClientMisuse` naming what is not a `Filter`."""
+    """`filters` as a tuple.
+
+    Raises:
+        ClientMisuse: one is no `Filter`.
+    """
     if filters is None:
         return ()
-    if isinstance(filters, Filter):
-        return (filters,)
-    if isinstance(filters, str | bytes | Property) or not isinstance(filters, Iterable):
-        raise ClientMisuse(
-            f"filters must be Filter objects, not {type(filters).__name__}: "
-            'pass [where("created_at") >= "2026-01-01"]'
-        )
-    found = tuple(filters)
-    for item in found:
-        if not isinstance(item, Filter):
+    single = isinstance(filters, Filter | str | bytes | Property)
+    conditions: tuple[Any, ...]
+    conditions = (filters,) if single or not isinstance(filters, Iterable) else tuple(filters)
+    for condition in conditions:
+        if not isinstance(condition, Filter):
             raise ClientMisuse(
-                f"filters must be Filter objects, not {type(item).__name__}: "
+                f"filters must be Filter objects, not {type(condition).__name__}: "
                 'write where("created_at") >= "2026-01-01", or Filter(property, operator, value)'
             )
-    return found
+    return conditions

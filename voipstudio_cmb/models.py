@@ -1,4 +1,4 @@
-"""The records that the API answers, the attributes that it takes, and a page of records.
+"""The records that the API sends, the attributes that it takes, and a page of records.
 
 Where they come from: the attributes of the vendor's page for the module (`operations.json` in the
 tests). That page prints one generated example for all five resources, so real rows carry other
@@ -7,10 +7,10 @@ fields too: those are in `extra`. Nothing but `id` is ever required.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Generic, Protocol, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, overload
 
 import attrs
 
@@ -26,32 +26,32 @@ class Identified(Protocol):
 class Record:
     """What all five kinds of record have in common: the documented fields and `extra`.
 
-    A field is None if the API sent null, sent nothing, or sent a value that does not fit its type;
-    `extra` then holds that value under the field's name, beside all fields that are not
-    documented. `codec.to_dict` gives back the row as it came.
+    A field is None if the API sent null, sent nothing, or sent a value that does not fit its type.
+    `codec.to_dict` gives back the row as it came.
 
-    Without slots, so that a record that was read can be made in one go (`codec`). A subclass with
-    fields of its own is read as fast if it has none either (`@attrs.frozen(slots=False)`).
-
-    *created_at* has no zone, because the API documents none. *culture* and *position* are integers
-    in the documented answers and strings in the requests: they stay what they were sent as.
+    A subclass with fields of its own is read as fast as this one if it has no slots either
+    (`@attrs.frozen(slots=False)`).
     """
 
     id: int
     allowed_countries: str | None = None
     button_id: int | None = None
     created_at: datetime | None = None
+    """Without a zone, because the API documents none."""
     culture: int | str | None = None
+    """An integer in the documented responses and a string in the requests: stays as it was sent."""
     ddi: int | None = None
     floating_icon: bool | None = None
     max_call_rate: Decimal | None = None
     name: str | None = None
     position: int | str | None = None
+    """Sent as `culture` is."""
     privacy_policy_url: str | None = None
     show_to_allowed_countries_only: bool | None = None
     title: str | None = None
     welcome_screen_msg: str | None = None
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
+    """The fields that are not documented, and the values that do not fit their field's type."""
 
     def __repr__(self) -> str:
         shown = (
@@ -61,18 +61,15 @@ class Record:
         )
         return f"{type(self).__name__}({', '.join(shown)})"
 
+    if not TYPE_CHECKING:  # type checkers would take any name for an attribute
 
-class _Extra:
-    """The `extra` of a record that was read and has none: made when somebody asks for it."""
-
-    def __get__(self, record: Record | None, owner: type[Record]) -> Any:
-        if record is None:
-            raise AttributeError("extra")
-        made = record.__dict__["extra"] = dict[str, Any]()
-        return made
-
-
-Record.extra = _Extra()  # type: ignore[assignment]
+        def __getattr__(self, name: str) -> Any:
+            # A record that was read (`codec`) holds what its row held.
+            if name == "extra":
+                return self.__dict__.setdefault("extra", {})
+            if name in attrs.fields_dict(type(self)):
+                return None
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 @attrs.frozen(kw_only=True, repr=False, slots=False)
@@ -82,12 +79,10 @@ class Website(Record):
 
 @attrs.frozen(kw_only=True, repr=False, slots=False)
 class Setting(Record):
-    """The settings of a call-me-back widget.
-
-    *ddi_e164* is what requests call the number that answers call *ddi*.
-    """
+    """The settings of a call-me-back widget."""
 
     ddi_e164: int | None = None
+    """What requests call the number that responses call `ddi`."""
 
 
 @attrs.frozen(kw_only=True, repr=False, slots=False)
@@ -102,18 +97,16 @@ class Visitor(Record):
 
 @attrs.frozen(kw_only=True, repr=False, slots=False)
 class Button(Record):
-    """A call-me-back button, with what it shows while the office is online and offline."""
+    """A call-me-back button."""
 
     data_online: str | None = None
+    """What it shows while the office is online."""
     data_offline: str | None = None
+    """What it shows while the office is offline."""
 
 
 class SettingFields(TypedDict, total=False):
-    """The attributes that `settings.create` and `settings.update` take. None is sent as null.
-
-    *allowed_countries* is documented as "undefined". *max_call_rate* is documented as a float, its
-    example is the string "100.00": a `Decimal` is sent as such a string.
-    """
+    """The attributes that `settings.create` and `settings.update` take. None is sent as null."""
 
     button_id: int | None
     name: str | None
@@ -121,11 +114,14 @@ class SettingFields(TypedDict, total=False):
     floating_icon: bool | None
     culture: str | int | None
     allowed_countries: str | list[str] | None
+    """Documented as of an undefined type."""
     show_to_allowed_countries_only: bool | None
     welcome_screen_msg: str | None
     privacy_policy_url: str | None
     ddi_e164: int | None
     max_call_rate: float | Decimal | str | None
+    """Documented as a float, with the string "100.00" for an example. A `Decimal` is sent as such a
+    string."""
 
 
 class ButtonFields(TypedDict, total=False):
@@ -141,36 +137,24 @@ class ButtonFields(TypedDict, total=False):
 
 @attrs.frozen
 class Row:
-    """A row as the API sent it, to the digit: its *id*, and its object as *json* on one line.
-
-    The keys are in their order and the strings spelt as they came, but for line ends that JSON
-    allows in strings and other tools take for the end of a line: those are escaped. Blanks between
-    them are kept, unless the answer was spread over several lines: then there are none.
-    """
+    """A row as the API sent it, to the digit."""
 
     id: int
     json: bytes
+    """Its object on one line, with the keys in their order and the strings spelt as they came.
+
+    Line ends that JSON allows in strings and other tools take for the end of a line are escaped.
+    Blanks are kept, unless the response was spread over several lines: then there are none."""
 
 
+@attrs.frozen(eq=False, repr=False)
 class Rows(Sequence[Row]):
-    """Rows side by side: their *ids*, when they were *created* as they say, and their objects.
+    """Rows side by side. A `Row` is only made when somebody asks for it."""
 
-    A `Row` is only made when somebody asks for it.
-    """
-
-    __slots__ = ("_objects", "created", "ids")
-
-    def __init__(self, ids: list[int], created: list[Any], objects: Sequence[Any]) -> None:
-        self.ids = ids
-        self.created = created
-        self._objects = objects
-
-    @classmethod
-    def of(cls, rows: Iterable[Row], created: Callable[[bytes], Any]) -> Rows:
-        """*rows* side by side; *created* tells when one was."""
-        found = tuple(rows)
-        objects = [row.json for row in found]
-        return cls([row.id for row in found], list(map(created, objects)), objects)
+    ids: list[int]
+    created: list[Any]
+    """What each row gives for `created_at`, unchecked; None where it gives nothing."""
+    _objects: Sequence[Any]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -195,25 +179,23 @@ class Rows(Sequence[Row]):
         return b"\n".join((*self._objects, b""))
 
 
-def ids_in(records: Sequence[Identified]) -> list[int]:
-    """The ids of *records*, in their order."""
-    if isinstance(records, Rows):
-        return records.ids.copy()
-    return [record.id for record in records]
+def record_ids(records: Sequence[Identified]) -> list[int]:
+    """The ids of `records`, in their order."""
+    return records.ids.copy() if isinstance(records, Rows) else [record.id for record in records]
 
 
 @attrs.frozen
 class Reject:
-    """A row that is no object or has no usable id: *why*, and where it was met.
-
-    *index* is its place in the answer and *page* the number of that, both from 1. A walk by keyset
-    knows no page numbers: there *page* is 1.
-    """
+    """A row that is no object or has no usable id."""
 
     page: int
+    """The number of its page, from 1. A walk by keyset knows no page numbers: there it is 1."""
     index: int
+    """Its place in the response, from 1."""
     why: str
+    """What is wrong with it."""
     json: bytes
+    """The row as the API sent it."""
 
 
 R = TypeVar("R", bound=Identified, covariant=True)
@@ -221,15 +203,15 @@ R = TypeVar("R", bound=Identified, covariant=True)
 
 @attrs.frozen(kw_only=True)
 class Page(Generic[R]):
-    """One page: its *records*, its *number* from 1, and the collection's *total*.
-
-    *total* is what the server claims, for all matches and not for this page; None if it claimed
-    nothing usable. It may be too high, too low, and may move.
-    """
+    """One page of a collection."""
 
     records: Sequence[R]
     number: int
+    """From 1."""
     total: int | None
+    """How many matches the collection has, as the server claims; None if it claims nothing usable.
+
+    It may be too high, too low, and may move."""
 
     def __len__(self) -> int:
         return len(self.records)

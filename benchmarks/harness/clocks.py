@@ -3,6 +3,11 @@
 VirtualLoop   jumps to the next timer when nothing else is left to do; no sockets
 SteppedLoop   the same, and stops when only the test can go on; no sockets
 HurriedLoop   skips waits between both ends of real sockets; both must live in this loop
+SteadyLoop    waits as any loop does, but a stall of the machine takes a millisecond on its clock
+
+A test with both ends of its sockets on a `SteadyLoop` has exact time-outs, however short: none
+fires because the machine was busy with something else. `tests/conftest.py` gives it to every async
+test.
 """
 
 from __future__ import annotations
@@ -26,6 +31,9 @@ _POLLS = 6
 
 _LONG_WAIT = 5.0
 """A wait that is most likely a time-out, which must not fire because a packet came late."""
+
+_LONGEST_STEP = 0.001
+"""What a steady loop counts of the time between two waits: a busy machine is no slow peer."""
 
 _LONG_WAIT_POLL = 0.02
 """Real seconds that a hurried loop polls before it skips a long wait."""
@@ -84,34 +92,69 @@ class SteppedLoop(VirtualLoop):
         self.run_forever()
 
 
-class _HurriedSelector(selectors.DefaultSelector):
-    """Polls a few times whether a packet is on its way before it skips a wait."""
+class _CountingSelector(selectors.DefaultSelector):
+    """Counts waits in full, and whatever happens between two of them as a short step at most."""
 
-    skipped = 0.0
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted = self._last = time.monotonic()
+
+    def now(self) -> float:
+        return self.counted + min(time.monotonic() - self._last, _LONGEST_STEP)
 
     def select(self, timeout: float | None = None) -> Any:
+        self.counted = self.now()
+        try:
+            return self.wait(timeout)
+        finally:
+            self._last = time.monotonic()
+
+    def wait(self, timeout: float | None) -> Any:
+        """Waits for events and adds to `counted`; a packet that has arrived takes no time."""
+        events = super().select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        began = time.monotonic()
+        events = super().select(timeout)
+        waited = time.monotonic() - began
+        self.counted += waited if timeout is None else min(waited, timeout)
+        return events
+
+
+class SteadyLoop(asyncio.SelectorEventLoop):
+    """An event loop on whose clock a stall of the machine takes a millisecond."""
+
+    def __init__(self, selector: _CountingSelector | None = None) -> None:
+        self._counting = selector or _CountingSelector()
+        super().__init__(self._counting)
+
+    def time(self) -> float:
+        return self._counting.now()
+
+
+class _HurriedSelector(_CountingSelector):
+    """Polls a few times whether a packet is on its way before it skips a wait."""
+
+    def wait(self, timeout: float | None) -> Any:
+        poll = selectors.DefaultSelector.select
         if timeout is None:
-            return super().select(None)
+            return poll(self, None)
         for _ in range(_POLLS):
-            events = super().select(0)
+            events = poll(self, 0)
             if events or timeout <= 0:
                 return events
             time.sleep(0)
-        if timeout >= _LONG_WAIT and (events := super().select(_LONG_WAIT_POLL)):
+        if timeout >= _LONG_WAIT and (events := poll(self, _LONG_WAIT_POLL)):
             return events
-        self.skipped += timeout
+        self.counted += timeout
         return []
 
 
-class HurriedLoop(asyncio.SelectorEventLoop):
+class HurriedLoop(SteadyLoop):
     """An event loop whose idle time is skipped: what is slept for takes microseconds."""
 
     def __init__(self) -> None:
-        self._hurried = _HurriedSelector()
-        super().__init__(self._hurried)
-
-    def time(self) -> float:
-        return time.monotonic() + self._hurried.skipped
+        super().__init__(_HurriedSelector())
 
 
 def virtual(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

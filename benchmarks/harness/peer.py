@@ -146,9 +146,12 @@ async def serving(
         yield host, port
     finally:
         server.close()
+        for _ in range(3):  # until a connection that was accepted just now is known
+            await asyncio.sleep(0)
         for connection in list(connections):
             connection.transport.abort()
         await server.wait_closed()
+        await asyncio.sleep(0)
 
 
 @contextlib.contextmanager

@@ -29,7 +29,13 @@ def test_an_unknown_topic_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert "no such topic: colours" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+SLOW = ("startup", "exports", "memory")  # each sample of them is some processes
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [pytest.param(topic, marks=[pytest.mark.campaign] * (topic in SLOW)) for topic in TOPICS],
+)
 def test_a_topic_is_measured(topic: str) -> None:
     with importlib.import_module(f"benchmarks.claims.{topic}").claims(True) as claims:
         results = [measured(claim, 1) for claim in claims]

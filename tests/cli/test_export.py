@@ -42,7 +42,7 @@ def ran(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProce
     command = " ".join([*COMMAND, *map(str, argv), shell])
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
-        env={**os.environ, **env}, capture_output=True, check=False, timeout=60,
+        env={**os.environ, **env}, capture_output=True, check=False, timeout=90,
     )  # fmt: skip
 
 
@@ -92,8 +92,8 @@ def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox
         env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        assert select.select([process.stdout], [], [], 20)[0]
-        until = time.monotonic() + 20
+        assert select.select([process.stdout], [], [], 90)[0]
+        until = time.monotonic() + 90
         while time.monotonic() < until:  # the pipe fills, and nothing more is asked for
             asked = api.requests
             time.sleep(0.3)
@@ -102,7 +102,7 @@ def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox
         # All rows fit into the buffers of few systems: 300 rows are more than 64 KiB.
         assert api.requests < 40
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130  # though nobody reads on
+        assert process.wait(timeout=90) == 130  # though nobody reads on
         _, err = process.communicate()
     assert err == b"interrupted: the output is incomplete\n"
 
@@ -240,7 +240,7 @@ def test_an_interrupted_export_says_that_the_same_command_goes_on_and_it_does(
             if "running, " in line and "running, 0" not in line:
                 break
         process.send_signal(stop)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=90)
     assert (process.returncode, out) == (code, "")
     assert "no file is left half written, and the same command goes on where it stopped" in err
     api.clear_faults()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import subprocess
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -180,12 +182,12 @@ def test_a_changed_record_and_one_made_by_hand_give_what_they_hold() -> None:
 @pytest.mark.parametrize(
     ("row", "words"),
     [
-        (None, "row 1 of the answer: a row is not an object but null"),
-        ([], "not an object but array"),
-        (3, "not an object but number"),
-        ({"name": "x"}, "a row has no id"),
+        (None, "row 1 of the response can't be used: it is no object but null"),
+        ([], "it is no object but an array"),
+        (3, "it is no object but a number"),
+        ({"name": "x"}, "it has no id"),
         *(
-            ({"id": id}, "id is not an integer of at least 1")
+            ({"id": id}, "its id is no integer from 1 to 2**63 - 1")
             for id in ("12", 12.0, True, None, 0, -4, 2**63, 10**30)
         ),
     ],
@@ -283,6 +285,15 @@ def test_a_record_can_be_pickled_copied_hashed_and_compared() -> None:
         record.name = "b"
 
 
+def test_a_record_is_complete_in_a_process_that_has_read_none() -> None:
+    record = read({"id": 1, "name": "a"})
+    code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).__repr__())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=pickle.dumps(record), stdout=subprocess.PIPE, check=True
+    )
+    assert done.stdout.decode().strip() == repr(record)
+
+
 def test_a_subclass_with_fields_of_its_own_is_read_by_hooks_of_its_user() -> None:
     class Money(Decimal):
         pass
@@ -338,7 +349,7 @@ def test_a_subclass_is_read_alike_however_it_is_made(record: type[Cdr]) -> None:
     assert [to_dict(first), to_dict(second)] == rows
     assert list(to_dict(first)) == ["src", "id", "new"]
     assert first == record(id=1, src=44, extra={"new": [1]})
-    assert shape._shape(record).cell is None or record is Plain
+    assert shape.shape(record).cell is None or record is Plain
 
 
 def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:

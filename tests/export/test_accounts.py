@@ -255,7 +255,7 @@ async def test_every_account_gets_a_turn_before_any_gets_a_second(
         task = asyncio.create_task(exports.run())
         most = 0
         while not task.done():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.0005)
             running = [job for job in exports.jobs if job.state in ("running", "writing")]
             most = max(most, len(running))
         assert (await task).complete

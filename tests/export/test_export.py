@@ -168,7 +168,7 @@ async def test_a_page_of_garbage_is_named_and_leaves_no_file(tmp_path: Path) -> 
     async with Sandbox(rows=100) as api:
         api.script(Fault(path="/callmeback/cdrs", after=2, body=b"{garbage", times=None))
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], page_size=50))
-    assert "GET /callmeback/cdrs page 1: the answer is not JSON (8 bytes" in str(
+    assert "GET /callmeback/cdrs page 1: the response is not JSON (8 bytes" in str(
         summary.jobs[0].error
     )
     assert list(tmp_path.iterdir()) == []

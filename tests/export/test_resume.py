@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -478,13 +477,14 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     class Slow(CsvSink):
         written = 0
         going = threading.Event()
+        cancelled = threading.Event()
 
         def write(self, rows: Any, resource: str, record: Any, path: Path) -> int:
             path.touch()
             for _ in rows:
                 self.written += 1
                 self.going.set()
-                time.sleep(0.02)
+                self.cancelled.wait(60)
             return 0
 
     sink, api = Slow(), Offline()
@@ -492,6 +492,9 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     while not sink.going.is_set():
         await asyncio.sleep(0.001)
     task.cancel()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    sink.cancelled.set()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sink.written < 50
@@ -756,15 +759,21 @@ async def test_no_token_is_in_what_an_interrupted_export_leaves(tmp_path: Path) 
                 await Export(cmb, plan(tmp_path, page_size=20)).run()
 
 
+KILLS = [
+    "jsonl --every 97 --first 2", "csv --every 199 --again 4", "sqlite+last --every 113",
+    "parquet --disk-full 4", "jsonl+gzip --error ENOSPC --every 199",
+]  # fmt: skip
+MORE_KILLS = [
+    "jsonl --every 23 --first 2", "jsonl --error EIO --every 29", "csv --every 61 --again 4",
+    "csv --disk-full 12", "sqlite --every 41 --first 3", "sqlite --disk-full 12",
+    "sqlite+last --every 31", "parquet --every 61 --again 4", "parquet --disk-full 12",
+    "jsonl+last --every 31 --first 5", "jsonl+gzip --error ENOSPC --every 61",
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "how",
-    [
-        "jsonl --every 23 --first 2", "jsonl --error EIO --every 29", "csv --every 61 --again 4",
-        "csv --disk-full 12", "sqlite --every 41 --first 3", "sqlite --disk-full 12",
-        "sqlite+last --every 31", "parquet --every 61 --again 4", "parquet --disk-full 12",
-        "jsonl+last --every 31 --first 5", "jsonl+gzip --error ENOSPC --every 61",
-    ],
-)  # fmt: skip
+    "how", [*KILLS, *(pytest.param(how, marks=pytest.mark.campaign) for how in MORE_KILLS)]
+)
 def test_killed_or_failed_anywhere_it_is_whole_in_the_end(how: str) -> None:
     """A share of `python -m benchmarks.campaigns.crash_points`, which takes every step."""
     command = [sys.executable, "-m", "benchmarks.campaigns.crash_points", *how.split()]

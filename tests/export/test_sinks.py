@@ -441,40 +441,38 @@ def test_a_row_group_ends_early_where_rows_are_large(
 FULL_DISK = """
 import json, os, resource, sys
 from pathlib import Path
-from tests.export.test_sinks import many, write
-format, compress, directory = sys.argv[1], sys.argv[2] or None, Path(sys.argv[3])
+from tests.export.test_sinks import ALL, many, write
 rows = list(many(3000))
-write(directory / "whole", rows, format, compress)
-size = (directory / "whole").stat().st_size
-limits = [0, 1, 100, 4096, size // 3, size // 2, size - 4097, size - 100, size - 8, size - 1, size]
-results = []
-for number, limit in enumerate(limits):
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    try:
-        write(directory / str(number), rows, format, compress)
-        results.append("written")
-    except OSError as error:
-        results.append(error.errno)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-whole = (directory / "whole").read_bytes() == (directory / str(number)).read_bytes()
-print(json.dumps([results, whole]))
+for format, compress in ALL:
+    directory = Path(sys.argv[1], f"{format} {compress}")
+    directory.mkdir()
+    write(directory / "whole", rows, format, compress)
+    size = (directory / "whole").stat().st_size
+    limits = [0, 1, 100, 4096, size // 3, size // 2, size - 4097, size - 100, size - 8, size - 1]
+    results = []
+    for number, limit in enumerate([*limits, size]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        try:
+            write(directory / str(number), rows, format, compress)
+            results.append("written")
+        except OSError as error:
+            results.append(error.errno)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    whole = (directory / "whole").read_bytes() == (directory / str(number)).read_bytes()
+    print(json.dumps([format, results, whole]))
 """
 
 
-@EACH
-def test_a_full_disk_is_an_error_wherever_it_is_met(
-    format: str, compress: str | None, tmp_path: Path
-) -> None:
+def test_a_full_disk_is_an_error_wherever_it_is_met(tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FULL_DISK, format, compress or "", str(tmp_path)],
+        [sys.executable, "-W", "error", "-c", FULL_DISK, str(tmp_path)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert ran.stderr == ""
-    results, whole = json.loads(ran.stdout)
-    number = errno.EIO if format == "sqlite" else errno.EFBIG
-    assert results == [number] * 10 + ["written"]
-    assert whole
+    for (format, _), line in zip(ALL, ran.stdout.splitlines(), strict=True):
+        number = errno.EIO if format == "sqlite" else errno.EFBIG
+        assert json.loads(line) == [format, [number] * 10 + ["written"], True]
 
 
 @EACH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 
@@ -17,7 +18,11 @@ from voipstudio_cmb.ext import otel
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
-async def test_a_call_is_a_span_and_an_attempt_an_event_in_it() -> None:
+async def test_a_call_is_a_span_and_an_attempt_an_event_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = asyncio.get_running_loop().time  # the one clock for what began and what it took
+    monkeypatch.setattr("time.time", lambda: 1.7e9 + clock())
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

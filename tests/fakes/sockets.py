@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 Script = Callable[["Peer"], Awaitable[None]]
 
@@ -91,13 +91,15 @@ class Wire:
 
 @contextlib.asynccontextmanager
 async def serving(
-    *scripts: Script, port: int = 0, tls: ssl.SSLContext | None = None
+    *scripts: Script, on: socket.socket | None = None, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Wire]:
-    """Runs a `Wire` on a loopback *port*, a free one unless it is named."""
+    """Runs a `Wire` on a free loopback port, or on the port that a socket is bound to."""
     wire = Wire(*scripts)
     tasks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         task = asyncio.create_task(wire._serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -108,17 +110,40 @@ async def serving(
 
     # asyncio.start_server would not tell of a connection whose handshake fails.
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(accepted, "127.0.0.1", port, ssl=tls)
+    sock = on or socket.create_server(("127.0.0.1", 0))
+    server = await loop.create_server(accepted, sock=sock, ssl=tls)
     host, port = server.sockets[0].getsockname()
     wire.url = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield wire
     finally:
         server.close()
+        await _turns()  # until there is a task for a connection that was accepted just now
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:  # a task that was cancelled before its first step closes nothing
+            writer.transport.abort()
         await server.wait_closed()
+        await _turns()
+
+
+async def _turns() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+@contextlib.contextmanager
+def closed_port() -> Iterator[socket.socket]:
+    """A bound socket: nobody listens on its port, and nobody else can take it meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound
+
+
+def address(bound: socket.socket) -> str:
+    """The URL of the port that a socket is bound to."""
+    return f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 def reply(body: bytes = b'{"data":{}}', status: str = "200 OK", *headers: str) -> bytes:

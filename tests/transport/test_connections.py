@@ -18,7 +18,7 @@ import trustme
 from aiohttp.abc import AbstractResolver
 
 from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client
-from tests.fakes.sockets import Peer, once, reply, resets, serving, well
+from tests.fakes.sockets import Peer, address, closed_port, once, reply, resets, serving, well
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import (
     CallMeBackError,
@@ -74,33 +74,31 @@ def black_hole() -> Iterator[str]:
 
 @every_method
 async def test_row_1_a_refused_connection_is_tried_again_whatever_it_is_for(method: str) -> None:
-    async with serving(well) as wire:
-        pass
-    async with client(wire.url) as cmb:
-        error = await failure(cmb, method)
-        assert (type(error), error.sent, error.attempts) == (ConnectFailed, "no", ATTEMPTS)
-        assert cmb.usage.requests == ATTEMPTS
+    with closed_port() as port:
+        async with client(address(port)) as cmb:
+            error = await failure(cmb, method)
+            assert (type(error), error.sent, error.attempts) == (ConnectFailed, "no", ATTEMPTS)
+            assert cmb.usage.requests == ATTEMPTS
 
 
 async def test_t1_a_creation_arrives_once_when_the_server_comes_up() -> None:
-    async with serving(well) as wire:
-        port = int(wire.url.rpartition(":")[2])
     servers: list[Any] = []
 
     async def comes_up(request: Request, handler: Handler) -> Response:
         if request.call.attempts == 3:
-            server = serving(once(reply(ITEM, "201 Created")), port=port)
+            server = serving(once(reply(ITEM, "201 Created")), on=port)
             servers.extend((server, await server.__aenter__()))
         return await handler(request)
 
     config = ClientConfig(retry=lambda e, r, n: 0.0 if e.sent == "no" and n < 5 else None)
-    async with CallMeBackClient(
-        "t", base_url=wire.url, config=config, middlewares=[comes_up]
-    ) as cmb:
-        assert (await cmb.settings.create(name="x")).id == 7
-    server, wire = servers
-    assert len(wire.requests) == 1
-    await server.__aexit__(None, None, None)
+    with closed_port() as port:
+        async with CallMeBackClient(
+            "t", base_url=address(port), config=config, middlewares=[comes_up]
+        ) as cmb:
+            assert (await cmb.settings.create(name="x")).id == 7
+        server, wire = servers
+        assert len(wire.requests) == 1
+        await server.__aexit__(None, None, None)
 
 
 class NoName(AbstractResolver):

@@ -17,7 +17,7 @@ import pytest
 from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
-from tests.fakes.sockets import Peer, once, reply, resets, serving, well
+from tests.fakes.sockets import Peer, address, closed_port, once, reply, resets, serving, well
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
@@ -125,9 +125,8 @@ async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
 
 
 async def test_a_refused_connection_was_certainly_not_sent(sessions: Any) -> None:
-    async with serving(well) as wire:
-        pass
-    error = await failure(sessions(wire.url))
+    with closed_port() as port:
+        error = await failure(sessions(address(port)))
     assert type(error) is ConnectFailed
     assert error.sent == "no"
 

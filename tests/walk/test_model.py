@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 
 import pytest
+from hypothesis import settings
 
 from benchmarks.harness.walk_model import server
 from benchmarks.harness.walk_model.client import Outcomes
@@ -13,10 +13,11 @@ from benchmarks.harness.walk_model.machine import machine_of, run_machine
 from benchmarks.harness.walk_model.scenario import KINDS, run, scenario_of
 from benchmarks.harness.walk_model.server import ModelServer
 
-EXAMPLES = int(os.environ.get("WALK_EXAMPLES", "80"))
-STEPS = int(os.environ.get("WALK_STEPS", "80"))
+EXAMPLES = settings.default.max_examples // 2
+STEPS = 80
 
 
+@pytest.mark.hypothesis  # as those with @given are marked
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_walks_keep_their_contract(kind: str) -> None:
     outcomes: Outcomes = Counter()
@@ -26,7 +27,7 @@ def test_walks_keep_their_contract(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_random_walks_keep_their_contract(kind: str) -> None:
-    for seed in range(5 * EXAMPLES):
+    for seed in range(4 * EXAMPLES):
         run(scenario_of(seed, STEPS, [kind]))
 
 

@@ -534,7 +534,7 @@ class Jumbled(Table):
         return response
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(
     st.integers(0, 10**9),
     st.integers(0, 80),

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import json
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -28,13 +29,13 @@ async def walked(server: Any, **options: Any) -> tuple[list[int], Any]:
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-@pytest.mark.parametrize("page_size", [1, 2, 3, 4, 10])
+@pytest.mark.parametrize("page_size", [1, 2, 3, 10])
 @pytest.mark.parametrize("conditions", FILTERS)
 @virtual
 async def test_a_server_that_takes_conditions_otherwise_is_walked_by_page(
     conditions: str, page_size: int, concurrency: int
 ) -> None:
-    for count in (*range(1, 9), 40):
+    for count in (*range(1, 6), 8, 40):
         for total in ("exact", "missing", "too high"):
             ids = list(range(3, 3 * count + 3, 3))
             server, capabilities = Odd(ids=ids, conditions=conditions, total=total), Capabilities()
@@ -93,7 +94,7 @@ def test_a_probe_tells_every_wrong_way_from_the_right_one(known: list[int]) -> N
 async def test_rows_that_are_deleted_all_the_time_prove_no_dishonesty(
     page_size: int, deletes: int
 ) -> None:
-    for seed in range(20):
+    for seed in range(5):
         draw = random.Random(seed)
 
         def less(server: Odd, query: dict[str, str], draw: random.Random = draw) -> None:
@@ -302,20 +303,25 @@ def test_ranges_within_ranges_hold_no_more_pages_than_the_window(concurrency: in
 
     spread(1, 10**15, 4000, 6)
 
-    def held() -> int:
+    def held(tasks: weakref.WeakSet[asyncio.Task[Any]]) -> int:
         """The answers that are held; a function, so that the count itself holds none."""
-        gc.collect()
-        tasks = (thing for thing in gc.get_objects() if isinstance(thing, asyncio.Task))
-        ours = (task for task in tasks if task.get_loop() is asyncio.get_running_loop())
-        return sum(task.done() and not task.cancelled() for task in ours)
+        return sum(task.done() and not task.cancelled() for task in tasks)
 
     async def run() -> int:
-        table, most = Table(sorted(ids)), 0
-        found = 0
+        tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+        def watched(loop: Any, work: Any, **more: Any) -> asyncio.Task[Any]:
+            task = asyncio.Task(work, loop=loop, **more)
+            tasks.add(task)
+            return task
+
+        asyncio.get_running_loop().set_task_factory(watched)
+        table, most, found = Table(sorted(ids)), 0, 0
         async for _ in Cdrs(table).list(page_size=10, concurrency=concurrency):
             found += 1
-            if found % 50 == 0:
-                most = max(most, held())
+            if found % 50 == 0 and held(tasks) > most:
+                gc.collect()  # what only a cycle refers to is held by nobody
+                most = max(most, held(tasks))
         assert found == len(ids)
         return most
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
-from voipstudio_cmb.codec.envelopes import read_whole
+from voipstudio_cmb.codec.envelopes import read_object
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadRequest, ConfigError, Forbidden, Unauthorized
 from voipstudio_cmb.http import Handler, Request, Response
@@ -113,7 +113,7 @@ def _user_token(response: Response) -> str | None:
     """The token, or None if the account asks for a second factor first."""
     if response.status == 202:
         return None
-    token = read_whole(response).get("user_token")
+    token = read_object(response).get("user_token")
     if not isinstance(token, str):
         raise ConfigError("POST /login answered without a user_token: use an API key instead")
     return token

@@ -1,4 +1,12 @@
-"""Bytes to values and back: the only folder that knows msgspec and cattrs."""
+"""Bytes to values and back: the only folder that knows msgspec and cattrs.
+
+    body -> envelopes -> json -> records   typed, as `shape` describes them; `conversion` takes
+                     |                     the rows that do not fit, and a program's own hooks
+                     `-> rows              the same rows as the bytes that were sent
+    values -> payloads -> json -> body
+
+`surrogates` lets all of them take the one kind of string that is no text.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ __all__ = ["converter", "make_converter", "to_dict"]
 
 def __getattr__(name: str) -> Any:
     if name == "converter":
-        from .conversion import _converter
+        from .conversion import shared_converter
 
-        return _converter()
+        return shared_converter()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,8 +13,9 @@ import msgspec
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
 
-from .json import INTEGER, MAX_ID, kind_of
-from .shape import _shape, alternatives
+from .json import INTEGER, MAX_ID, to_json
+from .rows import id_problem
+from .shape import alternatives, shape
 
 if TYPE_CHECKING:
     import cattrs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 
 _DATE_TIME = "%Y-%m-%d %H:%M:%S"
-_OURS = frozenset({"extra", "_sent"})
+_BOOLEANS: dict[object, bool] = {True: True, "1": True, False: False, "0": False}
 
 
 # What the API's values may be taken for. cattrs' own hooks would corrupt in silence: "false"
@@ -39,10 +39,8 @@ def _int(value: object, _: type) -> int:
 
 
 def _bool(value: object, _: type) -> bool:
-    if value in (True, "1") and not isinstance(value, float):
-        return True
-    if value in (False, "0") and not isinstance(value, float):
-        return False
+    if isinstance(value, int | str) and value in _BOOLEANS:
+        return _BOOLEANS[value]
     raise ValueError("not a boolean")
 
 
@@ -66,86 +64,30 @@ def _datetime(value: object, _: type) -> datetime:
 
 def _decimal(value: object, _: type) -> Decimal:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        try:
-            number = Decimal(str(value))
-        except InvalidOperation:
-            raise ValueError("not a number") from None
+        number = Decimal(str(value))
         if number.is_finite():
             return number
     raise ValueError("not a number")
 
 
 def _structure(row: object, record: type[R]) -> R:
-    """One *row* as a *record*; what does not fit its field goes to `extra`."""
-    if not isinstance(row, Mapping):
-        raise WrongShape(f"a row is not an object but {kind_of(row)}", sent="yes")
-    if "id" not in row:
-        raise WrongShape("a row has no id", sent="yes")
-    shape = _shape(record)
-    if type(row["id"]) is not int or not 1 <= row["id"] <= MAX_ID:
-        raise WrongShape(f"a row's id is not an integer of at least 1 ({kind_of(row['id'])})")
+    """One `row` as a `record`; what does not fit its field goes to `extra`."""
+    id = row.get("id") if isinstance(row, Mapping) else None
+    if not isinstance(row, Mapping) or type(id) is not int or not 1 <= id <= MAX_ID:
+        raise WrongShape(f"a row can't be used: {id_problem(to_json(row))}", sent="yes")
+    fields = shape(record).fields
     values: dict[str, Any] = {}
-    extra = {name: row[name] for name in row if name not in shape.documented}
-    for name, kind in shape.fields:
+    extra = {name: row[name] for name in row if name not in fields}
+    for name, kind in fields.items():
         if row.get(name) is None:
             continue
         try:
-            values[name] = _converter().structure(row[name], kind)
+            values[name] = shared_converter().structure(row[name], kind)
         except Exception:  # a user's hook may raise what it likes: the value is kept all the same
             extra[name] = row[name]
     made = record(**values, extra=extra)
     made.__dict__["_sent"] = row
     return made
-
-
-def _unstructure(record: Record) -> dict[str, Any]:
-    """The row that *record* came from, or for a record made by hand the row that it stands for."""
-    held = record.__dict__
-    if "_sent" in held:
-        if held["_sent"] is not None:
-            return dict(held["_sent"])
-        retyped = _shape(type(record)).retyped
-        return {
-            name: held.get(retyped[name][0], value) if name in retyped else value
-            for name, value in held.items()
-            if name not in _OURS and not name.startswith("_sent.")
-        }
-    row = {
-        name: _converter().unstructure(value)
-        for name, _ in _shape(type(record)).fields
-        if (value := getattr(record, name)) is not None
-    }
-    # A field that was changed goes before the value that had not fitted it.
-    return row | {name: value for name, value in record.extra.items() if name not in row}
-
-
-def _is_record(kind: Any) -> bool:
-    return inspect.isclass(kind) and issubclass(kind, Record)
-
-
-def make_converter() -> cattrs.Converter:
-    """A cattrs converter for the records, with hooks that never guess."""
-    import cattrs  # here, because most programs never meet a row that needs it
-
-    made = cattrs.Converter()
-    made.register_structure_hook(int, _int)
-    made.register_structure_hook(bool, _bool)
-    made.register_structure_hook(str, _str)
-    made.register_structure_hook(datetime, _datetime)
-    made.register_structure_hook(Decimal, _decimal)
-    made.register_structure_hook_func(
-        lambda kind: set(alternatives(kind)) == {int, str}, _int_or_str
-    )
-    made.register_structure_hook_func(_is_record, _structure)
-    made.register_unstructure_hook(datetime, lambda value: value.strftime(_DATE_TIME))
-    made.register_unstructure_hook(Decimal, str)
-    made.register_unstructure_hook_func(_is_record, _unstructure)
-    return made
-
-
-@cache
-def _converter() -> cattrs.Converter:
-    return make_converter()
 
 
 def to_dict(record: Record) -> dict[str, Any]:
@@ -154,4 +96,46 @@ def to_dict(record: Record) -> dict[str, Any]:
     A record made by hand, or changed by `attrs.evolve`, gives its fields that are not None, spelt
     as the API spells them, and what is in `extra`.
     """
-    return _unstructure(record)
+    values, described = record.__dict__, shape(type(record))
+    if values.get("_sent") is not None:
+        return dict(values["_sent"])
+    if "_sent" in values:
+        return {
+            name: values.get(described.retyped[name][0], value)
+            if name in described.retyped
+            else value
+            for name, value in values.items()
+            if name in described.fields
+        }
+    row = {
+        name: shared_converter().unstructure(value)
+        for name in described.fields
+        if (value := getattr(record, name)) is not None
+    }
+    # A field that was changed takes precedence over the value that had not fitted it.
+    return row | {name: value for name, value in record.extra.items() if name not in row}
+
+
+def make_converter() -> cattrs.Converter:
+    """A cattrs converter for the records, with hooks that never guess."""
+    import cattrs  # here, because most programs never meet a row that needs it
+
+    made = cattrs.Converter()
+    for kind, hook in (
+        (int, _int), (bool, _bool), (str, _str), (datetime, _datetime), (Decimal, _decimal),
+    ):  # fmt: skip
+        made.register_structure_hook(kind, hook)
+    made.register_structure_hook_func(
+        lambda kind: set(alternatives(kind)) == {int, str}, _int_or_str
+    )
+    made.register_structure_hook(Record, _structure)
+    made.register_unstructure_hook(datetime, lambda value: value.strftime(_DATE_TIME))
+    made.register_unstructure_hook(Decimal, str)
+    made.register_unstructure_hook(Record, to_dict)
+    return made
+
+
+@cache
+def shared_converter() -> cattrs.Converter:
+    """The converter that reads rows, with the hooks that a program has registered."""
+    return make_converter()

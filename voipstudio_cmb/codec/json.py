@@ -14,20 +14,32 @@ import msgspec
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
 
+from .surrogates import escaped
+
 MAX_ID = 2**63 - 1
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 def to_json(value: object) -> bytes:
-    """*value* (a row, a list of rows) as compact JSON in UTF-8, without a line end."""
+    """`value` as compact JSON in UTF-8, without a line end."""
     try:
         return msgspec.json.encode(value)
-    except UnicodeEncodeError:  # half a surrogate pair, which only an escape can write
-        return json.dumps(value, separators=(",", ":"), default=str).encode()
+    except UnicodeEncodeError:
+        return escaped(value)
+
+
+def plain(value: Any) -> Any:
+    """`value` as exactly a bool, int, float or str: msgspec takes no subclass, as numpy's are."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
 
 
 def kind_of(value: object) -> str:
-    """What JSON calls the type of *value*."""
+    """What JSON calls the type of `value`."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}
     return names.get(type(value), "number")
 
@@ -47,7 +59,7 @@ def _float(text: str) -> float | Decimal:
 
 
 def decode(response: Response) -> Any:
-    """The JSON in *response*.
+    """The JSON in `response`.
 
     Raises:
         EmptyBody: there is none.
@@ -55,7 +67,7 @@ def decode(response: Response) -> Any:
     """
     body = response.body
     if not body.strip():
-        raise EmptyBody("the answer is empty where JSON is documented", sent="yes")
+        raise EmptyBody("the response is empty where JSON is documented", sent="yes")
     lasting = False
     try:
         return msgspec.json.decode(body)
@@ -63,7 +75,7 @@ def decode(response: Response) -> Any:
         problem, lasting = "nested too deeply", True
     except (msgspec.MsgspecError, ValueError):
         try:
-            # Slower, and takes what msgspec does not: half a surrogate pair, a float of any size.
+            # Slower, and takes what msgspec does not: any escape, and a float of any size.
             return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
         except RecursionError:
             problem, lasting = "nested too deeply", True
@@ -73,7 +85,7 @@ def decode(response: Response) -> Any:
             problem, lasting = str(error), True
     media = response.headers.get("content-type", "no media type")
     fault = NotJSON(
-        f"the answer is not JSON ({len(body)} bytes, {media}; {problem})",
+        f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
         sent="yes",
     )
     fault.retryable = not lasting  # an answer cut short may be whole the next time

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -10,8 +9,9 @@ from typing import Any, get_type_hints
 
 from voipstudio_cmb.errors import ClientMisuse
 
-from .json import to_json
+from .json import plain, to_json
 from .shape import alternatives
+from .surrogates import is_text
 
 
 @cache
@@ -21,42 +21,18 @@ def _attributes(fields: type) -> dict[str, tuple[Any, ...]]:
 
 
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
-    if value is None:
-        return True
-    if isinstance(value, bool):
-        return bool in kinds
-    if isinstance(value, float):
-        return float in kinds and math.isfinite(value)
-    if isinstance(value, int):
-        return int in kinds or float in kinds
-    if isinstance(value, Decimal):
-        return Decimal in kinds and value.is_finite()
     if isinstance(value, list):
         return list[str] in kinds and all(isinstance(item, str) for item in value)
-    return isinstance(value, str) and str in kinds
-
-
-def _exact(value: Any) -> Any:
-    """*value* as plain data: numpy's and enums' types are subclasses, which JSON refuses."""
-    if isinstance(value, list):
-        return [_exact(item) for item in value]
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value
-
-
-def _encodable(text: str) -> bool:
-    """Whether *text* can arrive as it is: half a surrogate pair can't."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+    if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
         return False
-    return True
+    kind = next(
+        (kind for kind in (bool, int, float, Decimal, str) if isinstance(value, kind)), None
+    )
+    return value is None or kind in kinds or (kind is int and float in kinds)
 
 
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
-    """*values* as a JSON body, each checked against the TypedDict *fields*; None if there are none.
+    """`values` as a JSON body, each checked against the TypedDict `fields`; None if there are none.
 
     Raises:
         ClientMisuse: an attribute that the API does not document, or a value of another type.
@@ -71,10 +47,9 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
             wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
             hint = " (digits only, without quotes or a plus sign)" if known[name] == (int,) else ""
             raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}{hint}")
-        if isinstance(value, str) and not _encodable(value):
+        if isinstance(value, str) and not is_text(value):
             raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
     try:
-        exact = {name: _exact(value) for name, value in values.items()}
-        return to_json(exact) if values else None
+        return to_json({name: plain(value) for name, value in values.items()}) if values else None
     except OverflowError as error:
         raise ClientMisuse(f"the attributes can't be written as JSON: {error}") from None

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from operator import attrgetter
 from types import MemberDescriptorType, NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -16,8 +16,6 @@ from voipstudio_cmb.models import Record
 
 from .json import MAX_ID
 
-R = TypeVar("R", bound=Record)
-
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
     """The types that a union like `int | str | None` allows, without None."""
@@ -25,56 +23,53 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
 
 
 @attrs.frozen
-class _Shape:
-    """What the codec needs to know of one record class.
+class Shape:
+    """What the codec needs to know of one record class."""
 
-    *cell* is what msgspec takes a row for, None where it can't; *and_more* the same for rows that
-    have other fields too. *retyped* are the fields that are held as another type than JSON has,
-    where their values are kept as they were sent, and how to get them from a cell.
-    """
-
-    documented: frozenset[str]
-    fields: tuple[tuple[str, Any], ...]
+    fields: dict[str, Any]
+    """The documented fields, and the type of each, without None."""
     retyped: dict[str, tuple[str, Callable[[Any], Any]]]
+    """The fields whose type is none of JSON's: the key under which a record keeps the value that
+    was sent, and the function that gets the typed value from a cell."""
     numbers: tuple[Callable[[Any], Decimal | None], ...]
+    """The functions that get the decimals from a cell."""
     cell: Any
-    and_more: Any
+    """The struct that msgspec makes of a row; None if the class needs its `__init__`."""
+    open_cell: Any
+    """The same for a row that has fields beside the documented ones."""
 
 
-def _shape(record: type[Record]) -> _Shape:
-    kind: Any = record  # mypy does not take the attrs class for hashable
-    return _described(kind)
+def shape(record: type[Record]) -> Shape:
+    """What the codec needs to know of `record`."""
+    return _describe(record)  # type: ignore[arg-type]  # mypy takes no attrs class for hashable
 
 
 @cache
-def _described(record: Any) -> _Shape:
+def _describe(record: Any) -> Shape:
     hints = get_type_hints(record)
-    names = [f.name for f in attrs.fields(record) if f.name != "extra"]
-    fields, numbers = [], []
+    fields: dict[str, Any] = {}
     retyped: dict[str, tuple[str, Callable[[Any], Any]]] = {}
-    for name in names:
+    numbers = []
+    for name in (field.name for field in attrs.fields(record) if field.name != "extra"):
         options = alternatives(hints[name])
-        fields.append((name, options[0] if len(options) == 1 else hints[name]))
+        fields[name] = options[0] if len(options) == 1 else hints[name]
         if not set(options) <= {int, str, bool}:
             retyped[name] = f"_sent.{name}", attrgetter(name)
         if Decimal in options:
             numbers.append(attrgetter(name))
     cell: Any = None
-    and_more: Any = None
-    if _is_plain(record):
+    open_cell: Any = None
+    if _needs_no_init(record):
         id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
-        others = [name for name in names if name != "id"]
-        for name in others:
-            if name not in record.__dict__:
-                setattr(record, name, None)  # what a record whose row lacks the field has there
-        described: list[Any] = [("id", id), *((name, hints[name], None) for name in others)]
-        cell = msgspec.defstruct("Cells", described, forbid_unknown_fields=True, gc=False)
-        and_more = msgspec.defstruct("Cells", described, gc=False)
-    return _Shape(frozenset(names), tuple(fields), retyped, tuple(numbers), cell, and_more)
+        members: list[Any] = [("id", id)]
+        members += [(name, hints[name], None) for name in fields if name != "id"]
+        cell = msgspec.defstruct("Cell", members, forbid_unknown_fields=True, gc=False)
+        open_cell = msgspec.defstruct("OpenCell", members, gc=False)
+    return Shape(fields, retyped, tuple(numbers), cell, open_cell)
 
 
-def _is_plain(record: Any) -> bool:
-    """Whether *record* can be made without its `__init__`: a subclass of a user's may need it."""
+def _needs_no_init(record: Any) -> bool:
+    """Whether `record` can be made without its `__init__`: a subclass of a user's may need it."""
     fields = [field for field in attrs.fields(record) if field.name not in ("id", "extra")]
     return (
         attrs.fields(record).id.inherited

@@ -10,7 +10,7 @@ from itertools import pairwise
 from operator import le, lt
 from typing import Any, TypeVar
 
-from voipstudio_cmb.models import Identified, Page, ids_in
+from voipstudio_cmb.models import Identified, Page, record_ids
 
 R = TypeVar("R", bound=Identified)
 
@@ -32,7 +32,7 @@ class Seen:
 
         Of two with the same id the later one is taken.
         """
-        ids = ids_in(records)
+        ids = record_ids(records)
         if ids and ascends(ids, self.last):
             self._ascending.extend(ids)
             self.last = ids[-1]
@@ -71,7 +71,7 @@ def passed_over(ids: Sequence[int], tops: Sequence[int]) -> bool:
 
 def ids_of(page: Page[Any]) -> list[int]:
     """The ids of *page*, in its order."""
-    return ids_in(page.records)
+    return record_ids(page.records)
 
 
 def checksum(page: Page[Any], rows: int) -> int:

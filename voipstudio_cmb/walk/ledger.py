@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.models import Identified, Page, ids_in
+from voipstudio_cmb.models import Identified, Page, record_ids
 
 from .ids import ascends, checksum, ids_of, passed_over
 from .tasks import cancel_all, result_of
@@ -82,7 +82,7 @@ class Ledger:
         self.count += len(records)
         if self.mark is not None:
             last = self.mark.id
-            self.under += sum(map(last.__ge__, ids_in(records)))
+            self.under += sum(map(last.__ge__, record_ids(records)))
 
     def doubt(self, number: int, rows: int, checksum: int) -> None:
         """Page *number*, with so many *rows*, may have been read before the mark."""

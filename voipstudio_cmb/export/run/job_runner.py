@@ -285,7 +285,7 @@ class JobRunner:
             whole = fingerprint(made)
             assert whole is not None
             found = whole
-        time, last = self._latest.found
+        time, last = self._latest.latest
         self._at = attrs.evolve(self._at, file=found, created_at=time, last=last)
         self._keep_mode(made)
         self._save()

@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias, get_type_hints
-
-import attrs
+from typing import Any, Literal, TypeAlias
 
 from voipstudio_cmb.codec.json import MAX_ID, to_json
-from voipstudio_cmb.codec.rows import text, tokens, why_unusable
-from voipstudio_cmb.codec.shape import alternatives
+from voipstudio_cmb.codec.rows import id_problem, text, tokens
+from voipstudio_cmb.codec.shape import alternatives, shape
+from voipstudio_cmb.codec.surrogates import without_half_pairs
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
 
@@ -44,17 +43,12 @@ _DECIMAL = re.compile(rb'("?)([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]
 _TIME = re.compile(
     rb'"([0-9]{4}-[0-9]{2}-[0-9]{2}[ T](?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)"'
 )
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def documented(record: type[Record]) -> dict[str, Kind]:
-    """The documented fields of *record* in their order, and of which kind each is."""
-    hints = get_type_hints(record)
-    return {
-        field.name: _KINDS[frozenset(alternatives(hints[field.name]))]
-        for field in attrs.fields(record)
-        if field.name not in ("extra", "_row")
-    }
+    """The documented fields of `record` in their order, and the kind of each."""
+    fields = shape(record).fields
+    return {name: _KINDS[frozenset(alternatives(kind))] for name, kind in fields.items()}
 
 
 def object_of(cells: Mapping[str, bytes]) -> bytes:
@@ -62,14 +56,9 @@ def object_of(cells: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join([_key(name) + cell for name, cell in cells.items()]) + b"}"
 
 
-@lru_cache(4096)  # names come again in every row; limited, because a server may invent new ones
+@lru_cache(4096)  # names repeat in every row; limited, because a server may invent new ones
 def _key(name: str) -> bytes:
     return to_json(name) + b":"
-
-
-def whole(value: str) -> str:
-    """*value* with half surrogate pairs, which UTF-8 can't write, replaced by U+FFFD."""
-    return _HALF_PAIR.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def integer(token: bytes) -> Any:
@@ -95,25 +84,24 @@ def boolean(token: bytes) -> Any:
 
 def decimal(token: bytes) -> Any:
     """The text of a finite number as it was sent, in a string or not."""
-    found = _DECIMAL.fullmatch(token)
-    return found[2].decode() if found else MISFIT
+    match = _DECIMAL.fullmatch(token)
+    return match[2].decode() if match else MISFIT
 
 
 def time(token: bytes) -> Any:
     """A date and time without a zone, as the API documents it, perhaps with T and a fraction."""
-    found = _TIME.fullmatch(token)
+    match = _TIME.fullmatch(token)
     try:
-        return datetime.fromisoformat(found[1].decode()) if found else MISFIT
+        return datetime.fromisoformat(match[1].decode()) if match else MISFIT
     except ValueError:
         return MISFIT  # there is no such day
 
 
 class Splitter:
-    """Splits rows of *record* into typed cells and `extra`.
+    """Splits rows of `record` into typed cells and `extra`; `readers` replace those of a kind."""
 
-    *readers* replace those of their kind. *altered* counts the texts in which half a surrogate pair
-    was replaced.
-    """
+    altered: int
+    """How many texts had half a surrogate pair, which was replaced."""
 
     def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
         self.altered = 0
@@ -135,22 +123,22 @@ class Splitter:
         if b"\\" not in token:  # most have no escape, and this is called for most cells
             return token[1:-1].decode()
         value = text(token)
-        if (mended := whole(value)) != value:
+        if (valid := without_half_pairs(value)) != value:
             self.altered += 1
-        return mended
+        return valid
 
     def integer_or_text(self, token: bytes) -> Any:
         """An integer of 64 bits or a string, each as it was sent."""
         return self.text(token) if token[0] == _QUOTE else integer(token)
 
     def split(self, row: bytes) -> list[Any]:
-        """The cells of *row*: one for each documented field, None where it has none, and `extra`.
+        """The cells of `row`: one for each documented field, None where it has none, and `extra`.
 
         `extra` is a JSON object of all other members and of those that do not fit their field, each
         with the JSON text that it came as; None if there are none.
 
         Raises:
-            WrongShape: *row* has no usable id.
+            WrongShape: `row` has no usable id.
         """
         left = tokens(row)
         cells: list[Any] = []
@@ -163,6 +151,6 @@ class Splitter:
             cells.append(cell)
         left |= misfits
         if type(cells[0]) is not int or cells[0] < 1:
-            raise WrongShape(f"a row can't be exported: {why_unusable(row)}")
+            raise WrongShape(f"a row can't be exported: {id_problem(row)}")
         cells.append(object_of(left).decode() if left else None)
         return cells

@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from voipstudio_cmb.codec.rows import text, tokens
+from voipstudio_cmb.codec.surrogates import without_half_pairs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
-from .columns import documented, object_of, whole
+from .columns import documented, object_of
 from .compression import created, suffix
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
@@ -82,7 +83,7 @@ class CsvLines:
         A phone number or a number (digits, with a sign in front) is no formula and stays.
         """
         sent = text(token)
-        value = whole(sent)
+        value = without_half_pairs(sent)
         self.altered += value != sent
         if _FORMULA.match(value) and not _PHONE_OR_NUMBER.fullmatch(value):
             value = "'" + value

@@ -9,14 +9,13 @@ from typing import Any
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.codec.rows import integers
+from voipstudio_cmb.codec.rows import as_rows, integers
 from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
 from voipstudio_cmb.export.plan.files import IdRange
 from voipstudio_cmb.models import Reject
 from voipstudio_cmb.services import Collection
 
 from .batch import Batch
-from .collection import _side_by_side
 
 
 class Naming:
@@ -99,7 +98,7 @@ class ButtonSource:
                     raise answer
                 else:
                     rows.append(answer)
-            yield Batch(rows=_side_by_side(rows), cursor=str(chunk[-1]), total=len(named))
+            yield Batch(rows=as_rows(rows), cursor=str(chunk[-1]), total=len(named))
 
 
 NAMING = ("settings", "websites")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import attrs
 
-from voipstudio_cmb.codec.rows import created_at
+from voipstudio_cmb.codec.rows import as_rows, is_time
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
 from voipstudio_cmb.export.plan.files import IdRange, Late
 from voipstudio_cmb.filters import Filter, where
-from voipstudio_cmb.models import Reject, Row, Rows
+from voipstudio_cmb.models import Reject, Rows
 from voipstudio_cmb.services import Collection
 
 from .batch import Batch
@@ -46,7 +46,7 @@ class CollectionSource:
         try:
             async with aclosing(self._pages(conditions, None, unusable.extend)) as pages:
                 async for rows, _, _ in pages:
-                    times = [created_at(row.json) or "" for row in rows]
+                    times = [time if is_time(time) else "" for time in rows.created]
                     if min(times, default=self.late.since) < self.late.since:
                         return  # the API ignores the condition: this would be all rows
                     late = [
@@ -54,7 +54,7 @@ class CollectionSource:
                         for row in rows
                         if row.id <= self.ids.after and row.id not in self.late.known
                     ]
-                    yield Batch(rows=_side_by_side(late), cursor=None, total=None)
+                    yield Batch(rows=as_rows(late), cursor=None, total=None)
         except BadRequest:
             return  # it knows no such condition
         if unusable:
@@ -90,7 +90,7 @@ class CollectionSource:
             async for rows, cursor, total in pages:
                 # Chosen from here too: the API may ignore what it is asked for.
                 if not self.ids.hold(rows.ids):
-                    rows = _side_by_side(row for row in rows if row.id in self.ids)
+                    rows = as_rows(row for row in rows if row.id in self.ids)
                 yield Batch(rows=rows, cursor=cursor, total=total)
 
     async def _pages(
@@ -113,13 +113,7 @@ class CollectionSource:
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
                 upto = walk.progress.upto
-                rows = page.records
-                if not isinstance(rows, Rows):
-                    rows = _side_by_side(rows)
+                rows = as_rows(page.records)
                 if upto is not None and max(rows.ids, default=0) > upto:
-                    rows = _side_by_side(row for row in rows if row.id <= upto)
+                    rows = as_rows(row for row in rows if row.id <= upto)
                 yield rows, cursor, None if of_the_rest else walk.progress.total
-
-
-def _side_by_side(rows: Iterable[Row]) -> Rows:
-    return Rows.of(rows, created_at)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from voipstudio_cmb.codec.rows import _Dated, _is_time, created_at, tokens
-
-_all_dated = msgspec.json.Decoder(_Dated).decode_lines
+from voipstudio_cmb.codec.rows import dated_lines, is_time
 
 
 class CreatedHighWater:
@@ -18,43 +14,36 @@ class CreatedHighWater:
     def __init__(self) -> None:
         self._time = ""
         self._ids: list[int] = []
-        self._waiting: tuple[Sequence[int], Sequence[Any]] = (), ()
+        self._unread: tuple[Sequence[int], Sequence[Any]] = (), ()
 
     def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
-        """Takes note of rows with these *ids* that say when they were *created*."""
+        """Takes note of rows by their `ids` and what they give for `created_at`."""
         try:
             newest: str = max(created, default="")
-        except TypeError:  # some say nothing
+        except TypeError:  # some give nothing
             newest = ""
-        if not _is_time(newest):  # what is no time may be beyond any
-            newest = max(filter(_is_time, created), default="")
+        if not is_time(newest):  # what is no time may be beyond any
+            newest = max(filter(is_time, created), default="")
         if newest > self._time:
             self._time, self._ids = newest, []
         elif newest < self._time or not newest:
             return
         else:
-            self._look()
-        # Not looked at one by one before others come that are as late: most often later ones do.
-        self._waiting = ids, created
+            self._read()
+        # Read row by row only when others come that are as late: most often later ones do.
+        self._unread = ids, created
 
-    def _look(self) -> None:
-        ids, created = self._waiting
+    def _read(self) -> None:
+        ids, created = self._unread
         self._ids += [id for id, time in zip(ids, created, strict=True) if time == self._time]
-        self._waiting = (), ()
+        self._unread = (), ()
 
     def add_lines(self, lines: bytes) -> None:
-        """The same for rows that are given as *lines*, a line end after each."""
-        try:
-            found = _all_dated(lines)
-        except msgspec.MsgspecError:  # half a surrogate pair somewhere in it
-            rows = lines[:-1].split(b"\n")
-            ids = [msgspec.json.decode(tokens(row)["id"], type=int) for row in rows]
-            self.add(ids, list(map(created_at, rows)))
-        else:
-            self.add([row.id for row in found], [row.created_at for row in found])
+        """Takes note of the rows in `lines`, one a line."""
+        self.add(*dated_lines(lines))
 
     @property
-    def found(self) -> tuple[str | None, list[int]]:
+    def latest(self) -> tuple[str | None, list[int]]:
         """The time, None if no row has one, and the ids."""
-        self._look()
+        self._read()
         return self._time or None, sorted(self._ids)
