@@ -21,7 +21,7 @@ from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.clients import ATTEMPTS, client, without_waiting
 from tests.fakes.handlers import ScriptedHandler
-from tests.fakes.sockets import Peer, once, reply, serving, well
+from tests.fakes.sockets import Peer, healthy, once, reply, serving
 from voipstudio_cmb import where
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
@@ -268,7 +268,7 @@ async def test_h3_a_creation_whose_answer_cant_be_read_says_what_has_happened(bo
 
 
 async def test_x1_a_call_that_is_cancelled_at_any_step_gives_its_connection_back() -> None:
-    async with serving(well) as wire, client(wire.url) as cmb:
+    async with serving(healthy) as wire, client(wire.url) as cmb:
         for steps in range(60):
             task = asyncio.create_task(cmb.ping())
             for _ in range(steps):

@@ -18,7 +18,7 @@ import pytest
 
 from tests.fakes.clients import CALLS, without_waiting
 from tests.fakes.secrets import BASIC, CANARY, ECHO, PLAIN, encoded, leaks, shown_by, told_by
-from tests.fakes.sockets import Script, once, reply, resets, serving, well
+from tests.fakes.sockets import Script, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.auth.credentials import Basic, login
 from voipstudio_cmb.auth.secret import Secret
@@ -205,7 +205,7 @@ def test_s6_an_interrupted_export_has_told_nobody(
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_s7_another_origin_hears_nothing(source: str) -> None:
-    async with serving(well) as elsewhere:
+    async with serving(healthy) as elsewhere:
         moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")
         async with serving(once(moved, hold=True)) as wire:
             config = ClientConfig(retry=without_waiting())
@@ -216,7 +216,7 @@ async def test_s7_another_origin_hears_nothing(source: str) -> None:
 
 
 async def test_s8_the_secret_is_sent_as_it_is_meant_to_be() -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         for source in ("token", "basic"):
             async with CallMeBackClient(SOURCES[source](), base_url=wire.url) as cmb:
                 await cmb.ping()

@@ -8,7 +8,6 @@ from typing import Any
 import aiohttp.http_parser as parsers
 
 from tests.fakes.secrets import CANARY
-from tests.fakes.sockets import Peer, Script, reply
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.http import Request
@@ -40,33 +39,3 @@ def client(url: str, *, session: Any = None, **config: Any) -> CallMeBackClient:
     """A client with one connection and without waits."""
     settings = {"deadline": 5.0, "connections": 1, "retry": without_waiting(), **config}
     return CallMeBackClient(CANARY, base_url=url, session=session, config=ClientConfig(**settings))
-
-
-class Faulty:
-    """A script that serves each request by another one until it is `mended`; from then on well.
-
-    A connection that the other script would hold goes on with its next request.
-    """
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self.mended = False
-
-    async def __call__(self, peer: Peer) -> None:
-        receive, held = peer.request, True
-
-        async def hold() -> None:
-            nonlocal held
-            held = True
-
-        while held and (received := await receive()):
-            if self.mended:
-                await peer.send(reply())
-                continue
-
-            async def request(received: bytes = received) -> bytes:
-                return received
-
-            held = False
-            peer.request, peer.hold = request, hold  # type: ignore[method-assign]
-            await self._script(peer)

@@ -16,8 +16,8 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client, without_waiting
-from tests.fakes.sockets import Peer, Script, once, reply, resets, serving
+from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, client, without_waiting
+from tests.fakes.sockets import Faulty, Peer, Script, once, reply, resets, serving
 from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,
@@ -250,5 +250,5 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
             assert error.attempts == len(wire.requests)
             if mark == "y":
                 assert error.retryable
-        script.mended = True
+        script.fixed = True
         assert await cmb.ping() == {}

@@ -17,8 +17,9 @@ import pytest
 import trustme
 from aiohttp.abc import AbstractResolver
 
-from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client
-from tests.fakes.sockets import Peer, address, closed_port, once, reply, resets, serving, well
+from benchmarks.harness.peer import closed_port, url_of
+from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, client
+from tests.fakes.sockets import Faulty, Peer, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import (
     CallMeBackError,
@@ -75,7 +76,7 @@ def black_hole() -> Iterator[str]:
 @every_method
 async def test_row_1_a_refused_connection_is_tried_again_whatever_it_is_for(method: str) -> None:
     with closed_port() as port:
-        async with client(address(port)) as cmb:
+        async with client(url_of(port)) as cmb:
             error = await failure(cmb, method)
             assert (type(error), error.sent, error.attempts) == (ConnectFailed, "no", ATTEMPTS)
             assert cmb.usage.requests == ATTEMPTS
@@ -93,7 +94,7 @@ async def test_t1_a_creation_arrives_once_when_the_server_comes_up() -> None:
     config = ClientConfig(retry=lambda e, r, n: 0.0 if e.sent == "no" and n < 5 else None)
     with closed_port() as port:
         async with CallMeBackClient(
-            "t", base_url=address(port), config=config, middlewares=[comes_up]
+            "t", base_url=url_of(port), config=config, middlewares=[comes_up]
         ) as cmb:
             assert (await cmb.settings.create(name="x")).id == 7
         server, wire = servers
@@ -136,7 +137,7 @@ async def test_row_3_a_black_hole_is_a_timeout_of_the_connecting(method: str) ->
 async def test_row_4_without_a_free_connection_nothing_is_sent(method: str) -> None:
     # In a caller's session aiohttp says of a full pool and of a black hole the very same.
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
-    async with serving(once(begun, hold=True), well) as wire, through(limit=1) as session:
+    async with serving(once(begun, hold=True), healthy) as wire, through(limit=1) as session:
         async with client(wire.url, session=session, connect_timeout=0.02) as cmb:
             async with session.get(wire.url):
                 error = await failure(cmb, method)
@@ -200,7 +201,7 @@ async def test_rows_6_and_9_a_certificate_that_is_refused_costs_one_handshake(
     case: str, method: str
 ) -> None:
     server, connector = BAD_CERTIFICATES[case]
-    async with serving(well, tls=server_context(**server)) as wire:
+    async with serving(healthy, tls=server_context(**server)) as wire:
         async with through(**connector) as session, client(wire.url, session=session) as cmb:
             error = await failure(cmb, method)
             assert (type(error), error.sent, error.attempts) == (TLSFailed, "no", 1)
@@ -208,7 +209,7 @@ async def test_rows_6_and_9_a_certificate_that_is_refused_costs_one_handshake(
 
 
 async def test_t8_the_clients_own_session_verifies_and_has_no_switch_for_it() -> None:
-    async with serving(well, tls=server_context()) as wire:
+    async with serving(healthy, tls=server_context()) as wire:
         async with client(wire.url) as cmb:
             assert type(await failure(cmb)) is TLSFailed
             assert wire.accepted == 1
@@ -373,7 +374,7 @@ async def test_row_26_and_t9_a_stale_page_is_never_yielded_as_another() -> None:
 @every_method
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_row_43_h4_and_s7_nothing_follows_a_redirect(status: int, method: str) -> None:
-    async with serving(well) as elsewhere:
+    async with serving(healthy) as elsewhere:
         moved = reply(b"", f"{status} Moved", f"Location: {elsewhere.url}/x")
         async with serving(once(moved, hold=True)) as wire, client(wire.url) as cmb:
             error = await failure(cmb, method)
@@ -414,7 +415,7 @@ class DeadFirst(AbstractResolver):
 
 
 async def test_t11_a_dead_ipv6_address_does_not_hide_the_ipv4_one() -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         port = int(wire.url.rpartition(":")[2])
         async with through(resolver=DeadFirst(port)) as session, asyncio.timeout(1):
             async with client(f"http://localhost:{port}", session=session) as cmb:

@@ -17,7 +17,8 @@ import pytest
 from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
-from tests.fakes.sockets import Peer, address, closed_port, once, reply, resets, serving, well
+from benchmarks.harness.peer import closed_port, url_of
+from tests.fakes.sockets import Peer, healthy, once, reply, resets, serving
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
@@ -67,7 +68,7 @@ def everything(error: BaseException) -> str:
 
 
 async def test_what_is_sent(sessions: Any) -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         request = Request(
             method="PATCH",
             path="/callmeback/settings/7",
@@ -108,7 +109,7 @@ async def test_aiohttp_alone_would_send_it_twice() -> None:
 
 
 async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
-    async with serving(resets, well) as wire:
+    async with serving(resets, healthy) as wire:
         async with aiohttp.ClientSession(
             headers={"X-Mine": "1"}, middlewares=(send_once,)
         ) as given:
@@ -126,7 +127,7 @@ async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
 
 async def test_a_refused_connection_was_certainly_not_sent(sessions: Any) -> None:
     with closed_port() as port:
-        error = await failure(sessions(address(port)))
+        error = await failure(sessions(url_of(port)))
     assert type(error) is ConnectFailed
     assert error.sent == "no"
 
@@ -249,7 +250,7 @@ async def test_no_more_requests_are_open_than_allowed(sessions: Any) -> None:
 
 
 async def test_a_redirect_is_an_answer_and_nobody_follows(sessions: Any) -> None:
-    async with serving(well) as elsewhere:
+    async with serving(healthy) as elsewhere:
         moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")
         async with serving(once(moved)) as wire:
             assert (await sessions(wire.url)(GET)).status == 307
@@ -285,7 +286,7 @@ async def test_a_cancellation_passes_without_aiohttps_frames(sessions: Any) -> N
 
 
 async def test_a_cancelled_request_gives_its_slot_back(sessions: Any) -> None:
-    async with serving(once(hold=True), well) as wire:
+    async with serving(once(hold=True), healthy) as wire:
         session = sessions(wire.url, connections=1)
         task = asyncio.create_task(session(GET))
         while not wire.requests:
@@ -296,7 +297,7 @@ async def test_a_cancelled_request_gives_its_slot_back(sessions: Any) -> None:
 
 
 async def test_use_after_close_and_closing_twice(sessions: Any) -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         session = sessions(wire.url)
         await session(GET)
         await session.aclose()
@@ -320,7 +321,7 @@ async def test_closing_with_requests_in_flight_ends_them_at_once(sessions: Any) 
 
 
 async def test_a_second_event_loop_is_refused_and_the_first_unharmed(sessions: Any) -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         session = sessions(wire.url)
         await session(GET)
         error = await asyncio.to_thread(lambda: asyncio.run(failure(session)))
@@ -330,7 +331,7 @@ async def test_a_second_event_loop_is_refused_and_the_first_unharmed(sessions: A
 
 
 async def test_a_forked_process_is_told_so(sessions: Any, monkeypatch: Any) -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         session = sessions(wire.url)
         await session(GET)
         monkeypatch.setattr(os, "getpid", lambda: 1)
@@ -338,7 +339,7 @@ async def test_a_forked_process_is_told_so(sessions: Any, monkeypatch: Any) -> N
 
 
 async def test_forgetting_to_close_is_one_warning_that_says_what_to_do() -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         session = Session(wire.url, ClientConfig())
         await session(GET)
         own = [each for each in gc.get_objects() if type(each) is aiohttp.ClientSession]
@@ -360,7 +361,7 @@ async def test_environment_proxies_and_netrc_are_ignored(
     monkeypatch.setenv("NETRC", str(netrc))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    async with serving(well) as wire:
+    async with serving(healthy) as wire:
         assert (await sessions(wire.url)(GET)).status == 200
         assert b"Authorization" not in wire.requests[0]
 
