@@ -161,8 +161,8 @@ async def listening(
     The port is a free one of the loopback, or the one that a socket is bound to. `end` has to end
     all connections.
     """
-    sock = on or socket.create_server(("127.0.0.1", 0))
-    server = await asyncio.get_running_loop().create_server(make, sock=sock, ssl=tls)
+    where: dict[str, Any] = {"sock": on} if on else {"host": "127.0.0.1", "port": 0}
+    server = await asyncio.get_running_loop().create_server(make, **where, ssl=tls)
     try:
         yield server.sockets[0].getsockname()
     finally:
@@ -196,7 +196,8 @@ async def serving(
 @contextlib.contextmanager
 def closed_port() -> Iterator[socket.socket]:
     """A bound socket: nobody listens on its port, and nobody else can take it meanwhile."""
-    with socket.socket() as bound:
+    # asyncio sends small parts at once (TCP_NODELAY) only if the protocol is named.
+    with socket.socket(proto=socket.IPPROTO_TCP) as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound
 
