@@ -9,8 +9,8 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"errors", "http", "models"}
-"""Rooms that every other may import: the error tree, the shape of a request, the records."""
+FOR_ALL = {"checks", "errors", "http", "models"}
+"""Rooms that every other may import: checks of numbers, errors, a request's shape, the records."""
 
 LAW = {
     "__main__": "cli",
@@ -19,7 +19,7 @@ LAW = {
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config",
     "export.run": "client config export.accounts export.plan export.sinks export.source "
-    "export.store limits query",
+    "export.store limits",
     "export.source": "client codec export.plan filters services",
     "export.plan": "export.sinks export.store filters query",
     "export.store": "codec",
@@ -38,6 +38,7 @@ LAW = {
     "limits": "",
     "retry": "",
     "timeouts": "",
+    "checks": "",
     "models": "",
     "errors": "",
     "http": "",

@@ -7,64 +7,46 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from .client import CallMeBackClient
-    from .config import ClientConfig
-    from .errors import CallMeBackError, ClientMisuse
-    from .filters import Filter, where
-    from .limits import Limiter, RateLimit
-    from .models import Button, Cdr, Page, Record, Setting, Visitor, Website
-    from .walk.walk import Progress, Walk
-
 # Imported on first use: `import voipstudio_cmb` stays free for the command line's --help and for
 # whoever only wants the sandbox, and does not pull aiohttp in.
-_HOME = {
-    "Button": "models",
-    "CallMeBackClient": "client",
-    "CallMeBackError": "errors",
-    "Cdr": "models",
-    "ClientConfig": "config",
-    "ClientMisuse": "errors",
-    "Filter": "filters",
-    "Limiter": "limits",
-    "Page": "models",
-    "Progress": "walk.walk",
-    "RateLimit": "limits",
-    "Record": "models",
-    "Setting": "models",
-    "Visitor": "models",
-    "Walk": "walk.walk",
-    "Website": "models",
-    "where": "filters",
+_NAMES = {
+    "client": "CallMeBackClient",
+    "config": "ClientConfig",
+    "errors": "CallMeBackError ClientMisuse",
+    "filters": "Filter where",
+    "limits": "Limiter RateLimit",
+    "models": "Button Cdr Page Record Setting Visitor Website",
+    "walk.walk": "Progress Walk",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = [
-    "Button",
-    "CallMeBackClient",
-    "CallMeBackError",
-    "Cdr",
-    "ClientConfig",
-    "ClientMisuse",
-    "Filter",
-    "Limiter",
-    "Page",
-    "Progress",
-    "RateLimit",
-    "Record",
-    "Setting",
-    "Visitor",
-    "Walk",
-    "Website",
-    "where",
-]
+if TYPE_CHECKING:
+    from .client import CallMeBackClient as CallMeBackClient
+    from .config import ClientConfig as ClientConfig
+    from .errors import CallMeBackError as CallMeBackError
+    from .errors import ClientMisuse as ClientMisuse
+    from .filters import Filter as Filter
+    from .filters import where as where
+    from .limits import Limiter as Limiter
+    from .limits import RateLimit as RateLimit
+    from .models import Button as Button
+    from .models import Cdr as Cdr
+    from .models import Page as Page
+    from .models import Record as Record
+    from .models import Setting as Setting
+    from .models import Visitor as Visitor
+    from .models import Website as Website
+    from .walk.walk import Progress as Progress
+    from .walk.walk import Walk as Walk
+else:  # hidden from type checkers, so that they find a name that does not exist
+    __all__ = sorted(_MODULES)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f".{_MODULES[name]}", __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_MODULES)

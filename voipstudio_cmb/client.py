@@ -100,7 +100,7 @@ class CallMeBackClient:
         self._tasks = Tasks()
         self._capabilities = Capabilities()
         self._timeouts = Timeouts()
-        self.usage = Usage()
+        self.usage: Usage = Usage()
         self._base_url = checked_base_url(base_url)
         self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True

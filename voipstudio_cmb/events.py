@@ -10,7 +10,7 @@ import attrs
 
 from .http import Call, Sent
 
-log = logging.getLogger("voipstudio_cmb")
+log: logging.Logger = logging.getLogger("voipstudio_cmb")
 
 LOGGED_HEADERS = frozenset(
     {"content-length", "content-type", "date", "retry-after", "server", "x-request-id"}
@@ -80,7 +80,10 @@ class CallEvent:
 
 
 Event: TypeAlias = AttemptEvent | CallEvent
+"""What became of an attempt or of a call."""
+
 OnEvent: TypeAlias = Callable[[Event], None]
+"""A function that is called with every event; `ClientConfig(on_event=)` takes one."""
 
 
 @attrs.define(kw_only=True)

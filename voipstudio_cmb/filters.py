@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -20,7 +20,11 @@ from .codec.surrogates import is_text
 from .errors import ClientMisuse
 
 Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
+"""How a `Filter` compares, in the API's words."""
+
 Value: TypeAlias = str | int | float | bool | Decimal | date | datetime
+"""What a `Filter` can compare with."""
+
 _OPERATORS: tuple[str, ...] = get_args(Operator)
 
 
@@ -95,7 +99,7 @@ class Property:
     def __ne__(self, value: object) -> Filter:  # type: ignore[override]
         raise ClientMisuse("the API has no operator for 'not equal': filter the records instead")
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __gt__(self, value: Value) -> Filter:
         return Filter(self.name, "gt", value)

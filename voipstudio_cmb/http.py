@@ -133,7 +133,10 @@ class Response:
 
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+"""An async function that takes a request and returns its response."""
+
 Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
+"""An async function around a handler; it ends with `return await handler(request)`."""
 
 
 def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:

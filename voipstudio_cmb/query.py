@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterable
 
 from .codec.json import to_json
@@ -19,19 +18,6 @@ MAX_CONCURRENCY = 64
 """The most page requests that one walk may have in flight."""
 
 _MAX_FILTER = 4_000
-
-
-def checked_integer(name: str, value: object, low: int, high: int) -> int:
-    """*value* as an integer from *low* to *high*; numpy's integers are some, True and "1" not."""
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = low - 1
-    if not low <= number <= high:
-        raise ClientMisuse(f"{name} must be an integer from {low} to {high}, not {value!r}")
-    return number
 
 
 def collection_query(

@@ -25,8 +25,9 @@ RetryPolicy: TypeAlias = Callable[[CallMeBackError, Request, int], "float | None
 """`(error, request, attempts so far) -> seconds to wait before the next, or None to give up`."""
 
 RETRYABLE_STATUSES = frozenset({101, 408, 425, 429, 500, 502, 503, 504, *range(520, 528), 529})
-"""Statuses after which the same request may succeed: time-outs, throttling, failing back ends,
-and a 101, which nobody asked for: the line is confused, and a new connection is not."""
+"""Statuses after which the same request may succeed: time-outs, throttling, failing back ends.
+
+And a 101, which nobody requested: the line is confused, and a new connection is not."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
+from .checks import checked_integer
 from .codec import envelopes
 from .codec.payloads import write_payload
 from .errors import BadPayload, ClientMisuse
@@ -29,7 +30,7 @@ from .models import (
     Visitor,
     Website,
 )
-from .query import MAX_CONCURRENCY, MAX_PAGE_SIZE, PAGE_SIZE, checked_integer, collection_query
+from .query import MAX_CONCURRENCY, MAX_PAGE_SIZE, PAGE_SIZE, collection_query
 from .walk.probe import Capabilities
 from .walk.strategy import Query, Strategy, WalkBy
 from .walk.tasks import Tasks

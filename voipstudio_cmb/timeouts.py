@@ -22,8 +22,8 @@ class Timeout:
 
     def __init__(self, timeouts: Timeouts, when: float) -> None:
         self._timeouts = timeouts
-        self.when = when
-        self.expired = False
+        self.when: float = when
+        self.expired: bool = False
 
     def __enter__(self) -> Timeout:
         task = asyncio.current_task()
@@ -55,7 +55,7 @@ class Timeouts:
     """The bounds of one client, on one event loop; closing it ends all that is within one."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._running: set[Timeout] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None

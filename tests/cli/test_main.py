@@ -13,50 +13,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import voipstudio_cmb
-from voipstudio_cmb.cli import main as cli
+from tests.cli.command import COMMAND, INTERRUPTIBLE, environment
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
-
-COMMAND = [sys.executable, "-m", "voipstudio_cmb"]
-
-# Whoever runs the tests in the background may have Ctrl-C switched off for all that they start.
-INTERRUPTIBLE = [
-    sys.executable,
-    "-c",
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from voipstudio_cmb.cli.main import main; sys.exit(main())",
-]
-
-
-@pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
-    """A stand-in in a thread of its own, with the environment pointing at it."""
-    with Sandbox(rows=300) as api:
-        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
-        monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
-        monkeypatch.setenv("HOME", str(tmp_path / "home"))
-        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
-        yield api
-
-
-class Ran:
-    def __init__(self, capsys: pytest.CaptureFixture[str], *argv: str) -> None:
-        try:
-            self.code: Any = cli.main(argv)
-        except SystemExit as stop:
-            self.code = stop.code
-        self.out, self.err = capsys.readouterr()
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Any:
-    return lambda *argv: Ran(capsys, *argv)
 
 
 def test_export_writes_files_and_ends_with_a_summary(
@@ -110,7 +74,7 @@ def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
     ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--page-size", "50")
     assert ran.code == 4
-    assert "1 of 1 not done: run the same command again, with a valid token, to go on" in ran.err
+    assert "1 of 1 not done: run the same command again with a valid token to resume" in ran.err
     assert re.search(r"cdrs +can be resumed +[1-9]\d+ ", ran.err)
     assert not [path for path in (tmp_path / "a").iterdir() if path.name[0] != "."]
     assert ran.out == ""
@@ -136,7 +100,7 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["export"], "the following arguments are required: --to"),
         (["list", "calls"], "unknown collection 'calls'"),
         (["list", "buttons"], "no collection of buttons: use `get buttons ID`"),
-        (["list", "cdrs", "--limit", "0"], "--limit must be at least 1"),
+        (["list", "cdrs", "--limit", "0"], "--limit must be an integer of at least 1"),
         (["list", "cdrs", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
         (["list", "cdrs", "--limit", "1", "--all"], "not allowed with"),
         (["get", "settings", "0"], "id must be an integer from 1"),
@@ -243,10 +207,6 @@ def test_the_progress_is_bars_on_a_terminal_and_lines_without_rich(
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
     lines = run("export", "--to", str(tmp_path / "b"))
     assert "cdrs: done, 300 rows" in lines.err
-
-
-def environment(api: Sandbox, **more: str) -> dict[str, str]:
-    return {**os.environ, **more}
 
 
 def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from voipstudio_cmb import Cdr
 from voipstudio_cmb.cli.printers import PRINTERS
-from voipstudio_cmb.cli.terminal import escaped, harmless
+from voipstudio_cmb.cli.terminal import escape_controls, sanitize
 
 EVIL = "\x1b[31mred\x07\x9b0m\u202eevil\tx"
 RECORDS = [Cdr(id=1, name="a", extra={"calls": [1, 2]}), Cdr(id=2, name="b[/]", title=EVIL)]
@@ -93,5 +93,5 @@ def test_no_value_steers_the_terminal(form: str) -> None:
 
 def test_escaping_keeps_json_the_same_and_messages_readable() -> None:
     value: Any = {"a": EVIL + "\x7f\u2066"}
-    assert json.loads(escaped(json.dumps(value, ensure_ascii=False))) == value
-    assert harmless("two\nlines\x1b[0m") == "two\nlines\N{REPLACEMENT CHARACTER}[0m"
+    assert json.loads(escape_controls(json.dumps(value, ensure_ascii=False))) == value
+    assert sanitize("two\nlines\x1b[0m") == "two\nlines\N{REPLACEMENT CHARACTER}[0m"

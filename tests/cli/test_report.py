@@ -12,19 +12,18 @@ from typing import Any
 import pytest
 
 from voipstudio_cmb.cli.displays import (
-    Drawn,
-    Events,
-    Lines,
-    Nothing,
-    display,
+    EventDisplay,
+    LineDisplay,
+    draw_bars,
     duration,
-    overall,
-    summarized,
+    open_display,
+    summary_event,
+    totals,
 )
 from voipstudio_cmb.cli.exit_codes import exit_code
-from voipstudio_cmb.cli.progress import Standing, Watch
+from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker, RateMeter
 from voipstudio_cmb.cli.report import report
-from voipstudio_cmb.cli.terminal import table
+from voipstudio_cmb.cli.terminal import print_table
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -64,7 +63,7 @@ def because(cause: CallMeBackError) -> CallMeBackError:
 
 
 DONE = job(state="done", rows=5)
-GOES_ON = failed(ExportError("disk full"), resumable=True)
+CAN_RESUME = failed(ExportError("disk full"), resumable=True)
 PASSES = failed(ConnectFailed("no line"))
 REFUSED = failed(Forbidden("403"))
 UNAUTHORISED = failed(Unauthorized("401"))
@@ -88,12 +87,12 @@ REJECTED = job(state="done", rows=5, rejected=1)
         ([failed(NoToken("none"))], 4),
         ([failed(because(Unauthorized("401")))], 4),
         ([failed(Unauthorized("401"), resumable=True)], 4),
-        ([GOES_ON], 5),
+        ([CAN_RESUME], 5),
         ([PASSES], 5),
         ([failed(because(ConnectFailed("no line")))], 5),
-        ([GOES_ON, UNAUTHORISED, DONE], 4),
+        ([CAN_RESUME, UNAUTHORISED, DONE], 4),
         ([PASSES, UNAUTHORISED], 4),
-        ([GOES_ON, REFUSED, REJECTED, DONE], 5),
+        ([CAN_RESUME, REFUSED, REJECTED, DONE], 5),
         ([REFUSED, PASSES], 5),
         ([REFUSED, REJECTED], 3),
     ],
@@ -118,7 +117,7 @@ def test_the_table_has_what_there_is_to_tell(capsys: pytest.CaptureFixture[str])
         failed(ExportError("No space left"), account="berlin", resumable=True, rows=5_000),
         job("buttons", account="paris", state="failed", error=Forbidden("403")),
         job("settings", account="paris", state="done", rows=1, missing=[4, 5],
-            note="its checkpoint was damaged: begun anew"),
+            note="its checkpoint was damaged: started again"),
     ]  # fmt: skip
     code, out, err = told(capsys, *jobs)
     assert code == 5
@@ -130,14 +129,14 @@ def test_the_table_has_what_there_is_to_tell(capsys: pytest.CaptureFixture[str])
         "berlin cdrs can be resumed 5,000 2.0 2,500",
         "paris buttons failed 0 2.0",
         "paris settings done 1 2 2.0 0",
-        "berlin/cdrs: goes on with the export begun at 2026-01-01",
+        "berlin/cdrs: resumes the export started at 2026-01-01",
         "berlin/cdrs: 3 rows could not be used",
-        "berlin/visitors: already complete, by the export before",
+        "berlin/visitors: already complete: made by an earlier export",
         "berlin/cdrs: failed: No space left",
-        "paris/settings: its checkpoint was damaged: begun anew",
+        "paris/settings: its checkpoint was damaged: started again",
         "paris/settings: 2 are named and do not exist (ids 4, 5)",
         "12,008 rows, 24 pages, 12 requests, 1 retries, 3.2 s, 3 of 5 files",
-        "2 of 5 not done: run the same command again to go on",
+        "2 of 5 not done: run the same command again to resume",
     ):
         assert line in [" ".join(said.split()) for said in err.splitlines()], line
 
@@ -145,8 +144,8 @@ def test_the_table_has_what_there_is_to_tell(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        (UNAUTHORISED, "run the same command again, with a valid token, to go on"),
-        (REFUSED, "mend what the errors above say"),
+        (UNAUTHORISED, "run the same command again with a valid token to resume"),
+        (REFUSED, "fix what the errors above say"),
     ],
 )
 def test_it_ends_with_what_to_do(capsys: pytest.CaptureFixture[str], one: Job, words: str) -> None:
@@ -158,15 +157,15 @@ def test_v14_no_name_or_error_steers_the_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hostile = failed(Forbidden(f"403 {ESCAPE}\nfake: done, 9 rows \u202e"), account=ESCAPE)
-    watch = Watch(Clock())
+    tracker = ProgressTracker(Clock())
     err = ""
     for terminal in (False, True):
         monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
         for mode in ("lines", "json", "auto"):
-            with display(mode, watch) as shown:
-                shown.show(watch.look([hostile]))
+            with open_display(mode, tracker) as show:
+                show(tracker.measure([hostile]))
                 hostile.state = "running"
-                shown.show(watch.look([hostile]))
+                show(tracker.measure([hostile]))
                 hostile.state = "failed"
         err += told(capsys, hostile)[2]
     assert "owned" in err
@@ -176,46 +175,43 @@ def test_v14_no_name_or_error_steers_the_terminal(
 
 def test_rates_are_of_the_last_seconds_and_of_what_was_fetched() -> None:
     clock = Clock()
-    watch = Watch(clock)
+    tracker = ProgressTracker(clock)
     one = job(total=10_000)
-    assert watch.look([one])[0].rate is None
-    assert watch.seconds(one) is None
+    assert tracker.measure([one])[0].rate is None
+    assert tracker.seconds(one) is None
     one.state, one.rows, one.kept = "running", 4_000, 4_000  # left by an earlier run
-    assert watch.look([one])[0].rate is None
+    assert tracker.measure([one])[0].rate is None
     for _ in range(200):
         clock.now += 0.1
         one.rows += 10
-        found = watch.look([one])[0]
+        found = tracker.measure([one])[0]
     assert one.rows == 6_000
     assert found.rate == pytest.approx(100, rel=0.1)
-    assert found.left == pytest.approx(40, rel=0.1)
+    assert found.seconds_left == pytest.approx(40, rel=0.1)
     for _ in range(120):  # slower now: what was before counts no more
         clock.now += 0.1
         one.rows += 1
-        found = watch.look([one])[0]
+        found = tracker.measure([one])[0]
     assert found.rate == pytest.approx(10, rel=0.1)
     clock.now += 1
-    one.rows, one.kept = 5, 0  # begun anew
-    assert watch.look([one])[0].rate is None
+    one.rows, one.kept = 5, 0  # started again
+    assert tracker.measure([one])[0].rate is None
     one.total = 3  # a total that is wrong tells no time
     clock.now += 1
     one.rows = 9
-    assert watch.look([one])[0].left is None
+    assert tracker.measure([one])[0].seconds_left is None
     one.state = "done"
-    watch.look([one])
+    tracker.measure([one])
     clock.now += 50
-    watch.look([one])
-    assert watch.seconds(one) == pytest.approx(34)
+    tracker.measure([one])
+    assert tracker.seconds(one) == pytest.approx(34)
 
 
-def test_a_watch_keeps_few_samples() -> None:
-    clock = Clock()
-    watch, one = Watch(clock), job(state="running")
-    for _ in range(20_000):
-        clock.now += 0.01
-        one.rows += 1
-        watch.look([one])
-    assert len(watch._tracks[one].samples) < 30
+def test_a_rate_keeps_few_samples() -> None:
+    meter = RateMeter()
+    for number in range(20_000):
+        meter.add(number / 100, number)
+    assert len(meter.samples) < 30
 
 
 @pytest.mark.parametrize(
@@ -226,25 +222,27 @@ def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def run_of(jobs: list[Job], clock: Clock, shown: Any, watch: Watch, seconds: int) -> None:
+def run_of(
+    jobs: list[Job], clock: Clock, shown: Any, tracker: ProgressTracker, seconds: int
+) -> None:
     for _ in range(seconds * 10):
         clock.now += 0.1
         for one in jobs:
             one.rows += 10
-        shown.show(watch.look(jobs))
+        shown.show(tracker.measure(jobs))
 
 
 def test_lines_say_what_changes_and_every_two_seconds_how_far(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
-    watch, lines, one = Watch(clock), Lines(clock), job(total=1_000)
-    lines.show(watch.look([one]))
+    tracker, lines, one = ProgressTracker(clock), LineDisplay(clock), job(total=1_000)
+    lines.show(tracker.measure([one]))
     assert capsys.readouterr().err == ""
     one.state = "running"
-    run_of([one], clock, lines, watch, 6)
+    run_of([one], clock, lines, tracker, 6)
     one.state = "done"
-    run_of([one], clock, lines, watch, 6)
+    run_of([one], clock, lines, tracker, 6)
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("cdrs: running, ")
     assert 3 <= len(said) - 2 <= 4
@@ -255,18 +253,18 @@ def test_lines_say_what_changes_and_every_two_seconds_how_far(
 
 def test_of_hundreds_of_jobs_the_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    watch, lines = Watch(clock), Lines(clock)
+    tracker, lines = ProgressTracker(clock), LineDisplay(clock)
     jobs = [job(account=f"a{i}") for i in range(200)]
     for one in jobs[:8]:
         one.state = "running"
-    run_of(jobs[:8] + jobs[8:], clock, lines, watch, 10)
+    run_of(jobs[:8] + jobs[8:], clock, lines, tracker, 10)
     said = capsys.readouterr().err.splitlines()
     assert len(said) <= 6
     assert said[-1].startswith("0 of 200 jobs done, 8 running, ")
     jobs[0].state, jobs[1].state = "done", "failed"
-    lines.show(watch.look(jobs))
+    lines.show(tracker.measure(jobs))
     assert capsys.readouterr().err.splitlines()[0] == "a0/cdrs: done, 1,000 rows"
-    assert overall(watch.look(jobs)).startswith("1 of 200 jobs done, 6 running, 1 failed")
+    assert totals(tracker.measure(jobs)).startswith("1 of 200 jobs done, 6 running, 1 failed")
 
 
 def test_bars_of_hundreds_of_jobs_are_those_that_run_and_one_for_all() -> None:
@@ -280,13 +278,13 @@ def test_bars_of_hundreds_of_jobs_are_those_that_run_and_one_for_all() -> None:
             self.drawn = bars, line
 
     terminal = Terminal()
-    drawn, watch = Drawn(terminal), Watch(Clock())
+    tracker = ProgressTracker(Clock())
     jobs = [job(account=f"a{i}", state="running" if i < 7 else "done") for i in range(200)]
-    drawn.show(watch.look(jobs))
+    draw_bars(terminal, tracker.measure(jobs))
     bars, line = terminal.drawn
     assert [bar[0] for bar in bars] == [f"a{i}/cdrs" for i in range(5)]
     assert line.startswith("193 of 200 jobs done, 7 running")
-    drawn.show(watch.look(jobs[5:9]))
+    draw_bars(terminal, tracker.measure(jobs[5:9]))
     bars, line = terminal.drawn
     assert (len(bars), line) == (4, "")
 
@@ -295,23 +293,25 @@ def test_bars_come_and_go_on_a_terminal() -> None:
     stream = io.StringIO()
     with Bars(stream) as bars:
         bars.show([("a", 1, 2, "[bold]x"), ("b", 1, None, "y")], "")
-        bars.show([("b", 3, 3, "y")], "the whole")
-        assert {task.description for task in bars._progress.tasks} == {"b", "all"}
-    assert "the whole" in stream.getvalue()
+        bars.show([("b", 3, 3, "y")], "the total")
+    drawn = stream.getvalue()
+    assert "the total" in drawn
+    assert "y" in drawn
+    assert "[bold]x" not in drawn
 
 
 def test_events_are_objects_with_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
-    watch, events = Watch(clock), Events(clock)
+    tracker, events = ProgressTracker(clock), EventDisplay(clock)
     one = job(account="berlin", total=1_000)
     other = failed(ConnectFailed("no\nline"), rejected=2)
-    events.show(watch.look([one]))
+    events.show(tracker.measure([one]))
     one.state = "running"
-    run_of([one], clock, events, watch, 5)
+    run_of([one], clock, events, tracker, 5)
     one.state = "done"
-    events.show(watch.look([one, other]))
-    events.show(watch.look([one, other]))
-    summarized(Summary(jobs=[one, other], requests=4, retries=1, seconds=2.0), 5)
+    events.show(tracker.measure([one, other]))
+    events.show(tracker.measure([one, other]))
+    summary_event(Summary(jobs=[one, other], requests=4, retries=1, seconds=2.0), 5)
     out, err = capsys.readouterr()
     assert out == ""
     found = [json.loads(line) for line in err.splitlines()]
@@ -326,7 +326,7 @@ def test_events_are_objects_with_numbers(capsys: pytest.CaptureFixture[str]) -> 
     assert progress["rate"] == pytest.approx(100, rel=0.1)
     assert progress["left_seconds"] == pytest.approx((1000 - progress["rows"]) / 100, rel=0.1)
     assert found[3]["rows"] == 500
-    assert (found[5]["kind"], found[5]["passing"], found[5]["resumable"]) == (
+    assert (found[5]["kind"], found[5]["retryable"], found[5]["resumable"]) == (
         "ConnectFailed", True, False,
     )  # fmt: skip
     assert found[6] == {
@@ -336,9 +336,8 @@ def test_events_are_objects_with_numbers(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with display("none", Watch()) as shown:
-        assert isinstance(shown, Nothing)
-        shown.show([Standing(job=DONE, rate=None, left=None)])
+    with open_display("none", ProgressTracker()) as show:
+        show([JobProgress(job=DONE)])
     assert capsys.readouterr() == ("", "")
 
 
@@ -350,8 +349,8 @@ def test_a_table_is_drawn_on_a_terminal_and_plain_without_rich(
             return True
 
     drawn, plain = Terminal(), Terminal()
-    table(["a"], [{"a": "[red]x"}], drawn)
+    print_table([{"a": "[red]x"}], drawn)
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
-    table(["a"], [{"a": "[red]x"}], plain)
+    print_table([{"a": "[red]x"}], plain)
     assert "[red]x" in drawn.getvalue()
     assert drawn.getvalue() != plain.getvalue() == "a\n[red]x\n"

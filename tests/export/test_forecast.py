@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_export import with_a_bad_row
-from tests.cli.test_main import Ran
+from tests.cli.command import Ran, with_a_bad_row
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast

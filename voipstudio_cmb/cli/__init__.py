@@ -1,1 +1,18 @@
-"""To be described."""
+"""The command line `voipstudio-cmb`: one command a file.
+
+    main                    arguments in, exit code out
+     ├─ export              options; chooses one of
+     │   ├─ files           --to DIR: one account, or --accounts
+     │   ├─ stream          --to -
+     │   └─ dry_run         --dry-run
+     ├─ list ── printers    rows as json, jsonl, csv or table
+     └─ get, ping, sandbox
+
+    options      options that commands share      clients     a client as the options ask for it
+    progress     how far jobs are (arithmetic)    displays    shows that: bars, lines, events
+    report       what became of an export         exit_codes  what that means for scripts
+    terminal     prints text, events, tables      ext.rich    draws bars and tables
+
+A command's file has `HELP`, `add_options(parser)` and `run(arguments)`, which returns the exit
+code. It imports whatever is heavy inside `run`, so that `--help` answers at once.
+"""

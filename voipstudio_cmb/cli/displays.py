@@ -1,240 +1,192 @@
-"""How jobs are shown while they run: as bars, as lines now and then, or as JSON."""
+"""How jobs are shown on standard error while they run: as bars, as lines, or as JSON events."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
 
-from .exit_codes import passing
-from .progress import Standing, Watch
+from .exit_codes import retryable
+from .progress import JobProgress, ProgressTracker
 from .report import label
-from .terminal import escaped, harmless, say
+from .terminal import print_event, print_message, rich_for, sanitize
 
-EVERY = 2.0
+INTERVAL = 2.0
 """Seconds from one line, or event, about a job to the next."""
 
-FEW = 8
-"""So many jobs are shown one by one; of more, those that run, and a line about them all."""
+FEW_JOBS = 8
+"""Up to this many jobs are shown one by one; of more, those that run, and one line about all."""
+
+ENDED, RUNNING = ("done", "failed"), ("running", "writing")
+
+Show = Callable[[Sequence[JobProgress]], None]
+T = TypeVar("T")
 
 
-class Display(Protocol):
-    """Something that shows how far jobs are, each time that it is told to."""
+@contextlib.contextmanager
+def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
+    """The function that shows jobs in `mode`: "auto" draws bars if it can, else prints lines."""
+    rich = rich_for(sys.stderr) if mode == "auto" else None
+    if rich is not None:
+        with rich.Bars(sys.stderr) as bars:
+            yield partial(draw_bars, bars)
+    elif mode == "json":
+        yield EventDisplay(tracker.clock).show
+    elif mode == "none":
+        yield lambda _: None
+    else:
+        yield LineDisplay(tracker.clock).show
 
-    def show(self, standings: Sequence[Standing]) -> None:
-        """Shows them, if it is time to."""
-        ...
+
+async def run_with_display(work: Coroutine[Any, Any, T], show: Callable[[], None]) -> T:
+    """Returns what `work` returns; calls `show` ten times a second meanwhile, and at the end."""
+    running = asyncio.ensure_future(work)
+    try:
+        while not running.done():
+            show()
+            await asyncio.wait((running,), timeout=0.1)
+        show()
+    finally:
+        running.cancel()
+        await asyncio.wait((running,))
+    return running.result()
 
 
 def duration(seconds: float) -> str:
-    """*seconds* as people read them."""
+    """`seconds` in words."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def overall(standings: Sequence[Standing]) -> str:
-    """All of them in one line."""
-    jobs = [standing.job for standing in standings]
-    done = sum(job.state == "done" for job in jobs)
-    failed = sum(job.state == "failed" for job in jobs)
-    running = sum(job.state in ("running", "writing") for job in jobs)
-    rate = sum(standing.rate or 0 for standing in standings)
+def totals(jobs: Sequence[JobProgress]) -> str:
+    """How far all jobs are together, in one line."""
+    states = [each.job.state for each in jobs]
+    failed = states.count("failed")
     return (
-        f"{done} of {len(jobs)} jobs done, {running} running"
+        f"{states.count('done')} of {len(jobs)} jobs done, "
+        f"{sum(state in RUNNING for state in states)} running"
         + (f", {failed} failed" if failed else "")
-        + f", {sum(job.rows for job in jobs):,} rows, {rate:,.0f} rows/s"
+        + f", {sum(each.job.rows for each in jobs):,} rows, "
+        f"{sum(each.rate or 0 for each in jobs):,.0f} rows/s"
     )
 
 
-class Nothing:
-    """Shows nothing."""
-
-    def show(self, standings: Sequence[Standing]) -> None:
-        """Nothing."""
-
-
-class Lines:
-    """Says what changed: each job's state, and every two seconds how far it is."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._shown: dict[Job, str] = {}
-        self._next = clock()
-
-    def show(self, standings: Sequence[Standing]) -> None:
-        now, few = self._clock(), len(standings) <= FEW
-        due = now >= self._next
-        if due:
-            self._next = now + EVERY
-        for standing in standings:
-            job = standing.job
-            before = self._shown.get(job)
-            if job.state == "waiting" or before in ("done", "failed"):
-                continue
-            ended = job.state in ("done", "failed")
-            if ended or (few and (due or before != job.state)):
-                self._shown[job] = job.state
-                say(f"{label(job)}: {job.state}, {_rows(standing)}")
-        if due and not few and any(s.job.state in ("running", "writing") for s in standings):
-            say(overall(standings))
-
-
-def _rows(standing: Standing) -> str:
-    job = standing.job
+def _rows(each: JobProgress) -> str:
+    job = each.job
     if job.state != "running":
         return f"{job.rows:,} rows"
-    of = f" of {job.total:,}" if job.total is not None and job.total >= job.rows else ""
-    rate = f", {standing.rate:,.0f} rows/s" if standing.rate else ""
-    left = f", {duration(standing.left)} left" if standing.left is not None else ""
-    return f"{job.rows:,}{of} rows{rate}{left}"
+    total = f" of {job.total:,}" if job.total is not None and job.total >= job.rows else ""
+    rate = f", {each.rate:,.0f} rows/s" if each.rate else ""
+    left = f", {duration(each.seconds_left)} left" if each.seconds_left is not None else ""
+    return f"{job.rows:,}{total} rows{rate}{left}"
 
 
-class Events:
-    """One JSON object a line: what begins, how far it is, and what became of it."""
+class LineDisplay:
+    """Prints a line when a job's state changes, and every two seconds how far it is."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._printed: dict[Job, str] = {}
+        self._next = clock()
+
+    def show(self, jobs: Sequence[JobProgress]) -> None:
+        """Prints what is due."""
+        now, few = self._clock(), len(jobs) <= FEW_JOBS
+        due = now >= self._next
+        if due:
+            self._next = now + INTERVAL
+        for each in jobs:
+            job, printed = each.job, self._printed.get(each.job)
+            if job.state == "waiting" or printed in ENDED:
+                continue
+            if job.state in ENDED or (few and (due or printed != job.state)):
+                self._printed[job] = job.state
+                print_message(f"{label(job)}: {job.state}, {_rows(each)}")
+        if due and not few and any(each.job.state in RUNNING for each in jobs):
+            print_message(totals(jobs))
+
+
+class EventDisplay:
+    """Prints JSON events: that a job starts, every two seconds how far it is, and how it ended."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._next: dict[Job, float] = {}
         self._ended: set[Job] = set()
 
-    def show(self, standings: Sequence[Standing]) -> None:
+    def show(self, jobs: Sequence[JobProgress]) -> None:
+        """Prints what is due."""
         now = self._clock()
-        for standing in standings:
-            job = standing.job
+        for each in jobs:
+            job = each.job
             if job.state == "waiting" or job in self._ended:
                 continue
             if job not in self._next:
-                self._next[job] = now + EVERY
-                event("start", **_names(job), path=str(job.path))
-            if job.state in ("done", "failed"):
+                self._next[job] = now + INTERVAL
+                self._print("start", job, path=str(job.path))
+            if job.state in ENDED:
                 self._ended.add(job)
                 self._end(job)
             elif now >= self._next[job]:
-                self._next[job] = now + EVERY
-                event(
-                    "progress",
-                    **_names(job),
-                    state=job.state,
-                    rows=job.rows,
-                    total=job.total,
-                    kept=job.kept,
-                    rate=_number(standing.rate),
-                    left_seconds=_number(standing.left),
-                )
+                self._next[job] = now + INTERVAL
+                rate, left = _rounded(each.rate), _rounded(each.seconds_left)
+                self._print(
+                    "progress", job, state=job.state, rows=job.rows, total=job.total,
+                    kept=job.kept, rate=rate, left_seconds=left,
+                )  # fmt: skip
+
+    @staticmethod
+    def _print(name: str, job: Job, **members: Any) -> None:
+        print_event(name, account=job.account, resource=job.resource, **members)
 
     def _end(self, job: Job) -> None:
-        told: dict[str, Any] = {
-            "rows": job.rows,
-            "kept": job.kept,
-            "rejected": job.rejected,
-            "altered": job.altered,
-            "missing": len(job.missing),
-            "note": job.note,
-            "since": job.since,
-        }
+        members: dict[str, Any] = {
+            "rows": job.rows, "kept": job.kept, "rejected": job.rejected, "altered": job.altered,
+            "missing": len(job.missing), "note": job.note, "since": job.since,
+        }  # fmt: skip
         if job.error is None:
-            event(
-                "done",
-                **_names(job),
-                **told,
-                path=str(job.path) if job.made else None,
-                already=job.already,
-            )
+            path = str(job.path) if job.made else None
+            self._print("done", job, **members, path=path, already=job.already)
         else:
-            event(
-                "failed",
-                **_names(job),
-                **told,
-                error=str(job.error),
-                kind=type(job.error).__name__,
-                resumable=job.resumable,
-                passing=passing(job),
-            )
+            self._print(
+                "failed", job, **members, error=str(job.error), kind=type(job.error).__name__,
+                resumable=job.resumable, retryable=retryable(job),
+            )  # fmt: skip
 
 
-def summarized(summary: Summary, code: int) -> None:
-    """Prints the event that ends them all."""
+def summary_event(summary: Summary, code: int) -> None:
+    """Prints the last event: the numbers of all jobs together."""
     states = [job.state for job in summary.jobs]
-    event(
-        "summary",
-        jobs=len(states),
-        done=states.count("done"),
-        failed=states.count("failed"),
-        resumable=sum(job.resumable for job in summary.jobs),
-        rows=summary.rows,
-        rejected=summary.rejected,
-        requests=summary.requests,
-        retries=summary.retries,
-        seconds=_number(summary.seconds),
-        exit_code=code,
-    )
+    print_event(
+        "summary", jobs=len(states), done=states.count("done"), failed=states.count("failed"),
+        resumable=sum(job.resumable for job in summary.jobs), rows=summary.rows,
+        rejected=summary.rejected, requests=summary.requests, retries=summary.retries,
+        seconds=_rounded(summary.seconds), exit_code=code,
+    )  # fmt: skip
 
 
-def event(what: str, **more: Any) -> None:
-    """Prints one event on standard error."""
-    print(escaped(json.dumps({"event": what, **more})), file=sys.stderr, flush=True)
-
-
-def note(text: str) -> None:
-    """Prints an event that holds nothing but words."""
-    event("note", message=text)
-
-
-def _names(job: Job) -> dict[str, str]:
-    return {"account": job.account, "resource": job.resource}
-
-
-def _number(value: float | None) -> float | None:
+def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
 
 
-class _Bars(Protocol):
-    room: int
+def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:
+    """Draws a bar for each of a few jobs; of more, for those that run, and a line about all.
 
-    def show(self, bars: Sequence[tuple[str, int, int | None, str]], line: str) -> None: ...
-
-
-class Drawn:
-    """Bars for a few jobs; of more, for those that run, with a line about them all."""
-
-    def __init__(self, bars: _Bars) -> None:
-        self._bars = bars
-
-    def show(self, standings: Sequence[Standing]) -> None:
-        few = len(standings) <= min(FEW, self._bars.room)
-        shown = [s for s in standings if few or s.job.state in ("running", "writing")]
-        self._bars.show(
-            [self._bar(standing) for standing in shown[: self._bars.room]],
-            "" if few else overall(standings),
-        )
-
-    @staticmethod
-    def _bar(standing: Standing) -> tuple[str, int, int | None, str]:
-        job = standing.job
-        total = job.rows if job.state == "done" else job.total
-        return harmless(label(job)), job.rows, total, f"{_rows(standing)}, {job.state}"
+    `bars` is a `voipstudio_cmb.ext.rich.Bars`.
+    """
+    few = len(jobs) <= min(FEW_JOBS, bars.room)
+    shown = [each for each in jobs if few or each.job.state in RUNNING][: bars.room]
+    bars.show([_bar(each) for each in shown], "" if few else totals(jobs))
 
 
-@contextlib.contextmanager
-def display(mode: str, watch: Watch) -> Iterator[Display]:
-    """What shows jobs by *mode*: "auto" is bars on a terminal, where rich is there, or lines."""
-    if mode == "auto" and sys.stderr.isatty():
-        try:
-            from voipstudio_cmb.ext.rich import Bars
-        except ImportError:
-            pass  # lines, then
-        else:
-            with Bars(sys.stderr) as bars:
-                yield Drawn(bars)
-            return
-    if mode == "json":
-        yield Events(watch.now)
-    else:
-        yield Nothing() if mode == "none" else Lines(watch.now)
+def _bar(each: JobProgress) -> tuple[str, int, int | None, str]:
+    job = each.job
+    total = job.rows if job.state == "done" else job.total
+    return sanitize(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"

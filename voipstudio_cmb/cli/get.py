@@ -5,15 +5,27 @@ from __future__ import annotations
 import argparse
 
 from .exit_codes import DONE
-from .terminal import _print_json
+from .options import add_account_options
+from .terminal import print_json
+
+HELP = "print one setting or button as JSON"
 
 
-async def _get(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `get`."""
+    add_account_options(parser)
+    kinds = ("settings", "buttons")
+    parser.add_argument("resource", choices=kinds, metavar="RESOURCE", help="settings or buttons")
+    parser.add_argument("id", type=int, metavar="ID")
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Prints the record and returns the exit code."""
     from voipstudio_cmb.codec.conversion import to_dict
 
-    from .clients import opened
+    from .clients import open_client
 
-    async with opened(arguments) as client:
+    async with open_client(arguments) as client:
         record = await getattr(client, arguments.resource).get(arguments.id)
-    _print_json(to_dict(record))
+    print_json(to_dict(record))
     return DONE

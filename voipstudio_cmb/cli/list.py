@@ -6,52 +6,68 @@ import argparse
 import sys
 
 from .exit_codes import DONE
-from .terminal import say
+from .options import add_account_options, add_filter_option
+from .terminal import print_message
 
-_COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
+HELP = "print rows of a collection"
+COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
 
 
-async def _list(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `list`."""
+    add_account_options(parser)
+    add = parser.add_argument
+    add("resource", metavar="RESOURCE", help=f"of {', '.join(COLLECTIONS)}")
+    rows = parser.add_mutually_exclusive_group()
+    rows.add_argument("--limit", type=int, default=25, metavar="N", help="rows (default 25)")
+    rows.add_argument("--all", action="store_true", help="all rows")
+    add_filter_option(parser)
+    add("--sort", default="id", metavar="PROPERTY", help="default: id")
+    add("--desc", action="store_true", help="descending")
+    formats = ("json", "jsonl", "csv", "table")
+    add("--format", choices=formats, help="default: table on a terminal, jsonl elsewhere")
+
+
+def _check(arguments: argparse.Namespace) -> None:
     from voipstudio_cmb.errors import ClientMisuse
+
+    if arguments.resource == "buttons":
+        raise ClientMisuse("the API has no collection of buttons: use `get buttons ID`")
+    if arguments.resource not in COLLECTIONS:
+        known = ", ".join(COLLECTIONS)
+        raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known})")
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Prints the rows and returns the exit code."""
     from voipstudio_cmb.filters import parse
 
-    from .clients import opened
+    from .clients import open_client
     from .printers import PRINTERS
 
-    if arguments.resource not in _COLLECTIONS:
-        hint = (
-            "; the API has no collection of buttons: use `get buttons ID`"
-            if arguments.resource == "buttons"
-            else ""
-        )
-        known = ", ".join(_COLLECTIONS)
-        raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known}){hint}")
-    wanted = None if arguments.all else arguments.limit
-    if wanted is not None and wanted < 1:
-        raise ClientMisuse(f"--limit must be at least 1, not {wanted}")
-    form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
+    _check(arguments)
+    limit = None if arguments.all else arguments.limit
+    format = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
     filters = [parse(text) for text in arguments.filter]
-    async with opened(arguments) as client:
+    async with open_client(arguments) as client:
         service = getattr(client, arguments.resource)
         walk = service.list(
             filters=filters,
             sort=arguments.sort,
             descending=arguments.desc,
-            page_size=500 if wanted is None else min(wanted + 1, 500),
+            page_size=500 if limit is None else min(limit + 1, 500),
         )
-        printer = PRINTERS[form](service.record, sys.stdout)
-        shown, note = 0, ""
+        printer = PRINTERS[format](service.record, sys.stdout)
+        printed, note = 0, ""
         async with walk:
             async for record in walk:
-                if shown == wanted:
-                    note = f"only the first {wanted} printed; --limit N or --all for more"
+                if printed == limit:
+                    note = f"only the first {limit} printed; --limit N or --all for more"
                     break
                 printer.add(record)
-                shown += 1
+                printed += 1
         printer.finish()
         sys.stdout.flush()
-        if not shown:
-            note = "no rows"
-        if note:
-            say(note)
+    if note or not printed:
+        print_message(note or "no rows")
     return DONE

@@ -1,7 +1,4 @@
-"""The command line: arguments in, calls, exit codes. Results on stdout, all else on stderr.
-
-Everything but the parser is imported inside the commands, so that `--help` answers at once.
-"""
+"""The command line: arguments in, calls, exit codes. Results on stdout, all else on stderr."""
 
 from __future__ import annotations
 
@@ -11,15 +8,18 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from voipstudio_cmb import __version__
+
+from . import export, get, list, ping, sandbox
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
-from .parser import _parser
-from .terminal import drop_stdout, say
+from .options import EPILOG, check_numbers
+from .terminal import discard_stdout, notify
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command in *argv* and returns its exit code."""
+    """Runs the command in `argv` and returns its exit code."""
     arguments = _parser().parse_args(argv)
     if sys.stdout is None:  # closed by who started this
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
@@ -28,51 +28,58 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # an ASCII terminal is no reason to fail
     from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
-    tell = _teller(arguments)
     try:
-        return _flushed(asyncio.run(_run(arguments)))
+        check_numbers(arguments)
+        return _flush(asyncio.run(_run(arguments)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
-        tell("interrupted" + _left(arguments))
+        notify(arguments, "interrupted" + _interruption(arguments))
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
     except BrokenPipeError:
-        # The reader has what it wanted. Python's own flush at exit must not complain again.
-        drop_stdout()
+        discard_stdout()  # the reader has what it wanted
         return DONE
     except CallMeBackError as error:
-        tell(f"error: {error}")
+        notify(arguments, f"error: {error}")
         if isinstance(error, Unauthorized | NoToken):
             return NOT_AUTHORISED
         return USAGE if isinstance(error, ClientMisuse) else FAILED
     except OSError as error:
-        drop_stdout()
-        tell(f"error: the output can't be written: {error.strerror or error}")
+        discard_stdout()
+        notify(arguments, f"error: the output can't be written: {error.strerror or error}")
         return FAILED
 
 
-def _teller(arguments: argparse.Namespace) -> Callable[[str], None]:
-    """What prints a message on standard error: where events are wanted, as one of them."""
-    if getattr(arguments, "progress", None) != "json":
-        return say
-    from .displays import note
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="voipstudio-cmb",
+        description="VoIPstudio's Call Me Back module: export, list, get.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"voipstudio-cmb {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in (export, list, get, ping, sandbox):
+        name = command.__name__.rpartition(".")[2]
+        options = commands.add_parser(name, help=command.HELP)
+        command.add_options(options)
+        options.set_defaults(run=command.run)
+    return parser
 
-    return note
 
-
-def _left(arguments: argparse.Namespace) -> str:
-    """What an interruption has left behind."""
+def _interruption(arguments: argparse.Namespace) -> str:
+    """What to know about the output of a command that was interrupted."""
     if arguments.command == "list" or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
     if arguments.command != "export" or arguments.dry_run:
         return ""
-    return ": no file is left half written, and the same command goes on where it stopped"
+    return ": no file is left half written; run the same command again to resume"
 
 
-def _flushed(code: int) -> int:
-    """*code*, once what was printed is out; a reader that has gone does not change it."""
+def _flush(code: int) -> int:
+    """Returns `code` after flushing stdout; a reader that has gone does not change it."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        drop_stdout()
+        discard_stdout()
     return code
 
 
@@ -83,7 +90,3 @@ async def _run(arguments: argparse.Namespace) -> int:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     code: int = await arguments.run(arguments)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

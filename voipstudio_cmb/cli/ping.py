@@ -6,15 +6,20 @@ import argparse
 import time
 
 from .exit_codes import DONE
-from .terminal import _print_json, say
+from .options import add_account_options
+from .terminal import print_json, print_message
+
+HELP = "check the token and the connection"
+add_options = add_account_options
 
 
-async def _ping(arguments: argparse.Namespace) -> int:
-    from .clients import opened
+async def run(arguments: argparse.Namespace) -> int:
+    """Prints the API's answer and how long it took; returns the exit code."""
+    from .clients import open_client
 
-    async with opened(arguments) as client:
-        began = time.monotonic()
+    async with open_client(arguments) as client:
+        started = time.monotonic()
         answer = await client.ping()
-    say(f"answered in {time.monotonic() - began:.3f} s")
-    _print_json(answer)
+    print_message(f"answered in {time.monotonic() - started:.3f} s")
+    print_json(answer)
     return DONE

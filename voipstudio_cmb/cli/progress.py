@@ -1,4 +1,4 @@
-"""Shows jobs while they run, on standard error: as bars, as lines now and then, or as JSON."""
+"""How far jobs are: rows a second, and the seconds that are left. Arithmetic only."""
 
 from __future__ import annotations
 
@@ -10,72 +10,72 @@ import attrs
 
 from voipstudio_cmb.export import Job
 
-SPAN = 10.0
+RATE_SECONDS = 10.0
 """Seconds that a rate is taken over."""
 
 
 @attrs.frozen(kw_only=True)
-class Standing:
-    """How far *job* is: *rate* in rows a second over the last seconds, and the seconds *left*."""
+class JobProgress:
+    """How far a job is."""
 
     job: Job
-    rate: float | None
-    left: float | None
+    rate: float | None = None
+    """Rows a second, if known."""
+    seconds_left: float | None = None
+    """Seconds until the job is done, if known."""
 
 
-@attrs.define(kw_only=True)
-class _Track:
-    began: float
-    ended: float | None = None
-    samples: deque[tuple[float, int]] = attrs.field(factory=deque)
+class RateMeter:
+    """Rows a second over the last `RATE_SECONDS`, from a few samples."""
+
+    def __init__(self) -> None:
+        self.samples: deque[tuple[float, int]] = deque()
 
     def add(self, now: float, rows: int) -> None:
-        if self.samples and rows < self.samples[-1][1]:
-            self.samples.clear()  # begun anew
-        if len(self.samples) > 1 and now - self.samples[-2][0] < SPAN / 20:
-            self.samples.pop()  # looked at more often than is worth keeping
-        self.samples.append((now, rows))
-        while now - self.samples[0][0] > SPAN and len(self.samples) > 2:
-            self.samples.popleft()
+        """Notes that there were `rows` in all at the time `now`."""
+        samples = self.samples
+        if samples and rows < samples[-1][1]:
+            samples.clear()  # the job has started again
+        if len(samples) > 1 and now - samples[-2][0] < RATE_SECONDS / 20:
+            samples.pop()  # more samples than are worth keeping
+        samples.append((now, rows))
+        while now - samples[0][0] > RATE_SECONDS and len(samples) > 2:
+            samples.popleft()
 
     def rate(self) -> float | None:
-        (then, before), (now, rows) = self.samples[0], self.samples[-1]
-        return (rows - before) / (now - then) if now > then else None
+        """Rows a second, if there are two samples at different times."""
+        (first, rows_before), (last, rows) = self.samples[0], self.samples[-1]
+        return (rows - rows_before) / (last - first) if last > first else None
 
 
-class Watch:
-    """Remembers when jobs began and how they came on. *clock* gives the time in seconds."""
+class ProgressTracker:
+    """Remembers when jobs started and how far they were. `clock` gives the time in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._tracks: dict[Job, _Track] = {}
+        self.clock = clock
+        self._started: dict[Job, float] = {}
+        self._ended: dict[Job, float] = {}
+        self._meters: dict[Job, RateMeter] = {}
 
-    def now(self) -> float:
-        """The time."""
-        return self._clock()
+    def measure(self, jobs: Sequence[Job]) -> list[JobProgress]:
+        """How far `jobs` are now. Rows that an earlier run has left count for no rate."""
+        now = self.clock()
+        return [self._measure(job, now) for job in jobs]
 
-    def look(self, jobs: Sequence[Job]) -> list[Standing]:
-        """How far *jobs* are; rows that an earlier run has left count for no rate."""
-        now = self._clock()
-        return [self._standing(job, now) for job in jobs]
-
-    def _standing(self, job: Job, now: float) -> Standing:
-        track = self._tracks.get(job)
-        if track is None:
-            if job.state == "waiting":
-                return Standing(job=job, rate=None, left=None)
-            track = self._tracks[job] = _Track(began=now)
-        if job.state in ("done", "failed") and track.ended is None:
-            track.ended = now
+    def _measure(self, job: Job, now: float) -> JobProgress:
+        if job.state != "waiting":
+            self._started.setdefault(job, now)
+        if job.state in ("done", "failed"):
+            self._ended.setdefault(job, now)
         if job.state != "running":
-            return Standing(job=job, rate=None, left=None)
-        track.add(now, job.rows)
-        rate, left = track.rate(), None
+            return JobProgress(job=job)
+        meter = self._meters.setdefault(job, RateMeter())
+        meter.add(now, job.rows)
+        rate, seconds_left = meter.rate(), None
         if rate and job.total is not None and job.total >= job.rows:
-            left = (job.total - job.rows) / rate
-        return Standing(job=job, rate=rate, left=left)
+            seconds_left = (job.total - job.rows) / rate
+        return JobProgress(job=job, rate=rate, seconds_left=seconds_left)
 
     def seconds(self, job: Job) -> float | None:
-        """How long *job* took, or None if it was never seen to run."""
-        track = self._tracks.get(job)
-        return None if track is None or track.ended is None else track.ended - track.began
+        """How long `job` took, or None if it was never seen to end."""
+        return self._ended[job] - self._started[job] if job in self._ended else None

@@ -1,4 +1,4 @@
-"""Says what became of an export: files, notes, a table, what to do next, and the exit code."""
+"""What became of an export: its files, notes, a table, and what to do next."""
 
 from __future__ import annotations
 
@@ -6,61 +6,59 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .exit_codes import CAN_GO_ON, NOT_AUTHORISED, exit_code
-from .terminal import drop_stdout, say, table
+from .exit_codes import NOT_AUTHORISED, RESUMABLE, exit_code
+from .terminal import discard_stdout, print_message, print_table
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
+
+_ADVICE = {
+    NOT_AUTHORISED: "run the same command again with a valid token to resume",
+    RESUMABLE: "run the same command again to resume",
+}
 
 
 def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
     """Prints the files on stdout, all else about them on stderr; returns the exit code.
 
-    *seconds* tells how long a job took.
+    `seconds` returns how long a job took.
     """
-    files(summary.jobs)
+    print_files(summary.jobs)
     for job in summary.jobs:
-        for text in notes(job):
-            say(f"{label(job)}: {' '.join(text.split())}")
-    jobs = [_cells(job, seconds(job)) for job in summary.jobs]
-    table([name for name in COLUMNS if any(cells[name] for cells in jobs)], jobs, sys.stderr)
+        for text in _notes(job):
+            print_message(f"{label(job)}: {' '.join(text.split())}")
+    print_table([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr)
     done = [job for job in summary.jobs if job.state == "done"]
-    made = sum(job.made for job in done)
-    say(
+    undone, made = len(summary.jobs) - len(done), sum(job.made for job in done)
+    print_message(
         f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
         f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
-        f"{made} of {len(summary.jobs) - len(done) + made} files"
+        f"{made} of {undone + made} files"
     )
     code = exit_code(summary.jobs)
-    advice = {
-        NOT_AUTHORISED: "run the same command again, with a valid token, to go on",
-        CAN_GO_ON: "run the same command again to go on",
-    }
-    if not summary.complete:
-        mend = "mend what the errors above say, and run the same command again"
-        undone = len(summary.jobs) - len(done)
-        say(f"{undone} of {len(summary.jobs)} not done: {advice.get(code, mend)}")
+    if undone:
+        advice = _ADVICE.get(code, "fix what the errors above say, and run the same command again")
+        print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
     return code
 
 
-def files(jobs: Sequence[Job]) -> None:
-    """Prints each file that is whole on stdout, and its rows."""
+def print_files(jobs: Sequence[Job]) -> None:
+    """Prints each complete file on stdout, and its rows."""
     for job in jobs:
         if job.made:
             try:
                 print(f"{job.path}\t{job.rows}")
             except BrokenPipeError:
-                drop_stdout()  # the exit code is still to be told
+                discard_stdout()  # the report and the exit code still matter
 
 
-def notes(job: Job) -> Iterator[str]:
-    """What there is to say about *job* that no number says."""
-    if job.since is not None and not job.already:
-        yield f"goes on with the export begun at {job.since}"
+def _notes(job: Job) -> Iterator[str]:
+    """What is worth knowing about `job` besides its numbers."""
     if job.already:
-        yield "already complete, by the export" + (
-            f" begun at {job.since}" if job.since else " before"
-        )
+        run = f"the export started at {job.since}" if job.since else "an earlier export"
+        yield f"already complete: made by {run}"
+    elif job.since is not None:
+        yield f"resumes the export started at {job.since}"
     if job.note:
         yield job.note
     if job.missing:
@@ -78,14 +76,8 @@ def notes(job: Job) -> Iterator[str]:
 
 
 def label(job: Job) -> str:
-    """What to call *job*."""
+    """The name of `job` in messages."""
     return f"{job.account}/{job.resource}" if job.account else job.resource
-
-
-COLUMNS = (
-    "account", "resource", "state", "rows", "kept", "rejected", "altered", "missing", "seconds",
-    "rows/s",
-)  # fmt: skip
 
 
 def _cells(job: Job, seconds: float | None) -> dict[str, str]:
@@ -101,6 +93,6 @@ def _cells(job: Job, seconds: float | None) -> dict[str, str]:
         "altered": f"{job.altered:,}" if job.altered else "",
         "missing": f"{len(job.missing):,}" if job.missing else "",
         "seconds": "" if seconds is None else f"{seconds:.1f}",
-        # In less, a job may have been under way before it was seen for the first time.
+        # In less time, a job may have run before it was seen for the first time.
         "rows/s": f"{fetched / seconds:,.0f}" if seconds and seconds > 0.5 and fetched > 0 else "",
     }

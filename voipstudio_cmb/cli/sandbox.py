@@ -6,27 +6,34 @@ import argparse
 import asyncio
 
 from .exit_codes import DONE
-from .terminal import say
+from .terminal import print_message
 
-TOKEN_VARIABLE, URL_VARIABLE = "VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_URL"
+HELP = "serve a stand-in for the API on loopback"
 
 
-async def _sandbox(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `sandbox`."""
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="default: a free one")
+    add("--rows", type=int, default=25_000, help="call records (default 25,000)")
+    add("--seed", type=int, default=1, help="decides what the records contain")
+    add("--rate", type=float, metavar="PER_SECOND", help="answer 429 above this many requests")
+
+
+async def run(arguments: argparse.Namespace) -> int:
+    """Serves until it is interrupted."""
     from voipstudio_cmb.errors import ClientMisuse
     from voipstudio_cmb.sandbox import Sandbox
 
-    from .clients import check_rate
-
     rate = arguments.rate
-    check_rate(rate)
     # A server counts whole requests: below one a second it allows one in a longer time.
     allowed = None if rate is None else (int(rate), 1.0) if rate >= 1 else (1, 1 / rate)
     try:
         api = Sandbox(port=arguments.port, rows=arguments.rows, seed=arguments.seed, rate=allowed)
         async with api:
-            print(f"export {URL_VARIABLE}={api.base_url}")
-            print(f"export {TOKEN_VARIABLE}={api.token}", flush=True)
-            say("serving until interrupted; the two lines above point the client at it")
+            print(f"export VOIPSTUDIO_API_URL={api.base_url}")
+            print(f"export VOIPSTUDIO_API_TOKEN={api.token}", flush=True)
+            print_message("serving until interrupted; the two lines above point the client at it")
             await asyncio.Event().wait()
     except (ValueError, OverflowError, OSError) as error:
         raise ClientMisuse(f"the sandbox can't be started: {error}") from None

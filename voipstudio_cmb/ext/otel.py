@@ -3,7 +3,7 @@
     CallMeBackClient(token, config=ClientConfig(on_event=otel.spans()))
 
 Names follow OpenTelemetry's semantic conventions for HTTP clients. Neither the query (it may hold
-what somebody searched for) nor any header but those of `observe.LOGGED_HEADERS` is recorded.
+what somebody searched for) nor any header but those of `events.LOGGED_HEADERS` is recorded.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _Attributes: TypeAlias = dict[str, str | int | float | bool]
 def spans(provider: TracerProvider | None = None) -> OnEvent:
     """A listener for `ClientConfig(on_event=…)` that turns each call into a span.
 
-    *provider* is the tracer provider; without one, the global one. A span's parent is the span
-    that is current where the call was made; its times are those of the call.
+    `provider` is the tracer provider; without one, the global one is used. A span's parent is the
+    span that is current where the call was made; its times are those of the call.
     """
     tracer = trace.get_tracer("voipstudio_cmb", tracer_provider=provider)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 
 class Bars:
-    """Bars on standard error, redrawn by `show`; at most *room* of them fit."""
+    """Progress bars on a terminal, of which at most `room` fit."""
 
     def __init__(self, stream: IO[str]) -> None:
         console = Console(file=stream)
@@ -27,7 +27,7 @@ class Bars:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self.room = max(1, console.height - 3)
+        self.room: int = max(1, console.height - 3)
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -35,7 +35,7 @@ class Bars:
         return self
 
     def show(self, bars: Sequence[tuple[str, int, int | None, str]], line: str) -> None:
-        """Draws a bar for each name, number, total (None: not known) and text, and the *line*."""
+        """Draws a bar for each name, number, total (if known) and text, and `line` below."""
         drawn = {name: (done, total, text) for name, done, total, text in bars}
         if line:
             drawn["all"] = (0, None, line)
@@ -56,7 +56,7 @@ class Bars:
 
 
 def print_table(stream: IO[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints *rows* under *columns*, fitted to the terminal."""
+    """Prints `rows` under `columns`, fitted to the terminal."""
     table = Table(*(Column(name, no_wrap=True) for name in columns))
     for row in rows:
         # As Text, or brackets in a value would be taken for markup.

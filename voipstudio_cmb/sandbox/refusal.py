@@ -31,4 +31,4 @@ class Refusal(Exception):
         """The documented error body; it lists the invalid fields, if there are any."""
         if errors:
             self.body = {"errors": [attrs.asdict(each) for each in errors], "message": message}
-        self.headers = headers or {}
+        self.headers: Mapping[str, str] = headers or {}

@@ -22,7 +22,7 @@ class Seen:
     """
 
     def __init__(self, floor: int = 0) -> None:
-        self.last = floor
+        self.last: int = floor
         self.floor = floor
         self._ascending: array[int] = array("q")
         self._others: set[int] = set()

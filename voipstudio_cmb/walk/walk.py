@@ -96,7 +96,7 @@ class Walk(AsyncIterator[T]):
         self, items: Callable[[WalkState], AsyncGenerator[T]], began: str | None = None
     ) -> None:
         self._state = WalkState(began=began)
-        self.progress = self._state.progress
+        self.progress: Progress = self._state.progress
         self._make = items
         self._items: AsyncGenerator[T] | None = None
         self._consumer: asyncio.Task[Any] | None = None

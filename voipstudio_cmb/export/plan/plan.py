@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks import FORMATS, Sink, SqliteSink, sink
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
@@ -19,7 +20,7 @@ from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
 from voipstudio_cmb.export.store.manifest import NAME, Entry, latest, read
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
-from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, checked_integer
+from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 
 from .files import IdRange, Late, OutputFile
 

@@ -66,7 +66,7 @@ class Export:
                 OutputFile(resource=name, path=plan.path(name)) for name in plan.resources
             ]
         self._whose = ""
-        self.jobs = [
+        self.jobs: list[Job] = [
             Job(resource=part.resource, path=part.path, account=account) for part in self._parts
         ]
 

@@ -12,17 +12,17 @@ from types import TracebackType
 
 import attrs
 
+from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.limits import Limiter, RateLimit
-from voipstudio_cmb.query import checked_integer
 
 from .export import Export
 from .forecast import Forecast, forecast
-from .job import Summary
+from .job import Job, Summary
 
 MAX_JOBS = 1000
 
@@ -116,7 +116,7 @@ class Exports:
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
             export = Export(client, own_plan, account=account.name, slots=turns, many=True)
             self._exports.append(_One(account.name, client, own_plan, export, turns))
-        self.jobs = [job for one in self._exports for job in one.export.jobs]
+        self.jobs: list[Job] = [job for one in self._exports for job in one.export.jobs]
 
     async def forecast(self) -> list[Forecast]:
         """What `run` would fetch, in the order of `jobs`; neither can be called after this.

@@ -41,7 +41,7 @@ class Stream:
         self._plan = plan
         self._file = file
         self._each = each
-        self.job = Job(resource=plan.resources[0], path=plan.to)
+        self.job: Job = Job(resource=plan.resources[0], path=plan.to)
         self.rejects: list[Reject] = []
         self._known: set[tuple[int, int, bytes]] = set()
 

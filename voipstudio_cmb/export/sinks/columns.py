@@ -104,7 +104,7 @@ class Splitter:
     """How many texts had half a surrogate pair, which was replaced."""
 
     def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
-        self.altered = 0
+        self.altered: int = 0
         taking: dict[str, Reader] = {
             "integer": integer,
             "boolean": boolean,

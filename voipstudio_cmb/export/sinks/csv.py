@@ -48,7 +48,7 @@ class CsvLines:
     """
 
     def __init__(self, record: type[Record], null: str = "") -> None:
-        self.altered = 0
+        self.altered: int = 0
         self._names = tuple(documented(record))
         self._null = null
         self._marker = null.encode()
@@ -101,7 +101,7 @@ class CsvSink:
     upserts = False
 
     def __init__(self, compress: str | None = None, null: str = "") -> None:
-        self.suffix = suffix("csv", compress)
+        self.suffix: str = suffix("csv", compress)
         self._compress = compress
         self._null = checked_null(null)
 

@@ -16,7 +16,7 @@ class JsonlSink:
     upserts = False
 
     def __init__(self, compress: str | None = None) -> None:
-        self.suffix = suffix("jsonl", compress)
+        self.suffix: str = suffix("jsonl", compress)
         self._compress = compress
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:

@@ -17,7 +17,7 @@ class Spool:
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
-        self.size = 0
+        self.size: int = 0
         self._disk = disk
         self._hash = hashlib.sha256()
         self._file: int | None = None

@@ -55,7 +55,7 @@ class Table:
         self._encoded: dict[int, bytes] = {}
         self._views: dict[tuple[tuple[Condition, ...], str, bool], list[int]] = {}
         self._watches: list[Watch] = []
-        self.columns = frozenset(make(self._last)) | {"max_call_rate"}
+        self.columns: frozenset[str] = frozenset(make(self._last)) | {"max_call_rate"}
 
     def __len__(self) -> int:
         return len(self._ids)

@@ -1,0 +1,116 @@
+"""The envelopes: a page, a total and the API's own words come out, and garbage has a name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from voipstudio_cmb.codec import envelopes
+from voipstudio_cmb.errors import BadPayload, EmptyBody, NotJSON, WrongShape
+from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.middleware.status import check_status
+from voipstudio_cmb.models import Cdr
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", EmptyBody),
+        (b"  \r\n", EmptyBody),
+        (b"<html>maintenance</html>", NotJSON),
+        (b'{"data":[', NotJSON),
+        (b'{"data":[]}trailing', NotJSON),
+        (b"\xef\xbb\xbf{}", NotJSON),
+        (b'{"data":"\xff"}', NotJSON),
+        ('{"data":[]}'.encode("utf-16"), NotJSON),
+        (b'{"data":[{"id":1,"x":NaN}]}', NotJSON),
+        (b'{"data":[{"id":1,"x":1e' + b"9" * 30 + b"}]}", NotJSON),
+        (b'{"data":' + b"[" * 100_000, NotJSON),
+        (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", NotJSON),
+        (b"null", WrongShape),
+        (b"[]", WrongShape),
+        (b'"text"', WrongShape),
+        (b"{}", WrongShape),
+        (b'{"data":null}', WrongShape),
+        (b'{"data":{}}', WrongShape),
+        (b'{"data":"x"}', WrongShape),
+        (b'{"error":"no"}', WrongShape),
+        (b'{"success":false}', WrongShape),
+        (b'{"message":"no"}', WrongShape),
+    ],
+)
+def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
+    with pytest.raises(BadPayload) as caught:
+        envelopes.read_page(Response(status=200, body=body), Cdr, 1)
+    assert type(caught.value) is kind
+    assert caught.value.sent == "yes"
+
+
+async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
+    body = b"<html>\n" + b"x" * 5000
+
+    async def wire(_: Request) -> Response:
+        return Response(status=200, body=body, headers={"content-type": "t/h"})
+
+    request = Request(method="GET", path="/x", parse=lambda r: envelopes.read_page(r, Cdr, 1))
+    with pytest.raises(NotJSON) as caught:
+        await check_status(request, wire)
+    message = str(caught.value)
+    assert "5007 bytes" in message
+    assert "t/h" in message
+    assert message.count("x") <= 201
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("total", "read_as"),
+    [
+        (59, 59),
+        ("59", 59),
+        (0, 0),
+        (None, None),
+        (-1, None),
+        (1e9, None),
+        ("x", None),
+        (True, None),
+    ],
+)
+def test_a_total_is_a_count_or_nothing(total: Any, read_as: int | None) -> None:
+    body = json.dumps({"data": [], "total": total}).encode()
+    assert envelopes.read_page(Response(status=200, body=body), Cdr, 1).total == read_as
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
+    for reader in (
+        lambda r: envelopes.read_page(r, Cdr, 1),
+        lambda r: envelopes.read_item(r, Cdr),
+        envelopes.read_total,
+    ):
+        try:
+            reader(Response(status=200, body=body))
+        except BadPayload:
+            pass  # the documented one; some bytes are a page
+    assert isinstance(envelopes.read_messages(body), dict)
+
+
+@pytest.mark.parametrize(
+    ("body", "messages"),
+    [
+        (b'{"message":"no"}', {"": ["no"]}),
+        (b'{"errors":[{"message":"a","field":"name"},{"message":"b"}]}',
+         {"name": ["a"], "": ["b"]}),
+        (b'{"message":"m","errors":[{"property":"p","message":"x"},3,{"message":4}]}',
+         {"": ["m"], "p": ["x"]}),
+        (b'{"errors":{"name":"x"}}', {}),
+        (b"<html>", {}),
+        (b"", {}),
+        (b"[]", {}),
+    ],
+)  # fmt: skip
+def test_the_apis_own_words_are_read_by_field(body: bytes, messages: dict[str, Any]) -> None:
+    assert envelopes.read_messages(body) == messages

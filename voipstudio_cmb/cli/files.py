@@ -1,0 +1,49 @@
+"""`export --to DIR`: the collections of one account, or of many, into files."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+
+from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
+from voipstudio_cmb.limits import RateLimit
+
+from .clients import open_client
+from .displays import open_display, run_with_display, summary_event
+from .exit_codes import exit_code
+from .progress import ProgressTracker
+from .report import print_files, report
+
+
+async def run(arguments: argparse.Namespace, plan: Plan) -> int:
+    """Runs the export that `plan` describes and returns the exit code."""
+    async with contextlib.AsyncExitStack() as stack:
+        exports: Export | Exports
+        if arguments.accounts is not None:
+            exports = account_exports(arguments, plan)
+        else:
+            client = await stack.enter_async_context(open_client(arguments))
+            exports = Export(client, plan, slots=asyncio.Semaphore(arguments.jobs))
+        tracker = ProgressTracker()
+        with open_display(arguments.progress, tracker) as show:
+            summary: Summary = await run_with_display(
+                exports.run(), lambda: show(tracker.measure(exports.jobs))
+            )
+        if arguments.progress != "json":
+            return report(summary, tracker.seconds)
+        print_files(summary.jobs)
+        code = exit_code(summary.jobs)
+        summary_event(summary, code)
+        return code
+
+
+def account_exports(arguments: argparse.Namespace, plan: Plan) -> Exports:
+    """The exports of the accounts in the file that `--accounts` names."""
+    return Exports(
+        read_accounts(arguments.accounts),
+        plan,
+        slots=arguments.jobs,
+        limiter=None if arguments.rate is None else RateLimit(arguments.rate),
+        rate=arguments.rate_per_account,
+    )
