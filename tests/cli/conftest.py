@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Ran
+from tests.fakes.commands import Ran
 from voipstudio_cmb.sandbox import Sandbox
 
 

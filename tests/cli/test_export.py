@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import INTERRUPTIBLE, environment, ran, with_a_bad_row
+from tests.fakes.commands import INTERRUPTIBLE, environment, ran, with_a_bad_row
 from voipstudio_cmb.cli import files
 from voipstudio_cmb.sandbox import Fault, Sandbox
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import voipstudio_cmb
-from tests.cli.command import COMMAND, INTERRUPTIBLE, environment
+from tests.fakes.commands import COMMAND, INTERRUPTIBLE, environment
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Ran, with_a_bad_row
+from tests.fakes.commands import Ran, with_a_bad_row
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast
