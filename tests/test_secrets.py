@@ -17,6 +17,7 @@ import attrs
 import pytest
 
 from tests.fakes.clients import CALLS, without_waiting
+from tests.fakes.commands import accounts_file
 from tests.fakes.secrets import BASIC, CANARY, ECHO, PLAIN, encoded, leaks, shown_by, told_by
 from tests.fakes.sockets import Script, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
@@ -158,27 +159,13 @@ def test_s6_an_interrupted_export_has_told_nobody(
 ) -> None:
     env = {**os.environ, "HOME": str(tmp_path / "home")}
     out = tmp_path / "out"
-    argv = [
-        "export",
-        "cdrs",
-        "settings",
-        "--page-size",
-        "10",
-        "--progress",
-        progress,
-        "--to",
-        str(out),
-    ]
+    argv = ["export", "cdrs", "settings", "--page-size", "10", "--progress", progress]
+    argv += ["--to", str(out)]
     with Sandbox(rows=300, token=CANARY) as api:
         if many:
-            tables = [
-                f'[accounts.{name}]\ntoken_env = "{name.upper()}_TOKEN"\n'
-                f'base_url = "{api.base_url}"'
-                for name in ("good", "bad")
-            ]
-            (tmp_path / "accounts.toml").write_text("\n".join(tables))
+            accounts = accounts_file(tmp_path, api, "good", "bad")
             env |= {"GOOD_TOKEN": CANARY, "BAD_TOKEN": CANARY + "-wrong"}
-            argv += ["--accounts", str(tmp_path / "accounts.toml")]
+            argv += ["--accounts", str(accounts)]
         else:
             env |= {"VOIPSTUDIO_API_TOKEN": CANARY, "VOIPSTUDIO_API_URL": api.base_url}
         echo = {"message": f"bad {ECHO}", "errors": [{"field": "x", "message": ECHO}]}
