@@ -18,7 +18,7 @@ import pytest
 
 from tests.fakes.clients import CALLS, without_waiting
 from tests.fakes.commands import accounts_file
-from tests.fakes.secrets import BASIC, CANARY, ECHO, PLAIN, encoded, leaks, shown_by, told_by
+from tests.fakes.secrets import BASIC, CANARY, ECHO, PLAIN, encoded, leaks, reports_of, shown_by
 from tests.fakes.sockets import Script, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.auth.credentials import Basic, login
@@ -93,7 +93,7 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
                 for method in ("GET", "POST"):
                     with pytest.raises(CallMeBackError) as caught:
                         await CALLS[method](cmb)
-                    texts += told_by(caught.value)
+                    texts += reports_of(caught.value)
                 texts += shown_by(cmb)
                 assert len(texts) > 10
         assert wire.requests
@@ -112,7 +112,7 @@ async def test_s3_a_session_alone_shows_nothing_of_aiohttps(fault: str) -> None:
         with pytest.raises(BadPayload) as caught:
             await session(Request(method="GET", path="/x"))
         await session.aclose()
-    reports = told_by(caught.value)[5:]
+    reports = reports_of(caught.value)[5:]
     assert not any("ClientResponse" in report for report in reports)
 
 
@@ -125,7 +125,7 @@ async def test_s3_a_cancelled_call_shows_no_secret() -> None:
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-    assert leaks(*told_by(caught.value)) == []
+    assert leaks(*reports_of(caught.value)) == []
 
 
 @pytest.mark.parametrize("wrong", ["\r\n", " ", "\u00fc", "\0"])
@@ -134,7 +134,7 @@ def test_s3_a_token_that_is_refused_is_not_in_the_refusal(wrong: str) -> None:
     for make in (lambda: CallMeBackClient(bad.header()), lambda: Basic(7, bad.header())):
         with pytest.raises(CallMeBackError) as caught:
             make()
-        assert leaks(*told_by(caught.value)) == []
+        assert leaks(*reports_of(caught.value)) == []
 
 
 async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:

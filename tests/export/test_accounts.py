@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.fakes.secrets import CANARY, leaks, told_by
+from tests.fakes.secrets import CANARY, leaks, reports_of
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.config import DEFAULT_BASE_URL
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectFailed, NoToken, Unauthorized
@@ -33,7 +33,7 @@ def written(tmp_path: Path, text: str) -> Path:
 def refused(tmp_path: Path, text: str, env: dict[str, str] = ENV) -> ClientMisuse:
     with pytest.raises(ClientMisuse) as caught:
         read_accounts(written(tmp_path, text), env=env)
-    assert leaks(*told_by(behind_us(caught.value))) == []
+    assert leaks(*reports_of(behind_us(caught.value))) == []
     return caught.value
 
 
@@ -138,7 +138,7 @@ def test_s6_a_token_that_no_header_may_carry_is_not_shown(tmp_path: Path) -> Non
     assert "accounts.a: the token contains white space" in str(error)
     with pytest.raises(ConfigError) as caught:
         Account("../x", CANARY)
-    assert leaks(*told_by(behind_us(caught.value))) == []
+    assert leaks(*reports_of(behind_us(caught.value))) == []
 
 
 def test_all_variables_that_are_missing_are_named_at_once(tmp_path: Path) -> None:

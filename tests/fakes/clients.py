@@ -1,4 +1,4 @@
-"""What the fault tests share: a client that does not wait, and one call for each method."""
+"""Clients that do not wait, and one call for each HTTP method."""
 
 from __future__ import annotations
 

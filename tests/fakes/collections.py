@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import eq, ge, gt, le, lt
 from typing import Any
 
@@ -15,88 +15,90 @@ from voipstudio_cmb.errors import BadRequest
 from voipstudio_cmb.http import Request, Response
 
 
-def row(id: int, **more: Any) -> dict[str, Any]:
-    return {"id": id, "name": f"row {id}", **more}
+def row(id: int) -> dict[str, Any]:
+    return {"id": id, "name": f"row {id}"}
 
 
-@attrs.define
-class Collection:
-    """A collection's handler with the habits of a server: *cap* on `limit`, deaf to parameters.
+def page(ids_or_rows: Iterable[Any], total: Any = None) -> Response:
+    """A page with these rows; a row may be given by its id."""
+    rows = [each if isinstance(each, dict) else {"id": each} for each in ids_or_rows]
+    return json_response({"data": rows} | ({} if total is None else {"total": total}))
 
-    *total* is a function of the true count. *latency* gives the seconds an answer takes, by page.
-    `asked` holds the pages that were asked for in ascending order. Filters are not honoured.
-    """
 
-    rows: list[dict[str, Any]]
+@attrs.define(kw_only=True)
+class _Served:
     cap: int = 5000
-    ignore_page: bool = False
-    ignore_limit: bool = False
+    """The most rows on a page."""
     ignore_sort: bool = False
     total: Callable[[int], Any] = lambda count: count
-    empty_once: set[int] = attrs.field(factory=set)
-    latency: Callable[[int], float] = lambda page: 0.0
-    fail: dict[int, Exception] = attrs.field(factory=dict)
-    asked: list[int] = attrs.field(factory=list)
-    tops: int = 0
+    """What is sent as the total for the true count; nothing if it is `None`."""
     flying: int = 0
+    """Requests that have no response yet."""
     most_flying: int = 0
 
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        page = int(query.get("page", 1))
-        backwards = query.get("dir") == "DESC" and not self.ignore_sort
-        self.tops += backwards
-        if not backwards:
-            self.asked.append(page)
+    async def wait(self, seconds: float) -> None:
         self.flying += 1
         self.most_flying = max(self.most_flying, self.flying)
         try:
-            await asyncio.sleep(self.latency(page))
+            await asyncio.sleep(seconds)
         finally:
             self.flying -= 1
-        if page in self.fail and not backwards:
-            raise self.fail[page]
-        size = len(self.rows) if self.ignore_limit else min(int(query["limit"]), self.cap)
-        start = 0 if self.ignore_page else (page - 1) * size
-        rows = (self.rows[::-1] if backwards else self.rows)[start : start + size]
-        if page in self.empty_once and not backwards:
-            self.empty_once.discard(page)
-            rows = []
-        content: dict[str, Any] = {"data": rows}
-        total = self.total(len(self.rows))
-        if total is not None:
-            content["total"] = total
-        return json_response(content)
 
 
 @attrs.define
-class Table:
-    """A collection that honours page, limit, sort, dir and filter, as far as it is not told not to.
+class Collection(_Served):
+    """Serves rows in their order, by page; it filters nothing."""
 
-    *change* alters the ids before each answer. `asked` holds the queries.
-    """
+    rows: list[dict[str, Any]]
+    ignore_page: bool = False
+    ignore_limit: bool = False
+    empty_once: set[int] = attrs.field(factory=set)
+    """Pages that are empty when they are first requested."""
+    latency: Callable[[int], float] = lambda page: 0.0
+    """Seconds until the response, by page."""
+    fail: dict[int, Exception] = attrs.field(factory=dict)
+    """What is raised instead of a page."""
+    asked: list[int] = attrs.field(factory=list)
+    """The pages that were requested in ascending order."""
+    tops: int = 0
+    """How many were requested in descending order."""
+
+    async def __call__(self, request: Request) -> Response:
+        query = dict(request.query)
+        number = int(query.get("page", 1))
+        backwards = query.get("dir") == "DESC" and not self.ignore_sort
+        self.tops += backwards
+        if not backwards:
+            self.asked.append(number)
+        await self.wait(self.latency(number))
+        if number in self.fail and not backwards:
+            raise self.fail[number]
+        size = len(self.rows) if self.ignore_limit else min(int(query["limit"]), self.cap)
+        start = 0 if self.ignore_page else (number - 1) * size
+        rows = (self.rows[::-1] if backwards else self.rows)[start : start + size]
+        if number in self.empty_once and not backwards:
+            self.empty_once.discard(number)
+            rows = []
+        return page(rows, self.total(len(self.rows)))
+
+
+@attrs.define
+class Table(_Served):
+    """Serves rows that come and go; supports `page`, `limit`, `sort`, `dir` and `filter`."""
 
     ids: list[int]
-    cap: int = 5000
     ignore_filter: bool = False
     refuse_filter: bool = False
-    ignore_sort: bool = False
-    total: Callable[[int], Any] = lambda count: count
     change: Callable[[Table], None] = lambda table: None
+    """Is called before each response."""
     latency: float = 0.0
     asked: list[dict[str, str]] = attrs.field(factory=list)
-    flying: int = 0
-    most_flying: int = 0
+    """The queries."""
 
     async def __call__(self, request: Request) -> Response:
         query = dict(request.query)
         self.asked.append(query)
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
-        try:
-            await asyncio.sleep(self.latency)
-        finally:
-            self.flying -= 1
+        await self.wait(self.latency)
         self.change(self)
         conditions = json.loads(query.get("filter", "[]"))
         if conditions and self.refuse_filter:
@@ -109,10 +111,7 @@ class Table:
             ids = [i for i in ids if (i > bound if condition["operator"] == "gt" else i <= bound)]
         size = min(int(query["limit"]), self.cap)
         start = (int(query["page"]) - 1) * size
-        content: dict[str, Any] = {"data": [{"id": i} for i in ids[start : start + size]]}
-        if (total := self.total(len(ids))) is not None:
-            content["total"] = total
-        return json_response(content)
+        return page(ids[start : start + size], self.total(len(ids)))
 
 
 HABITS: dict[str, dict[str, Any]] = {
@@ -168,15 +167,13 @@ TOTALS: dict[str, Callable[[int, int], int | None]] = {
 
 @attrs.define(eq=False, kw_only=True)
 class Odd:
-    """A server that takes conditions and `sort` in a way of its own.
-
-    *turns*: `sort` orders a page only, and the pages themselves are in the server's *order*.
-    """
+    """Takes conditions and `sort` in a way of its own."""
 
     ids: list[int]
     conditions: str = ""
     order: str = "by id"
     turns: bool = False
+    """Whether `sort` orders only the rows of a page; the pages are in the server's order."""
     total: str = "exact"
     cap: int = 10**6
     fixed: int = 0
@@ -199,21 +196,18 @@ class Odd:
         found = ids[start : start + min(page_size, self.rows_cap)]
         if self.turns:
             found.sort(reverse=down)
-        content: dict[str, Any] = {"data": [{"id": id} for id in found]}
-        if (total := TOTALS[self.total](len(ids), len(found))) is not None:
-            content["total"] = total
-        return json_response(content)
+        return page(found, TOTALS[self.total](len(ids), len(found)))
 
 
 @attrs.define
 class Pages:
-    """Answers page *n* with the ids that *answer* gives for it, and no total."""
+    """Serves the ids that a function returns for a page and its size, without a total."""
 
-    answer: Callable[[int, int], list[int]]
+    ids_of: Callable[[int, int], list[int]]
     asked: list[int] = attrs.field(factory=list)
 
     async def __call__(self, request: Request) -> Response:
         query = dict(request.query)
         self.asked.append(int(query["page"]))
-        ids = self.answer(int(query["page"]), int(query["limit"]))
-        return json_response({"data": [{"id": id} for id in ids]})
+        ids = self.ids_of(int(query["page"]), int(query["limit"]))
+        return page(ids)

@@ -1,4 +1,4 @@
-"""Exports of accounts that are not on a network, and what becomes of their files."""
+"""Exports of an account in memory, undisturbed or interrupted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def run(api: Offline, plan: Plan, disk: Disk | None = None) -> Summary:
 
 
 async def interrupted(api: Offline, plan: Plan, requests: int = 6, error: Any = None) -> Summary:
-    """Runs an export that loses its connection for good after so many *requests*."""
+    """Runs an export that loses its connection for good after so many requests."""
     left = [requests]
 
     async def hook(request: Request) -> None:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from voipstudio_cmb.errors import CallMeBackError
 
 CANARY = "canary-not-a-token"
+"""A token that must be nowhere but in its header."""
 
 
 def encoded(text: str) -> str:
@@ -17,16 +18,12 @@ def encoded(text: str) -> str:
 
 
 PLAIN = (CANARY, encoded(CANARY).rstrip("="))
-
-
 BASIC = (*PLAIN, encoded(f"7:{CANARY}").rstrip("="))
-
-
 ECHO = " ".join((*BASIC, encoded(f"7:{CANARY}")))
 
 
 def leaks(*texts: object, forms: tuple[str, ...] = PLAIN) -> list[str]:
-    """Where in *texts* the secret stands in one of the *forms*, with what is around it."""
+    """The places in the texts where the secret stands in one of its forms."""
     found = []
     for text in map(str, texts):
         for form in forms:
@@ -37,7 +34,7 @@ def leaks(*texts: object, forms: tuple[str, ...] = PLAIN) -> list[str]:
 
 
 def chained(error: BaseException | None) -> list[BaseException]:
-    """*error*, and every cause and context behind it, suppressed or not."""
+    """`error`, and every cause and context behind it, suppressed or not."""
     found: list[BaseException] = []
     waiting = [error]
     while waiting:
@@ -48,7 +45,7 @@ def chained(error: BaseException | None) -> list[BaseException]:
     return found
 
 
-def told_by(error: BaseException) -> list[str]:
+def reports_of(error: BaseException) -> list[str]:
     """All that a log, a crash reporter with locals and contexts, or another process would see."""
     texts = []
     for one in chained(error):
