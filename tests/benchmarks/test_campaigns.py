@@ -177,7 +177,7 @@ def test_the_claim_on_memory_is_judged() -> None:
 
 def test_50_accounts_are_exported_in_little_memory_and_started_fairly() -> None:
     done = accounts.export_elsewhere(rows=60, accounts=50, slots=4, seed=1)
-    assert accounts.failures(done, 50) == []
+    assert accounts.failures(done, 50, slots=4) == []
     assert done.done == done.jobs == len(done.order) == 200
     assert done.memory >= done.before > MIB
 
@@ -188,9 +188,9 @@ def test_the_claim_on_accounts_is_judged() -> None:
                 "memory": 300 * 10**6, "order": [0, 1, 0, 1]}  # fmt: skip
         return accounts.AccountsExport(**fine | more)
 
-    assert accounts.failures(exported(), 2) == []
+    assert accounts.failures(exported(), 2, slots=1) == []
     for wrong in ({"done": 3}, {"memory": 300 * 10**6 + 1}, {"order": [0, 0, 1, 1]}):
-        assert len(accounts.failures(exported(**wrong), 2)) == 1
+        assert len(accounts.failures(exported(**wrong), 2, slots=1)) == 1
 
 
 def test_a_million_rows_are_exported_in_bounded_memory() -> None:
