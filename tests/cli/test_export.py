@@ -108,6 +108,9 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
         out, err = process.communicate(timeout=90)
     assert (process.returncode, out) == (code, "")
     assert "no file is left half written; run the same command again to resume" in err
+    assert "interrupted: " in err or stop != signal.SIGINT
+    assert "Traceback" not in err
+    assert not (tmp_path / "a" / "cdrs.jsonl").exists()
     api.clear_faults()
     forecast = run_process(*argv, "--dry-run")
     kept = int(forecast.stdout.split()[-2])

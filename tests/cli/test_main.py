@@ -238,42 +238,6 @@ def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -
     assert b"\x1b[3" not in seen["plain"]
 
 
-def test_an_interrupted_export_is_exit_130_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
-    api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
-    with subprocess.Popen(
-        [*INTERRUPTIBLE, "export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "running, " in line and "running, 0" not in line:
-                break
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=90)
-    assert process.returncode == 130
-    assert "interrupted: no file is left half written" in err
-    assert "Traceback" not in err
-    assert out == ""
-    assert not (tmp_path / "a" / "cdrs.jsonl").exists()
-
-
-def test_a_terminated_export_is_exit_143_and_leaves_no_file(api: Sandbox, tmp_path: Path) -> None:
-    api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
-    with subprocess.Popen(
-        [*COMMAND, "export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as process:  # fmt: skip
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "running, " in line and "running, 0" not in line:
-                break
-        process.terminate()
-        _, err = process.communicate(timeout=90)
-    assert process.returncode == 143
-    assert "no file is left half written" in err
-    assert not (tmp_path / "a" / "cdrs.jsonl").exists()
-
-
 def test_an_interrupted_list_does_not_claim_to_be_complete(api: Sandbox) -> None:
     with subprocess.Popen(
         [*INTERRUPTIBLE, "list", "cdrs", "--all", "--rate", "0.01"],
