@@ -112,7 +112,7 @@ ELSEWHERE = {
     "X4": "test_the_deadline_bounds_everything",
     "X5": "test_leaving_early_with_aclosing_leaves_no_task",
     "X6": "test_a_cancellation_passes_without_aiohttps_frames",
-    "X7": "test_an_interrupted_export_is_exit_130_and_leaves_no_file",
+    "X7": "test_an_interrupted_export_says_how_to_resume_it_and_resumes",
     "X8": "test_an_error_waits_for_its_place_while_the_consumer_is_slow",
     "S1": "test_the_token_is_in_no_repr_and_no_log",
 }

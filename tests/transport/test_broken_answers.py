@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import attrs
@@ -31,7 +30,6 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
     WrongShape,
 )
-from voipstudio_cmb.middleware.throttle import RateEstimate
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -200,14 +198,6 @@ ROWS = [
     *(Row(45, says, whole(b"", f"Location: {to}", status="302 Found"), UnexpectedRedirect, **NEVER)
       for says, to in LOCATIONS.items()),
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def paced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr(
-        "voipstudio_cmb.middleware.throttle.RateEstimate", partial(RateEstimate, unasked=0.0)
-    )
 
 
 def _cases() -> Iterator[Any]:

@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -32,19 +31,10 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
 )
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.middleware.throttle import RateEstimate
 from voipstudio_cmb.transport.guards import send_once
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 every_method = pytest.mark.parametrize("method", CALLS)
-
-
-@pytest.fixture(autouse=True)
-def paced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr(
-        "voipstudio_cmb.middleware.throttle.RateEstimate", partial(RateEstimate, unasked=0.0)
-    )
 
 
 async def failure(cmb: CallMeBackClient, method: str = "GET") -> Any:

@@ -7,7 +7,6 @@ import gc
 import gzip
 import json
 import os
-import traceback
 import warnings
 from collections.abc import AsyncIterator
 from typing import Any
@@ -18,6 +17,7 @@ from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
 from benchmarks.harness.peer import closed_port, url_of
+from tests.fakes.secrets import CANARY, reports_of
 from tests.fakes.sockets import Peer, healthy, once, reply, resets, serving
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
@@ -37,7 +37,6 @@ from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
 from voipstudio_cmb.transport.session import Session
 
-CANARY = "canary-not-a-token"
 GET = Request(method="GET", path="/x", headers={"X-Auth-Token": Secret(CANARY).header()})
 
 
@@ -59,12 +58,6 @@ async def failure(session: Session, request: Request = GET) -> CallMeBackError:
     with pytest.raises(CallMeBackError) as caught:
         await session(request)
     return caught.value
-
-
-def everything(error: BaseException) -> str:
-    """What a crash reporter that captures locals and follows contexts would print."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(report.format(chain=True))
 
 
 async def test_what_is_sent(sessions: Any) -> None:
@@ -263,7 +256,7 @@ async def test_no_error_carries_the_token_or_aiohttps_frames(sessions: Any) -> N
     for script in scripts:
         async with serving(script) as wire:
             error = await failure(sessions(wire.url, timeout=0.1))
-            report = everything(error)
+            report = "".join(reports_of(error))
             assert CANARY not in report
             assert "/aiohttp/" not in report
             assert error.__context__ is None
@@ -279,7 +272,7 @@ async def test_a_cancellation_passes_without_aiohttps_frames(sessions: Any) -> N
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-        report = everything(caught.value)
+        report = "".join(reports_of(caught.value))
         assert CANARY not in report
         assert "/aiohttp/" not in report
         assert GET.call.sent == "maybe"
