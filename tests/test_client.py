@@ -232,6 +232,32 @@ async def test_a_rate_limited_call_without_patience_says_how_long_to_wait() -> N
         assert caught.value.retry_after == 300.0
 
 
+async def test_one_setting_caps_what_a_server_may_ask_to_wait() -> None:
+    config = ClientConfig(max_retry_after=6)
+    async with Sandbox(rows=10) as api, client(api, config=config) as cmb:
+        api.script(Fault(status=429, headers={"Retry-After": "7"}))
+        with pytest.raises(RateLimited):
+            await cmb.cdrs.count()
+        async with asyncio.timeout(5):
+            assert await cmb.cdrs.count() == 10  # and nobody else is held
+
+
+def test_a_client_stays_with_its_first_event_loop() -> None:
+    with Sandbox(rows=10) as api:
+        cmb = client(api)
+
+        async def counts_and_closes_elsewhere() -> None:
+            assert await cmb.cdrs.count() == 10
+            with pytest.raises(ClientMisuse, match="in use on another event loop"):
+                await asyncio.to_thread(asyncio.run, cmb.cdrs.count())
+            assert await cmb.cdrs.count() == 10
+            await cmb.aclose()
+            with pytest.raises(ClientMisuse, match="the client is closed"):
+                await cmb.cdrs.count()
+
+        asyncio.run(counts_and_closes_elsewhere())
+
+
 def test_what_the_client_is_made_of_is_checked() -> None:
     async def listener(event: Any) -> None: ...
 

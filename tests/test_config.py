@@ -123,7 +123,7 @@ def test_a_secret_masks_itself_in_texts() -> None:
     assert Secret("t").mask("too short to hide") == "too short to hide"
 
 
-@pytest.mark.parametrize("name", ["deadline", "timeout", "connect_timeout"])
+@pytest.mark.parametrize("name", ["deadline", "timeout", "connect_timeout", "max_retry_after"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), True, "5", None])
 def test_times_are_finite_numbers_above_0(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"{name} must be a finite number above 0"):
@@ -209,7 +209,7 @@ def test_a_profile_that_is_named_decides_token_and_url(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
-        ("missing", "there is no profile 'missing'.*default, empty, newline, other, plain"),
+        ("missing", "no profile 'missing'.*default, empty, newline, other, plain"),
         ("empty", "profile 'empty'.*the token is empty"),
         ("plain", "profile 'plain'.*clear text"),
         ("newline", "profile 'newline'.*white space"),

@@ -57,6 +57,34 @@ def test_every_error_pickles_and_copies_with_all_it_knows(kind: type[CallMeBackE
     assert str(error) == "GET /callmeback/cdrs page 2: what went wrong (after 3 attempts)"
 
 
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
+def test_a_copy_with_context_differs_in_what_is_named_and_holds_no_frame(
+    kind: type[CallMeBackError],
+) -> None:
+    with pytest.raises(kind) as caught:
+        raise kind("odd", sent="yes", retryable=True, status=400) from KeyError("the cause")
+    error = caught.value
+    other = error.with_context(attempts=2, path="/x", method="GET").with_detail("look first")
+    assert type(other) is kind
+    assert str(other) == "GET /x: odd; look first (after 2 attempts)"
+    assert other.args == ("odd; look first",)
+    changes = {"message": "odd; look first", "attempts": 2, "path": "/x", "method": "GET"}
+    assert vars(other) == vars(error) | changes
+    assert (other.__traceback__, other.__context__) == (None, None)
+    assert other.__cause__ is error.__cause__
+    assert (error.message, error.attempts, error.path) == ("odd", 0, None)
+
+
+def test_a_subclass_with_arguments_of_its_own_is_copied_too() -> None:
+    class Mine(CallMeBackError):
+        def __init__(self, table: str, row: int) -> None:
+            super().__init__(f"{table} {row}")
+            self.row = row
+
+    other = Mine("cdrs", 7).with_context(attempts=2)
+    assert (type(other), other.row, str(other)) == (Mine, 7, "cdrs 7 (after 2 attempts)")
+
+
 def test_an_error_is_also_what_python_calls_such_a_thing() -> None:
     assert issubclass(ClientMisuse, ValueError)
     assert issubclass(ClientMisuse, RuntimeError)

@@ -39,7 +39,7 @@ from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.middleware.throttle import AdaptiveThrottle
-from voipstudio_cmb.retry import Backoff, Budget
+from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs, Settings
 
 HERE = Path(__file__).parent
@@ -293,7 +293,7 @@ def assembled(wire: Handler, **more: Any) -> Handler:
     settings: dict[str, Any] = {
         "auth": Auth(Token(Secret("t"))),
         "policy": Backoff(rng=lambda: 1.0),
-        "budget": Budget(),
+        "budget": RetryBudget(),
         "limit": Limit(),
         **more,
         "deadline": Deadline(more.get("deadline", 60.0), 30.0),

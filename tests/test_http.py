@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voipstudio_cmb.http import UNREAD, Handler, Middleware, Request, Response, chain
+from voipstudio_cmb.http import Handler, Middleware, Request, Response, chain
 
 
 async def test_the_first_middleware_is_outermost() -> None:
@@ -30,4 +30,3 @@ async def test_the_first_middleware_is_outermost() -> None:
 def test_a_request_describes_itself() -> None:
     assert Request(method="GET", path="/x").describe() == "GET /x"
     assert Request(method="GET", path="/x", query=(("page", "3"),)).describe() == "GET /x page 3"
-    assert repr(UNREAD) == "UNREAD"

@@ -35,7 +35,7 @@ LAW = {
     "config": "retry",
     "events": "",
     "filters": "codec",
-    "limits": "",
+    "limits": "timeouts",
     "retry": "",
     "timeouts": "",
     "checks": "",

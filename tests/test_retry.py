@@ -21,10 +21,14 @@ from voipstudio_cmb.errors import (
     Unauthorized,
     WrongShape,
 )
-from voipstudio_cmb.http import Call, Request
-from voipstudio_cmb.retry import Backoff, Budget, repeatable, retry_after
+from voipstudio_cmb.http import Call, Request, Response
+from voipstudio_cmb.retry import Backoff, RetryBudget, asked_to_wait, repeatable
 
 NOW = 1_700_000_000.0
+
+
+def saying(retry_after: str) -> Response:
+    return Response(status=429, headers={"retry-after": retry_after})
 
 
 @pytest.mark.parametrize(
@@ -54,16 +58,16 @@ NOW = 1_700_000_000.0
 def test_retry_after_is_believed_only_where_it_makes_sense(
     text: str, seconds: float | None
 ) -> None:
-    assert retry_after({"retry-after": text}, now=lambda: NOW) == seconds
+    assert asked_to_wait(saying(text), now=lambda: NOW) == seconds
 
 
 def test_no_header_asks_for_nothing() -> None:
-    assert retry_after({}) is None
+    assert asked_to_wait(Response(status=429)) is None
 
 
 @given(st.text())
 def test_retry_after_never_raises_and_never_waits_backwards(text: str) -> None:
-    seconds = retry_after({"retry-after": text})
+    seconds = asked_to_wait(saying(text))
     assert seconds is None or 0 <= seconds < 1e12
 
 
@@ -90,9 +94,7 @@ def delay(error: CallMeBackError, attempts: int = 1, **call: Any) -> float | Non
 
 
 def fault(**details: Any) -> ServerFault:
-    error = ServerFault("x", sent="yes", **details)
-    error.retryable = True
-    return error
+    return ServerFault("x", sent="yes", retryable=True, **details)
 
 
 def test_the_delay_doubles_up_to_the_cap() -> None:
@@ -137,14 +139,12 @@ def test_what_will_not_get_better_is_not_tried_again(error: CallMeBackError) -> 
 
 
 def test_a_renewed_token_is_tried_at_once() -> None:
-    error = Unauthorized("x", sent="yes")
-    assert delay(error) is None
-    error.retryable = True
-    assert delay(error, attempts=99) == 0.0
+    assert delay(Unauthorized("x", sent="yes")) is None
+    assert delay(Unauthorized("x", sent="yes", retryable=True), attempts=99) == 0.0
 
 
 def test_an_outage_empties_the_budget_and_successes_fill_it() -> None:
-    budget = Budget()
+    budget = RetryBudget()
     spent = [budget.spend(fault()) for _ in range(100)]
     assert spent.count(14) == 35
     assert spent[35:] == [None] * 65
@@ -160,7 +160,7 @@ def test_an_outage_empties_the_budget_and_successes_fill_it() -> None:
 
 @given(st.lists(st.sampled_from(["fault", "throttled", "success"]), max_size=300))
 def test_the_budget_stays_within_its_bounds(events: list[str]) -> None:
-    budget, owed = Budget(), 0
+    budget, owed = RetryBudget(), 0
     for event in events:
         if event == "success":
             budget.earn(owed)

@@ -21,7 +21,7 @@ from tests.fakes.commands import accounts_file
 from tests.fakes.secrets import BASIC, CANARY, ECHO, PLAIN, encoded, leaks, reports_of, shown_by
 from tests.fakes.sockets import Script, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
-from voipstudio_cmb.auth.credentials import Basic, login
+from voipstudio_cmb.auth.credentials import Basic, Login
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import BadPayload, CallMeBackError, UnexpectedRedirect
 from voipstudio_cmb.events import AttemptEvent, Event
@@ -67,7 +67,7 @@ FAULTS: dict[str, Script] = {
 SOURCES: dict[str, Callable[[], Any]] = {
     "token": lambda: Secret(CANARY).header(),
     "basic": lambda: Basic(7, Secret(CANARY).header()),
-    "password": lambda: login(EMAIL, Secret(CANARY).header()),
+    "password": lambda: Login(EMAIL, Secret(CANARY).header()),
 }
 
 

@@ -133,7 +133,7 @@ async def test_closing_ends_all_and_lets_the_loop_rest() -> None:
     timeouts.close()
     timeouts.close()
     assert await asyncio.gather(*tasks) == [-now()] * 3
-    assert timeouts.closed
+    assert timeouts.guard.closed
     assert not rings()
 
 

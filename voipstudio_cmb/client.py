@@ -1,4 +1,4 @@
-"""`CallMeBackClient`: puts the parts together and owns what has to be closed."""
+"""`CallMeBackClient`: assembles the parts and owns what has to be closed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from .middleware.auth import Auth
 from .middleware.chain import standard
 from .middleware.deadline import Deadline
 from .middleware.limit import Limit
-from .retry import Budget
+from .retry import RetryBudget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .timeouts import Timeouts
 from .transport.session import ClientSession, Session
@@ -38,21 +38,23 @@ from .walk.tasks import Tasks
 
 
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
-    if not isinstance(middlewares, Iterable) or not all(map(callable, found := tuple(middlewares))):
+    if not isinstance(middlewares, Iterable) or not all(
+        map(callable, checked := tuple(middlewares))
+    ):
         raise ClientMisuse(
             "middlewares must be a list of async functions (request, handler) -> response"
         )
-    return found
+    return checked
 
 
 class CallMeBackClient:
     """The Call Me Back module of one account.
 
-    *token* is an API key, or an async function that fetches a fresh token whenever one is needed,
-    or `auth.login(email, password)`, or `auth.Basic(user_id, token)`.
-    *session* is an aiohttp session of the caller's to send through (never closed, never altered);
-    *middlewares* are the caller's own, called once for each attempt (see `middleware`); *limiter*
-    paces all requests and may be shared with other clients. `usage` counts calls and requests.
+    `token` is an API key, or an async function that fetches a fresh token whenever one is needed,
+    or `auth.Login(email, password)`, or `auth.Basic(user_id, token)`. Requests are sent through
+    your aiohttp `session`, if you pass one; it is never closed and never altered. Middlewares of
+    your own are called for each attempt (see `middleware`). A `limiter` paces all requests; several
+    clients may share one. `usage` counts calls and requests.
 
     Use it with `async with`, or await `aclose()`. One client belongs to one event loop.
 
@@ -87,16 +89,14 @@ class CallMeBackClient:
                 "a limiter needs an async acquire(): pass limits.RateLimit(60, per=2)"
             )
         if session is not None and not callable(getattr(session, "request", None)):
-            raise ClientMisuse(
-                "session must be an aiohttp.ClientSession, or None for one of our own"
-            )
+            raise ClientMisuse("session must be an aiohttp.ClientSession, or None to open one")
         if not isinstance(config, ClientConfig | None):
             raise ClientMisuse(f"config must be a ClientConfig(…), not {type(config).__name__}")
         self._config = config or ClientConfig()
         self._middlewares = _checked(middlewares)
         self._auth = Auth(source)
-        self._limit = Limit(limiter)
-        self._budget = Budget(capacity=self._config.retry_budget)
+        self._limit = Limit(limiter, max_retry_after=self._config.max_retry_after)
+        self._budget = RetryBudget(capacity=self._config.retry_budget)
         self._tasks = Tasks()
         self._capabilities = Capabilities()
         self._timeouts = Timeouts()
@@ -120,18 +120,18 @@ class CallMeBackClient:
         """A client for the account that the environment names.
 
         `VOIPSTUDIO_API_TOKEN` and `VOIPSTUDIO_API_URL`, else the current profile of the vendor's
-        command line (`~/.config/voipstudio/config.json`, read only); a *profile* that is named goes
-        before both. *env* stands in for `os.environ`.
+        command line (`~/.config/voipstudio/config.json`, read only). A named `profile` takes
+        precedence over both. `env` replaces `os.environ`.
 
         Raises:
-            ConfigError: no token is found, or the profile file can't be used.
+            ConfigError: no token was found, or the profile file can't be used.
         """
         hidden = Environment(env)
         del env  # or a traceback with locals would show the token in it
-        found = resolve(profile, hidden)
+        credentials = resolve(profile, hidden)
         return cls(
-            found.token.header(),
-            base_url=found.base_url,
+            credentials.token.header(),
+            base_url=credentials.base_url,
             session=session,
             config=config,
             middlewares=middlewares,
@@ -171,7 +171,7 @@ class CallMeBackClient:
         deadline: float | None = None,
         timeout: float | None = None,
     ) -> Self:
-        """A client that shares session, limiter and retry budget, and differs in what is named.
+        """A client with other options that shares session, limiter and retry budget.
 
         It needs no closing: it lives as long as the client that it was made from.
         """
@@ -184,11 +184,10 @@ class CallMeBackClient:
         return other
 
     async def ping(self) -> dict[str, Any]:
-        """What the API answers to `GET /ping`: proof that it is there and takes the token."""
+        """The response to `GET /ping`: the API is up and accepts the token."""
         request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_data)
-        response: Response = await self._handler(request)
-        answer: dict[str, Any] = response.value
-        return answer
+        pong: dict[str, Any] = (await self._handler(request)).value
+        return pong
 
     @property
     def base_url(self) -> str:
@@ -196,10 +195,10 @@ class CallMeBackClient:
         return self._base_url
 
     async def identity(self) -> str:
-        """Whose account this is, as a text that holds no secret: to see whether two are one.
+        """A text without secrets that is the same for all clients of one account.
 
-        The id that `GET /me` answers. Where that is not to be had, a hash of the token, or a word
-        that stands for any account if tokens are fetched and change.
+        The id that `GET /me` returns. Where it returns none, a hash of the token, or "any" if
+        tokens are fetched and change.
         """
         request = Request(method="GET", path="/me", operation="me", parse=envelopes.read_identity)
         try:
@@ -209,7 +208,7 @@ class CallMeBackClient:
         return f"id {response.value}"
 
     async def aclose(self) -> None:
-        """Ends what is in flight and closes the session that was opened; a second time is fine."""
+        """Ends what is running and closes the session; a second call does nothing."""
         if self._owner:
             self._timeouts.close()
             await self._tasks.aclose()

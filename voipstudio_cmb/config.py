@@ -1,10 +1,9 @@
-"""Settings: `ClientConfig`, the masked `Secret`, and where a token and base URL come from."""
+"""How a client behaves (`ClientConfig`), and which base URLs are safe to send a token to."""
 
 from __future__ import annotations
 
 import inspect
 import ipaddress
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,27 +11,20 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from .checks import checked_integer, checked_number
 from .errors import ConfigError
-from .retry import Backoff, RetryPolicy
+from .retry import MAX_RETRY_AFTER, Backoff, RetryPolicy
 
 DEFAULT_BASE_URL = "https://l7api.com/v1.2/voipstudio"
 """What the vendor's introduction and clients use today; its page for the module says v1.1."""
 
 
-def _positive(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    if not usable or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type,operator]
-        raise ConfigError(f"{field.name} must be a finite number above 0, not {value!r}")
+def _number(_: object, field: attrs.Attribute[Any], value: object) -> None:
+    checked_number(field.name, value, error=ConfigError)
 
 
-def _count(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"{field.name} must be an integer of at least 1, not {value!r}")
-
-
-def _whole(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ConfigError(f"{field.name} must be an integer of at least 0, not {value!r}")
+def _integer(low: int) -> Callable[[object, attrs.Attribute[Any], object], object]:
+    return lambda _, field, value: checked_integer(field.name, value, low, error=ConfigError)
 
 
 def _header(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -47,30 +39,34 @@ def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> No
 
 @attrs.frozen(kw_only=True)
 class ClientConfig:
-    """How a client behaves. Times are in seconds, sizes in bytes.
+    """How a client behaves. Times are in seconds, sizes in bytes."""
 
-    *attempts*, *deadline* and *timeout* bound one call: how often it is tried, how long all of it
-    may take with its waits, how long one attempt may take with its body. *connect_timeout* bounds
-    making a connection, *connections* how many are open at once, *max_body* a decoded answer.
-    *retry* replaces the standard policy (and *attempts* with it), *retry_budget* is what the client
-    may spend on retries (see `retry.Budget`). *on_event* is called with an
-    `observe.AttemptEvent` for each attempt and an `observe.CallEvent` for each call.
-    """
-
-    attempts: int = attrs.field(default=4, validator=_count)
-    deadline: float = attrs.field(default=60.0, validator=_positive)
-    timeout: float = attrs.field(default=30.0, validator=_positive)
-    connect_timeout: float = attrs.field(default=5.0, validator=_positive)
-    connections: int = attrs.field(default=32, validator=_count)
-    max_body: int = attrs.field(default=32 * 1024 * 1024, validator=_count)
+    attempts: int = attrs.field(default=4, validator=_integer(1))
+    """The most attempts of one call."""
+    deadline: float = attrs.field(default=60.0, validator=_number)
+    """How long a call may take, with its retries and waits."""
+    timeout: float = attrs.field(default=30.0, validator=_number)
+    """How long one attempt may take, with its body."""
+    connect_timeout: float = attrs.field(default=5.0, validator=_number)
+    """How long making a connection may take."""
+    connections: int = attrs.field(default=32, validator=_integer(1))
+    """The most connections that are open at once."""
+    max_body: int = attrs.field(default=32 * 1024 * 1024, validator=_integer(1))
+    """The largest response that is read, decoded."""
     user_agent: str = attrs.field(default="voipstudio-cmb-python", validator=_header)
+    """The `User-Agent` header."""
     retry: RetryPolicy | None = None
-    retry_budget: int = attrs.field(default=500, validator=_whole)
+    """Replaces the standard policy, `retry.Backoff`, and with it `attempts`."""
+    retry_budget: int = attrs.field(default=500, validator=_integer(0))
+    """What the client may spend on retries (see `retry.RetryBudget`)."""
+    max_retry_after: float = attrs.field(default=MAX_RETRY_AFTER, validator=_number)
+    """The longest `Retry-After` that is obeyed: a longer one ends the call and holds no other."""
     on_event: Callable[[Any], None] | None = attrs.field(default=None, validator=_plain_function)
+    """Called with an `events.AttemptEvent` for each attempt and a `CallEvent` for each call."""
 
     def policy(self) -> RetryPolicy:
         """The retry policy in force."""
-        return self.retry or Backoff(attempts=self.attempts)
+        return self.retry or Backoff(attempts=self.attempts, max_retry_after=self.max_retry_after)
 
 
 def _is_loopback(host: str) -> bool:
@@ -83,7 +79,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def checked_base_url(text: object) -> str:
-    """*text* checked and without its trailing slash.
+    """`text` checked and without its trailing slash.
 
     Raises:
         ConfigError: not https (http is for loopback only), no host, user info, query or fragment.

@@ -1,15 +1,15 @@
 """Everything that this package raises.
 
     CallMeBackError
-    ├── ClientMisuse (ValueError, RuntimeError)   the caller's to mend; nothing was sent
+    ├── ClientMisuse (ValueError, RuntimeError)   the caller's to fix; nothing was sent
     │   └── ConfigError                           token, base URL or profile file
     │       └── NoToken                           no token was found at all
-    ├── TransportError                            no usable answer
+    ├── TransportError                            no usable response
     │   ├── ConnectFailed                         certainly not sent
     │   ├── ConnectionLost                        sent or partly sent, then the line broke
     │   ├── RequestTimeout (TimeoutError)         .phase: connect, pool, read, attempt, deadline
     │   ├── TLSFailed                             certificate or handshake; never retried
-    │   └── ProtocolFault                         the peer spoke broken HTTP; status unknown
+    │   └── ProtocolFault                         the peer sent broken HTTP; status unknown
     ├── HTTPStatusError                           a well-formed status that is not a success
     │   ├── BadRequest (400)                      .messages names the fields
     │   ├── Unauthorized (401)
@@ -17,9 +17,9 @@
     │   ├── NotFound (404)
     │   ├── RateLimited (429)                     .retry_after
     │   ├── ServerFault (5xx)
-    │   ├── UnexpectedRedirect (3xx)              never followed: the token would go along
+    │   ├── UnexpectedRedirect (3xx)              never followed: the token would follow too
     │   └── UnexpectedStatus                      anything else
-    ├── BadPayload                                a 2xx whose body is not what was promised
+    ├── BadPayload                                a 2xx whose body is not as documented
     │   ├── EmptyBody
     │   ├── NotJSON
     │   ├── WrongShape
@@ -34,22 +34,32 @@ None holds an aiohttp object, all pickle, none contains the token.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from .http import Request, Sent
+from .http import Sent
 
 
 class CallMeBackError(Exception):
-    """The root. `str()` says what went wrong and in which request.
+    """The root. `str()` says what went wrong and in which request."""
 
-    *sent* says whether the request reached the server, *attempts* how often it was tried,
-    *waited* how many seconds of that went into back-off and pacing, *retryable* whether the same
-    request may succeed later, *repeated* whether an earlier attempt of the call may have been
-    carried out. *method*, *path* and *page* say which request it was (None: none was made).
-    """
-
+    message: str
+    """What went wrong, without the request."""
+    sent: Sent
+    """Whether the request reached the server."""
+    attempts: int
+    """How often it was tried."""
+    waited: float
+    """Seconds spent in back-off and pacing."""
+    method: str | None
+    """The request's method; None if no request was made."""
+    path: str | None
+    """The request's path below the base URL; None if no request was made."""
+    page: int | None
+    """The page that was requested, if any."""
     retryable: bool = False
+    """Whether the same request may succeed later."""
     repeated: bool = False
+    """Whether an earlier attempt of the call may have been carried out."""
 
     def __init__(
         self,
@@ -65,7 +75,7 @@ class CallMeBackError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.sent: Sent = sent
+        self.sent = sent
         self.attempts = attempts
         self.waited = waited
         self.method = method
@@ -80,14 +90,25 @@ class CallMeBackError(Exception):
         where = f"{self.method} {self.path}{page}: " if self.path else ""
         return where + self.message + tried
 
-    def about(self, request: Request) -> None:
-        """Notes which request this is about, unless that is known."""
-        if self.path is None:
-            self.method, self.path, self.page = request.method, request.path, request.page
+    def with_context(self, **attributes: Any) -> Self:
+        """A copy of the same type with other `attributes`; its cause stays.
+
+        Traceback and context stay behind, as their frames may hold a response or a secret.
+        """
+        # Not by calling the class: a subclass of yours may take other arguments.
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self) | attributes)
+        copied.args = (copied.message,)
+        copied.__cause__ = self.__cause__
+        return copied
+
+    def with_detail(self, detail: str) -> Self:
+        """A copy whose message goes on with `detail`."""
+        return self.with_context(message=f"{self.message}; {detail}")
 
 
 class ClientMisuse(CallMeBackError, ValueError, RuntimeError):
-    """The call can't work as it is made; the message says what to do. Nothing was sent."""
+    """The call can't work as it was made; the message says what to do. Nothing was sent."""
 
 
 class ConfigError(ClientMisuse):
@@ -95,11 +116,11 @@ class ConfigError(ClientMisuse):
 
 
 class NoToken(ConfigError):
-    """No token was found where one is looked for; the message says where."""
+    """No token was found; the message says where to put one."""
 
 
 class TransportError(CallMeBackError):
-    """No usable answer came back."""
+    """No usable response came back."""
 
     retryable = True
 
@@ -109,13 +130,14 @@ class ConnectFailed(TransportError):
 
 
 class ConnectionLost(TransportError):
-    """The connection broke before the whole answer was there."""
+    """The connection broke before the whole response had arrived."""
 
 
 class RequestTimeout(TransportError, TimeoutError):
-    """A time limit passed; *phase* says which: connect, pool, read, attempt or deadline."""
+    """A time limit passed."""
 
     phase: Literal["connect", "pool", "read", "attempt", "deadline"] = "deadline"
+    """Which limit."""
 
 
 class TLSFailed(TransportError):
@@ -125,24 +147,24 @@ class TLSFailed(TransportError):
 
 
 class ProtocolFault(TransportError):
-    """The peer's answer is not HTTP; its status is unknown."""
+    """The response is not HTTP; its status is unknown."""
 
 
 class HTTPStatusError(CallMeBackError):
-    """The server answered with a status that is not a success.
-
-    *status* is that status, *messages* the API's own words by field ("" for those about the whole
-    request), *retry_after* the seconds it asked to wait or None, *body* at most 200 characters of
-    its text, *request_id* the server's name for the request or None, *headers* those of the answer
-    that are harmless to log.
-    """
+    """The server responded with a status that is not a success."""
 
     status: int = 0
+    """The HTTP status."""
     messages: dict[str, list[str]]
+    """The API's own words by field; "" holds those about the whole request."""
     headers: dict[str, str]
+    """The response's headers that are harmless to log."""
     retry_after: float | None = None
+    """Seconds that the server asked to wait, or None."""
     request_id: str | None = None
+    """The server's name for the request, or None."""
     body: str = ""
+    """At most 200 characters of the response's text."""
 
     def __init__(self, message: str, **details: Any) -> None:
         details.setdefault("messages", {})
@@ -185,7 +207,7 @@ class UnexpectedStatus(HTTPStatusError):
 
 
 class BadPayload(CallMeBackError):
-    """The server reported success and sent something else than it promised."""
+    """The server reported success with a body that is not as documented."""
 
 
 class EmptyBody(BadPayload):
@@ -195,7 +217,7 @@ class EmptyBody(BadPayload):
 
 
 class NotJSON(BadPayload):
-    """The body is not JSON: a proxy's page, or an answer cut short."""
+    """The body is not JSON: a proxy's page, or a response cut short."""
 
     retryable = True
 
@@ -213,9 +235,10 @@ class WalkError(CallMeBackError):
 
 
 class PageDrift(WalkError):
-    """Pages contradict each other, so rows may have been missed; `evidence` says how."""
+    """Pages contradict each other, so rows may have been missed."""
 
     evidence: str = ""
+    """How they contradict each other."""
 
 
 class IncompleteWalk(WalkError):
@@ -223,4 +246,4 @@ class IncompleteWalk(WalkError):
 
 
 class ExportError(CallMeBackError):
-    """A file of an export could not be written. What was there before is untouched."""
+    """A file of an export could not be written. An earlier file is untouched."""

@@ -1,4 +1,4 @@
-"""What became of each call and attempt: events for logs, metrics, traces. It changes nothing."""
+"""Events of calls and attempts, for logs, metrics and traces, and a client's counts of them."""
 
 from __future__ import annotations
 
@@ -15,62 +15,62 @@ log: logging.Logger = logging.getLogger("voipstudio_cmb")
 LOGGED_HEADERS = frozenset(
     {"content-length", "content-type", "date", "retry-after", "server", "x-request-id"}
 )
-"""The answer's headers that events carry. A list of what is allowed: a header that nobody has
-thought of may hold a secret."""
+"""The response's headers that events carry.
+
+A list of what is allowed: a header that nobody has thought of may hold a secret."""
 
 
 def harmless_headers(headers: Mapping[str, str], mask: Callable[[str], str]) -> dict[str, str]:
-    """Those of *headers* (lower-case names) that may be logged, without what *mask* removes."""
+    """Those of `headers` (lower-case names) that may be logged, without what `mask` removes."""
     return {name: mask(value) for name, value in headers.items() if name in LOGGED_HEADERS}
 
 
 @attrs.frozen(kw_only=True)
-class AttemptEvent:
-    """What became of one attempt, the *number*th of its call, from 1.
-
-    *where* is method, path and page in one; *status* and *headers* are those of the answer, None
-    and empty if there was none; *error* is the name of the error's class or None. *began* is Unix
-    time, *elapsed* seconds; waits in the limiter are part of it.
-    """
+class Event:
+    """The outcome of a call or of one of its attempts."""
 
     operation: str
+    """What was called: `cdrs.list`."""
     where: str
+    """Method, path and page in one."""
     method: str
     path: str
-    number: int
     status: int | None
+    """The (last) response's status, or None if no response came back."""
     error: str | None
-    sent: Sent
-    headers: Mapping[str, str]
+    """The name of the error's class, or None."""
     began: float
+    """Unix time."""
     elapsed: float
+    """Seconds, with all waits."""
+
+
+@attrs.frozen(kw_only=True)
+class AttemptEvent(Event):
+    """The outcome of one attempt."""
+
+    number: int
+    """Which attempt of its call, from 1."""
+    sent: Sent
+    """Whether the request reached the server."""
+    headers: Mapping[str, str]
+    """Those of the response that are in `LOGGED_HEADERS`."""
 
     def __str__(self) -> str:
         return f"{self.where}: attempt {self.number}: {self.error or self.status}"
 
 
 @attrs.frozen(kw_only=True)
-class CallEvent:
-    """What became of one call, however many attempts it took.
+class CallEvent(Event):
+    """The outcome of one call, however many attempts it took."""
 
-    *where* is method, path and page in one. *error* is the name of the error's class or None;
-    *status* that of the last answer or None. *waited* (back-off and pacing) and *elapsed* are
-    seconds, *began* is Unix time. *tries* are the attempts one by one. *already_gone* is a deletion
-    that found on its second try that its first had done it.
-    """
-
-    operation: str
-    where: str
-    method: str
-    path: str
-    status: int | None
-    error: str | None
     attempts: int
     waited: float
-    began: float
-    elapsed: float
+    """Seconds spent in back-off and pacing."""
     already_gone: bool
+    """A deletion whose second attempt found that the first had done it."""
     tries: tuple[AttemptEvent, ...]
+    """The attempts one by one."""
 
     def __str__(self) -> str:
         return (
@@ -79,20 +79,20 @@ class CallEvent:
         )
 
 
-Event: TypeAlias = AttemptEvent | CallEvent
-"""What became of an attempt or of a call."""
-
 OnEvent: TypeAlias = Callable[[Event], None]
 """A function that is called with every event; `ClientConfig(on_event=)` takes one."""
 
 
 @attrs.define(kw_only=True)
 class Usage:
-    """What a client has done so far: *calls*, the *requests* that they took, seconds *waited*."""
+    """What a client has done so far."""
 
     calls: int = 0
+    """Calls that have ended."""
     requests: int = 0
+    """Requests that they took."""
     waited: float = 0.0
+    """Seconds that they spent in back-off and pacing."""
 
     @property
     def retries(self) -> int:

@@ -1,8 +1,8 @@
-"""One request in, one response out: the shape that every part of the chain shares. No I/O here.
+"""One request in, one response out: the shape that every stage of the chain shares. No I/O here.
 
-`Handler` answers a request; the wire is one, and in a test a plain function is one. `Middleware`
-wraps a handler. The shape is that of aiohttp's client middlewares, one level higher: it stands
-above the session and sees whole responses, their bodies read.
+`Handler` responds to a request; the wire is one, and in a test a plain function is one.
+`Middleware` wraps a handler. The shape is that of aiohttp's client middlewares, one level higher:
+it stands above the session and sees whole responses, their bodies read.
 """
 
 from __future__ import annotations
@@ -14,22 +14,11 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
-"""Whether a request reached the server: certainly not, nobody knows, or an answer came back."""
+"""Whether a request reached the server: certainly not, nobody knows, or a response came back."""
 
 
-class _Unread:
-    """The type of `UNREAD`."""
-
-    def __repr__(self) -> str:
-        return "UNREAD"
-
-
-UNREAD = _Unread()
+UNREAD: Any = object()
 """What `Response.value` is until somebody has parsed the body; None is a value."""
-
-
-def _as_it_is(text: str) -> str:
-    return text
 
 
 @attrs.define(kw_only=True)
@@ -49,36 +38,36 @@ class Call:
     sent: Sent = "no"
     """The most that is known over all attempts so far."""
     repeated: bool = False
-    """An earlier attempt may have been carried out, though its answer was lost or was a fault."""
+    """An earlier attempt may have been carried out, though its response was lost or a fault."""
     queued: bool = False
     """It waits for a free connection."""
     renewed: bool = False
     """A 401 has already cost this call a fresh token."""
-    on_attempt: Callable[[Any], None] | None = attrs.field(default=None, repr=False)
-    """Told of each attempt that has ended, with an `observe.AttemptEvent`."""
-    mask: Callable[[str], str] = attrs.field(default=_as_it_is, repr=False)
+    tries: list[Any] | None = attrs.field(default=None, repr=False)
+    """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
+    mask: Callable[[str], str] = attrs.field(default=str, repr=False)
     """Removes this call's secrets from a text that a server sent back."""
 
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """One operation to perform, before it is known where and with which token.
-
-    *path* is relative to the base URL; *query* are decoded pairs. *parse* turns the body of a 2xx
-    answer into what the caller gets and raises `BadPayload` if it can't; it runs inside the retry.
-    """
+    """One operation to perform, before it is known where and with which token."""
 
     method: str
     path: str
+    """Below the base URL."""
     operation: str = ""
+    """Its name in events: `cdrs.list`."""
     query: tuple[tuple[str, str], ...] = ()
+    """Decoded pairs."""
     body: bytes | None = attrs.field(default=None, repr=False)
     headers: Mapping[str, str] = attrs.field(factory=dict)
     parse: Callable[[Response], Any] | None = attrs.field(default=None, repr=False)
+    """Makes the value of a 2xx response, or raises `BadPayload`; called inside the retry."""
     call: Call = attrs.field(factory=Call, repr=False, eq=False)
 
     def with_headers(self, headers: Mapping[str, str]) -> Request:
-        """The same request of the same call with further *headers*."""
+        """The same request of the same call with further `headers`."""
         # Not attrs.evolve, which takes several times as long: this is done for every attempt.
         return Request(
             method=self.method,
@@ -93,9 +82,13 @@ class Request:
 
     @property
     def page(self) -> int | None:
-        """The page that is asked for, or None."""
-        found = dict(self.query).get("page")
-        return None if found is None else int(found)
+        """The page that is requested, or None."""
+        page = dict(self.query).get("page")
+        return None if page is None else int(page)
+
+    def place(self) -> dict[str, Any]:
+        """Method, path and page, as the attributes of an error."""
+        return {"method": self.method, "path": self.path, "page": self.page}
 
     def describe(self) -> str:
         """Method, path and page, for messages: "GET /callmeback/cdrs page 3"."""
@@ -105,23 +98,23 @@ class Request:
 
 @attrs.frozen(kw_only=True)
 class Response:
-    """One whole answer: *status*, *headers* with lower-case names, the decoded *body*.
-
-    *value* is what the request's `parse` made of it. *renew* says that the token was refused and
-    that asking again will bring a fresh one, *already_gone* that a deletion was sent again after
-    its answer was lost, and that there was nothing left to delete.
-    """
+    """One whole response."""
 
     status: int
     # Not shown: a Location or another header may echo what was sent.
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    """With lower-case names."""
     body: bytes = attrs.field(default=b"", repr=False)
+    """Decoded."""
     value: Any = attrs.field(default=UNREAD, repr=False)
+    """What the request's `parse` made of it."""
     renew: bool = False
+    """The token was refused, and the next attempt will have a fresh one."""
     already_gone: bool = False
+    """A deletion was sent again after its response was lost, and found nothing left to delete."""
 
     def with_value(self, value: Any) -> Response:
-        """The same answer with what it has been parsed to."""
+        """The same response with the value that its body was parsed to."""
         return Response(
             status=self.status,
             headers=self.headers,
@@ -140,7 +133,7 @@ Middleware: TypeAlias = Callable[[Request, Handler], Awaitable[Response]]
 
 
 def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
-    """*handler* wrapped in *middlewares*, the first of them outermost."""
+    """`handler` wrapped in `middlewares`, the first of them outermost."""
     for middleware in reversed(tuple(middlewares)):
         handler = _wrapped(middleware, handler)
     return handler

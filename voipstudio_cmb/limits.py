@@ -1,6 +1,6 @@
-"""Pacing: how many requests may leave in a period, and how all slow down when the API says so.
+"""Pacing: how many requests may leave in a period.
 
-The arithmetic (`Window`, `Aimd`) knows no clock and no sleep; the rest sleeps by it.
+The arithmetic (`EvenSpacing`) knows no clock and does not sleep; the rest sleeps by it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import math
 from collections import deque
 from typing import Protocol
 
-from .errors import ClientMisuse
+from .checks import checked_number
+from .timeouts import LoopGuard
 
 
 class Limiter(Protocol):
@@ -21,34 +22,34 @@ class Limiter(Protocol):
 
     async def acquire(self) -> None:
         """Returns when the next request may be sent."""
+
+
+class Schedule(Protocol):
+    """Arithmetic that a `Queue` follows: times are seconds on the loop's clock."""
+
+    def wait(self, now: float) -> float:
+        """Seconds from `now` until one more may pass; 0 or less: now."""
         ...
 
-
-class _Schedule(Protocol):
-    """Arithmetic that a `_Queue` goes by: times are seconds on the loop's clock."""
-
-    def wait(self, now: float) -> float: ...
-
-    def take(self, now: float) -> None: ...
+    def take(self, now: float) -> None:
+        """Books one that passes at `now`."""
 
 
-class _Queue:
+class Queue:
     """Lets callers through one by one, first come first served, as a schedule says.
 
-    A caller that is cancelled while it waits has taken nothing, so the next one goes in its stead.
+    A caller that is cancelled while it waits has taken nothing, so the next one takes its place.
     """
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._guard = LoopGuard("limiter")
 
-    async def pass_through(self, schedule: _Schedule) -> None:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            if self._turn.locked():
-                raise ClientMisuse(
-                    "this limiter is in use on another event loop: make one for each loop"
-                )
+    async def pass_through(self, schedule: Schedule) -> None:
+        """Returns when this caller may pass."""
+        loop = self._guard.enter(busy=self._turn.locked())
+        if loop is not self._loop:  # a lock that others waited for belongs to their loop
             self._turn, self._loop = asyncio.Lock(), loop
         async with self._turn:
             while (wait := schedule.wait(loop.time())) > 0:
@@ -56,56 +57,53 @@ class _Queue:
             schedule.take(loop.time())
 
 
-class Window:
-    """At most *n* grants in any *period* seconds, evenly spread.
+class EvenSpacing:
+    """At most `n` grants in any `period` seconds, evenly spread.
 
-    Two conditions hold together. Grants are due *period* / *n* apart, and one that comes late may
-    be followed sooner, or every late wake-up of a busy loop would be lost for good. And the *n*th
+    Two conditions hold together. Grants are due `period` / `n` apart, and one that comes late may
+    be followed sooner, or every late wake-up of a busy loop would be lost for good. And the `n`th
     last grant must be a whole period ago, by the time at which it was really made.
     """
 
     def __init__(self, n: int, period: float) -> None:
         self._interval = period / n
         # What may be made up for at once: a tenth of the grants. More would be a burst, less would
-        # lose the moments in which all callers happen to wait for their answers.
+        # lose the moments in which all callers happen to wait for their responses.
         self._credit = max(2.0, n / 10) * self._interval
         self._period = period
         self._last: deque[float] = deque(maxlen=n)
         self._due = -math.inf
 
     def wait(self, now: float) -> float:
-        """Seconds from *now* until a grant may be made; 0 or less: now."""
+        """Seconds from `now` until a grant may be made; 0 or less: now."""
         full = self._last[0] + self._period if len(self._last) == self._last.maxlen else -math.inf
         return max(self._due, full) - now
 
     def take(self, now: float) -> None:
-        """Books one grant at *now*."""
+        """Books one grant at `now`."""
         self._due = max(self._due, now - self._credit) + self._interval
         self._last.append(now)
 
 
 class RateLimit:
-    """At most *n* requests in any *per* seconds, first come first served.
+    """At most `n` requests in any `per` seconds, first come first served.
 
-    It sends *n* requests in 1.02 x *per* seconds: the server counts when requests arrive, and so
-    no window of *per* seconds sees more than *n* as long as the time on the way varies by less
-    than 2 % of *per*. Share one among all clients of an account; processes do not know of each
+    It sends `n` requests in 1.02 x `per` seconds: the server counts when requests arrive, and so
+    no window of `per` seconds sees more than `n` as long as the time on the way varies by less
+    than 2 % of `per`. Share one among all clients of an account; processes do not know of each
     other, so each needs a share of its own. A cancelled waiter costs nobody a turn.
+
+    Raises:
+        ClientMisuse: `n` or `per` is not a finite number above 0.
     """
 
     def __init__(self, n: float, per: float = 1.0) -> None:
-        for name, value in (("n", n), ("per", per)):
-            usable = isinstance(value, int | float) and not isinstance(value, bool)
-            if not usable or not math.isfinite(value) or value <= 0:
-                raise ClientMisuse(
-                    f"RateLimit: {name} must be a finite number above 0, not {value!r}"
-                )
-        self.n = n
-        self.per = per
+        self.n: float = checked_number("RateLimit: n", n)
+        self.per: float = checked_number("RateLimit: per", per)
         # Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
-        whole = max(1, int(n))
-        self._window = Window(whole, 1.02 * per * whole / n)
-        self._queue = _Queue()
+        count = max(1, int(n))
+        self._spacing = EvenSpacing(count, 1.02 * per * count / n)
+        self._queue = Queue()
 
     def __repr__(self) -> str:
         return f"RateLimit({self.n}, per={self.per})"
@@ -116,4 +114,4 @@ class RateLimit:
         Raises:
             ClientMisuse: the limiter is in use on another event loop.
         """
-        await self._queue.pass_through(self._window)
+        await self._queue.pass_through(self._spacing)

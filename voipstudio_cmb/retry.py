@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import TypeAlias
@@ -19,7 +19,7 @@ from .errors import (
     RateLimited,
     Unauthorized,
 )
-from .http import Request
+from .http import Request, Response
 
 RetryPolicy: TypeAlias = Callable[[CallMeBackError, Request, int], "float | None"]
 """`(error, request, attempts so far) -> seconds to wait before the next, or None to give up`."""
@@ -29,16 +29,19 @@ RETRYABLE_STATUSES = frozenset({101, 408, 425, 429, 500, 502, 503, 504, *range(5
 
 And a 101, which nobody requested: the line is confused, and a new connection is not."""
 
+MAX_RETRY_AFTER = 120.0
+"""The longest wait in seconds that a server may ask for, unless the client is told otherwise."""
+
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
 
-def retry_after(headers: Mapping[str, str], *, now: Callable[[], float] = time) -> float | None:
-    """The seconds that a `Retry-After` header asks for, or None if there is none to believe.
+def asked_to_wait(response: Response, *, now: Callable[[], float] = time) -> float | None:
+    """The seconds that a response asks to wait by its `Retry-After`, or None.
 
     Takes decimal seconds and HTTP dates (a past one is 0.0). Anything else (signs, nan, lists,
     units, other digits) is None: `float()` would take several of these and sleep for ever.
     """
-    text = headers.get("retry-after", "").strip()
+    text = response.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
     try:
@@ -51,7 +54,7 @@ def retry_after(headers: Mapping[str, str], *, now: Callable[[], float] = time) 
 
 
 def repeatable(error: CallMeBackError, method: str) -> bool:
-    """Whether sending *method* again after *error* can't do harm.
+    """Whether sending `method` again after `error` can't do harm.
 
     What was certainly not sent, or was refused by a 429 or a 401, may be repeated whatever it is.
     GET and DELETE may always be. POST creates (the API documents no idempotency key) and PATCH may
@@ -65,22 +68,22 @@ def repeatable(error: CallMeBackError, method: str) -> bool:
 
 @attrs.frozen(kw_only=True)
 class Backoff:
-    """The standard policy: full-jitter exponential back-off that trusts `Retry-After` up to a cap.
-
-    *attempts* bounds the tries of one call; a 429 is not charged to them but to the deadline.
-    *base* and *throttled_base* are the first delays in seconds (after a fault, after throttling),
-    doubling up to *cap*. A `Retry-After` above *retry_after_cap* gives up at once: the error then
-    carries it. *garbled* bounds the tries after an answer that is not JSON. *repeat_patch* also
-    sends a PATCH again after a doubtful outcome: harmless unless somebody else edits meanwhile.
-    """
+    """The standard policy: exponential back-off with full jitter that respects `Retry-After`."""
 
     attempts: int = 4
+    """The most attempts of one call; a 429 is not charged to them but to the deadline."""
     base: float = 0.25
+    """The first delay in seconds after a fault; it doubles with each."""
     throttled_base: float = 1.0
+    """The first delay in seconds after throttling."""
     cap: float = 20.0
-    retry_after_cap: float = 120.0
+    """The longest delay in seconds, unless the server asks for a longer one."""
+    max_retry_after: float = MAX_RETRY_AFTER
+    """A `Retry-After` of more seconds ends the call at once; the error carries it."""
     garbled: int = 3
+    """The most attempts where a response is not JSON."""
     repeat_patch: bool = False
+    """Also send a PATCH again after a doubtful outcome: harmless unless somebody else edits too."""
     rng: Callable[[], float] = attrs.field(default=random.random, repr=False)
 
     def __call__(self, error: CallMeBackError, request: Request, attempts: int) -> float | None:
@@ -99,33 +102,34 @@ class Backoff:
 
     def _delay(self, error: CallMeBackError, base: float, failures: int) -> float | None:
         asked = error.retry_after if isinstance(error, HTTPStatusError) else None
-        if asked is not None and asked > self.retry_after_cap:
+        if asked is not None and asked > self.max_retry_after:
             return None
         # The exponent is bounded, or the power overflows in a call that is throttled for hours.
         jittered = self.rng() * min(self.cap, base * 2.0 ** min(failures - 1, 32))
-        # "Wait 0 seconds" (or until a time that our clock has passed) is no answer: taken at its
-        # word, a call would ask as fast as it can.
+        # "Wait 0 seconds" (or until a time that our clock has passed) says nothing: obeyed, a call
+        # would be sent again as fast as it can.
         return asked + self.rng() * min(1.0, 0.1 * asked) if asked else jittered
 
 
 @attrs.define(kw_only=True)
-class Budget:
-    """What a client may spend on retries, so that an outage is not answered with a flood.
+class RetryBudget:
+    """What a client may spend on retries, so that an outage does not meet a flood.
 
-    Each retry costs (*fault_cost*, or *throttled_cost* after a 429); a call that succeeds in the
-    end gets its cost back, one that succeeds at once earns 1. Figures: botocore's standard mode.
+    Each retry costs; a call that succeeds in the end gets its cost back, one that succeeds at once
+    earns 1. Figures: botocore's standard mode.
     """
 
     capacity: int = 500
+    """The most that can be spent before a call succeeds."""
     fault_cost: int = 14
+    """The cost of a retry after a fault."""
     throttled_cost: int = 5
-    tokens: int = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.tokens = self.capacity
+    """The cost of a retry after a 429."""
+    tokens: int = attrs.Factory(lambda self: self.capacity, takes_self=True)
+    """What is left."""
 
     def spend(self, error: CallMeBackError) -> int | None:
-        """Takes the cost of a retry after *error* and returns it; None if it can't be paid."""
+        """Takes the cost of a retry after `error` and returns it; None if it can't be paid."""
         if isinstance(error, Unauthorized):
             return 0
         cost = self.throttled_cost if isinstance(error, RateLimited) else self.fault_cost
@@ -135,5 +139,5 @@ class Budget:
         return cost
 
     def earn(self, spent: int) -> None:
-        """Books a success that has *spent* this much on its retries."""
+        """Books a success that has `spent` this much on its retries."""
         self.tokens = min(self.capacity, self.tokens + (spent or 1))

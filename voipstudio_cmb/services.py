@@ -258,9 +258,8 @@ class Editable(_Service[R]):
         try:
             return self._item(response)
         except BadPayload as error:
-            error.message += "; the resource was probably created: look before creating again"
-            error.args = (error.message,)
-            raise
+            what_to_do = "the resource was probably created: look before creating again"
+            raise error.with_detail(what_to_do) from None
 
     async def _update(self, id: int, values: dict[str, Any]) -> R:
         path = self._path(id)

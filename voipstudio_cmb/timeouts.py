@@ -1,4 +1,4 @@
-"""Bounds of time around blocks of code, as many as there are calls, under one timer of the loop.
+"""Time bounds around blocks of code, as many as there are calls, under one timer of the loop.
 
 `asyncio.timeout` makes a timer each time, which costs more than all else that a call is wrapped in.
 """
@@ -6,14 +6,63 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from math import inf
 from types import TracebackType
 
 from .errors import ClientMisuse
 
 
+class LoopGuard:
+    """Holds something to one event loop in one process, and out of use once it is closed."""
+
+    __slots__ = ("_pid", "_pinned", "_what", "closed", "loop")
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._pid = 0
+        self._pinned = False
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.closed: bool = False
+
+    def enter(self, *, busy: bool = False) -> asyncio.AbstractEventLoop:
+        """The running loop, to which it belongs from now on, unless it is `busy` on another.
+
+        Raises:
+            ClientMisuse: it is closed, or busy or pinned elsewhere.
+        """
+        what = self._what
+        if self.closed:
+            raise ClientMisuse(
+                f"the {what} is closed: make a new one (or keep the async with open)"
+            )
+        loop = asyncio.get_running_loop()
+        if loop is not self.loop:
+            if self.loop is not None and (busy or self._pinned):
+                self._check_fork()
+                raise ClientMisuse(
+                    f"the {what} is in use on another event loop: make one {what} for each loop"
+                )
+            self.loop, self._pid = loop, os.getpid()
+        return loop
+
+    def pin(self) -> asyncio.AbstractEventLoop:
+        """As `enter`, and it stays with this loop and process even while it is not busy."""
+        loop = self.enter()
+        self._check_fork()
+        self._pinned = True
+        return loop
+
+    def _check_fork(self) -> None:
+        # Not in `enter`, where a system call would cost more than all else.
+        if self._pid != os.getpid():
+            raise ClientMisuse(
+                f"the {self._what} was made before a fork: make one in the new process"
+            )
+
+
 class Timeout:
-    """`with` it: a block that is still running when the time is up ends with a `TimeoutError`.
+    """A time bound of a `with` block, which ends with a `TimeoutError` if it runs out.
 
     As `asyncio.timeout` does it: the task is cancelled, and its cancellation taken back here.
     """
@@ -29,7 +78,7 @@ class Timeout:
         task = asyncio.current_task()
         assert task is not None
         self._task, self._cancelling = task, task.cancelling()
-        self._timeouts._enter(self)
+        self._timeouts.enter(self)
         return self
 
     def expire(self) -> None:
@@ -44,7 +93,7 @@ class Timeout:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._timeouts._running.discard(self)
+        self._timeouts.running.discard(self)
         if self.expired:
             others = self._task.uncancel() > self._cancelling
             if kind is asyncio.CancelledError and not others:
@@ -52,34 +101,31 @@ class Timeout:
 
 
 class Timeouts:
-    """The bounds of one client, on one event loop; closing it ends all that is within one."""
+    """The time bounds of one client, on one event loop; closing ends every block within one."""
 
     def __init__(self) -> None:
-        self.closed: bool = False
-        self._running: set[Timeout] = set()
+        self.guard: LoopGuard = LoopGuard("client")
+        self.running: set[Timeout] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
 
     def at(self, when: float) -> Timeout:
-        """A bound that ends at the time *when* on the running loop's clock.
+        """A bound that ends at the time `when` on the running loop's clock.
 
         Raises:
-            ClientMisuse: when it is entered, if others are in use on another event loop.
+            ClientMisuse: when it is entered, if the client is closed or busy on another loop.
         """
         return Timeout(self, when)
 
-    def _enter(self, bound: Timeout) -> None:
-        loop = asyncio.get_running_loop()
+    def enter(self, timeout: Timeout) -> None:
+        """Begins a block: its timer is set if it is the next to end."""
+        loop = self.guard.enter(busy=bool(self.running))
         if loop is not self._loop:
-            if self._running:
-                raise ClientMisuse(
-                    "the client is in use on another event loop: make one client for each loop"
-                )
             self._loop, self._timer, self._due = loop, None, inf
-        self._running.add(bound)
-        if bound.when < self._due:
-            self._ring_at(bound.when)
+        self.running.add(timeout)
+        if timeout.when < self._due:
+            self._ring_at(timeout.when)
 
     def _ring_at(self, when: float) -> None:
         assert self._loop is not None
@@ -92,19 +138,19 @@ class Timeouts:
         # A loop may be a little early, by the resolution of its clock.
         now = max(self._loop.time(), self._due)
         self._timer, self._due = None, inf
-        for bound in tuple(self._running):
-            if bound.when <= now:
-                bound.expire()
+        for timeout in tuple(self.running):
+            if timeout.when <= now:
+                timeout.expire()
         # Where nothing is running the timer is not set again, or a loop would never be idle.
-        following = min((each.when for each in self._running if not each.expired), default=inf)
+        following = min((each.when for each in self.running if not each.expired), default=inf)
         if following < inf:
             self._ring_at(following)
 
     def close(self) -> None:
-        """Ends all that is running within one of them."""
-        self.closed = True
-        for bound in tuple(self._running):
-            bound.expire()
+        """Ends every block that is running within one of them, and lets none begin."""
+        self.guard.closed = True
+        for timeout in tuple(self.running):
+            timeout.expire()
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._due = None, inf

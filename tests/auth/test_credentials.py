@@ -12,7 +12,7 @@ from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.auth.credentials import Basic, Login, login
+from voipstudio_cmb.auth.credentials import Basic, Login
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -69,13 +69,13 @@ def test_basic_needs_a_user_id(user_id: Any) -> None:
 )
 def test_a_login_needs_an_address_and_a_password(arguments: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        login(*arguments)
+        Login(*arguments)
     assert PASSWORD not in shown(caught.value)
 
 
 async def test_a_login_brings_a_token_and_a_new_one_when_that_has_died() -> None:
     async with Sandbox(rows=100) as api:
-        source = login("me@example.com", PASSWORD)
+        source = Login("me@example.com", PASSWORD)
         async with CallMeBackClient(source, base_url=api.base_url) as cmb:
             found = 0
             async for _ in cmb.cdrs.list(page_size=10, concurrency=8):
@@ -113,7 +113,7 @@ async def test_a_refused_login_says_so_and_shows_no_password(status: int) -> Non
 async def test_other_faults_of_a_login_stay_what_they_are() -> None:
     with pytest.raises(ServerFault):
         await Auth(Login("me@x.example", PASSWORD))(GET, ScriptedHandler([json_response({}, 503)]))
-    with pytest.raises(ConfigError, match="without a user_token"):
+    with pytest.raises(ConfigError, match="has no user_token"):
         await Auth(Login("me@x.example", PASSWORD))(
             GET, ScriptedHandler([json_response({"message": "ok"})])
         )

@@ -31,7 +31,7 @@ from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import Reply, http
 from benchmarks.harness.rate_limits import LIMITERS, Cell
 from benchmarks.harness.walk_memory import MeasuredWalk
-from voipstudio_cmb.retry import Budget
+from voipstudio_cmb.retry import RetryBudget
 
 
 def test_fault_schedules_have_no_wrong_outcome(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,7 +57,7 @@ def test_an_outage_is_no_flood_and_no_post_is_made_twice() -> None:
 
 
 def test_a_flood_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Budget, "spend", lambda budget, error: 0)
+    monkeypatch.setattr(RetryBudget, "spend", lambda budget, error: 0)
     assert outage.run(calls=200, posts=10, seed=1)
 
 

@@ -106,7 +106,7 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["get", "settings", "0"], "id must be an integer from 1"),
         (["get", "settings", "x"], "invalid int value"),
         (["get", "cdrs", "1"], "invalid choice: 'cdrs'"),
-        (["ping", "--profile", "nobody"], "there is no profile file"),
+        (["ping", "--profile", "nobody"], "no profile file"),
         (["sandbox", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["sandbox", "--port", "99999"], "the sandbox can't be started"),
         (["sandbox", "--rows", "-1"], "the sandbox can't be started"),

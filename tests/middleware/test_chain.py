@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.handlers import ScriptedHandler
-from voipstudio_cmb.auth.credentials import Token
+from voipstudio_cmb.auth.credentials import Login, Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (
     BadRequest,
@@ -25,6 +25,7 @@ from voipstudio_cmb.errors import (
     Forbidden,
     HTTPStatusError,
     NotFound,
+    NotJSON,
     ProtocolFault,
     RateLimited,
     RequestTimeout,
@@ -44,7 +45,7 @@ from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.middleware.observe import Observe
 from voipstudio_cmb.middleware.retry import Retry
 from voipstudio_cmb.middleware.status import check_status
-from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, Budget
+from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, RetryBudget
 from voipstudio_cmb.timeouts import Timeouts
 
 OK = Response(status=200, body=b"{}")
@@ -63,7 +64,7 @@ def assembled(wire: Handler, **more: Any) -> Handler:
     settings: dict[str, Any] = {
         "auth": Auth(Token(Secret(CANARY))),
         "policy": Backoff(rng=lambda: 1.0),
-        "budget": Budget(),
+        "budget": RetryBudget(),
         "limit": Limit(),
         **more,
         "deadline": Deadline(more.get("deadline", 60.0), 30.0),
@@ -76,14 +77,14 @@ def test_the_chain_stands_in_the_documented_order() -> None:
         return await handler(request)
 
     made = standard(
-        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=Budget(), deadline=Deadline(60),
-        limit=Limit(), middlewares=[mine],
+        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=RetryBudget(),
+        deadline=Deadline(60), limit=Limit(), middlewares=[mine],
     )  # fmt: skip
     kinds = [getattr(part, "__name__", type(part).__name__) for part in made]
     assert kinds == ["Observe", "Deadline", "Retry", "check_status", "mine", "Limit", "Auth"]
 
 
-# raising
+# status
 
 
 @pytest.mark.parametrize(
@@ -509,7 +510,7 @@ async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
 
 @virtual
 async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
-    budget = Budget()
+    budget = RetryBudget()
     wire = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
     await assembled(wire, budget=budget)(request())
     assert budget.tokens == budget.capacity
@@ -623,6 +624,15 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
     with pytest.raises(RequestTimeout) as caught:
         await assembled(wire, auth=Auth(hangs))(request())
     assert (caught.value.sent, wire.requests) == ("no", [])
+
+
+@virtual
+async def test_a_login_that_can_not_be_read_is_named_and_not_the_call_behind_it() -> None:
+    wire = ScriptedHandler([Response(status=200, body=b"<html>password")])
+    auth = Auth(Login("me@x.example", "password"))
+    with pytest.raises(NotJSON, match=r"^POST /login: .*<html>\*\*\*") as caught:
+        await assembled(wire, auth=auth)(request())
+    assert caught.value.path == "/login"
 
 
 def test_auth_shows_no_token() -> None:

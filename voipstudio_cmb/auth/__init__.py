@@ -1,5 +1,14 @@
-"""Who asks: tokens and passwords, and where they come from."""
+"""Tokens and passwords, and where they come from.
 
-from .credentials import Basic, Login, TokenProvider, login
+    secret.py        a text that shows itself in no repr, log or pickle
+      ▲
+    credentials.py   makes headers of secrets: Token, Basic; fetches tokens: Login, TokenProvider
+      ▲
+    profile.py       finds a token and its base URL: environment, or the vendor's profile file
 
-__all__ = ["Basic", "Login", "TokenProvider", "login"]
+The stage `middleware.auth` adds the headers to each attempt, and fetches again after a 401.
+"""
+
+from .credentials import Basic, Login, TokenProvider
+
+__all__ = ["Basic", "Login", "TokenProvider"]

@@ -1,4 +1,4 @@
-"""What proves who asks, on every attempt, and a fresh proof when the API refuses it."""
+"""Credentials as headers, and sources of fresh tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import attrs
 
+from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.codec.envelopes import read_object
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadRequest, ConfigError, Forbidden, Unauthorized
@@ -16,18 +17,17 @@ from voipstudio_cmb.http import Handler, Request, Response
 from .secret import HeaderSecret, Secret
 
 TokenProvider: TypeAlias = Callable[[], Awaitable[str]]
-"""Fetches a fresh token; awaited when there is none yet and after a 401."""
+"""Fetches a fresh token; awaited before the first request and after a 401."""
 
 
 class Basic:
-    """HTTP Basic with a user's id and token: the older form, which the API still takes."""
+    """HTTP Basic with a user's id and token: the older form, which the API still accepts."""
 
     def __init__(self, user_id: int, token: str) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
         secret.checked()
-        if isinstance(user_id, bool) or not isinstance(user_id, int) or user_id < 1:
-            raise ConfigError(f"the user id must be an integer of at least 1, not {user_id!r}")
+        user_id = checked_integer("the user id", user_id, 1, error=ConfigError)
         self._token = secret
         self._encoded = Secret(b64encode(f"{user_id}:{secret.header()}".encode()).decode())
         self._unpadded = Secret(self._encoded.header().rstrip("="))
@@ -40,7 +40,7 @@ class Basic:
         return {"Authorization": HeaderSecret(f"Basic {self._encoded.header()}")}
 
     def mask(self, text: str) -> str:
-        """*text* without the token in any form that was sent."""
+        """`text` without the token in any form that was sent."""
         return self._unpadded.mask(self._encoded.mask(self._token.mask(text)))
 
 
@@ -55,16 +55,16 @@ class Token:
         return {"X-Auth-Token": self.secret.header()}
 
     def mask(self, text: str) -> str:
-        """*text* without the token in any form that was sent."""
+        """`text` without the token in any form that was sent."""
         return self.secret.mask(text)
 
 
 class Login:
     """Logs in with an e-mail address and a password whenever a token is needed.
 
-    The API's session tokens die after 30 minutes without a request; the client then logs in again.
-    For long jobs an API key is better. An account with two-factor authentication can't be used by a
-    program this way.
+    The API's session tokens expire after 30 minutes without a request; the client then logs in
+    again. For long jobs an API key is better. An account with two-factor authentication can't be
+    used by a program this way.
     """
 
     def __init__(self, email: str, password: str | Secret) -> None:
@@ -80,17 +80,17 @@ class Login:
         return f"Login({self._email!r}, '***')"
 
     async def fetch(self, handler: Handler) -> str:
-        """A session token, by `POST /login` through `handler`, which raises for what is no success.
+        """A session token, by `POST /login` through `handler`, which raises for a bad status.
 
         Raises:
-            Unauthorized: refused, or the account asks for a second factor.
+            Unauthorized: the login was refused, or the account requires a second factor.
         """
         login = Request(
             method="POST",
             path="/login",
             operation="login",
             body=to_json({"email": self._email, "password": str(self._password.header())}),
-            parse=_user_token,  # in there, or what can't be read would be quoted unmasked
+            parse=_user_token,  # in the chain, or an unreadable body would be quoted unmasked
         )
         login.call.mask = self._password.mask
         refusal = None
@@ -103,24 +103,17 @@ class Login:
             if token is not None:
                 return token
             refusal = (
-                "this account asks for a second factor, so no program can log in with a password: "
+                "this account requires a second factor, so no program can log in with a password: "
                 "make an API key in the dashboard (or by POST /apitokens) and pass it as the token"
             )
         raise Unauthorized(refusal, status=401, sent="yes", method="POST", path="/login")
 
 
 def _user_token(response: Response) -> str | None:
-    """The token, or None if the account asks for a second factor first."""
+    """The token, or None if the account requires a second factor first."""
     if response.status == 202:
         return None
     token = read_object(response).get("user_token")
     if not isinstance(token, str):
-        raise ConfigError("POST /login answered without a user_token: use an API key instead")
+        raise ConfigError("the response to POST /login has no user_token: use an API key instead")
     return token
-
-
-def login(email: str, password: str) -> Login:
-    """A source of tokens for `CallMeBackClient(login("me@example.com", "…"))`; see `Login`."""
-    secret = Secret(password)
-    del password  # or a traceback with locals would show it
-    return Login(email, secret)

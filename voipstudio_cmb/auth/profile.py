@@ -51,7 +51,7 @@ class _Profiles:
 
 
 def _parse_profiles(content: bytes) -> _Profiles | None:
-    """The profiles in *content*, or None if it is not what the vendor's client writes.
+    """The profiles in `content`, or None if it is not what the vendor's client writes.
 
     None instead of an exception: a traceback would hold the text with its tokens.
     """
@@ -69,24 +69,24 @@ def _parse_profiles(content: bytes) -> _Profiles | None:
 def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
     """The credentials of one profile of the vendor's file, which is only ever read."""
     how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
-    if name is not None:  # then the environment is not looked at
+    if name is not None:  # which takes precedence over the environment
         how = f"run `vs auth login`, or do without the profile {name!r}"
     try:
         profiles = _parse_profiles(path.read_bytes())
     except FileNotFoundError:
-        raise NoToken(f"no token: {how} (there is no profile file {path})") from None
+        raise NoToken(f"no token: {how} (no profile file {path})") from None
     except OSError as error:
         raise ConfigError(f"the profile file {path} can't be read ({error}): {how}") from None
     if profiles is None:
         raise ConfigError(
-            f"the profile file {path} is not the JSON that `vs auth login` writes: mend it or {how}"
+            f"the profile file {path} is not the JSON that `vs auth login` writes: fix it or {how}"
         )
     chosen = profiles.current if name is None else name
     if name is None and not profiles.known:
         raise NoToken(f"no token: {how} (the profile file {path} holds no profile)")
     if chosen not in profiles.known:
-        there = ", ".join(sorted(profiles.known)) or "none"
-        raise ConfigError(f"there is no profile {chosen!r} in {path} (there: {there})")
+        names = ", ".join(sorted(profiles.known)) or "none"
+        raise ConfigError(f"no profile {chosen!r} in {path}: use one of its own ({names})")
     token, stored_url = profiles.known[chosen]
     try:
         return Credentials(token.checked(), checked_base_url(url or stored_url or DEFAULT_BASE_URL))
@@ -97,15 +97,17 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
 def resolve(profile: str | None, env: Environment) -> Credentials:
     """The token and base URL to use.
 
-    A *profile* that is named decides both. Else `VOIPSTUDIO_API_TOKEN` is the token; without it
-    the current profile of the vendor's file. `VOIPSTUDIO_API_URL` goes before the URL of a profile
-    that was not named. A token from the environment is never combined with a URL from a file.
+    A named `profile` decides both. Else the token is `VOIPSTUDIO_API_TOKEN`, or without it that of
+    the current profile of the vendor's file. `VOIPSTUDIO_API_URL` takes precedence over the URL of
+    a profile that was not named. A token from the environment never goes with a URL from a file.
 
     Raises:
         ConfigError: no token, or a token, URL or profile file that can't be used.
     """
-    found = Secret(env.get(TOKEN_VARIABLE))
-    is_set, url, path = bool(env.get(TOKEN_VARIABLE)), env.get(URL_VARIABLE), profile_path(env)
-    if profile is None and is_set:
-        return Credentials(found.checked(), checked_base_url(url or DEFAULT_BASE_URL))
-    return _from_profile(path, profile, None if profile is not None else url)
+    if profile is not None:
+        return _from_profile(profile_path(env), profile, None)
+    url = env.get(URL_VARIABLE)
+    if env.get(TOKEN_VARIABLE):
+        token = Secret(env.get(TOKEN_VARIABLE))
+        return Credentials(token.checked(), checked_base_url(url or DEFAULT_BASE_URL))
+    return _from_profile(profile_path(env), None, url)

@@ -13,7 +13,7 @@ _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
 
 
 class HeaderSecret(str):
-    """A header's value that its `repr` hides, as do dicts, tracebacks and logs that use it."""
+    """A header's value that its `repr` hides, and so do dicts, tracebacks and logs."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class Secret:
         return self
 
     def checked_text(self, name: str) -> Secret:
-        """Itself, if it is text of some length; *name* is what to call it in the error.
+        """Itself, if it is a text that is not empty; `name` is what errors call it.
 
         Raises:
             ConfigError: it is not.
@@ -70,7 +70,7 @@ class Secret:
         return HeaderSecret(self._reveal())
 
     def mask(self, text: str) -> str:
-        """*text* with the secret replaced by ***: as it is, in base64, and as JSON may escape it.
+        """`text` with the secret replaced by ***: as it is, in base64, and as JSON may escape it.
 
         In any case of its letters, because a host name is lower-cased on its way.
         """

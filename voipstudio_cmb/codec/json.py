@@ -84,9 +84,8 @@ def decode(response: Response) -> Any:
         except ValueError as error:
             problem, lasting = str(error), True
     media = response.headers.get("content-type", "no media type")
-    fault = NotJSON(
+    raise NotJSON(
         f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
         sent="yes",
+        retryable=not lasting,  # a response cut short may be complete the next time
     )
-    fault.retryable = not lasting  # an answer cut short may be whole the next time
-    raise fault

@@ -23,20 +23,20 @@ _Attributes: TypeAlias = dict[str, str | int | float | bool]
 def spans(provider: TracerProvider | None = None) -> OnEvent:
     """A listener for `ClientConfig(on_event=…)` that turns each call into a span.
 
-    `provider` is the tracer provider; without one, the global one is used. A span's parent is the
+    Spans go to `provider`, or without one to the global tracer provider. A span's parent is the
     span that is current where the call was made; its times are those of the call.
     """
     tracer = trace.get_tracer("voipstudio_cmb", tracer_provider=provider)
 
     def listen(event: Event) -> None:
         if not isinstance(event, CallEvent):
-            return  # attempts are told of once more, all together, with their call
+            return  # a call brings its attempts along
         template = _ID.sub("/{id}", event.path)
         span = tracer.start_span(
             f"{event.method} {template}",
             kind=SpanKind.CLIENT,
             start_time=_nanoseconds(event.began),
-            attributes=_attributes(event, template),
+            attributes=_call_attributes(event, template),
         )
         for attempt in event.tries:
             span.add_event(
@@ -55,31 +55,28 @@ def _nanoseconds(seconds: float) -> int:
     return int(seconds * 1e9)
 
 
-def _attributes(event: CallEvent, template: str) -> _Attributes:
-    found: _Attributes = {
-        "http.request.method": event.method,
+def _call_attributes(call: CallEvent, template: str) -> _Attributes:
+    resent = {"http.request.resend_count": call.attempts - 1} if call.attempts > 1 else {}
+    return {
+        "http.request.method": call.method,
         "url.template": template,
-        "url.path": event.path,
-        "voipstudio_cmb.operation": event.operation,
-        "voipstudio_cmb.waited": event.waited,
+        "url.path": call.path,
+        "voipstudio_cmb.operation": call.operation,
+        "voipstudio_cmb.waited": call.waited,
+        **resent,
+        **_outcome(call),
     }
-    if event.attempts > 1:
-        found["http.request.resend_count"] = event.attempts - 1
-    if event.status is not None:
-        found["http.response.status_code"] = event.status
-    if event.error is not None:
-        found["error.type"] = event.error
-    return found
 
 
 def _attempt_attributes(attempt: AttemptEvent) -> _Attributes:
-    found: _Attributes = {
+    return {
         "voipstudio_cmb.attempt": attempt.number,
         "voipstudio_cmb.sent": attempt.sent,
         **{f"http.response.header.{name}": value for name, value in attempt.headers.items()},
+        **_outcome(attempt),
     }
-    if attempt.status is not None:
-        found["http.response.status_code"] = attempt.status
-    if attempt.error is not None:
-        found["error.type"] = attempt.error
-    return found
+
+
+def _outcome(event: Event) -> _Attributes:
+    known = {"http.response.status_code": event.status, "error.type": event.error}
+    return {name: value for name, value in known.items() if value is not None}

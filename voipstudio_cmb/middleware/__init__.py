@@ -1,1 +1,19 @@
-"""To be described."""
+"""The stages that a request passes between a service and the wire, each a middleware.
+
+    service
+      │ Request            ▲ Response or error
+      ▼                    │
+    observe    events, logs and usage of the call and its attempts
+    deadline   ends the whole call in time, or when the client is closed
+    retry      sends again after an error, as the policy and the budget allow
+    status     makes errors of bad statuses and bodies, parses good ones
+    (yours)    `middlewares=` of the client
+    limit      waits for the limiter, and for the pauses of throttle.py after a 429
+    auth       adds the token, renews it after a 401
+      │                    ▲
+      ▼                    │
+    transport.Session      one attempt on the wire
+
+`chain.py` says why in this order. One of your own is an async function `(request, handler)` that
+returns `await handler(request)`; it is called for each attempt, and sees responses of any status.
+"""

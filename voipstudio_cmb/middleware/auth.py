@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import hashlib
 import inspect
 
@@ -18,10 +17,10 @@ from .status import check_status
 
 
 class Auth:
-    """Puts the proof into every attempt.
+    """Adds the credentials to every attempt.
 
-    Where it can be fetched anew, a 401 makes it so: once, however many requests meet the 401
-    together, and once a call.
+    Those that can be fetched are fetched again after a 401: once, however many requests meet the
+    401 together, and once a call.
     """
 
     def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
@@ -34,20 +33,20 @@ class Auth:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        proof = self._current or await self._fetch(handler)
+        credentials = self._current or await self._fetch(handler)
         earlier = request.call.mask
         # With those before: a server may echo the token that has just been replaced.
-        request.call.mask = lambda text: proof.mask(earlier(text))
-        response = await handler(request.with_headers(proof.headers()))
+        request.call.mask = lambda text: credentials.mask(earlier(text))
+        response = await handler(request.with_headers(credentials.headers()))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True
-            if self._current is proof:  # else somebody has renewed it meanwhile
+            if self._current is credentials:  # else somebody has renewed it meanwhile
                 self._current = None
             return attrs.evolve(response, renew=True)
         return response
 
     def fingerprint(self) -> str:
-        """A hash of the token that is always sent, or the same for all that are fetched."""
+        """A hash of the token that is always sent; "any" where tokens are fetched and change."""
         if self._fixed is None:
             return "any"
         sent = "".join(self._fixed.headers().values())
@@ -62,19 +61,18 @@ class Auth:
 
 
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
-    """What *source* brings, as a usable token."""
+    """A usable token from `source`."""
     if isinstance(source, Login):
         return Token(Secret(await source.fetch(chain(handler, [check_status]))).checked())
     try:
-        coming = source()
-        if not inspect.isawaitable(coming):
+        awaitable = source()
+        if not inspect.isawaitable(awaitable):
             raise ClientMisuse("the token provider must be an async function that returns a token")
-        secret = Secret(await coming)
+        secret = Secret(await awaitable)
     except CallMeBackError as error:
         if error.sent == "no":
             raise
-        failure = copy.copy(error)
-        failure.sent = "no"  # what the provider has sent is not this call
+        failure = error.with_context(sent="no")  # what the provider has sent is not this call
     except Exception as error:  # the caller's own code: whatever it raises is the cause
         raise ClientMisuse(f"the token provider failed with {type(error).__name__}") from error
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import attrs
 
@@ -12,46 +11,40 @@ from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.timeouts import Timeouts
 
 
-def _place(request: Request) -> dict[str, Any]:
-    return {"method": request.method, "path": request.path, "page": request.page}
-
-
 @attrs.frozen
 class Deadline:
-    """Ends a call after *seconds*, whatever it is doing then, and an attempt after *timeout*.
-
-    Ends it at once when the *bounds* are closed, as they are with their client.
-    """
+    """Ends a call when its time is up, whatever it is doing then, or when its client is closed."""
 
     seconds: float
+    """How long the call may take."""
     timeout: float | None = None
+    """How long one attempt may take; None leaves it to the session."""
     timeouts: Timeouts = attrs.field(factory=Timeouts)
+    """Those of the client, which are closed with it."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        if self.timeouts.closed:
-            raise ClientMisuse("the client is closed: make a new one (or keep the async with open)")
         call = request.call
         now = asyncio.get_running_loop().time()
         call.deadline = min(call.deadline, now + self.seconds)
         call.timeout = self.timeout
-        bound = self.timeouts.at(call.deadline)
+        timeout = self.timeouts.at(call.deadline)
         try:
-            with bound:
+            with timeout:
                 return await handler(request)
         except TimeoutError as error:
-            if isinstance(error, CallMeBackError) or not bound.expired:
+            if isinstance(error, CallMeBackError) or not timeout.expired:
                 raise
-        details = {
+        known = {
             "sent": call.sent,
             "attempts": call.attempts,
             "waited": call.waited,
-            **_place(request),
+            **request.place(),
         }
-        if self.timeouts.closed:
-            raise ClientMisuse("the client was closed while this call was running", **details)
+        if self.timeouts.guard.closed:
+            raise ClientMisuse("the client was closed while this call was running", **known)
         raise RequestTimeout(
             f"the call's deadline of {self.seconds:g} s passed"
             + (" while it waited for a free connection" if call.queued else ""),
             phase="pool" if call.queued else "deadline",
-            **details,
+            **known,
         )

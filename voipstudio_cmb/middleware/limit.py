@@ -10,24 +10,26 @@ import attrs
 from voipstudio_cmb.errors import ClientMisuse, ProtocolFault, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.limits import Limiter
-from voipstudio_cmb.retry import retry_after
+from voipstudio_cmb.retry import MAX_RETRY_AFTER, asked_to_wait
 
-from .deadline import _place
 from .throttle import AdaptiveThrottle
 
 
 @attrs.frozen
 class Limit:
-    """Makes every attempt wait for its turn, and everybody wait when the server says so.
+    """Makes every attempt wait for its turn, and all callers wait when the server says so.
 
-    *governor* pauses and slows all callers on a 429, and on an answer that is not HTTP, for the
-    seconds that a believable `Retry-After` of at most *cap* asks for, or for a while of its own. A
-    503 with a `Retry-After` pauses them too. A pause that outlasts a call's deadline ends the call.
+    A 429, and a response that is not HTTP, pause and slow all callers, for as long as a
+    `Retry-After` asks or for a while of the throttle's own. A 503 with a `Retry-After` pauses them
+    too. A pause that outlasts a call's deadline ends the call.
     """
 
     limiter: Limiter | None = None
+    """The user's, which paces all requests."""
     throttle: AdaptiveThrottle = attrs.field(factory=AdaptiveThrottle)
-    cap: float = 120.0
+    """What the client has learnt of the API's own limit."""
+    max_retry_after: float = MAX_RETRY_AFTER
+    """A `Retry-After` of more seconds holds nobody."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         clock = asyncio.get_running_loop().time
@@ -44,16 +46,21 @@ class Limit:
             self.throttle.throttled(left_at, None)
             raise
         if response.status == 429 or response.status >= 500:
-            asked = retry_after(response.headers)
-            believed = asked is None or asked <= self.cap
-            if response.status == 429 and believed:
-                # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
-                self.throttle.throttled(left_at, asked or None)
-            elif response.status == 503 and asked is not None and believed:
-                self.throttle.pause(asked)
+            self._hold(response, left_at)
         else:
             self.throttle.passed()
         return response
+
+    def _hold(self, response: Response, left_at: float) -> None:
+        """Holds all callers if `response`, to a request that left at `left_at`, asks for it."""
+        asked = asked_to_wait(response)
+        if asked is not None and asked > self.max_retry_after:
+            return
+        if response.status == 429:
+            # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
+            self.throttle.throttled(left_at, asked or None)
+        elif response.status == 503 and asked is not None:
+            self.throttle.pause(asked)
 
     async def _turn(self, request: Request) -> None:
         """Returns when the request may leave.
@@ -64,14 +71,13 @@ class Limit:
         while True:
             pause = self.throttle.paused()
             if asyncio.get_running_loop().time() + pause >= request.call.deadline:
-                hopeless = RequestTimeout(
+                raise RequestTimeout(
                     f"the API has asked for a pause of {pause:.3g} s more, which is longer than "
                     "this call may take",
                     phase="deadline",
-                    **_place(request),
+                    retryable=False,
+                    **request.place(),
                 )
-                hopeless.retryable = False
-                raise hopeless
             await self.throttle.wait()
             if self.limiter is None:
                 return
@@ -81,5 +87,6 @@ class Limit:
                     "the limiter's acquire() must be async: pass RateLimit(60, per=2)"
                 )
             await turn
+            # A pause that began meanwhile is kept: this turn is then spent for nothing.
             if self.throttle.paused() <= 0:
                 return

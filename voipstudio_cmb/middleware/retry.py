@@ -9,23 +9,23 @@ import attrs
 from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited, Unauthorized
 from voipstudio_cmb.events import log
 from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
-from voipstudio_cmb.retry import Backoff, Budget, RetryPolicy
+from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy
 
-from .observe import _told
+from .observe import Observe
 
-_CERTAINTY: dict[Sent, int] = {"no": 0, "maybe": 1, "yes": 2}
-
-
-def _more_certain(one: Sent, other: Sent) -> Sent:
-    return one if _CERTAINTY[one] >= _CERTAINTY[other] else other
+_CERTAINTY: tuple[Sent, ...] = ("no", "maybe", "yes")
 
 
 @attrs.frozen
 class Retry:
-    """Tries again as *policy* says, while *budget* and the call's deadline allow it."""
+    """Tries again as the policy says, while the budget and the call's deadline allow it."""
 
     policy: RetryPolicy = attrs.field(factory=Backoff)
-    budget: Budget = attrs.field(factory=Budget)
+    """Says whether to try again, and after how long."""
+    budget: RetryBudget = attrs.field(factory=RetryBudget)
+    """What the client may still spend on retries."""
+    observe: Observe = attrs.field(factory=Observe)
+    """Publishes the attempts of a call that somebody listens to."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
@@ -35,14 +35,15 @@ class Retry:
             try:
                 # Where nobody listens, without a layer of its own.
                 response = await (
-                    handler(request) if call.on_attempt is None else _told(request, handler)
+                    handler(request)
+                    if call.tries is None
+                    else self.observe.attempt(request, handler)
                 )
             except CallMeBackError as error:
-                failure = error
+                failure = _booked(error, call)
             else:
                 self.budget.earn(spent)
                 return response
-            _book(failure, call)
             if await self._already_gone(failure, request, handler):
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
@@ -51,11 +52,7 @@ class Retry:
             hopeless = delay is None or now + delay >= call.deadline
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
-                failure.sent = call.sent
-                try:
-                    raise failure
-                finally:
-                    del failure  # or frame and error would keep each other alive
+                raise failure.with_context(sent=call.sent)
             spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
@@ -64,10 +61,10 @@ class Retry:
     async def _already_gone(
         self, failure: CallMeBackError, request: Request, handler: Handler
     ) -> bool:
-        """Whether *failure* says that an earlier attempt of this deletion has done it.
+        """Whether `failure` says that an earlier attempt of this deletion has done it.
 
-        A 404 says so. The API's page lists 403 and not 404 for deletions, so a 403 is looked into
-        with a GET: if that finds nothing, there is nothing left.
+        A 404 says so. The API's page lists 403 and not 404 for deletions, so a 403 is followed by
+        a GET: if that finds nothing, there is nothing left.
         """
         if request.method != "DELETE" or not failure.repeated:
             return False
@@ -80,17 +77,16 @@ class Retry:
         return isinstance(failure, NotFound)
 
 
-def _book(failure: CallMeBackError, call: Call) -> None:
-    """What an error says is of the whole call, not of its last attempt.
+def _booked(error: CallMeBackError, call: Call) -> CallMeBackError:
+    """`error` with what is known of the whole call, after its attempt is added to `call`.
 
     But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
     a 429 refused could not be tried again after a connection that failed.
     """
-    call.sent = _more_certain(failure.sent, call.sent)
-    failure.repeated = call.repeated
-    failure.attempts = call.attempts
-    failure.waited = call.waited
-    if isinstance(failure, RateLimited):
+    call.sent = _CERTAINTY[max(map(_CERTAINTY.index, (error.sent, call.sent)))]
+    failure = error.with_context(repeated=call.repeated, attempts=call.attempts, waited=call.waited)
+    if isinstance(error, RateLimited):
         call.throttled += 1
-    elif failure.sent != "no" and not isinstance(failure, Unauthorized):
+    elif error.sent != "no" and not isinstance(error, Unauthorized):
         call.repeated = True
+    return failure

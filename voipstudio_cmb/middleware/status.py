@@ -1,4 +1,4 @@
-"""From answers to errors: after this, nobody looks at a status or a body again."""
+"""The status stage: makes errors of bad statuses and bodies, and parses good ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.events import harmless_headers
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.retry import RETRYABLE_STATUSES, retry_after
+from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     400: BadRequest,
@@ -50,7 +50,7 @@ _HINTS: dict[type[HTTPStatusError], str] = {
 
 
 def _origin(location: str) -> str:
-    """What of *location* may be told: whatever follows the host may hold a secret."""
+    """Scheme and host of `location`: whatever follows the host may hold a secret."""
     try:
         parts = urlsplit(location)
     except ValueError:
@@ -59,7 +59,7 @@ def _origin(location: str) -> str:
 
 
 def status_error(request: Request, response: Response) -> HTTPStatusError:
-    """The error that *response*, which is no success, stands for. Performs no I/O."""
+    """The error that `response`, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response.status)
     mask = request.call.mask
     text = excerpt(response.body, mask)
@@ -75,14 +75,14 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     if kind is UnexpectedRedirect:
         origin = mask(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
-    asked = retry_after(response.headers)
+    asked = asked_to_wait(response)
     request_id = response.headers.get("x-request-id")
     words = [f"{response.status} {said or text or 'without a body'}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
-    error = kind(
+    return kind(
         "; ".join(words),
         status=response.status,
         messages=messages,
@@ -91,17 +91,18 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         headers=harmless_headers(response.headers, mask),
         body=text,
         sent="yes",
+        retryable=response.status in RETRYABLE_STATUSES or response.renew,
+        **request.place(),
     )
-    error.retryable = response.status in RETRYABLE_STATUSES or response.renew
-    return error
 
 
 async def check_status(request: Request, handler: Handler) -> Response:
-    """Raises for every answer that is no success, and for a success that is not what it promised.
+    """Raises for every response that is no success, and for a success with the wrong body.
 
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
-    is asked for again.
+    is requested again.
     """
+    body = b""
     try:
         response = await handler(request)
         if not isinstance(response, Response):
@@ -111,23 +112,21 @@ async def check_status(request: Request, handler: Handler) -> Response:
             )
         if not 200 <= response.status < 300:
             raise status_error(request, response)
-        return _parsed(request, response)
-    except CallMeBackError as error:
-        if isinstance(error, BadPayload):
-            error.message = request.call.mask(error.message)
-            error.args = (error.message,)
-        error.about(request)
-        raise
-
-
-def _parsed(request: Request, response: Response) -> Response:
-    if request.parse is None:
-        return response
-    try:
+        if request.parse is None:
+            return response
+        body = response.body
         return response.with_value(request.parse(response))
-    except BadPayload as error:
-        if response.body:
-            error.message += f": {excerpt(response.body, request.call.mask)}"
-        # The parser's frames hold the body, which may echo the token.
-        error.__traceback__ = error.__context__ = None
-        raise
+    except CallMeBackError as error:
+        place = request.place() if error.path is None else {}
+        message = error.message
+        if isinstance(error, BadPayload):
+            quoted = f": {excerpt(body, request.call.mask)}" if body else ""
+            message = request.call.mask(message + quoted)
+        elif not place:
+            raise
+        # Without the frames of the error: the parser's hold the body, which may echo the token.
+        failure = error.with_context(message=message, **place)
+    try:
+        raise failure
+    finally:
+        del failure  # or frame and error would keep each other alive

@@ -7,26 +7,32 @@ import math
 
 import attrs
 
-from voipstudio_cmb.limits import _Queue
+from voipstudio_cmb.limits import Queue
 
 
 @attrs.define(kw_only=True)
 class RateEstimate:
-    """An estimate of a rate that nobody has told: down at once, up slowly.
+    """An estimate of a rate limit that is not documented: down at once, up slowly.
 
-    Unbounded until the first 429. An episode of them sets *ceiling* to the rate that was allowed
-    when it began, or to what has really got through if that is far less; the rate starts again
-    *back* of it and climbs to it in *climb* seconds, which keeps episodes rare, and beyond it ever
-    faster, which finds an allowance that has grown. What was sent before an episode began belongs
-    to it, however late its 429 comes in.
+    Unbounded until the first 429. An episode of them sets `ceiling` to the rate that was allowed
+    when it began, or to what has really got through if that is far less. The rate starts again
+    below it and climbs to it, which keeps episodes rare, and beyond it ever faster, which finds a
+    limit that was raised. What was sent before an episode began belongs to it, however late its 429
+    comes in.
     """
 
     back: float = 0.92
+    """The share of the ceiling at which the rate starts again."""
     climb: float = 60.0
+    """Seconds in which it reaches the ceiling."""
     lowest: float = 0.1
+    """The lowest ceiling, in requests a second."""
     unasked: float = 0.5
+    """The first pause in seconds after a 429 that asks for none; it doubles with each in a row."""
     longest: float = 20.0
+    """The longest such pause."""
     ceiling: float = math.inf
+    """The rate that met the last episode."""
     until: float = -math.inf
     """When the present pause ends."""
     _began: float = -math.inf
@@ -38,7 +44,7 @@ class RateEstimate:
     _due: float = -math.inf
 
     def rate(self, now: float) -> float:
-        """Requests a second that are allowed at *now*."""
+        """Requests a second that are allowed at `now`."""
         if math.isinf(self.ceiling):
             return math.inf
         at = max(0.0, now - self.until) / self.climb
@@ -53,9 +59,8 @@ class RateEstimate:
         self._in_a_row = 0
 
     def throttled(self, sent: float, now: float, asked: float | None) -> bool:
-        """Books a 429 for what was sent at *sent*; everybody waits for the seconds *asked* for.
+        """Books a 429 for what was sent at `sent`; all wait for the seconds `asked` for, if any.
 
-        If none were, for *unasked*, twice as long each time that nothing got through in between.
         Returns whether this began an episode.
         """
         pause = asked
@@ -83,29 +88,26 @@ class RateEstimate:
         return True
 
     def wait(self, now: float) -> float:
-        """Seconds from *now* until a request may leave; 0 or less: now."""
+        """Seconds from `now` until a request may leave; 0 or less: now."""
         return max(self._due, self.until) - now
 
     def take(self, now: float) -> None:
-        """Books one request that leaves at *now*."""
+        """Books one request that leaves at `now`."""
         self._due = max(self._due, now) + 1.0 / self.rate(now)
 
 
 class AdaptiveThrottle:
-    """What all callers of a client share about the API's patience: a pause, and a rate to keep.
+    """What all callers of a client share about the API's limit: a pause, and a rate to stay under.
 
-    Nothing until the first 429 (or an answer that is not HTTP: the vendor's own client has met a
+    Nothing until the first 429 (or a response that is not HTTP: the vendor's own client has met a
     rate-limit page that no parser takes).
     """
 
     def __init__(self) -> None:
         self._estimate = RateEstimate()
-        self._queue = _Queue()
-
-    @property
-    def idle(self) -> bool:
-        """Whether nobody was ever told to slow down or to wait."""
-        return self._estimate.until == -math.inf and self._estimate.ceiling == math.inf
+        self._queue = Queue()
+        self.idle: bool = True
+        """Whether nobody was ever asked to slow down or to wait."""
 
     @property
     def rate(self) -> float:
@@ -113,19 +115,21 @@ class AdaptiveThrottle:
         return self._estimate.rate(asyncio.get_running_loop().time())
 
     def paused(self) -> float:
-        """Seconds that the present pause still lasts; 0 or less if there is none."""
+        """Seconds that the present pause still lasts; 0 or less if none does."""
         return self._estimate.until - asyncio.get_running_loop().time()
 
     def throttled(self, sent: float, asked: float | None) -> bool:
-        """Makes everybody wait, after a request that left at *sent* was told to slow down.
+        """Makes all callers wait, after a request that left at `sent` met a 429.
 
-        For the seconds *asked* for; if none were, for a while. Returns whether this began an
+        For the seconds `asked` for; if none were, for a while. Returns whether this began an
         episode, which lowers the rate.
         """
+        self.idle = False
         return self._estimate.throttled(sent, asyncio.get_running_loop().time(), asked)
 
     def pause(self, seconds: float) -> None:
-        """Makes everybody wait for *seconds* without lowering the rate."""
+        """Makes all callers wait for `seconds` without lowering the rate."""
+        self.idle = False
         until = asyncio.get_running_loop().time() + seconds
         self._estimate.until = max(self._estimate.until, until)
 

@@ -1,4 +1,12 @@
-"""One attempt on the wire: the only folder of the client that knows aiohttp."""
+"""One attempt on the wire: the only folder of the client that knows aiohttp.
+
+session.py   sends a request once, reads the whole response
+  │ aiohttp session           │ what it raises
+  ▼                           ▼
+guards.py                   faults.py
+no resend by aiohttp,       an error of this package,
+no dirty connection         without aiohttp's frames
+"""
 
 from .guards import CleanRequest, send_once
 

@@ -32,7 +32,7 @@ _FAULTS = (
 
 
 def translate(error: BaseException) -> CallMeBackError:
-    """The error of this package that says what *error*, raised by aiohttp, means.
+    """The error of this package that stands for `error`, which aiohttp raised.
 
     Order matters: aiohttp's certificate errors are connector errors, and those are OS errors.
     """
@@ -53,26 +53,24 @@ def translate(error: BaseException) -> CallMeBackError:
     if isinstance(error, TimeoutError):
         return RequestTimeout("the server stopped sending", phase="read", sent="maybe")
     if isinstance(error, _Unclean):
-        return ProtocolFault("the server sends answers before it is asked")
+        return ProtocolFault("the server sends responses before it is asked")
     if isinstance(error, aiohttp.InvalidURL):
-        return ClientMisuse(f"this is no URL to send a request to ({what})")
+        return ClientMisuse(f"no request can be sent to this URL ({what})")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
         # Its text quotes what the peer sent, and its status is aiohttp's, not the server's.
-        fault = ProtocolFault("the server's answer is not valid HTTP", sent="maybe")
         if isinstance(getattr(error.__cause__, "__cause__", None), ContentEncodingError):
             # A codec that is not installed, found missing before any of the body was read.
-            fault.message = "the answer is encoded in a way that was not asked for"
-            fault.args = (fault.message,)
-            fault.retryable = False
-        return fault
+            text = "the response has an encoding that was not requested"
+            return ProtocolFault(text, sent="maybe", retryable=False)
+        return ProtocolFault("the response is not valid HTTP", sent="maybe")
     if isinstance(error, aiohttp.ClientPayloadError):
         if "ContentEncodingError" in repr(error.__cause__) + str(error):
-            damage = BadPayload("the answer's compressed body is damaged", sent="yes")
-            damage.retryable = True
-            return damage
-        return ConnectionLost("the connection broke within the answer", sent="maybe")
+            return BadPayload(
+                "the response's compressed body is damaged", sent="yes", retryable=True
+            )
+        return ConnectionLost("the connection broke within the response", sent="maybe")
     if isinstance(error, aiohttp.ServerDisconnectedError):
-        return ConnectionLost("the server closed the connection without an answer", sent="maybe")
+        return ConnectionLost("the server closed the connection without a response", sent="maybe")
     if isinstance(error, ValueError | LookupError):
-        return ProtocolFault(f"the answer could not be read ({what})", sent="maybe")
+        return ProtocolFault(f"the response could not be read ({what})", sent="maybe")
     return ConnectionLost(f"the connection broke ({what})", sent="maybe")

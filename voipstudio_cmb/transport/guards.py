@@ -17,11 +17,11 @@ class _Dropped(Exception):
 async def send_once(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
-    """An aiohttp client middleware that keeps one request one request.
+    """An aiohttp client middleware that keeps aiohttp from sending a request twice.
 
-    aiohttp resends GET, PUT, DELETE and others once, unasked, after a lost connection (its issue
-    10790). It does so on two exception types; under another name they pass. The client's own
-    session has it; put it last in the `middlewares=` of a session that you pass in.
+    aiohttp resends GET, PUT, DELETE and others once after a lost connection, and can't be told not
+    to (its issue 10790). It does so on two exception types; under another name they pass. The
+    client's own session has it; put it last in the `middlewares=` of a session that you pass in.
     """
     try:
         return await handler(request)
@@ -31,13 +31,13 @@ async def send_once(
 
 
 class _Unclean(Exception):
-    """A pooled connection was found to hold an answer that nobody has asked for."""
+    """A pooled connection was found to hold a response that nobody has requested."""
 
 
 class CleanRequest(aiohttp.ClientRequest):
-    """An aiohttp request that goes out on a connection only if nothing is waiting to be read there.
+    """An aiohttp request that is sent only on a connection with nothing left to read.
 
-    aiohttp takes whatever a server has sent on an idle connection for the answer to the next
+    aiohttp takes whatever a server has sent on an idle connection for the response to the next
     request on it. The client's own session has it; pass it as the `request_class=` of a session
     that you pass in.
     """

@@ -1,13 +1,12 @@
 """One attempt over aiohttp: exactly one request on the wire, its body read whole under a cap.
 
-It neither retries nor follows nor decides: a status is an answer, and what is no answer becomes an
-error that holds nothing of aiohttp's. The only module of the client that imports aiohttp.
+It neither retries nor follows redirects nor judges a status. Where no response comes back, it
+raises an error that holds nothing of aiohttp's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 import warnings
 from collections import deque
 from collections.abc import Awaitable
@@ -38,14 +37,6 @@ def _to_connect(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=seconds)
 
 
-def _check_encoding(encoding: str) -> None:
-    """aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON"."""
-    if encoding.lower() not in ("", "identity", "gzip", "deflate"):
-        raise BadPayload(
-            f"the answer is encoded as {encoding[:50]!r}, which was not asked for", sent="yes"
-        )
-
-
 def _abandon(session: ClientSession, loop: asyncio.AbstractEventLoop) -> None:
     """Closes a session that nobody has closed, without the warnings that aiohttp would add."""
     connector = session.connector
@@ -65,7 +56,7 @@ async def _awaited(waiter: Awaitable[None]) -> None:
 class Session:
     """The wire: a handler that performs one attempt of a request.
 
-    The aiohttp session is made on first use and bound to the event loop that runs then. A *session*
+    The aiohttp session is made on first use and bound to the event loop that runs then. A `session`
     that is passed in stays the caller's: it is never closed and never altered.
     """
 
@@ -86,32 +77,30 @@ class Session:
         }
         self._given = session
         self._own: ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
         self._slots = asyncio.Semaphore(config.connections)
-        self._closed = False
 
     def __repr__(self) -> str:
         return f"Session({self._base_url!r})"
 
     async def __call__(self, request: Request) -> Response:
-        """Sends *request* once and reads the whole answer.
+        """Sends `request` once and reads the whole response.
 
         Raises:
             ClientMisuse: closed, or used on a second event loop or in a forked process.
-            TransportError: no usable answer.
+            TransportError: no usable response.
             TooLarge: a body above `ClientConfig.max_body`, decoded.
         """
-        session = self._bound()
-        request.call.queued = True
+        loop = self._timeouts.guard.pin()
+        session = self._opened()
+        call = request.call
+        call.queued = True
         async with self._slots:
-            request.call.queued = False
-            now = asyncio.get_running_loop().time()
-            left = request.call.deadline - now
-            seconds = min(request.call.timeout or self._config.timeout, max(left, 0.001))
-            bound = self._timeouts.at(now + seconds)
+            call.queued = False
+            now = loop.time()
+            seconds = min(call.timeout or self._config.timeout, max(call.deadline - now, 0.001))
+            timeout = self._timeouts.at(now + seconds)
             try:
-                with bound:
+                with timeout:
                     # As often as there may be such connections; each is closed when it is found.
                     for _ in range(self._config.connections):
                         try:
@@ -122,12 +111,12 @@ class Session:
             except asyncio.CancelledError as error:
                 failure: BaseException = error.with_traceback(None)
                 failure.__context__ = None
-                if request.call.sent == "no":
-                    request.call.sent = "maybe"
+                if call.sent == "no":
+                    call.sent = "maybe"
             except CallMeBackError as error:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
-                failure = self._failure(error, seconds if bound.expired else None)
+                failure = self._failure(error, seconds if timeout.expired else None)
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
         try:
             raise failure
@@ -135,11 +124,11 @@ class Session:
             del failure  # or frame and error would keep each other alive
 
     def _failure(self, error: BaseException, expired: float | None) -> CallMeBackError:
-        if self._closed:
+        if self._timeouts.guard.closed:
             return ClientMisuse("the client was closed while this request was running")
         if expired is not None:
             return RequestTimeout(
-                f"no whole answer within {expired:.3g} s", phase="attempt", sent="maybe"
+                f"no whole response within {expired:.3g} s", phase="attempt", sent="maybe"
             )
         if isinstance(error, RuntimeError):
             return ClientMisuse(f"the aiohttp session can't be used here ({error})")
@@ -159,7 +148,13 @@ class Session:
             raise_for_status=False,
             timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
         ) as response:
-            _check_encoding(response.headers.get("Content-Encoding", ""))
+            encoding = response.headers.get("Content-Encoding", "")
+            # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
+            if encoding.lower() not in ("", "identity", "gzip", "deflate"):
+                raise BadPayload(
+                    f"the response is encoded as {encoding[:50]!r}, which was not requested",
+                    sent="yes",
+                )
             body = await self._read(response)
             return Response(
                 status=response.status,
@@ -178,27 +173,15 @@ class Session:
             if size > cap:
                 response.close()
                 raise TooLarge(
-                    f"the answer is larger than {cap} bytes: ask for fewer rows a page (limit=…) "
-                    "or raise ClientConfig.max_body",
+                    f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
+                    "ClientConfig.max_body",
                     sent="yes",
                 )
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _bound(self) -> ClientSession:
-        """The aiohttp session, which belongs to one event loop in one process."""
-        if self._closed:
-            raise ClientMisuse("the client is closed: make a new one (or keep the async with open)")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop, self._pid = loop, os.getpid()
-        if self._pid != os.getpid():
-            raise ClientMisuse("the client was made before a fork: make one in the new process")
-        if self._loop is not loop:
-            raise ClientMisuse(
-                f"the client belongs to event loop {id(self._loop):#x} and is used on "
-                f"{id(loop):#x}: make one client for each loop"
-            )
+    def _opened(self) -> ClientSession:
+        """The aiohttp session, made on the first use."""
         if self._given is not None:
             if self._given.closed:
                 raise ClientMisuse("the aiohttp session that was passed in is closed")
@@ -218,7 +201,7 @@ class Session:
 
     async def aclose(self) -> None:
         """Closes what was opened here; a second time does nothing."""
-        self._closed = True
+        self._timeouts.guard.closed = True
         own, self._own = self._own, None
         if own is not None:
             await own.close()
@@ -233,5 +216,6 @@ class Session:
             source=self,
             stacklevel=2,
         )
-        if self._loop is not None:
-            _abandon(own, self._loop)
+        loop = self._timeouts.guard.loop
+        if loop is not None:
+            _abandon(own, loop)

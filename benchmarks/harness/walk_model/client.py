@@ -19,7 +19,7 @@ from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
-from voipstudio_cmb.retry import Backoff, Budget
+from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.timeouts import Timeouts
 from voipstudio_cmb.walk.probe import Capabilities
@@ -82,7 +82,7 @@ class ModelClient:
         middlewares = standard(
             auth=Auth(Login("a@b.c", "password") if self.login else self.server.renewed),
             policy=Backoff(rng=lambda: 0.5),
-            budget=Budget(capacity=10**9),
+            budget=RetryBudget(capacity=10**9),
             deadline=Deadline(1e9, None, self.closing),
             limit=Limit(),
         )
