@@ -150,8 +150,8 @@ async def test_options_share_everything_but_what_they_name() -> None:
         for wrong in ({"attempts": 0}, {"deadline": -1}, {"timeout": float("nan")}):
             with pytest.raises(ConfigError):
                 cmb.with_options(**wrong)  # type: ignore[arg-type]
-    async with serving(once(hold=True)) as wire:
-        async with CallMeBackClient("t", base_url=wire.url) as cmb:
+    async with serving(once(hold=True)) as server:
+        async with CallMeBackClient("t", base_url=server.url) as cmb:
             for options in ({"deadline": 0.05}, {"timeout": 0.05, "attempts": 1}):
                 with pytest.raises(RequestTimeout):
                     await cmb.with_options(**options).ping()  # type: ignore[arg-type]

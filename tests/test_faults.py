@@ -228,16 +228,16 @@ async def test_t4_t5_and_h2_a_page_that_is_cut_is_asked_for_again_and_yielded_on
                 return
             await peer.send(reply(PAGES[number]))
 
-    async with serving(pages) as wire, client(wire.url, connections=4) as cmb:
+    async with serving(pages) as server, client(server.url, connections=4) as cmb:
         assert [cdr.id async for cdr in cmb.cdrs.list(page_size=2, walk="page")] == [1, 2, 3, 4]
     assert not cuts
 
 
 async def test_h2_an_empty_answer_is_never_the_end_of_a_collection() -> None:
-    async with serving(once(reply(b""))) as wire, client(wire.url) as cmb:
+    async with serving(once(reply(b""))) as server, client(server.url) as cmb:
         with pytest.raises(EmptyBody):
             await cmb.cdrs.list(concurrency=1).collect()
-        assert len(wire.requests) == ATTEMPTS
+        assert len(server.requests) == ATTEMPTS
 
 
 @pytest.mark.parametrize("parts", [(), (b"zz\r\n",)])
@@ -248,9 +248,9 @@ async def test_t6_an_attempt_ends_also_in_a_session_without_any_timeout(
 
     begun = HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
     never = aiohttp.ClientTimeout(total=None)
-    async with serving(once(begun, *parts, hold=True)) as wire:
+    async with serving(once(begun, *parts, hold=True)) as server:
         async with aiohttp.ClientSession(timeout=never) as session:
-            async with client(wire.url, session=session, timeout=0.1) as cmb:
+            async with client(server.url, session=session, timeout=0.1) as cmb:
                 began = asyncio.get_running_loop().time()
                 with pytest.raises(CallMeBackError) as caught:
                     await cmb.settings.update(7, name="x")
@@ -260,15 +260,15 @@ async def test_t6_an_attempt_ends_also_in_a_session_without_any_timeout(
 
 @pytest.mark.parametrize("body", [b"", b"<html>welcome</html>", b'{"ok":true}', b"[]"])
 async def test_h3_a_creation_whose_answer_cant_be_read_says_what_has_happened(body: bytes) -> None:
-    async with serving(once(reply(body, "201 Created"), hold=True)) as wire:
-        async with client(wire.url) as cmb:
+    async with serving(once(reply(body, "201 Created"), hold=True)) as server:
+        async with client(server.url) as cmb:
             with pytest.raises(BadPayload, match="the resource was probably created") as caught:
                 await cmb.settings.create(name="x")
-            assert (caught.value.sent, len(wire.requests)) == ("yes", 1)
+            assert (caught.value.sent, len(server.requests)) == ("yes", 1)
 
 
 async def test_x1_a_call_that_is_cancelled_at_any_step_gives_its_connection_back() -> None:
-    async with serving(healthy) as wire, client(wire.url) as cmb:
+    async with serving(healthy) as server, client(server.url) as cmb:
         for steps in range(60):
             task = asyncio.create_task(cmb.ping())
             for _ in range(steps):
@@ -289,7 +289,7 @@ def test_row_46_no_setting_can_break_the_head_of_a_request(value: Any) -> None:
 # on virtual time
 
 
-def assembled(wire: Handler, **more: Any) -> Handler:
+def assembled(network: Handler, **more: Any) -> Handler:
     settings: dict[str, Any] = {
         "auth": Auth(Token(Secret("t"))),
         "policy": Backoff(rng=lambda: 1.0),
@@ -298,7 +298,7 @@ def assembled(wire: Handler, **more: Any) -> Handler:
         **more,
         "deadline": Deadline(more.get("deadline", 60.0), 30.0),
     }
-    return chain(wire, standard(**settings))
+    return chain(network, standard(**settings))
 
 
 AGAIN = {101, 408, 425, 500, 502, 503, 504, *range(520, 528), 529}
@@ -310,12 +310,12 @@ async def test_h9_exactly_the_documented_statuses_are_tried_again(status: int) -
     if status == 429:  # it is charged to the deadline and refused, whatever the method
         return
     for method in ("GET", "DELETE", "PATCH", "POST"):
-        wire = ScriptedHandler([json_response({}, status)])
+        network = ScriptedHandler([json_response({}, status)])
         request = Request(method=method, path="/x")
         with pytest.raises(CallMeBackError):
-            await assembled(wire, policy=without_waiting())(request)
+            await assembled(network, policy=without_waiting())(request)
         again = status in AGAIN and method in ("GET", "DELETE")
-        assert len(wire.requests) == (ATTEMPTS if again else 1)
+        assert len(network.requests) == (ATTEMPTS if again else 1)
 
 
 @pytest.mark.parametrize("jump", [-3600.0, 3600.0])
@@ -323,13 +323,13 @@ async def test_h9_exactly_the_documented_statuses_are_tried_again(status: int) -
 async def test_r3_a_jump_of_the_wall_clock_changes_no_pause(
     jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wire = ScriptedHandler([json_response({}, 429, retry_after="5"), json_response({})])
-    call = asyncio.create_task(assembled(wire)(Request(method="GET", path="/x")))
+    network = ScriptedHandler([json_response({}, 429, retry_after="5"), json_response({})])
+    call = asyncio.create_task(assembled(network)(Request(method="GET", path="/x")))
     await asyncio.sleep(1)
     real = time.time
     monkeypatch.setattr("time.time", lambda: real() + jump)
     await call
-    assert 5.0 <= wire.times[1] - wire.times[0] <= 5.6
+    assert 5.0 <= network.times[1] - network.times[0] <= 5.6
 
 
 @virtual
@@ -429,13 +429,13 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
         handed_out.append(f"token-{len(handed_out)}")
         return handed_out[-1]
 
-    async def wire(request: Request) -> Response:
+    async def network(request: Request) -> Response:
         nonlocal last
         fresh = loop.time() - last < 1800 and request.headers["X-Auth-Token"] == handed_out[-1]
         last = loop.time() if fresh else last
         return json_response({}) if fresh else Response(status=401)
 
-    handler = assembled(wire, auth=Auth(provider))
+    handler = assembled(network, auth=Auth(provider))
     await handler(Request(method="POST", path="/x"))
     await asyncio.sleep(1801)
     assert (await handler(Request(method="POST", path="/x"))).status == 200
@@ -444,9 +444,9 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
 
 @virtual
 async def test_c8_what_the_caller_does_to_its_list_afterwards_changes_nothing() -> None:
-    wire = ScriptedHandler([json_response({"data": [], "total": 0})])
+    network = ScriptedHandler([json_response({"data": [], "total": 0})])
     filters = [where("id") > 5]
-    walk = Cdrs(wire).list(filters=filters, concurrency=1)
+    walk = Cdrs(network).list(filters=filters, concurrency=1)
     filters.clear()
     await walk.collect()
-    assert json.loads(dict(wire.requests[0].query)["filter"])[0]["value"] == 5
+    assert json.loads(dict(network.requests[0].query)["filter"])[0]["value"] == 5

@@ -81,7 +81,7 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
     loop.slow_callback_duration = 9.0  # its warning about slow steps is not what is looked for
     events: list[Event] = []
     texts: list[object] = []
-    async with serving(FAULTS[fault]) as wire:
+    async with serving(FAULTS[fault]) as server:
         config = ClientConfig(
             timeout=0.1,
             attempts=1,
@@ -89,14 +89,16 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
             on_event=events.append,
         )
         with caplog.at_level(logging.DEBUG):
-            async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
+            async with CallMeBackClient(
+                SOURCES[source](), base_url=server.url, config=config
+            ) as cmb:
                 for method in ("GET", "POST"):
                     with pytest.raises(CallMeBackError) as caught:
                         await CALLS[method](cmb)
                     texts += reports_of(caught.value)
                 texts += shown_by(cmb)
                 assert len(texts) > 10
-        assert wire.requests
+        assert server.requests
     loop.set_debug(False)
     texts += [repr(events), str(events), *map(attrs.asdict, events), repr(pickle.dumps(events))]
     texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
@@ -107,8 +109,8 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
 @pytest.mark.parametrize("fault", ["an unknown encoding", "too large"])
 async def test_s3_a_session_alone_shows_nothing_of_aiohttps(fault: str) -> None:
     large = once(reply(b"x" * 99, "200 OK", f"Server: {CANARY}"), hold=True)
-    async with serving(FAULTS.get(fault, large)) as wire:
-        session = Session(wire.url, ClientConfig(max_body=9))
+    async with serving(FAULTS.get(fault, large)) as server:
+        session = Session(server.url, ClientConfig(max_body=9))
         with pytest.raises(BadPayload) as caught:
             await session(Request(method="GET", path="/x"))
         await session.aclose()
@@ -117,10 +119,10 @@ async def test_s3_a_session_alone_shows_nothing_of_aiohttps(fault: str) -> None:
 
 
 async def test_s3_a_cancelled_call_shows_no_secret() -> None:
-    async with serving(once(hold=True)) as wire:
-        async with CallMeBackClient(Secret(CANARY).header(), base_url=wire.url) as cmb:
+    async with serving(once(hold=True)) as server:
+        async with CallMeBackClient(Secret(CANARY).header(), base_url=server.url) as cmb:
             task = asyncio.create_task(cmb.ping())
-            while not wire.requests:
+            while not server.requests:
                 await asyncio.sleep(0.001)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
@@ -194,18 +196,20 @@ def test_s6_an_interrupted_export_has_told_nobody(
 async def test_s7_another_origin_hears_nothing(source: str) -> None:
     async with serving(healthy) as elsewhere:
         moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")
-        async with serving(once(moved, hold=True)) as wire:
+        async with serving(once(moved, hold=True)) as server:
             config = ClientConfig(retry=without_waiting())
-            async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
+            async with CallMeBackClient(
+                SOURCES[source](), base_url=server.url, config=config
+            ) as cmb:
                 with pytest.raises(UnexpectedRedirect):
                     await cmb.settings.create(name="x")
         assert (elsewhere.accepted, elsewhere.requests) == (0, [])
 
 
 async def test_s8_the_secret_is_sent_as_it_is_meant_to_be() -> None:
-    async with serving(healthy) as wire:
+    async with serving(healthy) as server:
         for source in ("token", "basic"):
-            async with CallMeBackClient(SOURCES[source](), base_url=wire.url) as cmb:
+            async with CallMeBackClient(SOURCES[source](), base_url=server.url) as cmb:
                 await cmb.ping()
-    assert f"X-Auth-Token: {CANARY}\r\n".encode() in wire.requests[0]
-    assert f"Authorization: Basic {encoded(f'7:{CANARY}')}\r\n".encode() in wire.requests[1]
+    assert f"X-Auth-Token: {CANARY}\r\n".encode() in server.requests[0]
+    assert f"Authorization: Basic {encoded(f'7:{CANARY}')}\r\n".encode() in server.requests[1]

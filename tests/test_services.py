@@ -29,11 +29,11 @@ class Index:
 @pytest.mark.parametrize("id", [0, -1, "1", "../x", "", None, True, False, 1.0, 2**63, 2**64, b"1"])
 @pytest.mark.parametrize("call", ["get", "update", "delete"])
 async def test_an_id_is_an_integer_from_1_and_nothing_else(call: str, id: Any) -> None:
-    wire = ScriptedHandler([ITEM])
-    for service in (Settings(wire), Buttons(wire)):
+    network = ScriptedHandler([ITEM])
+    for service in (Settings(network), Buttons(network)):
         with pytest.raises(ClientMisuse, match="id must be an integer from 1 to"):
             await getattr(service, call)(id, **({"name": "x"} if call == "update" else {}))
-    assert wire.requests == []
+    assert network.requests == []
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
@@ -49,19 +49,19 @@ async def test_a_page_of_a_proxy_does_not_say_that_anything_was_deleted(body: by
 
 
 async def test_an_integer_of_another_library_is_an_id() -> None:
-    wire = ScriptedHandler([ITEM])
-    await Settings(wire).get(Index())  # type: ignore[arg-type]
-    assert wire.requests[0].path == "/callmeback/settings/77"
-    wire = ScriptedHandler([json_response({"data": {"id": 77}})])
-    await Settings(wire).get(Index())  # type: ignore[arg-type]
-    assert len(wire.requests) == 1
+    network = ScriptedHandler([ITEM])
+    await Settings(network).get(Index())  # type: ignore[arg-type]
+    assert network.requests[0].path == "/callmeback/settings/77"
+    network = ScriptedHandler([json_response({"data": {"id": 77}})])
+    await Settings(network).get(Index())  # type: ignore[arg-type]
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["page_size", "concurrency"])
 @pytest.mark.parametrize("value", [0, -1, 10**9, True, "10", 1.5, None])
 def test_limit_and_window_are_checked_at_the_call(name: str, value: Any) -> None:
-    wire = ScriptedHandler([NOBODY])
-    for walk in (Cdrs(wire).list, Cdrs(wire).pages):
+    network = ScriptedHandler([NOBODY])
+    for walk in (Cdrs(network).list, Cdrs(network).pages):
         with pytest.raises(ClientMisuse, match=f"{name} must be an integer from 1 to"):
             walk(**{name: value})
 
@@ -73,14 +73,14 @@ def test_sort_is_a_property(sort: Any) -> None:
 
 
 async def test_the_query_is_what_the_api_takes() -> None:
-    wire = ScriptedHandler([NOBODY])
+    network = ScriptedHandler([NOBODY])
     conditions = [where("created_at") >= "2026-01-01", Filter("name", "like", "a&b+c%\r\n'ü\"")]
-    walk = Cdrs(wire).list(
+    walk = Cdrs(network).list(
         filters=conditions, sort="created_at", descending=True, page_size=7, concurrency=1
     )
     conditions.clear()  # what the caller does with the list later has no effect
     assert await walk.collect() == []
-    query = dict(wire.requests[1].query)  # the first asks for the highest id
+    query = dict(network.requests[1].query)  # the first asks for the highest id
     sent = json.loads(query.pop("filter"))
     assert query == {"page": "1", "limit": "7", "sort": "created_at", "dir": "DESC"}
     assert sent == [
@@ -95,11 +95,11 @@ def test_a_filter_that_no_url_can_carry_is_refused() -> None:
 
 
 async def test_count_is_one_request_for_one_row() -> None:
-    wire = ScriptedHandler([json_response({"data": [{"id": 1}], "total": 59})])
-    assert await Cdrs(wire).count(filters=where("id") > 5) == 59
-    assert len(wire.requests) == 1
-    assert dict(wire.requests[0].query)["limit"] == "1"
-    assert "gt" in dict(wire.requests[0].query)["filter"]
+    network = ScriptedHandler([json_response({"data": [{"id": 1}], "total": 59})])
+    assert await Cdrs(network).count(filters=where("id") > 5) == 59
+    assert len(network.requests) == 1
+    assert dict(network.requests[0].query)["limit"] == "1"
+    assert "gt" in dict(network.requests[0].query)["filter"]
 
 
 @pytest.mark.parametrize("total", [None, -1, 1.5, "many", [], True])
@@ -128,9 +128,9 @@ async def test_a_success_that_is_not_what_was_promised_is_an_error(
 
 async def test_an_answer_that_is_another_records_is_asked_for_again() -> None:
     # As when a server has left an answer on an idle connection.
-    wire = ScriptedHandler([Response(status=200, body=b'{"data":{"id":1}}'), ITEM])
-    assert (await Settings(wire).get(7)).id == 7
-    assert len(wire.requests) == 2
+    network = ScriptedHandler([Response(status=200, body=b'{"data":{"id":1}}'), ITEM])
+    assert (await Settings(network).get(7)).id == 7
+    assert len(network.requests) == 2
 
 
 async def test_a_deletion_is_answered_with_nothing() -> None:
@@ -156,11 +156,11 @@ async def test_subclasses_of_plain_types_are_sent_as_plain_values() -> None:
     class Real(float):
         pass
 
-    wire = ScriptedHandler([ITEM])
-    await Settings(wire).create(
+    network = ScriptedHandler([ITEM])
+    await Settings(network).create(
         name=Text("x"), button_id=Number(5), max_call_rate=Real(1.5), allowed_countries=[Text("GB")]
     )
-    assert json.loads(wire.requests[0].body or b"") == {
+    assert json.loads(network.requests[0].body or b"") == {
         "name": "x", "button_id": 5, "max_call_rate": 1.5, "allowed_countries": ["GB"],
     }  # fmt: skip
     walk = Cdrs(ScriptedHandler([NOBODY])).list(

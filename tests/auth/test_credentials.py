@@ -102,11 +102,11 @@ async def test_two_factor_says_how_to_make_an_api_key() -> None:
 @pytest.mark.parametrize("status", [400, 401, 403])
 @virtual
 async def test_a_refused_login_says_so_and_shows_no_password(status: int) -> None:
-    wire = ScriptedHandler([json_response({"message": f"no user with {PASSWORD}"}, status)])
+    network = ScriptedHandler([json_response({"message": f"no user with {PASSWORD}"}, status)])
     with pytest.raises(Unauthorized, match="e-mail address or the password was refused") as caught:
-        await Auth(Login("me@x.example", PASSWORD))(GET, wire)
+        await Auth(Login("me@x.example", PASSWORD))(GET, network)
     assert PASSWORD not in shown(caught.value)
-    assert [request.path for request in wire.requests] == ["/login"]
+    assert [request.path for request in network.requests] == ["/login"]
 
 
 @virtual

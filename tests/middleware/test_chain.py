@@ -60,7 +60,7 @@ def request(method: str = "GET", **more: Any) -> Request:
     return Request(method=method, path="/callmeback/cdrs", operation="cdrs.list", **more)
 
 
-def assembled(wire: Handler, **more: Any) -> Handler:
+def assembled(network: Handler, **more: Any) -> Handler:
     settings: dict[str, Any] = {
         "auth": Auth(Token(Secret(CANARY))),
         "policy": Backoff(rng=lambda: 1.0),
@@ -69,7 +69,7 @@ def assembled(wire: Handler, **more: Any) -> Handler:
         **more,
         "deadline": Deadline(more.get("deadline", 60.0), 30.0),
     }
-    return chain(wire, standard(**settings))
+    return chain(network, standard(**settings))
 
 
 def test_the_chain_stands_in_the_documented_order() -> None:
@@ -108,11 +108,11 @@ def test_the_chain_stands_in_the_documented_order() -> None:
     ],
 )
 async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusError]) -> None:
-    wire = ScriptedHandler(
+    network = ScriptedHandler(
         [json_response({"message": "the API's words"}, status, x_request_id="r-1")]
     )
     with pytest.raises(HTTPStatusError) as caught:
-        await check_status(request(query=(("page", "3"),)), wire)
+        await check_status(request(query=(("page", "3"),)), network)
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")
@@ -131,17 +131,17 @@ async def test_a_validation_error_names_the_fields() -> None:
 
 async def test_a_redirect_to_nowhere_is_still_a_redirect() -> None:
     for location in ("http://[bad", "http://a\u2100b/", "http://[::1%]/", ""):
-        wire = ScriptedHandler([Response(status=302, headers={"location": location})])
+        network = ScriptedHandler([Response(status=302, headers={"location": location})])
         with pytest.raises(UnexpectedRedirect, match="not followed"):
-            await check_status(request(), wire)
+            await check_status(request(), network)
 
 
 async def test_a_redirect_names_the_other_origin_only() -> None:
-    wire = ScriptedHandler(
+    network = ScriptedHandler(
         [Response(status=307, headers={"location": "https://evil.example/x?t=1"})]
     )
     with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
-        await check_status(request(), wire)
+        await check_status(request(), network)
     assert "t=1" not in str(caught.value)
 
 
@@ -182,9 +182,9 @@ async def test_a_success_is_parsed_inside_the_chain() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
 @virtual
 async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) -> None:
-    wire = ScriptedHandler([ConnectFailed("refused"), ConnectFailed("refused"), OK])
-    assert (await assembled(wire)(request(method))).status == 200
-    assert [round(t - wire.times[0], 3) for t in wire.times] == [0.0, 0.25, 0.75]
+    network = ScriptedHandler([ConnectFailed("refused"), ConnectFailed("refused"), OK])
+    assert (await assembled(network)(request(method))).status == 200
+    assert [round(t - network.times[0], 3) for t in network.times] == [0.0, 0.25, 0.75]
 
 
 @pytest.mark.parametrize(("method", "sent"), [("GET", 4), ("DELETE", 4), ("PATCH", 1), ("POST", 1)])
@@ -197,38 +197,38 @@ async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) ->
 async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
     method: str, sent: int, outcome: Any
 ) -> None:
-    wire = ScriptedHandler([outcome])
+    network = ScriptedHandler([outcome])
     with pytest.raises(CallMeBackError) as caught:
-        await assembled(wire)(request(method))
-    assert len(wire.requests) == sent
+        await assembled(network)(request(method))
+    assert len(network.requests) == sent
     assert caught.value.attempts == sent
     assert caught.value.sent in ("maybe", "yes")
 
 
 @virtual
 async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
-    wire = ScriptedHandler([json_response({}, 429, retry_after="2"), OK])
-    await assembled(wire)(request("POST"))
-    assert len(wire.requests) == 2
+    network = ScriptedHandler([json_response({}, 429, retry_after="2"), OK])
+    await assembled(network)(request("POST"))
+    assert len(network.requests) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
 @virtual
 async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: str) -> None:
-    wire = ScriptedHandler([json_response({}, 429), ConnectFailed("refused"), OK])
-    await assembled(wire)(request(method))
-    assert len(wire.requests) == 3
-    wire = ScriptedHandler([json_response({}, 429), ConnectFailed("refused")])
+    network = ScriptedHandler([json_response({}, 429), ConnectFailed("refused"), OK])
+    await assembled(network)(request(method))
+    assert len(network.requests) == 3
+    network = ScriptedHandler([json_response({}, 429), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
-        await assembled(wire)(request(method))
+        await assembled(network)(request(method))
     assert (caught.value.sent, caught.value.repeated) == ("yes", False)
 
 
 @virtual
 async def test_what_is_known_of_a_call_is_the_most_of_its_attempts() -> None:
-    wire = ScriptedHandler([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
+    network = ScriptedHandler([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
-        await assembled(wire)(request("DELETE"))
+        await assembled(network)(request("DELETE"))
     assert caught.value.sent == "maybe"
     assert caught.value.repeated
     assert caught.value.waited == pytest.approx(0.25 + 0.5 + 1.0)
@@ -241,52 +241,52 @@ async def test_an_empty_body_is_asked_for_again() -> None:
             raise EmptyBody("nothing", sent="yes")
         return response.body
 
-    wire = ScriptedHandler([Response(status=200), OK])
-    assert (await assembled(wire)(request(parse=parse))).value == b"{}"
-    assert len(wire.requests) == 2
+    network = ScriptedHandler([Response(status=200), OK])
+    assert (await assembled(network)(request(parse=parse))).value == b"{}"
+    assert len(network.requests) == 2
 
 
 @virtual
 async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None:
-    wire = ScriptedHandler([json_response({}, 503, retry_after="100")])
+    network = ScriptedHandler([json_response({}, 503, retry_after="100")])
     with pytest.raises(ServerFault) as caught:
-        await assembled(wire, deadline=60.0)(request())
+        await assembled(network, deadline=60.0)(request())
     assert caught.value.retry_after == 100.0
     assert now() == 0.0
 
 
 @virtual
 async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
-    wire = ScriptedHandler([json_response({}, 429, retry_after="121")])
+    network = ScriptedHandler([json_response({}, 429, retry_after="121")])
     with pytest.raises(RateLimited) as caught:
-        await assembled(wire, deadline=3600.0)(request())
+        await assembled(network, deadline=3600.0)(request())
     assert caught.value.retry_after == 121.0
     assert now() == 0.0
 
 
 @virtual
 async def test_throttling_is_charged_to_the_deadline_and_not_to_the_attempts() -> None:
-    wire = ScriptedHandler([*[json_response({}, 429, retry_after="1")] * 20, OK])
-    assert (await assembled(wire)(request())).status == 200
-    assert len(wire.requests) == 21
+    network = ScriptedHandler([*[json_response({}, 429, retry_after="1")] * 20, OK])
+    assert (await assembled(network)(request())).status == 200
+    assert len(network.requests) == 21
 
 
 @virtual
 async def test_an_outage_costs_little_more_than_the_calls() -> None:
-    wire = ScriptedHandler([json_response({}, 503)])
-    handler = assembled(wire)
+    network = ScriptedHandler([json_response({}, 503)])
+    handler = assembled(network)
     for _ in range(1000):
         with pytest.raises(ServerFault):
             await handler(request())
-    assert len(wire.requests) <= 1.1 * 1000 + 50
+    assert len(network.requests) <= 1.1 * 1000 + 50
 
 
 @virtual
 async def test_an_error_of_the_callers_own_code_passes_untouched() -> None:
-    wire = ScriptedHandler([KeyError("mine")])
+    network = ScriptedHandler([KeyError("mine")])
     with pytest.raises(KeyError):
-        await assembled(wire)(request())
-    assert len(wire.requests) == 1
+        await assembled(network)(request())
+    assert len(network.requests) == 1
 
 
 # deadline
@@ -311,19 +311,19 @@ async def test_the_deadline_bounds_the_wait_in_a_limiter() -> None:
         async def acquire(self) -> None:
             await asyncio.Event().wait()
 
-    wire = ScriptedHandler([OK])
+    network = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(wire, limit=Limit(Never()))(request())
+        await assembled(network, limit=Limit(Never()))(request())
     assert caught.value.sent == "no"
-    assert wire.requests == []
+    assert network.requests == []
 
 
 @virtual
 async def test_the_callers_own_timeout_stays_the_callers() -> None:
-    wire = ScriptedHandler([json_response({}, 503)])
+    network = ScriptedHandler([json_response({}, 503)])
     with pytest.raises(TimeoutError) as caught:
         async with asyncio.timeout(0.1):
-            await assembled(wire)(request())
+            await assembled(network)(request())
     assert not isinstance(caught.value, CallMeBackError)
 
 
@@ -339,21 +339,21 @@ async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
 
 @virtual
 async def test_every_attempt_takes_its_own_turn() -> None:
-    wire = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
+    network = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
     limiter = RateLimit(1, per=10 / 1.02)
-    await assembled(wire, limit=Limit(limiter))(request())
-    assert [round(t - wire.times[0], 6) for t in wire.times] == [0.0, 10.0, 20.0]
+    await assembled(network, limit=Limit(limiter))(request())
+    assert [round(t - network.times[0], 6) for t in network.times] == [0.0, 10.0, 20.0]
 
 
 @virtual
 async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
-    wire = ScriptedHandler([json_response({}, 429, retry_after="5"), OK])
-    handler = assembled(wire)
+    network = ScriptedHandler([json_response({}, 429, retry_after="5"), OK])
+    handler = assembled(network)
     first = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
     others = [asyncio.create_task(handler(request())) for _ in range(8)]
     await asyncio.gather(first, *others)
-    later = [t - wire.times[0] for t in wire.times[1:]]
+    later = [t - network.times[0] for t in network.times[1:]]
     assert len(later) == 9
     assert all(5.0 <= t <= 5.6 for t in later)
 
@@ -361,13 +361,13 @@ async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
 @virtual
 async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
     limit = Limit()
-    wire = ScriptedHandler([json_response({}, 429, retry_after="100"), OK])
+    network = ScriptedHandler([json_response({}, 429, retry_after="100"), OK])
     with pytest.raises(RateLimited, match="it asks to wait 100 s"):
-        await assembled(wire, limit=limit)(request())
+        await assembled(network, limit=limit)(request())
     with pytest.raises(RequestTimeout, match="asked for a pause of 100 s more") as caught:
-        await assembled(wire, limit=limit)(request())
+        await assembled(network, limit=limit)(request())
     assert (caught.value.phase, caught.value.sent, now()) == ("deadline", "no", 0.0)
-    await assembled(wire, limit=limit, deadline=200.0)(request())
+    await assembled(network, limit=limit, deadline=200.0)(request())
     assert now() == pytest.approx(100.0)
 
 
@@ -400,14 +400,14 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
     outcomes: Any, methods: list[str], gone: Any
 ) -> None:
     events: list[Any] = []
-    wire = ScriptedHandler(outcomes)
-    handler = assembled(wire, on_event=events.append)
+    network = ScriptedHandler(outcomes)
+    handler = assembled(network, on_event=events.append)
     if gone is True:
         assert (await handler(request("DELETE"))).already_gone
     else:
         with pytest.raises(gone):
             await handler(request("DELETE"))
-    assert [r.method for r in wire.requests] == methods
+    assert [r.method for r in network.requests] == methods
     assert events[-1].already_gone is (gone is True)
     assert events[-1].attempts == len(methods)
 
@@ -418,18 +418,18 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
 @virtual
 async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome: Any) -> None:
     limit = Limit()
-    wire = ScriptedHandler([outcome, OK])
-    first = asyncio.create_task(assembled(wire, limit=limit)(request()))
+    network = ScriptedHandler([outcome, OK])
+    first = asyncio.create_task(assembled(network, limit=limit)(request()))
     await asyncio.sleep(0.1)
-    await assembled(wire, limit=limit)(request())
-    assert wire.times[1] - wire.times[0] >= 0.5
+    await assembled(network, limit=limit)(request())
+    assert network.times[1] - network.times[0] >= 0.5
     await first
 
 
 @virtual
 async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
-    wire = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])
-    handler = assembled(wire)
+    network = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])
+    handler = assembled(network)
     with pytest.raises(RateLimited):
         await handler(request())
     await handler(request())
@@ -439,24 +439,24 @@ async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
 @virtual
 async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
     limit = Limit(RateLimit(1, per=1 / 1.02))
-    wire = ScriptedHandler([OK])
-    handler = assembled(wire, limit=limit)
+    network = ScriptedHandler([OK])
+    handler = assembled(network, limit=limit)
     await handler(request())
     second = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
     limit.throttle.pause(10)
     await second
-    assert wire.times[1] - wire.times[0] >= 10.5 - 1e-6
+    assert network.times[1] - network.times[0] >= 10.5 - 1e-6
 
 
 @virtual
 async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> None:
     limit = Limit()
-    wire = ScriptedHandler([json_response({}, 503, retry_after="5"), OK])
-    first = asyncio.create_task(assembled(wire, limit=limit)(request()))
+    network = ScriptedHandler([json_response({}, 503, retry_after="5"), OK])
+    first = asyncio.create_task(assembled(network, limit=limit)(request()))
     await asyncio.sleep(0.1)
-    await assembled(wire, limit=limit)(request())
-    assert wire.times[1] - wire.times[0] >= 5.0
+    await assembled(network, limit=limit)(request())
+    assert network.times[1] - network.times[0] >= 5.0
     assert limit.throttle.rate == float("inf")
     await first
 
@@ -464,10 +464,10 @@ async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> 
 @pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
 @virtual
 async def test_wait_0_seconds_is_not_taken_at_its_word(asked: str) -> None:
-    wire = ScriptedHandler([json_response({}, 429, retry_after=asked)])
+    network = ScriptedHandler([json_response({}, 429, retry_after=asked)])
     with pytest.raises(CallMeBackError):
-        await assembled(wire)(request("POST"))
-    assert len(wire.requests) < 12
+        await assembled(network)(request("POST"))
+    assert len(network.requests) < 12
 
 
 @virtual
@@ -511,8 +511,8 @@ async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
 @virtual
 async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
     budget = RetryBudget()
-    wire = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
-    await assembled(wire, budget=budget)(request())
+    network = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
+    await assembled(network, budget=budget)(request())
     assert budget.tokens == budget.capacity
 
 
@@ -526,10 +526,10 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
         outside.append(request)
         return await handler(attrs.evolve(request, headers={"X-Mine": "1"}))
 
-    wire = ScriptedHandler([OK])
-    await assembled(wire, middlewares=[mine])(request())
-    assert dict(wire.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
-    assert CANARY not in repr(wire.requests[0])
+    network = ScriptedHandler([OK])
+    await assembled(network, middlewares=[mine])(request())
+    assert dict(network.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
+    assert CANARY not in repr(network.requests[0])
     assert CANARY not in repr(outside)
     assert "X-Auth-Token" not in outside[0].headers
 
@@ -552,12 +552,12 @@ class Provider:
 async def test_eight_401s_together_cost_one_fresh_token() -> None:
     provider = Provider("old", "new")
 
-    async def wire(request: Request) -> Response:
+    async def network(request: Request) -> Response:
         token = request.headers["X-Auth-Token"]
         await asyncio.sleep(0.1)
         return OK if token == "new" else Response(status=401)
 
-    handler = assembled(wire, auth=Auth(provider))
+    handler = assembled(network, auth=Auth(provider))
     responses = await asyncio.gather(*(handler(request("POST")) for _ in range(8)))
     assert {r.status for r in responses} == {200}
     assert provider.calls == 2
@@ -565,34 +565,34 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
 
 @virtual
 async def test_a_deletion_that_met_a_401_has_not_been_carried_out() -> None:
-    wire = ScriptedHandler([Response(status=401), json_response({}, 404)])
+    network = ScriptedHandler([Response(status=401), json_response({}, 404)])
     with pytest.raises(NotFound):
-        await assembled(wire, auth=Auth(Provider("old", "new")))(request("DELETE"))
+        await assembled(network, auth=Auth(Provider("old", "new")))(request("DELETE"))
 
 
 @virtual
 async def test_what_a_provider_has_sent_is_not_this_call() -> None:
-    wire = ScriptedHandler([OK])
+    network = ScriptedHandler([OK])
     lost = ConnectionLost("the vault hung up", sent="maybe")
-    await assembled(wire, auth=Auth(Provider(lost, "token")))(request("POST"))
-    assert len(wire.requests) == 1
+    await assembled(network, auth=Auth(Provider(lost, "token")))(request("POST"))
+    assert len(network.requests) == 1
     assert lost.sent == "maybe"
 
 
 @virtual
 async def test_a_second_401_is_the_end_of_the_call() -> None:
-    provider, wire = Provider("bad"), ScriptedHandler([Response(status=401)])
+    provider, network = Provider("bad"), ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized):
-        await assembled(wire, auth=Auth(provider))(request())
-    assert len(wire.requests) == 2
+        await assembled(network, auth=Auth(provider))(request())
+    assert len(network.requests) == 2
 
 
 @virtual
 async def test_a_401_without_a_provider_is_final() -> None:
-    wire = ScriptedHandler([Response(status=401)])
+    network = ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized, match="make an API key"):
-        await assembled(wire)(request())
-    assert len(wire.requests) == 1
+        await assembled(network)(request())
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -608,10 +608,10 @@ async def test_a_401_without_a_provider_is_final() -> None:
 async def test_a_provider_that_fails_says_so_and_nothing_is_sent(
     outcome: Any, kind: type[Exception], words: str
 ) -> None:
-    wire = ScriptedHandler([OK])
+    network = ScriptedHandler([OK])
     with pytest.raises(kind, match=words):
-        await assembled(wire, auth=Auth(Provider(outcome)))(request())
-    assert wire.requests == []
+        await assembled(network, auth=Auth(Provider(outcome)))(request())
+    assert network.requests == []
 
 
 @virtual
@@ -620,18 +620,18 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    wire = ScriptedHandler([OK])
+    network = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(wire, auth=Auth(hangs))(request())
-    assert (caught.value.sent, wire.requests) == ("no", [])
+        await assembled(network, auth=Auth(hangs))(request())
+    assert (caught.value.sent, network.requests) == ("no", [])
 
 
 @virtual
 async def test_a_login_that_can_not_be_read_is_named_and_not_the_call_behind_it() -> None:
-    wire = ScriptedHandler([Response(status=200, body=b"<html>password")])
+    network = ScriptedHandler([Response(status=200, body=b"<html>password")])
     auth = Auth(Login("me@x.example", "password"))
     with pytest.raises(NotJSON, match=r"^POST /login: .*<html>\*\*\*") as caught:
-        await assembled(wire, auth=auth)(request())
+        await assembled(network, auth=auth)(request())
     assert caught.value.path == "/login"
 
 
@@ -682,7 +682,7 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
 
 @virtual
 async def test_each_part_works_alone() -> None:
-    wire = ScriptedHandler([OK])
+    network = ScriptedHandler([OK])
     for part in (
         Observe(),
         Deadline(5.0),
@@ -691,4 +691,4 @@ async def test_each_part_works_alone() -> None:
         Limit(),
         Auth(Token(Secret("t"))),
     ):
-        assert (await part(request(), wire)).status == 200
+        assert (await part(request(), network)).status == 200

@@ -225,10 +225,10 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
         "retry": without_waiting(repeat_patch=repeat_patch),
         **row.config,
     }
-    async with serving(script) as wire, client(wire.url, **config) as cmb:
+    async with serving(script) as server, client(server.url, **config) as cmb:
         if row.error is OK or (mark == "-" and method == "DELETE"):
             await CALLS[method](cmb)
-            assert len(wire.requests) == 1
+            assert len(server.requests) == 1
         else:
             with pytest.raises(CallMeBackError) as caught:
                 await CALLS[method](cmb)
@@ -236,8 +236,8 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
             kinds = row.error if isinstance(row.error, tuple) else (row.error,)
             assert type(error) in kinds
             assert error.sent in row.sent
-            assert len(wire.requests) == (ATTEMPTS if mark == "y" else 1)
-            assert error.attempts == len(wire.requests)
+            assert len(server.requests) == (ATTEMPTS if mark == "y" else 1)
+            assert error.attempts == len(server.requests)
             if mark == "y":
                 assert error.retryable
         script.fixed = True
