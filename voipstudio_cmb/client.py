@@ -51,7 +51,7 @@ class CallMeBackClient:
     """The Call Me Back module of one account.
 
     `token` is an API key, or an async function that fetches a fresh token whenever one is needed,
-    or `auth.Login(email, password)`, or `auth.Basic(user_id, token)`. Requests are sent through
+    or `auth.login(email, password)`, or `auth.Basic(user_id, token)`. Requests are sent through
     your aiohttp `session`, if you pass one; it is never closed and never altered. Middlewares of
     your own are called for each attempt (see `middleware`). A `limiter` paces all requests; several
     clients may share one. `usage` counts calls and requests.

@@ -8,6 +8,8 @@ it stands above the session and sees whole responses, their bodies read.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from inspect import signature
 from math import inf
 from typing import Any, Literal, TypeAlias
 
@@ -140,4 +142,7 @@ def chain(handler: Handler, middlewares: Iterable[Middleware]) -> Handler:
 
 
 def _wrapped(middleware: Middleware, handler: Handler) -> Handler:
+    if "handler" in signature(middleware).parameters:
+        stage: Callable[..., Awaitable[Response]] = middleware
+        return partial(stage, handler=handler)  # without a frame of its own
     return lambda request: middleware(request, handler)

@@ -12,7 +12,7 @@ from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.auth.credentials import Basic, Login
+from voipstudio_cmb.auth.credentials import Basic, Login, login
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -75,7 +75,7 @@ def test_a_login_needs_an_address_and_a_password(arguments: Any, words: str) -> 
 
 async def test_a_login_brings_a_token_and_a_new_one_when_that_has_died() -> None:
     async with Sandbox(rows=100) as api:
-        source = Login("me@example.com", PASSWORD)
+        source = login("me@example.com", PASSWORD)
         async with CallMeBackClient(source, base_url=api.base_url) as cmb:
             found = 0
             async for _ in cmb.cdrs.list(page_size=10, concurrency=8):
@@ -91,7 +91,7 @@ async def test_a_login_brings_a_token_and_a_new_one_when_that_has_died() -> None
 
 async def test_two_factor_says_how_to_make_an_api_key() -> None:
     async with Sandbox(rows=10, temper=Temper(two_factor=True)) as api:
-        async with CallMeBackClient(Login("me@x.example", PASSWORD), base_url=api.base_url) as cmb:
+        async with CallMeBackClient(login("me@x.example", PASSWORD), base_url=api.base_url) as cmb:
             with pytest.raises(Unauthorized, match="make an API key in the dashboard") as caught:
                 await cmb.cdrs.count()
         assert api.requests == 1

@@ -9,6 +9,6 @@
 The stage `middleware.auth` adds the headers to each attempt, and fetches again after a 401.
 """
 
-from .credentials import Basic, Login, TokenProvider
+from .credentials import Basic, Login, TokenProvider, login
 
-__all__ = ["Basic", "Login", "TokenProvider"]
+__all__ = ["Basic", "Login", "TokenProvider", "login"]

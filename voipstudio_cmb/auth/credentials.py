@@ -117,3 +117,16 @@ def _user_token(response: Response) -> str | None:
     if not isinstance(token, str):
         raise ConfigError("the response to POST /login has no user_token: use an API key instead")
     return token
+
+
+def login(email: str, password: str) -> Login:
+    """A source of tokens for `CallMeBackClient(login("me@example.com", "…"))`.
+
+    See `Login` for how long its tokens last.
+
+    Raises:
+        ConfigError: `email` is no e-mail address, or `password` is empty.
+    """
+    secret = Secret(password)
+    del password  # or a traceback with locals would show it
+    return Login(email, secret)

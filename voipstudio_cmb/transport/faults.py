@@ -57,12 +57,7 @@ def translate(error: BaseException) -> CallMeBackError:
     if isinstance(error, aiohttp.InvalidURL):
         return ClientMisuse(f"no request can be sent to this URL ({what})")
     if isinstance(error, aiohttp.ClientResponseError | HttpProcessingError):
-        # Its text quotes what the peer sent, and its status is aiohttp's, not the server's.
-        if isinstance(getattr(error.__cause__, "__cause__", None), ContentEncodingError):
-            # A codec that is not installed, found missing before any of the body was read.
-            text = "the response has an encoding that was not requested"
-            return ProtocolFault(text, sent="maybe", retryable=False)
-        return ProtocolFault("the response is not valid HTTP", sent="maybe")
+        return _not_http(error)
     if isinstance(error, aiohttp.ClientPayloadError):
         if "ContentEncodingError" in repr(error.__cause__) + str(error):
             return BadPayload(
@@ -74,3 +69,12 @@ def translate(error: BaseException) -> CallMeBackError:
     if isinstance(error, ValueError | LookupError):
         return ProtocolFault(f"the response could not be read ({what})", sent="maybe")
     return ConnectionLost(f"the connection broke ({what})", sent="maybe")
+
+
+def _not_http(error: BaseException) -> ProtocolFault:
+    # Its text quotes what the peer sent, and its status is aiohttp's, not the server's.
+    if isinstance(getattr(error.__cause__, "__cause__", None), ContentEncodingError):
+        # A codec that is not installed, found missing before any of the body was read.
+        text = "the response has an encoding that was not requested"
+        return ProtocolFault(text, sent="maybe", retryable=False)
+    return ProtocolFault("the response is not valid HTTP", sent="maybe")
