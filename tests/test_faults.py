@@ -20,7 +20,7 @@ import pytest
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.clients import ATTEMPTS, client, without_waiting
-from tests.fakes.handlers import ScriptedHandler
+from tests.fakes.handlers import ScriptedHandler, full_chain
 from tests.fakes.sockets import Peer, healthy, once, reply, serving
 from voipstudio_cmb import where
 from voipstudio_cmb.auth.credentials import Token
@@ -33,13 +33,10 @@ from voipstudio_cmb.errors import (
     NotJSON,
     RequestTimeout,
 )
-from voipstudio_cmb.http import Handler, Request, Response, chain
+from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.middleware.auth import Auth
-from voipstudio_cmb.middleware.chain import standard
-from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.middleware.throttle import AdaptiveThrottle
-from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs, Settings
 
 HERE = Path(__file__).parent
@@ -289,18 +286,6 @@ def test_row_46_no_setting_can_break_the_head_of_a_request(value: Any) -> None:
 # on virtual time
 
 
-def assembled(network: Handler, **more: Any) -> Handler:
-    settings: dict[str, Any] = {
-        "auth": Auth(Token(Secret("t"))),
-        "policy": Backoff(rng=lambda: 1.0),
-        "budget": RetryBudget(),
-        "limit": Limit(),
-        **more,
-        "deadline": Deadline(more.get("deadline", 60.0), 30.0),
-    }
-    return chain(network, standard(**settings))
-
-
 AGAIN = {101, 408, 425, 500, 502, 503, 504, *range(520, 528), 529}
 
 
@@ -313,7 +298,7 @@ async def test_h9_exactly_the_documented_statuses_are_tried_again(status: int) -
         network = ScriptedHandler([json_response({}, status)])
         request = Request(method=method, path="/x")
         with pytest.raises(CallMeBackError):
-            await assembled(network, policy=without_waiting())(request)
+            await full_chain(network, policy=without_waiting())(request)
         again = status in AGAIN and method in ("GET", "DELETE")
         assert len(network.requests) == (ATTEMPTS if again else 1)
 
@@ -324,7 +309,7 @@ async def test_r3_a_jump_of_the_wall_clock_changes_no_pause(
     jump: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="5"), json_response({})])
-    call = asyncio.create_task(assembled(network)(Request(method="GET", path="/x")))
+    call = asyncio.create_task(full_chain(network)(Request(method="GET", path="/x")))
     await asyncio.sleep(1)
     real = time.time
     monkeypatch.setattr("time.time", lambda: real() + jump)
@@ -375,7 +360,7 @@ async def test_r9_two_that_know_nothing_of_each_other_keep_to_one_allowance() ->
             except RequestTimeout:
                 pass
 
-    processes = [assembled(server, limit=Limit()) for _ in range(2)]
+    processes = [full_chain(server, limit=Limit()) for _ in range(2)]
     await asyncio.gather(*(job(handler) for handler in processes for _ in range(3)))
     assert answers[429] / sum(answers.values()) < 0.02
     assert answers[200] > 0.6 * 20 * 1200
@@ -387,7 +372,7 @@ async def test_r9_two_that_know_nothing_of_each_other_keep_to_one_allowance() ->
 @virtual
 async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: bytes) -> None:
     auth = Auth(Token(Secret("secret-t")))
-    handler = assembled(ScriptedHandler([Response(status=200, body=body)]), auth=auth)
+    handler = full_chain(ScriptedHandler([Response(status=200, body=body)]), auth=auth)
     with pytest.raises(NotJSON if body else EmptyBody) as caught:
         await Cdrs(handler).list(concurrency=1).collect()
     text = str(caught.value)
@@ -411,7 +396,7 @@ async def test_p1_a_page_that_is_not_json_is_named_and_quoted_in_part(body: byte
 async def test_p8_a_monstrous_body_is_read_or_refused_in_no_time(body: bytes) -> None:
     began = time.thread_time()
     try:
-        await Settings(assembled(ScriptedHandler([Response(status=200, body=body)]))).get(1)
+        await Settings(full_chain(ScriptedHandler([Response(status=200, body=body)]))).get(1)
     except BadPayload:
         pass
     assert time.thread_time() - began < 5.0  # a quadratic reader would take minutes
@@ -435,7 +420,7 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
         last = loop.time() if fresh else last
         return json_response({}) if fresh else Response(status=401)
 
-    handler = assembled(network, auth=Auth(provider))
+    handler = full_chain(network, auth=Auth(provider))
     await handler(Request(method="POST", path="/x"))
     await asyncio.sleep(1801)
     assert (await handler(Request(method="POST", path="/x"))).status == 200

@@ -2,7 +2,7 @@
 
 A test takes the lowest layer that shows what it is about:
 
-handlers      a handler that returns or raises what a script says     below it: no network
+handlers      a handler that follows a script, and the chain before it   below it: no network
   collections handlers that serve a collection, each with habits      below it: no network
 sockets       a server on a loopback port, scripted byte by byte      below it: benchmarks.harness
 clients       clients that do not wait, for either of them

@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
-from tests.fakes.handlers import ScriptedHandler
+from tests.fakes.handlers import ScriptedHandler, full_chain
+from tests.fakes.secrets import CANARY
 from voipstudio_cmb.auth.credentials import Login, Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (
@@ -49,7 +50,6 @@ from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, RetryBudget
 from voipstudio_cmb.timeouts import Timeouts
 
 OK = Response(status=200, body=b"{}")
-CANARY = "canary-not-a-token"
 
 
 def now() -> float:
@@ -58,18 +58,6 @@ def now() -> float:
 
 def request(method: str = "GET", **more: Any) -> Request:
     return Request(method=method, path="/callmeback/cdrs", operation="cdrs.list", **more)
-
-
-def assembled(network: Handler, **more: Any) -> Handler:
-    settings: dict[str, Any] = {
-        "auth": Auth(Token(Secret(CANARY))),
-        "policy": Backoff(rng=lambda: 1.0),
-        "budget": RetryBudget(),
-        "limit": Limit(),
-        **more,
-        "deadline": Deadline(more.get("deadline", 60.0), 30.0),
-    }
-    return chain(network, standard(**settings))
 
 
 def test_the_chain_stands_in_the_documented_order() -> None:
@@ -165,7 +153,7 @@ async def test_the_token_that_a_server_echoes_is_masked() -> None:
         named,
     ):
         with pytest.raises(CallMeBackError) as caught:
-            await assembled(ScriptedHandler([outcome]))(request("POST", parse=parse))
+            await full_chain(ScriptedHandler([outcome]))(request("POST", parse=parse))
         error = caught.value
         shown = str(error) + repr(error) + repr(vars(error)) + repr(error.args)
         assert CANARY[:12] not in shown.lower()
@@ -183,7 +171,7 @@ async def test_a_success_is_parsed_inside_the_chain() -> None:
 @virtual
 async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) -> None:
     network = ScriptedHandler([ConnectFailed("refused"), ConnectFailed("refused"), OK])
-    assert (await assembled(network)(request(method))).status == 200
+    assert (await full_chain(network)(request(method))).status == 200
     assert [round(t - network.times[0], 3) for t in network.times] == [0.0, 0.25, 0.75]
 
 
@@ -199,7 +187,7 @@ async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
 ) -> None:
     network = ScriptedHandler([outcome])
     with pytest.raises(CallMeBackError) as caught:
-        await assembled(network)(request(method))
+        await full_chain(network)(request(method))
     assert len(network.requests) == sent
     assert caught.value.attempts == sent
     assert caught.value.sent in ("maybe", "yes")
@@ -208,7 +196,7 @@ async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
 @virtual
 async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="2"), OK])
-    await assembled(network)(request("POST"))
+    await full_chain(network)(request("POST"))
     assert len(network.requests) == 2
 
 
@@ -216,11 +204,11 @@ async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
 @virtual
 async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: str) -> None:
     network = ScriptedHandler([json_response({}, 429), ConnectFailed("refused"), OK])
-    await assembled(network)(request(method))
+    await full_chain(network)(request(method))
     assert len(network.requests) == 3
     network = ScriptedHandler([json_response({}, 429), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
-        await assembled(network)(request(method))
+        await full_chain(network)(request(method))
     assert (caught.value.sent, caught.value.repeated) == ("yes", False)
 
 
@@ -228,7 +216,7 @@ async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: 
 async def test_what_is_known_of_a_call_is_the_most_of_its_attempts() -> None:
     network = ScriptedHandler([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
-        await assembled(network)(request("DELETE"))
+        await full_chain(network)(request("DELETE"))
     assert caught.value.sent == "maybe"
     assert caught.value.repeated
     assert caught.value.waited == pytest.approx(0.25 + 0.5 + 1.0)
@@ -242,7 +230,7 @@ async def test_an_empty_body_is_asked_for_again() -> None:
         return response.body
 
     network = ScriptedHandler([Response(status=200), OK])
-    assert (await assembled(network)(request(parse=parse))).value == b"{}"
+    assert (await full_chain(network)(request(parse=parse))).value == b"{}"
     assert len(network.requests) == 2
 
 
@@ -250,7 +238,7 @@ async def test_an_empty_body_is_asked_for_again() -> None:
 async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None:
     network = ScriptedHandler([json_response({}, 503, retry_after="100")])
     with pytest.raises(ServerFault) as caught:
-        await assembled(network, deadline=60.0)(request())
+        await full_chain(network, deadline=60.0)(request())
     assert caught.value.retry_after == 100.0
     assert now() == 0.0
 
@@ -259,7 +247,7 @@ async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None
 async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="121")])
     with pytest.raises(RateLimited) as caught:
-        await assembled(network, deadline=3600.0)(request())
+        await full_chain(network, deadline=3600.0)(request())
     assert caught.value.retry_after == 121.0
     assert now() == 0.0
 
@@ -267,14 +255,14 @@ async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
 @virtual
 async def test_throttling_is_charged_to_the_deadline_and_not_to_the_attempts() -> None:
     network = ScriptedHandler([*[json_response({}, 429, retry_after="1")] * 20, OK])
-    assert (await assembled(network)(request())).status == 200
+    assert (await full_chain(network)(request())).status == 200
     assert len(network.requests) == 21
 
 
 @virtual
 async def test_an_outage_costs_little_more_than_the_calls() -> None:
     network = ScriptedHandler([json_response({}, 503)])
-    handler = assembled(network)
+    handler = full_chain(network)
     for _ in range(1000):
         with pytest.raises(ServerFault):
             await handler(request())
@@ -285,7 +273,7 @@ async def test_an_outage_costs_little_more_than_the_calls() -> None:
 async def test_an_error_of_the_callers_own_code_passes_untouched() -> None:
     network = ScriptedHandler([KeyError("mine")])
     with pytest.raises(KeyError):
-        await assembled(network)(request())
+        await full_chain(network)(request())
     assert len(network.requests) == 1
 
 
@@ -299,7 +287,7 @@ async def test_the_deadline_bounds_everything() -> None:
         raise AssertionError
 
     with pytest.raises(RequestTimeout, match="deadline of 60 s") as caught:
-        await assembled(hangs)(request())
+        await full_chain(hangs)(request())
     assert caught.value.phase == "deadline"
     assert caught.value.attempts == 1
     assert now() == pytest.approx(60.0)
@@ -313,7 +301,7 @@ async def test_the_deadline_bounds_the_wait_in_a_limiter() -> None:
 
     network = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(network, limit=Limit(Never()))(request())
+        await full_chain(network, limit=Limit(Never()))(request())
     assert caught.value.sent == "no"
     assert network.requests == []
 
@@ -323,14 +311,14 @@ async def test_the_callers_own_timeout_stays_the_callers() -> None:
     network = ScriptedHandler([json_response({}, 503)])
     with pytest.raises(TimeoutError) as caught:
         async with asyncio.timeout(0.1):
-            await assembled(network)(request())
+            await full_chain(network)(request())
     assert not isinstance(caught.value, CallMeBackError)
 
 
 @virtual
 async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
     with pytest.raises(TimeoutError) as caught:
-        await assembled(ScriptedHandler([TimeoutError("mine")]))(request())
+        await full_chain(ScriptedHandler([TimeoutError("mine")]))(request())
     assert caught.value.args == ("mine",)
 
 
@@ -341,14 +329,14 @@ async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
 async def test_every_attempt_takes_its_own_turn() -> None:
     network = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
     limiter = RateLimit(1, per=10 / 1.02)
-    await assembled(network, limit=Limit(limiter))(request())
+    await full_chain(network, limit=Limit(limiter))(request())
     assert [round(t - network.times[0], 6) for t in network.times] == [0.0, 10.0, 20.0]
 
 
 @virtual
 async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="5"), OK])
-    handler = assembled(network)
+    handler = full_chain(network)
     first = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
     others = [asyncio.create_task(handler(request())) for _ in range(8)]
@@ -363,11 +351,11 @@ async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
     limit = Limit()
     network = ScriptedHandler([json_response({}, 429, retry_after="100"), OK])
     with pytest.raises(RateLimited, match="it asks to wait 100 s"):
-        await assembled(network, limit=limit)(request())
+        await full_chain(network, limit=limit)(request())
     with pytest.raises(RequestTimeout, match="asked for a pause of 100 s more") as caught:
-        await assembled(network, limit=limit)(request())
+        await full_chain(network, limit=limit)(request())
     assert (caught.value.phase, caught.value.sent, now()) == ("deadline", "no", 0.0)
-    await assembled(network, limit=limit, deadline=200.0)(request())
+    await full_chain(network, limit=limit, deadline=200.0)(request())
     assert now() == pytest.approx(100.0)
 
 
@@ -401,7 +389,7 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
 ) -> None:
     events: list[Any] = []
     network = ScriptedHandler(outcomes)
-    handler = assembled(network, on_event=events.append)
+    handler = full_chain(network, on_event=events.append)
     if gone is True:
         assert (await handler(request("DELETE"))).already_gone
     else:
@@ -419,9 +407,9 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
 async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome: Any) -> None:
     limit = Limit()
     network = ScriptedHandler([outcome, OK])
-    first = asyncio.create_task(assembled(network, limit=limit)(request()))
+    first = asyncio.create_task(full_chain(network, limit=limit)(request()))
     await asyncio.sleep(0.1)
-    await assembled(network, limit=limit)(request())
+    await full_chain(network, limit=limit)(request())
     assert network.times[1] - network.times[0] >= 0.5
     await first
 
@@ -429,7 +417,7 @@ async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome:
 @virtual
 async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])
-    handler = assembled(network)
+    handler = full_chain(network)
     with pytest.raises(RateLimited):
         await handler(request())
     await handler(request())
@@ -440,7 +428,7 @@ async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
 async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
     limit = Limit(RateLimit(1, per=1 / 1.02))
     network = ScriptedHandler([OK])
-    handler = assembled(network, limit=limit)
+    handler = full_chain(network, limit=limit)
     await handler(request())
     second = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
@@ -453,9 +441,9 @@ async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
 async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> None:
     limit = Limit()
     network = ScriptedHandler([json_response({}, 503, retry_after="5"), OK])
-    first = asyncio.create_task(assembled(network, limit=limit)(request()))
+    first = asyncio.create_task(full_chain(network, limit=limit)(request()))
     await asyncio.sleep(0.1)
-    await assembled(network, limit=limit)(request())
+    await full_chain(network, limit=limit)(request())
     assert network.times[1] - network.times[0] >= 5.0
     assert limit.throttle.rate == float("inf")
     await first
@@ -466,7 +454,7 @@ async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> 
 async def test_wait_0_seconds_is_not_taken_at_its_word(asked: str) -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after=asked)])
     with pytest.raises(CallMeBackError):
-        await assembled(network)(request("POST"))
+        await full_chain(network)(request("POST"))
     assert len(network.requests) < 12
 
 
@@ -477,10 +465,10 @@ async def test_waiting_for_a_turn_is_counted_also_when_it_is_cut_short() -> None
             await asyncio.sleep(7)
 
     usage = Usage()
-    await assembled(ScriptedHandler([OK]), limit=Limit(Slow()), usage=usage)(request())
+    await full_chain(ScriptedHandler([OK]), limit=Limit(Slow()), usage=usage)(request())
     assert usage.waited == pytest.approx(7.0)
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(ScriptedHandler([OK]), limit=Limit(Slow()), deadline=3.0)(request())
+        await full_chain(ScriptedHandler([OK]), limit=Limit(Slow()), deadline=3.0)(request())
     assert caught.value.waited == pytest.approx(3.0)
 
 
@@ -490,7 +478,7 @@ async def test_a_limiter_must_be_async() -> None:
         def acquire(self) -> None: ...
 
     with pytest.raises(ClientMisuse, match=r"acquire\(\) must be async"):
-        await assembled(ScriptedHandler([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
+        await full_chain(ScriptedHandler([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
 
 
 @virtual
@@ -512,7 +500,7 @@ async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
 async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
     budget = RetryBudget()
     network = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
-    await assembled(network, budget=budget)(request())
+    await full_chain(network, budget=budget)(request())
     assert budget.tokens == budget.capacity
 
 
@@ -527,7 +515,7 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
         return await handler(attrs.evolve(request, headers={"X-Mine": "1"}))
 
     network = ScriptedHandler([OK])
-    await assembled(network, middlewares=[mine])(request())
+    await full_chain(network, middlewares=[mine])(request())
     assert dict(network.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
     assert CANARY not in repr(network.requests[0])
     assert CANARY not in repr(outside)
@@ -557,7 +545,7 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
         await asyncio.sleep(0.1)
         return OK if token == "new" else Response(status=401)
 
-    handler = assembled(network, auth=Auth(provider))
+    handler = full_chain(network, auth=Auth(provider))
     responses = await asyncio.gather(*(handler(request("POST")) for _ in range(8)))
     assert {r.status for r in responses} == {200}
     assert provider.calls == 2
@@ -567,14 +555,14 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
 async def test_a_deletion_that_met_a_401_has_not_been_carried_out() -> None:
     network = ScriptedHandler([Response(status=401), json_response({}, 404)])
     with pytest.raises(NotFound):
-        await assembled(network, auth=Auth(Provider("old", "new")))(request("DELETE"))
+        await full_chain(network, auth=Auth(Provider("old", "new")))(request("DELETE"))
 
 
 @virtual
 async def test_what_a_provider_has_sent_is_not_this_call() -> None:
     network = ScriptedHandler([OK])
     lost = ConnectionLost("the vault hung up", sent="maybe")
-    await assembled(network, auth=Auth(Provider(lost, "token")))(request("POST"))
+    await full_chain(network, auth=Auth(Provider(lost, "token")))(request("POST"))
     assert len(network.requests) == 1
     assert lost.sent == "maybe"
 
@@ -583,7 +571,7 @@ async def test_what_a_provider_has_sent_is_not_this_call() -> None:
 async def test_a_second_401_is_the_end_of_the_call() -> None:
     provider, network = Provider("bad"), ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized):
-        await assembled(network, auth=Auth(provider))(request())
+        await full_chain(network, auth=Auth(provider))(request())
     assert len(network.requests) == 2
 
 
@@ -591,7 +579,7 @@ async def test_a_second_401_is_the_end_of_the_call() -> None:
 async def test_a_401_without_a_provider_is_final() -> None:
     network = ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized, match="make an API key"):
-        await assembled(network)(request())
+        await full_chain(network)(request())
     assert len(network.requests) == 1
 
 
@@ -610,7 +598,7 @@ async def test_a_provider_that_fails_says_so_and_nothing_is_sent(
 ) -> None:
     network = ScriptedHandler([OK])
     with pytest.raises(kind, match=words):
-        await assembled(network, auth=Auth(Provider(outcome)))(request())
+        await full_chain(network, auth=Auth(Provider(outcome)))(request())
     assert network.requests == []
 
 
@@ -622,7 +610,7 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
 
     network = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(network, auth=Auth(hangs))(request())
+        await full_chain(network, auth=Auth(hangs))(request())
     assert (caught.value.sent, network.requests) == ("no", [])
 
 
@@ -631,7 +619,7 @@ async def test_a_login_that_can_not_be_read_is_named_and_not_the_call_behind_it(
     network = ScriptedHandler([Response(status=200, body=b"<html>password")])
     auth = Auth(Login("me@x.example", "password"))
     with pytest.raises(NotJSON, match=r"^POST /login: .*<html>\*\*\*") as caught:
-        await assembled(network, auth=auth)(request())
+        await full_chain(network, auth=auth)(request())
     assert caught.value.path == "/login"
 
 
@@ -647,7 +635,7 @@ def test_auth_shows_no_token() -> None:
 async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) -> None:
     events: list[Event] = []
     usage = Usage()
-    handler = assembled(
+    handler = full_chain(
         ScriptedHandler([json_response({}, 503), OK, Response(status=404), KeyError("mine")]),
         on_event=events.append,
         usage=usage,
