@@ -18,8 +18,7 @@ LAW = {
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config",
-    "export.run": "client config export.accounts export.plan export.sinks export.source "
-    "export.store limits",
+    "export.run": "client config export.accounts export.plan export.source export.store limits",
     "export.source": "client codec export.plan filters services",
     "export.plan": "export.sinks export.store filters query",
     "export.store": "codec",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import assert_type
 
 from voipstudio_cmb import (
@@ -21,7 +23,9 @@ from voipstudio_cmb import (
     where,
 )
 from voipstudio_cmb.errors import CallMeBackError, RateLimited
+from voipstudio_cmb.export import Export, Plan, Sink
 from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.models import Record
 from voipstudio_cmb.services import Cdrs
 
 
@@ -79,3 +83,19 @@ def errors(error: CallMeBackError) -> None:
         return
     if isinstance(error, RateLimited):
         assert_type(error.retry_after, float | None)
+
+
+class Ids(Sink):
+    suffix = "ids"
+
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        return path.write_bytes(b"\n".join(rows))
+
+
+async def exports(cmb: CallMeBackClient) -> None:
+    Plan(to="out", resources=["cdrs", "buttons"], compress="zstd", since="last")
+    Plan(to=Path("out"), resources="cdrs", format=Ids())
+    Plan(to="out", format="xml")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Plan(to="out", resources=["calls"])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
+    summary = await Export(cmb, Plan(to="out")).run()
+    assert_type(summary.jobs[0].error, CallMeBackError | None)

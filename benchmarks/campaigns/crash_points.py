@@ -21,12 +21,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from benchmarks.harness.commands import Campaign, conclude
-from benchmarks.harness.disks import CountingDisk, SmallDisk, limit_file_size
+from benchmarks.harness.disks import CountingDisk, SteppedSink, limit_file_size
 from benchmarks.harness.offline import Offline
 from benchmarks.harness.processes import exit_code, fork
 from voipstudio_cmb.export import Export, Plan
-from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store import Disk
 
 INCOMPLETE = 5
 """The exit code of an export that ended with an error and can be run again."""
@@ -65,8 +67,9 @@ def prepare(plan: Plan) -> Files:
     return files(plan.to)
 
 
-def export_on(plan: Plan, disk: Disk) -> int:
-    """Exports in this process; returns the exit code."""
+def export_on(plan: Plan, disk: Disk, step: Callable[[], None]) -> int:
+    """Exports in this process, with a `step` for what a format does; returns the exit code."""
+    plan = attrs.evolve(plan, format=SteppedSink(plan.sink, step))
     summary = asyncio.run(Export(account().client(), plan, disk=disk).run())
     return 0 if summary.complete else INCOMPLETE
 
@@ -96,7 +99,8 @@ def finish(plan: Plan, complete: Files, before: Files, kills: Iterable[int] = ()
         if is_done(plan.to, complete):
             return runs  # the last kill was one too late
         runs += 1
-        code = exit_code(fork(partial(export_on, plan, CountingDisk(dies))))
+        disk = CountingDisk(dies)
+        code = exit_code(fork(partial(export_on, plan, disk, disk.step)))
         if code == 0:
             break
         if not dies:
@@ -124,7 +128,7 @@ def undisturbed(format: str) -> tuple[int, Files]:
     with directory() as to:
         plan, disk = plan_of(to, format), CountingDisk()
         prepare(plan)
-        export_on(plan, disk)
+        export_on(plan, disk, disk.step)
         return disk.steps, files(to)
 
 
@@ -169,15 +173,16 @@ def fail_everywhere(format: str, every: int, first: int, error: str) -> str:
     for fails in range(first, steps + 1, every):
         with trial(format, f"where step {fails} failed") as (plan, before):
             disk = CountingDisk(fails, getattr(errno, error))
-            failed += interrupt(plan, partial(export_on, plan, disk), complete, before)
+            failed += interrupt(plan, partial(export_on, plan, disk, disk.step), complete, before)
     return f"{steps} steps, {failed} exports failed by {error}"
 
 
 def export_limited(plan: Plan, size: int, from_start: bool) -> int:
     """Exports where no file can have more than `size` bytes."""
+    limit = partial(limit_file_size, size)
     if from_start:
-        limit_file_size(size)
-    return export_on(plan, Disk() if from_start else SmallDisk(size))
+        limit()
+    return export_on(plan, Disk(), limit)
 
 
 def fill_everywhere(format: str, times: int) -> str:

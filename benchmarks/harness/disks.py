@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
-from voipstudio_cmb.export.store.disk import Disk
-
-T = TypeVar("T")
+from voipstudio_cmb.export import Sink
+from voipstudio_cmb.export.store import Disk
+from voipstudio_cmb.models import Record
 
 
 class CountingDisk(Disk):
@@ -32,17 +33,6 @@ class CountingDisk(Disk):
             if self._fails:
                 raise OSError(self._fails, os.strerror(self._fails))
             os.kill(os.getpid(), signal.SIGKILL)
-
-    def convert(self, work: Callable[[], T]) -> T:
-        self.step()
-        made = work()
-        self.step()
-        return made
-
-    def rows(self, rows: Iterator[bytes]) -> Iterator[bytes]:
-        for row in rows:
-            self.step()
-            yield row
 
 
 def _counted(name: str) -> Any:
@@ -68,12 +58,28 @@ def limit_file_size(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-class SmallDisk(Disk):
-    """Has no more room than so many bytes for a file, once a format writes its own."""
+class SteppedSink(Sink):
+    """Writes as `sink` does: with a `step` before, one for each row, and one after."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, sink: Sink, step: Callable[[], None]) -> None:
+        self.suffix, self.appends = sink.suffix, sink.appends
+        self.spool_is_output = sink.spool_is_output
+        self._sink = sink
+        self._step = step
 
-    def convert(self, work: Callable[[], T]) -> T:
-        limit_file_size(self._size)
-        return work()
+    def check(self, path: Path) -> None:
+        self._sink.check(path)
+
+    def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
+        return self._sink.highest_id(path, resource, record)
+
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        self._step()
+        altered = self._sink.write(self._stepped(rows), resource, record, path)
+        self._step()
+        return altered
+
+    def _stepped(self, rows: Iterable[bytes]) -> Iterator[bytes]:
+        for row in rows:
+            self._step()
+            yield row

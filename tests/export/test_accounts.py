@@ -81,8 +81,8 @@ def test_a_file_names_accounts_and_the_environment_has_their_tokens(tmp_path: Pa
          "'A' and 'a' would share a directory"),
         ("[accounts.a]\ntoken_env = 'SHOP'\n[accounts.A]\ntoken_env = 'SHOP'",
          "'a' and 'A' would share a directory"),
-        ("[accounts.a]\n\ntoken_env = =", "is no TOML: mend it at line 3"),
-        ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: mend it at"),
+        ("[accounts.a]\n\ntoken_env = =", "is no TOML: fix it at line 3"),
+        ("[accounts.a]\ntoken_env = 'SHOP'\ntoken_env = 'SHOP'", "is no TOML: fix it at"),
     ],
 )  # fmt: skip
 def test_what_can_not_be_used_is_said(tmp_path: Path, text: str, words: str) -> None:
@@ -299,7 +299,7 @@ async def test_a_turn_that_no_job_had_is_given_back() -> None:
         assert slots.locked()
 
 
-async def test_a_cancelled_run_closes_all_and_goes_on_later(tmp_path: Path) -> None:
+async def test_a_cancelled_run_closes_all_and_is_resumed_later(tmp_path: Path) -> None:
     async with Sandbox(rows=600, latency=0.005) as api:
         plan = Plan(to=tmp_path, resources=["cdrs", "settings"], page_size=10)
         exports = Exports(some(api, 4), plan, slots=2)

@@ -24,8 +24,8 @@ from voipstudio_cmb.errors import (
     ServerFault,
     Unauthorized,
 )
-from voipstudio_cmb.export import Export, Job, Plan, Summary
-from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export import Export, Job, Plan, Sink, Summary
+from voipstudio_cmb.export.store import Disk
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 
@@ -229,7 +229,7 @@ async def test_a_full_disk_is_an_export_error_and_nothing_is_visible(
     assert everything(tmp_path) == {"cdrs.jsonl"}
 
 
-async def test_a_cancelled_export_leaves_what_it_takes_to_go_on(tmp_path: Path) -> None:
+async def test_a_cancelled_export_leaves_what_it_takes_to_resume(tmp_path: Path) -> None:
     import asyncio
 
     async with Sandbox(rows=600, latency=0.01) as api:
@@ -414,16 +414,15 @@ async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path
 
 
 async def test_a_format_of_ones_own(tmp_path: Path) -> None:
-    class IdRange:
+    class Ids(Sink):
         suffix = "ids"
-        upserts = False
 
         def write(self, rows: Any, resource: str, record: type, path: Path) -> int:
             path.write_text("".join(f"{json.loads(row)['id']}\n" for row in rows))
             return 0
 
     async with Sandbox(rows=60) as api:
-        assert (await export(api, Plan(to=tmp_path, format=IdRange()))).complete
+        assert (await export(api, Plan(to=tmp_path, format=Ids()))).complete
         assert (tmp_path / "cdrs.ids").read_text() == "".join(f"{id}\n" for id in api.data.cdrs.ids)
 
 

@@ -14,9 +14,8 @@ from tests.fakes.commands import run_command, script_bad_row
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast
-from voipstudio_cmb.export.run.forecast import requests
-from voipstudio_cmb.export.run.stream import Stream
-from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.run import Stream, requests
+from voipstudio_cmb.export.store import Disk
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -25,7 +24,7 @@ def connected(api: Sandbox) -> CallMeBackClient:
     return CallMeBackClient(api.token, base_url=api.base_url, config=config)
 
 
-async def test_a_forecast_knows_what_is_in_hand_and_what_is_done(tmp_path: Path) -> None:
+async def test_a_forecast_knows_what_is_kept_and_what_is_done(tmp_path: Path) -> None:
     class Full(Disk):
         def link(self, path: Path, to: Path) -> None:
             if to.name == "visitors.jsonl":

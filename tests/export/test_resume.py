@@ -1,4 +1,4 @@
-"""An interrupted export: what it goes on from, and when it refuses to."""
+"""An interrupted export: what it resumes from, and when it refuses to."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.sinks import CsvSink
-from voipstudio_cmb.export.store.disk import Disk
-from voipstudio_cmb.export.store.lock import Lock
+from voipstudio_cmb.export.store import Disk, locked
 from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.http import Request
 
@@ -54,7 +53,7 @@ def lines(path: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_it_goes_on_where_it_stopped(tmp_path: Path, deaf: bool) -> None:
+async def test_it_resumes_where_it_stopped(tmp_path: Path, deaf: bool) -> None:
     api = Offline(deaf=deaf)
     to = tmp_path / "out"
     summary = await interrupted(api, plan(to))
@@ -138,13 +137,13 @@ async def test_at_most_the_last_moments_are_fetched_again(tmp_path: Path) -> Non
         ("bit", "its checkpoint was damaged"),
         ("version", "its checkpoint was damaged"),
         ("json", "its checkpoint was damaged"),
-        ("data cut", "the rows in hand were damaged"),
-        ("data bit", "the rows in hand were damaged"),
-        ("data gone", "the rows in hand were damaged"),
+        ("data cut", "the saved rows were damaged"),
+        ("data bit", "the saved rows were damaged"),
+        ("data gone", "the saved rows were damaged"),
         ("data longer", ""),
     ],
 )
-async def test_what_is_damaged_is_never_gone_on_from(tmp_path: Path, harm: str, note: str) -> None:
+async def test_what_is_damaged_is_never_resumed(tmp_path: Path, harm: str, note: str) -> None:
     api, to = Offline(), tmp_path / "out"
     await interrupted(api, plan(to))
     checkpoint, data = to / ".cdrs.jsonl.checkpoint", to / ".cdrs.jsonl.part"
@@ -220,7 +219,7 @@ async def test_another_format_does_not_meet_it(tmp_path: Path) -> None:
 async def test_another_account_is_refused(tmp_path: Path) -> None:
     to = tmp_path / "out"
     await interrupted(Offline(user=7), plan(to))
-    with pytest.raises(ClientMisuse, match="is another account's: use its token, or begin anew"):
+    with pytest.raises(ClientMisuse, match="is another account's: use its token, or begin again"):
         await run(Offline(user=8), plan(to))
     assert (await run(Offline(user=8), plan(to, restart=True))).complete
 
@@ -235,7 +234,7 @@ async def test_a_token_that_was_refused_can_be_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("deaf", [False, True])
-async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, deaf: bool) -> None:
+async def test_a_walk_that_can_not_be_resumed_begins_again(tmp_path: Path, deaf: bool) -> None:
     """By page, rows that went before the position can't be told from rows that were missed."""
     api, to = Offline(deaf=deaf), tmp_path / "out"
     undisturbed = Offline()
@@ -251,7 +250,7 @@ async def test_a_walk_that_can_not_be_gone_on_with_begins_anew(tmp_path: Path, d
 
     api.hook = hook
     [job] = (await run(api, plan(to))).jobs
-    assert job.note == "begun anew: rows before the position may be missed"
+    assert job.note == "begun again: rows before the position may be missed"
     assert (job.state, job.kept, job.since) == ("done", 0, None)
     assert (await run(undisturbed, plan(tmp_path / "undisturbed"))).complete
     for name in ("cdrs.jsonl", "manifest.json"):
@@ -269,7 +268,7 @@ async def test_rows_may_have_gone_meanwhile(tmp_path: Path) -> None:
     assert len(found) == len(set(found)) == job.rows
 
 
-async def test_rows_in_no_order_are_begun_anew(tmp_path: Path) -> None:
+async def test_rows_in_no_order_are_fetched_again(tmp_path: Path) -> None:
     api, to = Offline(deaf=True), tmp_path / "out"
     api.tables["cdrs"].sort(key=lambda row: row["id"] * 37 % 61)
     await interrupted(api, plan(to))
@@ -320,7 +319,7 @@ async def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
         await run(api, all_of_it)
 
 
-async def test_a_refusal_leaves_nothing_to_go_on_with(tmp_path: Path) -> None:
+async def test_a_refusal_leaves_nothing_to_resume(tmp_path: Path) -> None:
     """Or a nightly export with --overwrite would take yesterday's files for today's."""
     api, to = Offline(), tmp_path / "out"
     both = plan(to, resources=("cdrs", "visitors"), overwrite=True)
@@ -439,7 +438,7 @@ async def test_rejected_rows_are_on_the_disk_before_the_checkpoint_behind_them(
     ]  # fmt: skip
 
 
-async def test_buttons_go_on_where_they_stopped(tmp_path: Path) -> None:
+async def test_buttons_resume_where_they_stopped(tmp_path: Path) -> None:
     api = Offline()
     api.tables["settings"] = [{"id": id, "button_id": id} for id in range(1, 9)]
     only = plan(tmp_path, resources="buttons")
@@ -466,10 +465,10 @@ async def test_a_lock_file_that_goes_away_with_its_holder_is_no_lock(
         flock(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)
-    with Lock(tmp_path / "cdrs.jsonl"):
+    with locked(tmp_path / "cdrs.jsonl"):
         assert len(taken) == 2
         with pytest.raises(ExportError, match="another export is writing"):
-            Lock(tmp_path / "cdrs.jsonl").__enter__()
+            locked(tmp_path / "cdrs.jsonl").__enter__()
     assert not lock.exists()
 
 
@@ -505,7 +504,7 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     assert names(tmp_path) == {"cdrs.csv", "manifest.json"}
 
 
-async def test_rejected_rows_in_hand_that_were_damaged_are_fetched_again(tmp_path: Path) -> None:
+async def test_rejected_rows_that_were_damaged_are_fetched_again(tmp_path: Path) -> None:
     api = Offline()
     api.tables["websites"] = Offline(count=60).tables["cdrs"]
     api.broken = {2}
@@ -514,7 +513,7 @@ async def test_rejected_rows_in_hand_that_were_damaged_are_fetched_again(tmp_pat
     (tmp_path / ".websites.jsonl.rejects").write_bytes(b"")
     [job] = (await run(api, only)).jobs
     assert (job.rejected, job.kept) == (1, 0)
-    assert "rejected rows in hand were damaged" in job.note
+    assert "saved rejected rows were damaged" in job.note
 
 
 async def test_a_second_name_of_a_whole_file_is_not_cut_off(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export import Plan
+from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Request
 
 
@@ -65,7 +65,7 @@ async def test_nothing_new_makes_no_file(tmp_path: Path) -> None:
     assert (tmp_path / "manifest.json").read_bytes() == before
 
 
-async def test_it_goes_on_from_a_plain_export(tmp_path: Path) -> None:
+async def test_it_continues_a_plain_export(tmp_path: Path) -> None:
     api = Offline(count=20)
     await run(api, plan(tmp_path, since=None))
     api.tables["cdrs"] = rows(25)
@@ -115,7 +115,7 @@ async def test_a_server_that_knows_no_conditions_gives_the_same_files(
 
 
 @pytest.mark.parametrize("habit", ["honours", "ignores", "refuses"])
-async def test_an_interrupted_one_goes_on(tmp_path: Path, habit: str) -> None:
+async def test_an_interrupted_one_is_resumed(tmp_path: Path, habit: str) -> None:
     api = Offline(count=20, deaf=habit == "ignores")
     only = plan(tmp_path, concurrency=1)
     await run(api, only)
@@ -224,6 +224,15 @@ async def test_another_accounts_rows_are_not_added(tmp_path: Path) -> None:
             assert not other.asked
         assert {path: path.read_bytes() for path in to.iterdir()} == before
         assert (await run(Offline(count=30, user=7), plan(to, format=format))).complete
+
+
+async def test_the_rows_of_another_api_are_not_added_to_a_database(tmp_path: Path) -> None:
+    only = plan(tmp_path, format="sqlite", since=None)
+    await run(Offline(count=20), only)
+    client: Any = Offline(count=30).client()
+    client.base_url = "https://elsewhere.example/v1"
+    with pytest.raises(ClientMisuse, match="is another account's: use its token"):
+        await Export(client, only).run()
 
 
 async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_the_next(
@@ -341,7 +350,7 @@ async def test_a_database_that_is_another_one_is_refused(tmp_path: Path) -> None
     await run(api, only)
     (tmp_path / "cdrs.sqlite").write_bytes(old)  # from a backup
     asked = len(api.asked)
-    with pytest.raises(ClientMisuse, match="has ids up to 20, and manifest.json tells of 40"):
+    with pytest.raises(ClientMisuse, match="has ids up to 20, and manifest.json says 40"):
         await run(api, only)
     (tmp_path / "cdrs.sqlite-wal").touch()
     for more in ({"overwrite": True}, {}):
@@ -352,7 +361,14 @@ async def test_a_database_that_is_another_one_is_refused(tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "change",
-    [{"of": {}}, {"of": None}, {"highest": "60"}, {"late": None}, {"rows": 1.5}, {"account": 7}],
+    [
+        {"identity": {}},
+        {"identity": None},
+        {"highest": "60"},
+        {"late": None},
+        {"rows": 1.5},
+        {"owner_hash": 7},
+    ],
 )
 async def test_an_edited_manifest_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     api = Offline(count=20)

@@ -604,7 +604,7 @@ def test_rows_are_added_to_no_broken_database(tmp_path: Path) -> None:
     write(tmp_path / "whole", many(3000), "sqlite")
     data = (tmp_path / "whole").read_bytes()
     (tmp_path / "head").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
-    with pytest.raises(ClientMisuse, match="it is no whole database"):
+    with pytest.raises(ClientMisuse, match="it is no complete database"):
         write(tmp_path / "head", many(1), "sqlite")
     (tmp_path / "torn").write_bytes(data[: len(data) // 2])
     with pytest.raises((ClientMisuse, OSError)):
@@ -623,7 +623,7 @@ def test_a_database_that_was_used_with_a_write_ahead_log_is_one_file_again(tmp_p
 
 def test_formats_are_built_by_name() -> None:
     assert FORMATS == ("jsonl", "csv", "sqlite", "parquet")
-    suffixes = [(sink(*way).suffix, sink(*way).upserts) for way in ALL]
+    suffixes = [(sink(*way).suffix, sink(*way).appends) for way in ALL]
     assert suffixes == [
         ("jsonl", False), ("jsonl.gz", False), ("jsonl.zst", False), ("csv", False),
         ("csv.gz", False), ("csv.zst", False), ("sqlite", True), ("parquet", False),

@@ -7,7 +7,7 @@ import math
 import re
 from decimal import Decimal, InvalidOperation
 from types import NoneType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
 
 from .surrogates import escaped
+
+T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
 INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -42,6 +44,18 @@ def kind_of(value: object) -> str:
     """What JSON calls the type of `value`."""
     names = {dict: "object", list: "array", str: "string", bool: "boolean", NoneType: "null"}
     return names.get(type(value), "number")
+
+
+def decode_as(kind: type[T], data: bytes | str) -> T:
+    """The JSON in `data` as a `kind`, for what the package itself has written.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from None
 
 
 def _refuse(constant: str) -> NoReturn:

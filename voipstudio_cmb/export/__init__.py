@@ -1,24 +1,23 @@
-"""Exports collections into files: whole, or not at all."""
+"""Exports collections into files: each is complete, or does not appear.
+
+    Export(client, Plan(to="nightly", resources=["cdrs"])).run()  ->  Summary
+
+    run/       Export, Exports of many accounts, forecast: what happens, and its Jobs
+    source/    where the rows come from
+    plan/      Plan: what goes into which files; Preflight: whether that can be done
+    store/     what is kept on the disk, so that a run can be killed at any moment
+    sinks/     formats of files; `Sink` is the base class of your own
+    accounts   `read_accounts`: who is exported
+
+Each may import those below it, but for `accounts`, which only `run` knows.
+"""
 
 from .accounts import Account, read_accounts
-from .plan.plan import RESOURCES, Plan
-from .run.export import Export
-from .run.exports import Exports
-from .run.forecast import Forecast, forecast
-from .run.job import Job, Summary
-from .sinks import FORMATS, Sink
+from .plan import RESOURCES, Plan, Resource
+from .run import Export, Exports, Forecast, Job, Summary, forecast
+from .sinks import FORMATS, Compression, Format, Sink
 
 __all__ = [
-    "FORMATS",
-    "RESOURCES",
-    "Account",
-    "Export",
-    "Exports",
-    "Forecast",
-    "Job",
-    "Plan",
-    "Sink",
-    "Summary",
-    "forecast",
-    "read_accounts",
-]
+    "FORMATS", "RESOURCES", "Account", "Compression", "Export", "Exports", "Forecast", "Format",
+    "Job", "Plan", "Resource", "Sink", "Summary", "forecast", "read_accounts"
+]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ import attrs
 
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.checks import checked_number
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 
@@ -35,26 +35,26 @@ def _checked_name(name: object) -> str:
 def _checked_rate(rate: object) -> float | None:
     if rate is None:
         return None
-    usable = isinstance(rate, int | float) and not isinstance(rate, bool)
-    if not usable or not 0 < rate < math.inf:  # type: ignore[operator]
-        raise ConfigError(f"rate must be a finite number above 0, not {str(rate)[:40]!r}")
-    return rate  # type: ignore[return-value]
+    shown = rate[:40] if isinstance(rate, str) else rate  # it may be a token in the wrong place
+    return checked_number("rate", shown, error=ConfigError)
 
 
 @attrs.frozen(init=False, repr=False)
 class Account:
-    """One account to export: its files go to a directory called *name*.
-
-    *rate* is how many requests a second its client may send, whatever is allowed the others.
+    """One account to export.
 
     Raises:
         ConfigError: no directory can have that name, or no client that token, URL or rate.
     """
 
     name: str
+    """The directory that its files go to."""
     token: Secret
+    """What it is asked with."""
     base_url: str
+    """Which API it is an account of."""
     rate: float | None
+    """The requests a second that its client may send, whatever is allowed the others."""
 
     def __init__(
         self,
@@ -71,21 +71,21 @@ class Account:
         )
 
     def __repr__(self) -> str:
-        # Not there yet while __init__ raises, and a crash reporter may ask even then.
+        # Not set yet while __init__ raises, and a crash reporter may ask even then.
         return f"<Account {getattr(self, 'name', 'not made yet')}>"
 
 
 def checked_accounts(accounts: Iterable[Account]) -> tuple[Account, ...]:
-    """*accounts*, if there are any and no two would share a directory.
+    """Checks that there are `accounts`, and that no two would share a directory.
 
     Raises:
         ClientMisuse: there are none, or two names differ in nothing but capital letters.
     """
-    found = tuple(accounts)
-    if not found or not all(isinstance(account, Account) for account in found):
+    checked = tuple(accounts)
+    if not checked or not all(isinstance(account, Account) for account in checked):
         raise ClientMisuse("exporting accounts needs some: a list of export.Account")
     names: dict[str, str] = {}
-    for account in found:
+    for account in checked:
         other = names.get(account.name.lower())
         if other is not None:
             raise ConfigError(
@@ -93,14 +93,14 @@ def checked_accounts(accounts: Iterable[Account]) -> tuple[Account, ...]:
                 "where capital letters make no difference: rename one"
             )
         names[account.name.lower()] = account.name
-    return found
+    return checked
 
 
 def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> tuple[Account, ...]:
-    """The accounts that the TOML file *path* names, with the tokens from the environment.
+    """The accounts that the TOML file `path` names, with the tokens from the environment.
 
     One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
-    token, and perhaps `base_url` and `rate`. *env* stands in for `os.environ`.
+    token, and perhaps `base_url` and `rate`. `env` stands in for `os.environ`.
 
     Raises:
         NoToken: environment variables are missing; all of them are named.
@@ -108,11 +108,11 @@ def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> 
     """
     hidden = Environment(env)
     del env  # or a traceback with locals would show the tokens in it
-    found = _read(Path(path), hidden)
+    accounts = _read(Path(path), hidden)
     # Raised here, where no local holds what the file says: somebody may have put a token into it.
-    if isinstance(found, ConfigError):
-        raise found
-    return checked_accounts(found)
+    if isinstance(accounts, ConfigError):
+        raise accounts
+    return checked_accounts(accounts)
 
 
 def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
@@ -152,7 +152,7 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
         data = tomllib.loads(path.read_text("utf-8"))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at (.*)\)", str(error))  # the rest of it may quote the file
-        return ConfigError(f"{where} is no TOML: mend it at {line[1] if line else 'its end'}")
+        return ConfigError(f"{where} is no TOML: fix it at {line[1] if line else 'its end'}")
     except UnicodeDecodeError:
         return ConfigError(f"{where} is not UTF-8 text")
     except (OSError, ValueError) as error:
@@ -174,7 +174,7 @@ def _unknown(key: str, known: str) -> str:
 
 
 def _complaints(name: str, table: object) -> list[str]:
-    """What is wrong with one account's *table*: no value of it, but for those that are checked."""
+    """What is wrong with one account's `table`: no value of it, but for those that are checked."""
     if not isinstance(table, dict):
         return [f"accounts.{name[:64]} is no table: write [accounts.NAME], and its keys below"]
     try:

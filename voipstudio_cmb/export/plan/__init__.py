@@ -1,1 +1,13 @@
-"""To be described."""
+"""What an export is to do: a `Plan` is a value, and names the files; `Preflight` looks at the disk.
+
+Plan.files()        ->  OutputFile, each with an IdRange and perhaps LateRows
+Preflight.states()  ->  a State of each file: Fresh, Interrupted or Finished
+"""
+
+from .files import IdRange, LateRows, OutputFile
+from .plan import RECORDS, RESOURCES, Plan, Resource
+from .preflight import Preflight
+
+__all__ = [
+    "RECORDS", "RESOURCES", "IdRange", "LateRows", "OutputFile", "Plan", "Preflight", "Resource"
+]  # fmt: skip

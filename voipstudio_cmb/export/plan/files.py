@@ -12,59 +12,65 @@ from voipstudio_cmb.filters import Filter, where
 
 @attrs.frozen
 class IdRange:
-    """The ids from above *after* to *upto* (None: however high), and *also* some lower ones.
-
-    *but* those that other files have.
-    """
+    """A range of ids, with single ones included or excluded."""
 
     after: int = 0
-    upto: int | None = None
-    also: frozenset[int] = frozenset()
-    but: frozenset[int] = frozenset()
+    """The range begins above this id."""
+    through: int | None = None
+    """The last id of the range; None: it has no end."""
+    include: frozenset[int] = frozenset()
+    """Lower ids that belong to it too."""
+    exclude: frozenset[int] = frozenset()
+    """Ids that belong to other files."""
 
     def __contains__(self, id: int) -> bool:
-        if id in self.but:
+        if id in self.exclude:
             return False
-        return id in self.also or (id > self.after and (self.upto is None or id <= self.upto))
+        in_range = id > self.after and (self.through is None or id <= self.through)
+        return in_range or id in self.include
 
-    def hold(self, ids: Sequence[int]) -> bool:
-        """Whether they are all of *ids*; says no where looking would take long."""
-        if self.but or not ids:
+    def has_all(self, ids: Sequence[int]) -> bool:
+        """Whether it has all `ids`; False too where looking would take long."""
+        if self.exclude or not ids:
             return not ids
-        low = not self.after or min(ids) > self.after
-        return low and (self.upto is None or max(ids) <= self.upto)
+        above = not self.after or min(ids) > self.after
+        return above and (self.through is None or max(ids) <= self.through)
 
     def conditions(self) -> list[Filter]:
         """What to ask the API for."""
-        above = min([self.after, *(id - 1 for id in self.also)])
-        low = [where("id") > above] if above else []
-        return low if self.upto is None else [*low, where("id") <= self.upto]
+        after = min([self.after, *(id - 1 for id in self.include)])
+        lower = [where("id") > after] if after else []
+        return lower if self.through is None else [*lower, where("id") <= self.through]
 
 
 @attrs.frozen
-class Late:
-    """Rows that were created *since* that time (the last one that an export has met), but for those
-    with the ids *known*, which it has exported.
+class LateRows:
+    """Rows with ids that are not new, but were created after all that were exported.
 
-    An id can be lower than one that was there before it, where rows come from several writers.
+    An id can be lower than one of an earlier row where rows come from several writers.
     """
 
     since: str
+    """The latest time of creation that an export has met."""
     known: frozenset[int]
+    """The ids of the rows of that time that were exported."""
 
 
 @attrs.frozen(kw_only=True)
 class OutputFile:
-    """One file of an export: the rows of *resource* with *ids* go to *path*.
-
-    *adds* says that they go into a file that is there, *more* that they go on from other files or
-    that one, and *again* that this file had gone.
-    """
+    """One file of an export."""
 
     resource: str
+    """The resource that its rows are of."""
     path: Path
+    """Where it goes."""
     ids: IdRange = attrs.field(factory=IdRange)
-    late: Late | None = None
-    adds: bool = False
-    more: bool = False
-    again: bool = False
+    """The ids of its rows."""
+    late: LateRows | None = None
+    """Further rows, if the API can tell which they are."""
+    append: bool = False
+    """Whether the rows go into an existing file."""
+    incremental: bool = False
+    """Whether the rows continue those of other files, or of the same one."""
+    recreate: bool = False
+    """Whether the file existed and was removed."""

@@ -1,1 +1,18 @@
-"""To be described."""
+"""Runs exports.
+
+Exports              many accounts, in turns
+  `- Export          one account: a job for each file
+       `- JobRunner  fetches from a Source into a Workspace
+            `- FileWriter  makes the file from the workspace, publishes and records it
+Job, Summary         what can be seen of them
+forecast             what they would fetch
+Stream               rows to a pipe instead: no workspace, no file
+"""
+
+from .export import Export
+from .exports import Exports
+from .forecast import Forecast, forecast, requests
+from .job import Job, Summary
+from .stream import Stream
+
+__all__ = ["Export", "Exports", "Forecast", "Job", "Stream", "Summary", "forecast", "requests"]

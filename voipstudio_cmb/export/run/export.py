@@ -1,45 +1,49 @@
-"""Runs an export: a job for each resource, all at once, each into a file that appears when whole.
+"""Runs an export: a job for each resource, all at once, each into a file that appears complete.
 
-A job that fails does not stop the others. Buttons have no collection in the API: they are fetched
-one by one, by the `button_id`s found in settings and websites.
+A job that fails does not stop the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
-from voipstudio_cmb.export.plan.files import IdRange, OutputFile
-from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.source.batch import Source
-from voipstudio_cmb.export.source.buttons import NAMING, ButtonSource, Naming, _tell
-from voipstudio_cmb.export.source.collection import CollectionSource
-from voipstudio_cmb.export.store.checkpoint import Checkpoint
-from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_sidecars, sidecar
-from voipstudio_cmb.export.store.lock import Lock
-from voipstudio_cmb.export.store.manifest import read
-from voipstudio_cmb.models import Button, Record
+from voipstudio_cmb.export.plan import IdRange, OutputFile, Plan, Preflight
+from voipstudio_cmb.export.source import NAMED_BY, ButtonIds, source_of
+from voipstudio_cmb.export.store import (
+    Disk,
+    Finished,
+    Interrupted,
+    State,
+    Workspace,
+    in_thread,
+    locked,
+    owner_hash,
+    read_manifest,
+    remove_sidecars,
+    sidecar,
+)
 
+from .file_writer import FileWriter
 from .job import Job, Summary
 from .job_runner import JobRunner
 
 
 class Export:
-    """An export of what *plan* says through *client*, to be run once.
+    """An export of what `plan` says through `client`, to be run once.
 
-    `jobs` can be watched while it runs. *slots*, if there are any, are shared with other exports:
-    a job takes one while it runs. One of *many* leaves its `clean_up` to who runs them. *disk* is
-    for tests.
+    `slots`, if there are any, are shared with other exports: a job takes one while it runs. `disk`
+    is for tests.
     """
+
+    jobs: Sequence[Job]
+    """One for each file; they can be watched while it runs."""
 
     def __init__(
         self,
@@ -48,26 +52,22 @@ class Export:
         *,
         account: str = "",
         slots: contextlib.AbstractAsyncContextManager[None] | None = None,
-        many: bool = False,
         disk: Disk | None = None,
     ) -> None:
-        self._client = client
-        self._plan = plan
-        self._slots = slots
-        self._many = many
+        self.client = client
+        self.plan = plan
+        self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
         self._begun = datetime.now(UTC).isoformat(timespec="seconds")
         self._refusal: ClientMisuse | None = None
         try:
-            self._parts = plan.parts()
-        except ClientMisuse as error:  # of `run`, so that one of many leaves the others alone
+            self._files = plan.files()
+        except ClientMisuse as error:  # raised by `run`, so that other accounts are exported
             self._refusal = error
-            self._parts = [
-                OutputFile(resource=name, path=plan.path(name)) for name in plan.resources
-            ]
-        self._whose = ""
-        self.jobs: list[Job] = [
-            Job(resource=part.resource, path=part.path, account=account) for part in self._parts
+            self._files = [OutputFile(resource=name, path=plan.path(name))
+                           for name in plan.resources]  # fmt: skip
+        self.jobs = [
+            Job(resource=file.resource, path=file.path, account=account) for file in self._files
         ]
 
     async def run(self) -> Summary:
@@ -76,168 +76,112 @@ class Export:
         Raises:
             ClientMisuse: the files can't be written there, or an interrupted export was another.
         """
+        loop, usage = asyncio.get_running_loop(), self.client.usage
+        began, requests, retries = loop.time(), usage.requests, usage.retries
+        await self.run_jobs()
+        self.clean_up(self.jobs)
+        return Summary(
+            jobs=self.jobs,
+            requests=usage.requests - requests,
+            retries=usage.retries - retries,
+            seconds=loop.time() - began,
+        )
+
+    async def run_jobs(self) -> None:
+        """Runs all jobs, and leaves the `clean_up` to whoever runs several exports.
+
+        Raises:
+            ClientMisuse: as `run`.
+        """
         if any(job.state != "waiting" for job in self.jobs):
             raise ClientMisuse("this export has been run: make another Export(client, plan)")
         if self._refusal is not None:
             raise self._refusal
-        kept = await in_thread(lambda: self._plan.prepare(self._client.base_url, self._parts))
-        loop = asyncio.get_running_loop()
-        began, usage = loop.time(), attrs.evolve(self._client.usage)
+        base_url = self.client.base_url
+        preflight = await in_thread(lambda: Preflight(self.plan, self._files, base_url))
+        states = await in_thread(preflight.states)
         try:
-            account = await self.account(kept)
+            identity = await self.client.identity()
         except ClientMisuse:
             raise
         except CallMeBackError as error:
-            for job in self.jobs:
+            for job, state in zip(self.jobs, states, strict=True):
                 job.state, job.error = "failed", error
-                job.resumable = kept.get(job.path) is not None
-        else:
-            await self._run_jobs(account, kept)
-            if not self._many:
-                self.clean_up(self.jobs)
-        return Summary(
-            jobs=self.jobs,
-            requests=self._client.usage.requests - usage.requests,
-            retries=self._client.usage.retries - usage.retries,
-            seconds=loop.time() - began,
-        )
+                job.resumable = isinstance(state, Interrupted)
+            return
+        preflight.check_owner(identity, states)
+        await self._run_jobs(identity, states)
 
-    async def account(self, kept: dict[Path, Checkpoint | None]) -> str:
-        """Whose this export is, as a salted hash.
-
-        Raises:
-            ClientMisuse: one that was interrupted is another account's.
-        """
-        identity = await self._client.identity()
-        self._whose = _hashed(self._client.base_url, identity)
-        added_to = {part.path.name for part in self._parts if part.adds}
-        for name, entry in read(self._plan.to).items():
-            goes_on = self._plan.since and entry.of["resource"] in self._plan.resources
-            if (goes_on or name in added_to) and entry.account != self._whose:
-                raise ClientMisuse(
-                    f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
-                    "export to another directory"
-                )
-        for path, checkpoint in kept.items():
-            if checkpoint is None:
-                continue
-            salt, _, _ = checkpoint.account.partition(":")
-            if checkpoint.account != _hashed(salt, identity):
-                raise ClientMisuse(
-                    f"the interrupted export to {str(path)!r} is another account's: use its token, "
-                    "or begin anew with --restart (restart=True)"
-                )
-        return _hashed(secrets.token_hex(8), identity)
-
-    async def _run_jobs(self, account: str, kept: dict[Path, Checkpoint | None]) -> None:
-        namings = [Naming(name) for name in NAMING if "buttons" in self._plan.resources]
-        work: list[tuple[JobRunner, Naming | None]] = []
-        for job, part in zip(self.jobs, self._parts, strict=True):
-            if job.path in kept and kept[job.path] is None:
-                entry = read(self._plan.to)[job.path.name]
+    async def _run_jobs(self, identity: str, states: Sequence[State]) -> None:
+        named = [ButtonIds(name) for name in NAMED_BY if "buttons" in self.plan.resources]
+        runners: list[JobRunner] = []
+        salted, unsalted = owner_hash(identity), owner_hash(identity, self.client.base_url)
+        for job, file, state in zip(self.jobs, self._files, states, strict=True):
+            if isinstance(state, Finished):
+                entry = state.entry
                 job.state, job.already, job.made = "done", True, True
                 job.rows, job.kept, job.rejected = entry.rows, entry.rows, entry.rejected
                 continue
+            fresh = self.plan.begin(file, self.client.base_url)
+            fresh = attrs.evolve(fresh, owner_hash=salted, begun=self._begun)
+            source = source_of(self.client, self.plan, file, named)
+            workspace = Workspace(job.path, self._disk, fresh)
             # Only a file with all rows of a resource tells of all buttons that it names.
-            whole = next((n for n in namings if n.resource == job.resource), None)
-            named = whole if part.ids == IdRange() and not self._plan.filters else None
-            work.append((self._work(job, part, account, namings, named), named))
-        telling = {named.resource for _, named in work if named is not None}
+            all_rows = file.ids == IdRange() and not self.plan.filters
+            names = next((n for n in named if all_rows and n.resource == job.resource), None)
+            writer = FileWriter(
+                job=job, source=source, workspace=workspace, owner_hash=unsalted, names=names
+            )
+            runners.append(JobRunner(job=job, source=source, workspace=workspace, writer=writer))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:
-            if any(one.job.resource == "buttons" for one, _ in work):
-                for naming in namings:
-                    if naming.resource not in telling:
-                        group.create_task(self._read_naming(naming))
-            for one, named in work:
-                group.create_task(self._run(one, named))
+            if any(runner.job.resource == "buttons" for runner in runners):
+                for names in named:
+                    if not any(runner.writer.names is names for runner in runners):
+                        group.create_task(self._read(names))
+            for runner in runners:
+                group.create_task(self._run(runner))
 
-    def _work(
-        self,
-        job: Job,
-        part: OutputFile,
-        account: str,
-        namings: Sequence[Naming],
-        naming: Naming | None,
-    ) -> JobRunner:
-        plan, client = self._plan, self._client
-        source: Source
-        if job.resource == "buttons":
-            record: type[Record] = Button
-            source = ButtonSource(
-                client=client, namings=namings, ids=part.ids, concurrency=plan.concurrency
-            )
-        else:
-            service = getattr(client, job.resource)
-            record = service.record
-            source = CollectionSource(
-                service=service,
-                filters=plan.filters,
-                ids=part.ids,
-                late=part.late,
-                page_size=plan.page_size,
-                concurrency=plan.concurrency,
-            )
-        return JobRunner(
-            job=job,
-            part=part,
-            source=source,
-            record=record,
-            sink=plan.sink,
-            disk=self._disk,
-            of=plan.of(part, client.base_url),
-            account=account,
-            whose=self._whose,
-            begun=self._begun,
-            overwrite=plan.overwrite,
-            restart=plan.restart,
-            every=plan.checkpoint,
-            on_rows=None if naming is None else _tell(naming),
-        )
-
-    async def _run(self, work: JobRunner, naming: Naming | None) -> None:
-        job = work.job
+    async def _run(self, runner: JobRunner) -> None:
+        job, names = runner.job, runner.writer.names
         try:
-            await work.source.ready()
-            async with self._slots or contextlib.nullcontext():
-                await work.run()
+            await runner.source.ready()
+            async with self._slots:
+                await runner.run()
         except CallMeBackError as error:
             job.state, job.error = "failed", error
             job.resumable = sidecar(job.path, "checkpoint").exists()
-            if naming is not None:
-                naming.told(error)
+            if names is not None:
+                names.give(error)
         else:
-            if naming is not None and job.already:
-                await self._read_naming(naming)
+            if names is not None and job.already:
+                await self._read(names)
 
-    async def _read_naming(self, naming: Naming) -> None:
-        async with self._slots or contextlib.nullcontext():
-            await naming.read(self._client, self._plan.page_size, self._plan.concurrency)
+    async def _read(self, names: ButtonIds) -> None:
+        async with self._slots:
+            await names.read(self.client, self.plan)
 
     def clean_up(self, jobs: Sequence[Job]) -> None:
-        """Removes what would let this export go on, unless one of *jobs* has to.
+        """Removes what would let this export be resumed, unless one of `jobs` has to be.
 
-        Files that are whole are then left by the run that goes on. With `overwrite` they are not: a
-        later run could not be told from one that is to make them anew.
+        A resumed run keeps the files that are complete. With `overwrite` it does not: it could not
+        be told from a run that is to make them again.
         """
+        plan = self.plan
         failures = [job.error for job in jobs if job.state != "done"]
         passing = any(not isinstance(error, Forbidden | NotFound) for error in failures)
-        if passing and not self._plan.overwrite:
-            return
         done = {job.path for job in self.jobs if job.state == "done"}
-        if self._plan.since:
-            # A run of before that was interrupted has ended with this one.
+        if not done or (passing and not plan.overwrite):
+            return
+        if plan.since:
+            # An interrupted run of before has ended with this one.
             done |= {
-                self._plan.to / name
-                for name, entry in read(self._plan.to).items()
-                if entry.of["resource"] in self._plan.resources
-                and name.endswith(f".{self._plan.sink.suffix}")
+                plan.to / name
+                for name, entry in read_manifest(plan.to).items()
+                if entry.identity["resource"] in plan.resources
+                and name.endswith(f".{plan.sink.suffix}")
             }
         for path in done:
-            with contextlib.suppress(OSError, ExportError), Lock(path):
+            with contextlib.suppress(OSError, ExportError), locked(path):
                 remove_sidecars(self._disk, path)
-
-
-def _hashed(salt: str, identity: str) -> str:
-    return f"{salt}:{hashlib.sha256(f'{salt}:{identity}'.encode()).hexdigest()}"

@@ -7,8 +7,7 @@ one before any gets a second. An account that fails does not stop the others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -17,7 +16,7 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
-from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.plan import Plan
 from voipstudio_cmb.limits import Limiter, RateLimit
 
 from .export import Export
@@ -28,7 +27,7 @@ MAX_JOBS = 1000
 
 
 class Turns:
-    """One account's turns at *slots* that it shares.
+    """One account's turns at `slots` that it shares.
 
     The first is taken by `begin`, before the account is asked anything, and is the one that its
     first job gets. Accounts queue for it in their order, and whoever wants a second turn queues
@@ -38,56 +37,73 @@ class Turns:
 
     def __init__(self, slots: asyncio.Semaphore) -> None:
         self._slots = slots
-        self._in_hand = False
+        self._has_first = False
         self._place = asyncio.Lock()
 
     async def begin(self) -> None:
         """Returns when it is this account's turn."""
         await self._slots.acquire()
-        self._in_hand = True
+        self._has_first = True
 
     def end(self) -> None:
         """Gives the first turn back, if no job has had it."""
-        if self._in_hand:
-            self._in_hand = False
+        if self._has_first:
+            self._has_first = False
             self._slots.release()
 
     async def __aenter__(self) -> None:
-        if self._in_hand:
-            self._in_hand = False
+        if self._has_first:
+            self._has_first = False
         else:
             async with self._place:
                 await self._slots.acquire()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._slots.release()
 
 
 @attrs.frozen
-class _One:
+class _AccountExport:
     name: str
-    client: CallMeBackClient
-    plan: Plan
     export: Export
     turns: Turns
 
+    async def run(self) -> None:
+        await self.turns.begin()
+        try:
+            async with self.export.client:
+                await self.export.run_jobs()
+        except ClientMisuse as error:
+            for job in self.export.jobs:
+                job.state, job.error = "failed", error
+        finally:
+            self.turns.end()
+
+    async def forecast(self) -> list[Forecast]:
+        client, plan = self.export.client, self.export.plan
+        async with self.turns, client:
+            try:
+                return await forecast(client, plan, account=self.name)
+            except CallMeBackError as error:
+                return [
+                    Forecast(resource=resource, account=self.name, error=error)
+                    for resource in plan.resources
+                ]
+
 
 class Exports:
-    """An export of what *plan* says for each of the *accounts*, to be run once.
+    """An export of what `plan` says for each of the `accounts`, to be run once.
 
-    The files of an account go to the directory of its name in `plan.to`. *slots* jobs run at a
-    time. *limiter* paces the requests of all accounts together, *rate* those of each by itself; an
-    account's own rate goes before both. `jobs`, those of one account after those of another, can be
-    watched while it runs. Clients are made and closed here, with *config*.
+    The files of an account go to the directory of its name in `plan.to`. `slots` jobs run at a
+    time. `limiter` paces the requests of all accounts together, `rate` those of each by itself; an
+    account's own rate takes precedence over both. Clients are made and closed here, with `config`.
 
     Raises:
         ClientMisuse: no accounts, two of one name, or an option that is out of range.
     """
+
+    jobs: Sequence[Job]
+    """Those of one account after those of another; they can be watched while it runs."""
 
     def __init__(
         self,
@@ -101,8 +117,8 @@ class Exports:
     ) -> None:
         if limiter is not None and rate is not None:
             raise ClientMisuse("choose one: a limiter for all accounts, or a rate for each")
-        self._run = False
-        self._exports: list[_One] = []
+        self._begun = False
+        self._exports: list[_AccountExport] = []
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):
             own = rate if account.rate is None else account.rate
@@ -114,9 +130,9 @@ class Exports:
             )
             turns = Turns(shared)
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
-            export = Export(client, own_plan, account=account.name, slots=turns, many=True)
-            self._exports.append(_One(account.name, client, own_plan, export, turns))
-        self.jobs: list[Job] = [job for one in self._exports for job in one.export.jobs]
+            export = Export(client, own_plan, account=account.name, slots=turns)
+            self._exports.append(_AccountExport(account.name, export, turns))
+        self.jobs = [job for each in self._exports for job in each.export.jobs]
 
     async def forecast(self) -> list[Forecast]:
         """What `run` would fetch, in the order of `jobs`; neither can be called after this.
@@ -125,13 +141,13 @@ class Exports:
         """
         self._begin()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_foreseen(one)) for one in self._exports]
-        return [each for task in tasks for each in task.result()]
+            tasks = [group.create_task(each.forecast()) for each in self._exports]
+        return [forecast for task in tasks for forecast in task.result()]
 
     def _begin(self) -> None:
-        if self._run:
+        if self._begun:
             raise ClientMisuse("these exports have been run: make another Exports(accounts, plan)")
-        self._run = True
+        self._begun = True
 
     async def run(self) -> Summary:
         """Runs them all and says what became of them; what can't be done fails its account's jobs.
@@ -142,42 +158,17 @@ class Exports:
         self._begin()
         loop = asyncio.get_running_loop()
         began = loop.time()
-        # A failure is noted, so an exception is a bug or a cancellation: both must end the others.
+        # A job reports its failure, so an exception is a bug or a cancellation: both must end the
+        # others.
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_done(one)) for one in self._exports]
-        summaries = [task.result() for task in tasks]
-        for one in self._exports:
-            one.export.clean_up(self.jobs)
+            for each in self._exports:
+                group.create_task(each.run())
+        for each in self._exports:
+            each.export.clean_up(self.jobs)
+        usages = [each.export.client.usage for each in self._exports]
         return Summary(
             jobs=self.jobs,
-            requests=sum(summary.requests for summary in summaries),
-            retries=sum(summary.retries for summary in summaries),
+            requests=sum(usage.requests for usage in usages),
+            retries=sum(usage.retries for usage in usages),
             seconds=loop.time() - began,
         )
-
-
-async def _done(one: _One) -> Summary:
-    await one.turns.begin()
-    try:
-        async with one.client:
-            return await one.export.run()
-    except ClientMisuse as error:
-        for job in one.export.jobs:
-            job.state, job.error = "failed", error
-        usage = one.client.usage
-        return Summary(
-            jobs=one.export.jobs, requests=usage.requests, retries=usage.retries, seconds=0.0
-        )
-    finally:
-        one.turns.end()
-
-
-async def _foreseen(one: _One) -> list[Forecast]:
-    async with one.turns, one.client:
-        try:
-            return await forecast(one.client, one.plan, account=one.name)
-        except CallMeBackError as error:
-            return [
-                Forecast(resource=name, account=one.name, error=error)
-                for name in one.plan.resources
-            ]

@@ -1,41 +1,38 @@
-"""What an export would fetch: counted, and compared with what is in hand. Writes nothing."""
+"""What an export would fetch: counted, and compared with what is kept. Writes nothing."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
-from voipstudio_cmb.export.plan.files import OutputFile
-from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.store.checkpoint import Checkpoint
-
-from .export import Export
+from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.export.plan import OutputFile, Plan, Preflight
+from voipstudio_cmb.export.store import Finished, Interrupted, State
 
 BESIDES = 2
-"""Requests of a walk beside those for its pages: how far the ids go, and a proof."""
+"""Requests of a walk beside those for its pages: how far the ids go, and a probe."""
 
 
 @attrs.frozen(kw_only=True)
 class Forecast:
-    """One resource of an export that has not been run.
-
-    *rows* there are, as the API counts them, of which *kept* are in hand; fetching the others takes
-    about that many *requests*. None: not known before other rows are read, or because of *error*.
-    *already* says that the file is there and whole.
-    """
+    """One resource of an export that has not been run."""
 
     resource: str
+    """What would be exported."""
     account: str = ""
+    """The name of the account, where many would be."""
     rows: int | None = None
+    """How many rows there are, as the API counts them; None: not known before others are read."""
     kept: int = 0
+    """How many of them an interrupted run has left."""
     requests: int | None = None
+    """About how many requests fetch the others; None: not known."""
     already: bool = False
+    """Whether the file is complete."""
     error: CallMeBackError | None = None
+    """Why nothing is known."""
 
 
 async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -> list[Forecast]:
@@ -45,71 +42,41 @@ async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -
         ClientMisuse: that export would be refused.
         CallMeBackError: the account could not be asked who it is.
     """
-    parts = plan.parts()
-    kept = found(plan, client.base_url, parts)
-    await Export(client, plan).account(kept)
+    files = plan.files()
+    preflight = Preflight(plan, files, client.base_url, dry_run=True)
+    states = preflight.states()
+    preflight.check_owner(await client.identity(), states)
     return [
-        await _part(client, plan, part, kept.get(part.path), account, already=part.path in kept)
-        for part in parts
+        attrs.evolve(await _forecast(client, plan, file, state), account=account)
+        for file, state in zip(files, states, strict=True)
     ]
 
 
-def found(plan: Plan, base_url: str, parts: Sequence[OutputFile]) -> dict[Path, Checkpoint | None]:
-    """What `plan.prepare` would find, without making a directory.
-
-    Raises:
-        ClientMisuse: as `plan.prepare`.
-    """
-    if os.path.lexists(plan.to):
-        return plan.prepare(base_url, parts)
-    above = next(parent for parent in plan.to.absolute().parents if os.path.lexists(parent))
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise ClientMisuse(
-            f"the export directory {str(plan.to)!r} can't be made in {str(above)!r}: "
-            "choose another with --to, or mend its permissions"
-        )
-    return {}
-
-
-async def _part(
-    client: CallMeBackClient,
-    plan: Plan,
-    part: OutputFile,
-    kept: Checkpoint | None,
-    account: str,
-    *,
-    already: bool,
+async def _forecast(
+    client: CallMeBackClient, plan: Plan, file: OutputFile, state: State
 ) -> Forecast:
-    name = part.resource
-    if already and (kept is None or (kept.file is not None and part.path.exists())):
-        rows = None if kept is None else kept.rows
-        return Forecast(
-            resource=name, account=account, rows=rows, kept=rows or 0, requests=0, already=True
-        )
-    in_hand = 0 if kept is None else kept.rows
-    if kept is not None and kept.whole:
-        return Forecast(resource=name, account=account, rows=in_hand, kept=in_hand, requests=0)
+    name, kept = file.resource, 0
+    match state:
+        case Finished(entry):
+            return Forecast(
+                resource=name, rows=entry.rows, kept=entry.rows, requests=0, already=True
+            )
+        case Interrupted(checkpoint):
+            kept = checkpoint.rows
+            already = checkpoint.file is not None and file.path.exists()
+            if already or checkpoint.complete:
+                return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
     if name == "buttons":
-        return Forecast(resource=name, account=account, kept=in_hand)
+        return Forecast(resource=name, kept=kept)
     try:
-        filters = [*plan.filters, *part.ids.conditions()]
+        filters = [*plan.filters, *file.ids.conditions()]
         rows = await getattr(client, name).count(filters=filters)
     except CallMeBackError as error:
-        return Forecast(resource=name, account=account, kept=in_hand, error=error)
-    return Forecast(
-        resource=name,
-        account=account,
-        rows=rows,
-        kept=in_hand,
-        requests=pages(max(0, rows - in_hand), plan.page_size) + BESIDES,
-    )
+        return Forecast(resource=name, kept=kept, error=error)
+    pages = max(1, -(-max(0, rows - kept) // plan.page_size))  # an empty one is asked for too
+    return Forecast(resource=name, rows=rows, kept=kept, requests=pages + BESIDES)
 
 
-def pages(rows: int, page_size: int) -> int:
-    """The pages of at most *limit* rows that hold *rows*; an empty one is asked for too."""
-    return max(1, -(-rows // page_size))
-
-
-def requests(resources: Sequence[Forecast]) -> int:
-    """About how many requests the *resources* take, of which one asks whose account each is."""
-    return sum(each.requests or 0 for each in resources) + len({r.account for r in resources})
+def requests(forecasts: Sequence[Forecast]) -> int:
+    """About how many requests they take, of which one asks for the identity of each account."""
+    return sum(each.requests or 0 for each in forecasts) + len({f.account for f in forecasts})

@@ -13,48 +13,56 @@ from voipstudio_cmb.errors import CallMeBackError
 
 @attrs.define(kw_only=True, eq=False)
 class Job:
-    """One resource of an export, while it runs and after.
-
-    *rows* are there so far, of *total* as the API last claimed it or None; *kept* of them were left
-    by an interrupted run. *rejected* rows are in the file `<name>.rejects.jsonl`; *altered* values
-    could not be written as they are. *missing* are buttons that settings or websites name and the
-    API does not have. *error* is why it failed; if it is *resumable*, the same export goes on from
-    where it stopped. *since* is when an interrupted run that this one ends began; *already* says
-    that it had made this file, and *note* what else is worth knowing. There is a file only if it is
-    *made*: where nothing is new, none is.
-    """
+    """One resource of an export, while it runs and after."""
 
     resource: str
+    """What is exported."""
     path: Path
+    """The file that it goes to. It exists if it was `made`: where nothing is new, none is."""
     account: str = ""
+    """The name of the account, where many are exported."""
     state: Literal["waiting", "running", "writing", "done", "failed"] = "waiting"
+    """What is happening."""
     rows: int = 0
+    """The rows so far."""
     kept: int = 0
+    """How many of them an interrupted run has left."""
     pages: int = 0
+    """The pages so far."""
     total: int | None = None
+    """How many rows there are, as the API last claimed."""
     rejected: int = 0
+    """The rows that can't be used; they are in `<name>.rejects.jsonl`."""
     altered: int = 0
+    """The values that could not be written as they are."""
     missing: list[int] = attrs.field(factory=list)
+    """The ids of buttons that settings or websites name, and the API does not have."""
     error: CallMeBackError | None = None
+    """Why it failed."""
     resumable: bool = False
+    """Whether the same export, run again, resumes where it failed."""
     since: str | None = None
+    """When the interrupted run began that this one has resumed."""
     already: bool = False
+    """Whether that run had finished the file."""
     made: bool = False
+    """Whether the file is complete."""
     note: str = ""
+    """What else is worth knowing."""
 
 
 @attrs.frozen(kw_only=True)
 class Summary:
-    """What became of an export in *seconds*.
-
-    *requests* counts attempts and *retries* those beyond the first of their call: all that the
-    client has made meanwhile.
-    """
+    """What became of an export."""
 
     jobs: Sequence[Job]
+    """Its jobs."""
     requests: int
+    """The attempts that its clients have made meanwhile."""
     retries: int
+    """Those beyond the first of their call."""
     seconds: float
+    """How long it took."""
 
     @property
     def complete(self) -> bool:
@@ -63,7 +71,7 @@ class Summary:
 
     @property
     def resumable(self) -> bool:
-        """Whether the same export, run again, goes on with something that this one has left."""
+        """Whether the same export, run again, resumes something."""
         return any(job.resumable for job in self.jobs)
 
     @property
@@ -73,5 +81,5 @@ class Summary:
 
     @property
     def rejected(self) -> int:
-        """The rows that could not be exported, and are in `<name>.rejects.jsonl`."""
+        """The rows that could not be exported."""
         return sum(job.rejected for job in self.jobs)

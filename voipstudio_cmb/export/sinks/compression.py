@@ -7,41 +7,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from voipstudio_cmb.errors import ClientMisuse
 
-SUFFIXES = {"gzip": ".gz", "zstd": ".zst"}
-"""The compressions by name, and how the names of their files end."""
+Compression = Literal["gzip", "zstd"]
+"""The compressions that files can have."""
+
+COMPRESSIONS: dict[Compression, str] = {"gzip": ".gz", "zstd": ".zst"}
+"""How the names of their files end."""
 
 _LEVELS = {"gzip": 6, "zstd": 3}  # fixed, because a library's default may change between versions
 # Compressors get blocks of one size, so that their output does not depend on how rows are cut.
 _BLOCK = 1 << 18
 
 
-def suffix(format: str, compress: str | None) -> str:
-    """How the names of *format*'s files end if they are compressed with *compress*."""
-    return format + (SUFFIXES[compress] if compress else "")
+def suffix(format: str, compress: Compression | None) -> str:
+    """How the names of `format`'s files end if they are compressed with `compress`."""
+    return format + (COMPRESSIONS[compress] if compress else "")
 
 
-def check(compress: str | None) -> None:
-    """Sees that *compress* can be had.
+def check(compress: Compression | None) -> None:
+    """Checks that `compress` can be used.
 
     Raises:
         ClientMisuse: its package is not installed.
     """
     if compress == "zstd":
         try:
-            import zstandard  # noqa: F401 - whether it is there
+            import zstandard  # noqa: F401 - whether it is installed
         except ImportError:
             raise ClientMisuse(
-                "compression with zstd needs a package more: install voipstudio-cmb[zstd]"
+                "compression with zstd needs another package: install voipstudio-cmb[zstd]"
             ) from None
 
 
 @contextmanager
-def created(path: Path, compress: str | None) -> Iterator[IO[bytes]]:
-    """The new file *path*, whatever is written to it compressed with *compress*.
+def created(path: Path, compress: Compression | None) -> Iterator[IO[bytes]]:
+    """The new file `path`, whatever is written to it compressed with `compress`.
 
     Raises:
         OSError: it exists or can't be written, also if that only shows when it is closed.
@@ -54,7 +57,7 @@ def created(path: Path, compress: str | None) -> Iterator[IO[bytes]]:
                 yield out
 
 
-def _compressor(file: IO[bytes], compress: str) -> io.RawIOBase:
+def _compressor(file: IO[bytes], compress: Compression) -> io.RawIOBase:
     level = _LEVELS[compress]
     made: object
     if compress == "gzip":

@@ -15,8 +15,9 @@ from voipstudio_cmb.codec.surrogates import without_half_pairs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
+from .base import Sink
 from .columns import documented, object_of
-from .compression import created, suffix
+from .compression import Compression, created, suffix
 
 _FORMULA = re.compile(r"[=+\-@\t\r\n]")
 _PHONE_OR_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
@@ -27,28 +28,14 @@ _PLAIN = re.compile(rb'"(?![=+\-@ ])[^"\\,\x00-\x1f\xc2\xe2]+(?<! )"')
 _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
-def checked_null(marker: object) -> str:
-    """*marker*, if it can stand for null.
-
-    Raises:
-        ClientMisuse: it can't, because it would need quotes.
-    """
-    if not isinstance(marker, str) or _NO_MARKER.search(marker):
-        raise ClientMisuse(
-            f"{marker!r} can't stand for null in CSV: choose a text without commas, quotes, line "
-            r"ends and blanks around it, such as \N"
-        )
-    return marker
-
-
 class CsvLines:
-    """The lines of a CSV file with rows of *record*, null written as the text *null*.
+    """The lines of a CSV file with rows of `record`, null written as the text `null`."""
 
-    *altered* counts the cells in which half a surrogate pair was replaced by U+FFFD.
-    """
+    altered: int
+    """How many cells had half a surrogate pair, which was replaced by U+FFFD."""
 
     def __init__(self, record: type[Record], null: str = "") -> None:
-        self.altered: int = 0
+        self.altered = 0
         self._names = tuple(documented(record))
         self._null = null
         self._marker = null.encode()
@@ -58,7 +45,7 @@ class CsvLines:
         return b",".join(map(self._cell, (*self._names, "extra"))) + b"\r\n"
 
     def line(self, row: bytes) -> bytes:
-        """The line of *row*, a JSON object.
+        """The line of `row`, a JSON object.
 
         Numbers, booleans and nested values are the JSON text that they came as.
         """
@@ -95,22 +82,20 @@ class CsvLines:
         return value.encode()
 
 
-class CsvSink:
+class CsvSink(Sink):
     """RFC 4180: comma, quotes where needed, CR LF line ends, a header line; perhaps compressed."""
 
-    upserts = False
-
-    def __init__(self, compress: str | None = None, null: str = "") -> None:
+    def __init__(self, compress: Compression | None = None, null: str = "") -> None:
         self.suffix: str = suffix("csv", compress)
-        self._compress = compress
-        self._null = checked_null(null)
+        self._compress: Compression | None = compress
+        if not isinstance(null, str) or _NO_MARKER.search(null):
+            raise ClientMisuse(
+                f"{null!r} can't stand for null in CSV: choose a text without commas, quotes, line "
+                r"ends and blanks around it, such as \N"
+            )
+        self._null = null
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
-        """Writes *rows* to the new file *path*; how many cells lost half a surrogate pair.
-
-        Raises:
-            OSError: the file can't be written.
-        """
         lines = CsvLines(record, self._null)
         with created(path, self._compress) as out:
             out.write(lines.header())

@@ -13,7 +13,9 @@ import pyarrow.parquet
 
 from voipstudio_cmb.models import Record
 
+from .base import Sink
 from .columns import MISFIT, Kind, Splitter, documented, integer
+from .compression import Compression
 
 # Where row groups end depends on the rows alone, so that the same rows give the same bytes. One is
 # held in memory at a time, hence the second limit.
@@ -31,21 +33,15 @@ _TYPES: dict[Kind, Any] = {
 }
 
 
-class ParquetSink:
-    """Typed columns, compressed inside the file with *compress*: zstd unless it is given."""
+class ParquetSink(Sink):
+    """Typed columns, compressed inside the file with `compress`: zstd unless it is given."""
 
     suffix = "parquet"
-    upserts = False
 
-    def __init__(self, compress: str | None = None) -> None:
+    def __init__(self, compress: Compression | None = None) -> None:
         self._compress = compress or "zstd"
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
-        """Writes *rows* to the new file *path*; how many texts lost half a surrogate pair.
-
-        Raises:
-            OSError: the file can't be written.
-        """
         fields = [(name, _TYPES[kind]) for name, kind in documented(record).items()]
         schema = pyarrow.schema([*fields, ("extra", pyarrow.string())])
         splitter = _splitter(record)
@@ -62,11 +58,11 @@ class ParquetSink:
                     out.write_table(table, row_group_size=len(group))
                     written += len(group)
             # Closing a file whose disk is full may report no error and leave it without its end.
-            found = pyarrow.parquet.read_metadata(path).num_rows
+            readable = pyarrow.parquet.read_metadata(path).num_rows
         except pyarrow.ArrowException as error:
             raise _broken(path, str(error)) from error
-        if found != written:
-            raise _broken(path, f"{found} rows of {written} are in it")
+        if readable != written:
+            raise _broken(path, f"{readable} rows of {written} are in it")
         return splitter.altered
 
 
@@ -84,7 +80,7 @@ def _groups(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
 
 
 def _batches(group: list[bytes], splitter: Splitter, schema: Any) -> Iterator[Any]:
-    """The rows of *group* as Arrow's columns, a few at a time."""
+    """The rows of `group` as Arrow's columns, a few at a time."""
     for start in range(0, len(group), _BATCH_ROWS):
         cells = zip(*map(splitter.split, group[start : start + _BATCH_ROWS]), strict=True)
         columns = zip(cells, schema.types, strict=True)

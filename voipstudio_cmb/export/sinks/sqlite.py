@@ -1,6 +1,6 @@
 """SQLite: one table named like its resource, a typed column for each documented field, and `extra`.
 
-Rows are added by their id: what is there already is replaced. Needs nothing but the standard
+Rows are added by their id, and replace those that the table has. Needs nothing but the standard
 library.
 """
 
@@ -17,6 +17,7 @@ from typing import Any
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
+from .base import Sink
 from .columns import MISFIT, Kind, Splitter, documented, time
 
 SCHEMA_VERSION = 1
@@ -36,7 +37,7 @@ _TYPES: dict[Kind, str] = {
 }
 _NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 PRAGMAS = (
-    # The whole file is thrown away if writing fails, so a journal would only cost and be left over.
+    # The file is thrown away if writing fails, so a journal would only cost and be left over.
     "PRAGMA journal_mode = OFF",
     "PRAGMA synchronous = OFF",  # whoever asked for the file calls fsync, once
     "PRAGMA locking_mode = EXCLUSIVE",
@@ -54,18 +55,16 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class SqliteSink:
+class SqliteSink(Sink):
     """One database a resource, the same to the byte for the same rows."""
 
     suffix = "sqlite"
-    upserts = True
+    appends = True
 
-    def free(self, path: Path) -> None:
-        """Sees that no other program is at work on the file *path*, there or not.
+    def check(self, path: Path) -> None:
+        """Raises ClientMisuse if another program has the file `path` open, or did not close it.
 
-        Raises:
-            ClientMisuse: one is, or was and did not end in order: what it has written would be
-                taken for a part of the new file.
+        What that program has written beside it would be taken for a part of the new file.
         """
         for kind in ("-wal", "-journal"):
             beside = path.with_name(f"{path.name}{kind}")
@@ -75,12 +74,7 @@ class SqliteSink:
                     "it: let it end, or open the file once and close it with sqlite3"
                 )
 
-    def check(self, path: Path, resource: str, record: type[Record]) -> int:
-        """Sees that rows of *record* can be added to the file *path*; returns its highest id.
-
-        Raises:
-            ClientMisuse: it is no database with a table of this resource.
-        """
+    def highest_id(self, path: Path, resource: str, record: type[Record]) -> int:
         try:
             with closing(
                 sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
@@ -92,14 +86,6 @@ class SqliteSink:
         return last or 0
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
-        """Writes *rows* to the file *path*, which may hold rows of an export before.
-
-        Returns how many texts lost half a surrogate pair.
-
-        Raises:
-            ClientMisuse: the file is no database with the table of this resource.
-            OSError: it can't be written.
-        """
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
             new = file.tell() == 0
         columns = _columns(record)
@@ -123,7 +109,7 @@ class SqliteSink:
 
 
 def _columns(record: type[Record]) -> dict[str, str]:
-    """The columns for *record*, and their types."""
+    """The columns for `record`, and their types."""
     return {name: _TYPES[kind] for name, kind in documented(record).items()} | {"extra": "TEXT"}
 
 
@@ -149,7 +135,7 @@ def _upsert(resource: str, columns: dict[str, str]) -> str:
 def _check(
     database: sqlite3.Connection, resource: str, columns: dict[str, str], path: Path
 ) -> None:
-    """Sees that *database* is one that this format wrote for *resource*, with these *columns*."""
+    """Raises ClientMisuse if this format did not write `database` for `resource`."""
     try:
         [(application,)] = database.execute("PRAGMA application_id")
         [(version,)] = database.execute("PRAGMA user_version")
@@ -157,7 +143,7 @@ def _check(
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode & 0xFF not in _NOT_OURS:
             raise
-        raise _other_file(path, f"it is no whole database ({error})") from None
+        raise _other_file(path, f"it is no complete database ({error})") from None
     if application != APPLICATION_ID:
         raise _other_file(path, "no export wrote it")
     if version != SCHEMA_VERSION:
@@ -176,7 +162,7 @@ def _other_file(path: Path, why: str) -> ClientMisuse:
 
 
 def _os_error(error: sqlite3.Error, path: Path) -> OSError:
-    """What the system would have raised for *error*."""
+    """What the system would have raised for `error`."""
     full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
     number = errno.ENOSPC if full else errno.EIO
     return OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path))

@@ -1,8 +1,8 @@
-"""Where the rows of an export come from: a collection, or single buttons. In the order of ids."""
+"""The rows of a collection."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -10,110 +10,88 @@ import attrs
 
 from voipstudio_cmb.codec.rows import as_rows, is_time
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
-from voipstudio_cmb.export.plan.files import IdRange, Late
+from voipstudio_cmb.export.plan import LateRows
 from voipstudio_cmb.filters import Filter, where
-from voipstudio_cmb.models import Reject, Rows
+from voipstudio_cmb.models import Record, Reject
 from voipstudio_cmb.services import Collection
 
-from .batch import Batch
+from .base import Batch, OnRejects, Source
 
 
-@attrs.frozen(kw_only=True)
-class CollectionSource:
-    """The rows of a *service* that meet all *filters* and have one of the *ids*, or are *late*."""
+@attrs.define(kw_only=True, eq=False)
+class CollectionSource(Source):
+    """The rows of a collection that meet the filters and have one of the ids, or are late."""
 
     service: Collection[Any]
-    filters: Sequence[Filter]
-    ids: IdRange
-    late: Late | None
-    page_size: int
-    concurrency: int
 
-    async def ready(self) -> None:
-        """At once."""
+    @property
+    def record(self) -> type[Record]:
+        return self.service.record
 
-    async def batches(
-        self, after: str | None, reject: Callable[[Sequence[Reject]], None]
-    ) -> AsyncGenerator[Batch]:
-        """A page at a time; those that are late come last, if the API filters by `created_at`."""
-        async with aclosing(self._with_ids(after, reject)) as batches:
-            async for batch in batches:
-                yield batch
-        if self.late is None:
-            return
-        conditions = [where("created_at") >= self.late.since, where("id") <= self.ids.after]
-        unusable: list[Reject] = []
+    async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+        """A page at a time; late rows come last."""
+        ids = self.file.ids
+        for conditions in (ids.conditions(), []):
+            begun = False
+            try:
+                async with aclosing(self._pages(conditions, cursor, on_rejects)) as pages:
+                    async for batch in pages:
+                        begun = True
+                        # Chosen here too: the API may ignore what it is asked for.
+                        if not ids.has_all(batch.rows.ids):
+                            rows = as_rows(row for row in batch.rows if row.id in ids)
+                            batch = attrs.evolve(batch, rows=rows)
+                        yield batch
+                break
+            except (BadRequest, ClientMisuse):
+                # The API may not know conditions on ids; then an export that was interrupted went
+                # without them too, and so does its cursor. All rows come, and are chosen here.
+                if begun or not conditions:
+                    raise
+        if self.file.late is not None:
+            async with aclosing(self._late(self.file.late, on_rejects)) as late:
+                async for batch in late:
+                    yield batch
+
+    async def _late(self, late: LateRows, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+        after = self.file.ids.after
+        conditions = [where("created_at") >= late.since, where("id") <= after]
+        rejects: list[Reject] = []
         try:
-            async with aclosing(self._pages(conditions, None, unusable.extend)) as pages:
-                async for rows, _, _ in pages:
-                    times = [time if is_time(time) else "" for time in rows.created]
-                    if min(times, default=self.late.since) < self.late.since:
+            async with aclosing(self._pages(conditions, None, rejects.extend)) as pages:
+                async for batch in pages:
+                    times = [time if is_time(time) else "" for time in batch.rows.created]
+                    if min(times, default=late.since) < late.since:
                         return  # the API ignores the condition: this would be all rows
-                    late = [
-                        row
-                        for row in rows
-                        if row.id <= self.ids.after and row.id not in self.late.known
-                    ]
-                    yield Batch(rows=as_rows(late), cursor=None, total=None)
+                    rows = (r for r in batch.rows if r.id <= after and r.id not in late.known)
+                    yield Batch(rows=as_rows(rows))
         except BadRequest:
             return  # it knows no such condition
-        if unusable:
-            reject(unusable)
-
-    async def _with_ids(
-        self, after: str | None, reject: Callable[[Sequence[Reject]], None]
-    ) -> AsyncGenerator[Batch]:
-        conditions = self.ids.conditions()
-        begun = False
-        try:
-            async with aclosing(self._batches(conditions, after, reject)) as batches:
-                async for batch in batches:
-                    begun = True
-                    yield batch
-            return
-        except (BadRequest, ClientMisuse):
-            # The API may not know conditions on ids; then an export that was interrupted went
-            # without them too, and so does its position. All rows come, and are chosen from here.
-            if begun or not conditions:
-                raise
-        async with aclosing(self._batches([], after, reject)) as batches:
-            async for batch in batches:
-                yield batch
-
-    async def _batches(
-        self,
-        conditions: Sequence[Filter],
-        after: str | None,
-        reject: Callable[[Sequence[Reject]], None],
-    ) -> AsyncGenerator[Batch]:
-        async with aclosing(self._pages(conditions, after, reject)) as pages:
-            async for rows, cursor, total in pages:
-                # Chosen from here too: the API may ignore what it is asked for.
-                if not self.ids.hold(rows.ids):
-                    rows = as_rows(row for row in rows if row.id in self.ids)
-                yield Batch(rows=rows, cursor=cursor, total=total)
+        if rejects:
+            on_rejects(rejects)
 
     async def _pages(
-        self,
-        conditions: Sequence[Filter],
-        after: str | None,
-        reject: Callable[[Sequence[Reject]], None],
-    ) -> AsyncGenerator[tuple[Rows, str | None, int | None]]:
+        self, conditions: Sequence[Filter], cursor: str | None, on_rejects: OnRejects
+    ) -> AsyncGenerator[Batch]:
         walk = self.service.raw_pages(
-            reject=reject,
-            filters=[*self.filters, *conditions],
-            page_size=self.page_size,
-            concurrency=self.concurrency,
-            cursor=after,
+            reject=on_rejects,
+            filters=[*self.plan.filters, *conditions],
+            page_size=self.plan.page_size,
+            concurrency=self.plan.concurrency,
+            cursor=cursor,
         )
         async with walk:
             async for page in walk:
-                cursor = walk.cursor if walk.resumable else None
-                of_the_rest = after is not None and walk.progress.strategy == "keyset"
+                rows = as_rows(page.records)
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
                 upto = walk.progress.upto
-                rows = as_rows(page.records)
                 if upto is not None and max(rows.ids, default=0) > upto:
                     rows = as_rows(row for row in rows if row.id <= upto)
-                yield rows, cursor, None if of_the_rest else walk.progress.total
+                # A resumed walk by keyset is only told of the rows that are left.
+                of_the_rest = cursor is not None and walk.progress.strategy == "keyset"
+                yield Batch(
+                    rows=rows,
+                    cursor=walk.cursor if walk.resumable else None,
+                    total=None if of_the_rest else walk.progress.total,
+                )

@@ -1,18 +1,21 @@
-"""What an interrupted export needs to go on: how far it has come, of what, and with what in hand.
+"""What an interrupted export needs to resume, in a hidden file with a checksum.
 
-It is kept in a hidden file beside the one that is being made, with a checksum. One that is damaged
-counts for nothing: the export begins anew.
+A checkpoint that is damaged counts for nothing: the export begins again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
+
+from voipstudio_cmb.codec.json import decode_as
+
+from .contents import Contents
 
 VERSION = 1
 """Of the checkpoints and of the rows that they count."""
@@ -21,49 +24,51 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 
 
 @attrs.frozen(kw_only=True)
-class Checkpoint:
-    """How far an export has come.
+class Checkpoint(Contents):
+    """How far an export has come; its `owner_hash` has a salt of its own."""
 
-    *of* says of what it is, *account* whose (a salted hash), *begun* when it began (UTC). *size*
-    bytes of rows are in hand, with that SHA-256 *digest*; a walk goes on from *position*.
-    *lowest* and *highest* are the ids among its *rows*, and *late*, *created_at* and *last* what
-    the manifest tells of them; *whole* says that all rows are there, and
-    *file* what the finished file is: its size and SHA-256. *missing* are buttons that do not exist;
-    *rejected* rows could not be used, *altered* values could not be written as they are.
-    """
-
-    of: Mapping[str, Any]
-    account: str = ""
+    through: int | None = None
+    """The highest id that is asked for."""
+    page_size: int
+    """The rows asked for in one request."""
     begun: str = ""
+    """When the export began (UTC)."""
     cursor: str | None = None
+    """Where its walk is resumed."""
     size: int = 0
+    """The bytes of rows that are saved."""
     digest: str = _NOTHING
-    rows: int = 0
+    """Their SHA-256."""
     pages: int = 0
+    """How many pages they came in."""
     total: int | None = None
-    lowest: int | None = None
-    highest: int | None = None
-    late: Sequence[int] = ()
-    created_at: str | None = None
-    last: Sequence[int] = ()
+    """How many rows there are, as the API last claimed."""
     missing: Sequence[int] = ()
-    rejected: int = 0
+    """The ids of buttons that do not exist."""
     altered: int = 0
-    whole: bool = False
+    """How many values could not be written as they are."""
+    complete: bool = False
+    """Whether all rows are saved."""
     file: tuple[int, str] | None = None
+    """The size and the SHA-256 of the finished file."""
 
     def to_bytes(self) -> bytes:
         """What goes into its file."""
         held = json.dumps(attrs.asdict(self), sort_keys=True)
         return json.dumps({"version": VERSION, "checksum": _sum(held), "held": held}).encode()
 
-    def differences(self, of: Mapping[str, Any]) -> list[str]:
-        """In what the export differs from one of *of*, as text."""
+    def differences(self, other: Checkpoint) -> list[str]:
+        """In what the export differs from that of `other`, as text."""
+        before, now = self._asked(), other._asked()
         return [
-            f"{name} was {self.of.get(name)!r} and is {of.get(name)!r}"
-            for name in sorted({*self.of, *of})
-            if self.of.get(name) != of.get(name)
+            f"{name} was {before[name]!r} and is {now[name]!r}"
+            for name in sorted(before)
+            if before[name] != now[name]
         ]
+
+    def _asked(self) -> dict[str, Any]:
+        ids = {"after": self.after, "through": self.through}
+        return {**self.identity, **ids, "page_size": self.page_size}
 
 
 def _sum(held: str) -> str:
@@ -71,13 +76,11 @@ def _sum(held: str) -> str:
 
 
 def load(path: Path) -> Checkpoint | None:
-    """The checkpoint in the file *path*, or None if there is none that can be trusted."""
+    """The checkpoint in the file `path`, or None if it has none that can be trusted."""
     try:
-        found = json.loads(path.read_bytes())
-        if found["version"] != VERSION or found["checksum"] != _sum(found["held"]):
+        saved = json.loads(path.read_bytes())
+        if saved["version"] != VERSION or saved["checksum"] != _sum(saved["held"]):
             return None
-        held = json.loads(found["held"])
-        held["file"] = tuple(held["file"]) if held["file"] else None
-        return Checkpoint(**held)
+        return decode_as(Checkpoint, saved["held"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None

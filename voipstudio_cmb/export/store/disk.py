@@ -31,13 +31,13 @@ class Disk:
         return os.open(path, flags, 0o666)
 
     def write(self, file: int, data: bytes) -> None:
-        """Appends all of *data*."""
+        """Appends all of `data`."""
         left = memoryview(data)
         while left:
             left = left[os.write(file, left) :]
 
     def truncate(self, file: int, size: int) -> None:
-        """Cuts a file off after *size* bytes."""
+        """Cuts a file off after `size` bytes."""
         os.ftruncate(file, size)
 
     def sync(self, file: int) -> None:
@@ -61,36 +61,28 @@ class Disk:
         os.link(path, to)
 
     def unlink(self, path: Path) -> None:
-        """Removes a file, if it is there."""
+        """Removes a file, if it exists."""
         path.unlink(missing_ok=True)
-
-    def convert(self, work: Callable[[], T]) -> T:
-        """Has a format write its file."""
-        return work()
-
-    def rows(self, rows: Iterator[bytes]) -> Iterator[bytes]:
-        """The rows on their way to a format."""
-        return rows
 
 
 def sidecar(path: Path, kind: str) -> Path:
-    """The hidden file of that *kind* beside the file *path*."""
+    """The hidden file of that `kind` beside the file `path`."""
     return path.with_name(f".{path.name}.{kind}")
 
 
 def rejects_path(path: Path) -> Path:
-    """The file with the rows that could not go into the file *path*."""
+    """The file with the rows that could not go into the file `path`."""
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
 
 
 def remove_sidecars(disk: Disk, path: Path) -> None:
-    """Removes all that an export to *path* has kept for itself."""
+    """Removes all that an export to `path` has kept for itself."""
     for kind in ("part", "new", "rejects", "rejects.new", "checkpoint.new", "checkpoint"):
         disk.unlink(sidecar(path, kind))  # the checkpoint last: without it nothing else counts
 
 
-def name(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
-    """Makes the file *path*, whole and on the disk, appear as *to*, in the same directory."""
+def publish(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
+    """Gives the complete file `path` the name `to` in the same directory, on the disk too."""
     if overwrite:
         disk.replace(path, to)
     else:
@@ -106,7 +98,7 @@ def name(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
 
 
 def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
-    """Puts *data* in the place of the file *path*: after a crash it holds the old or the new."""
+    """Replaces the file `path` by `data`: after a crash it holds the old or the new."""
     new = path.with_name(f".{path.name.removeprefix('.')}.new")
     file = disk.open(new)
     try:
@@ -120,21 +112,21 @@ def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
 
 
 def fingerprint(path: Path) -> tuple[int, str] | None:
-    """The size of the file *path* and its SHA-256; None if it is no regular file."""
+    """The size of the file `path` and its SHA-256; None if it is no regular file."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
     with open(file, "rb") as data:
-        found = os.fstat(file)
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
             return None
-        return found.st_size, hashlib.file_digest(data, "sha256").hexdigest()
+        return status.st_size, hashlib.file_digest(data, "sha256").hexdigest()
 
 
 @contextlib.contextmanager
 def as_export_error(path: Path, left: str) -> Iterator[None]:
-    """Turns an OSError into an `ExportError` about *path* that ends with what is *left*."""
+    """Turns an OSError into an `ExportError` about `path` that ends with what is `left`."""
     try:
         yield
     except CallMeBackError:
@@ -145,7 +137,7 @@ def as_export_error(path: Path, left: str) -> Iterator[None]:
 
 
 async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:
-    """What *work* returns, done in a thread. A cancellation calls *stop* and waits for its end."""
+    """What `work` returns, done in a thread. A cancellation calls `stop` and waits for its end."""
     future = asyncio.get_running_loop().run_in_executor(None, work)
     try:
         return await asyncio.shield(future)
@@ -153,5 +145,5 @@ async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: No
         stop()
         await asyncio.wait((future,))
         if not future.cancelled():
-            future.exception()  # taken note of: what counts is that it was cancelled
+            future.exception()  # retrieved: what counts is that it was cancelled
         raise

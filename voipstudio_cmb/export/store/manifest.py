@@ -1,6 +1,6 @@
 """What a directory of exports holds: files, their rows, ids and hashes, in its `manifest.json`.
 
-From it an incremental export knows where the last one ended, and which of its files have gone.
+An incremental export reads there where the last one ended, and which files it had made.
 """
 
 from __future__ import annotations
@@ -8,100 +8,70 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Literal, TypedDict
 
 import attrs
 
+from voipstudio_cmb.codec.json import decode_as
 from voipstudio_cmb.errors import ClientMisuse
 
+from .contents import Contents
 from .disk import Disk, sidecar, write_atomic
 
-NAME = "manifest.json"
+MANIFEST = "manifest.json"
 VERSION = 1
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
-    """One file: what it is *of* (see `Plan.of`), whose (a hash), its *rows*, *bytes* and *sha256*.
+class Entry(Contents):
+    """One file in a manifest; its `owner_hash` is the same in all files of an account."""
 
-    It holds ids from above *after*, the highest of which is *highest*, and *lowest* the lowest;
-    both None if it has no rows; *late* are lower ones among them, of rows that came later.
-    *created_at* is the latest time at which a row was created, and *last* the ids of those.
-    *rejected* rows are in its `.rejects.jsonl`.
-    """
-
-    of: Mapping[str, Any]
-    account: str
-    rows: int
     bytes: int
+    """The size of the file."""
     sha256: str
-    after: int = 0
-    lowest: int | None = None
-    highest: int | None = None
-    late: Sequence[int] = ()
-    created_at: str | None = None
-    last: Sequence[int] = ()
-    rejected: int = 0
+    """The SHA-256 of the file."""
 
 
-def read(directory: Path) -> dict[str, Entry]:
-    """The entries of the manifest in *directory* by the names of the files; none if there is none.
+class _Manifest(TypedDict):
+    version: Literal[1]
+    files: dict[str, Entry]
+
+
+def read_manifest(directory: Path) -> dict[str, Entry]:
+    """The entries of the manifest in `directory` by the names of their files.
 
     Raises:
-        ClientMisuse: there is something of that name that is no such manifest.
+        ClientMisuse: the file of that name is no such manifest.
     """
-    path = directory / NAME
+    path = directory / MANIFEST
     try:
-        found = json.loads(path.read_bytes())
-        if found["version"] != VERSION:
-            raise ValueError(f"its version is {found['version']}")
-        return {name: _entry(**entry) for name, entry in found["files"].items()}
+        return decode_as(_Manifest, path.read_bytes())["files"]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise ClientMisuse(
             f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
             "another directory"
         ) from None
 
 
-def _entry(**held: Any) -> Entry:
-    """The entry with these members.
+def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
+    """Records the file `path` in the manifest of its directory; returns its older entry, if any.
 
-    Raises:
-        ValueError, TypeError, KeyError: they are not what an entry has.
+    An entry with ids above those of the older one continues it: the file holds both.
     """
-    entry = Entry(**held)
-    known = {"resource": str, "format": str, "API": str, "filters": list, "csv_null": str}
-    numbers = [entry.rows, entry.bytes, entry.after, entry.rejected, *entry.late, *entry.last]
-    numbers += [id for id in (entry.lowest, entry.highest) if id is not None]
-    texts = [entry.account, entry.sha256, entry.created_at or ""]
-    if (
-        any(not isinstance(entry.of[name], kind) for name, kind in known.items())
-        or any(type(number) is not int for number in numbers)
-        or any(not isinstance(text, str) for text in texts)
-    ):
-        raise ValueError("an entry has another form")
-    return entry
-
-
-def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:
-    """Enters the file *path* into the manifest of its directory; returns its older entry, if any.
-
-    One with ids above those of the older one goes on from it: its file holds both.
-    """
-    manifest = path.parent / NAME
+    manifest = path.parent / MANIFEST
     # Jobs of this process and of others write it. A lock on the directory leaves nothing behind.
     lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        entries = read(path.parent)
+        entries = read_manifest(path.parent)
         before = entries.get(path.name)
         if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
             entry = _both(before, entry)
-        if before == entry or (before is not None and before.sha256 == entry.sha256):
+        if before is not None and before.sha256 == entry.sha256:
             disk.unlink(sidecar(manifest, "new"))  # of a run that was killed behind this
             return before
         entries[path.name] = entry
@@ -115,7 +85,7 @@ def note(disk: Disk, path: Path, entry: Entry) -> Entry | None:
 
 
 def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
-    """The latest time at which a row of *entries* was created, and the ids of that time's."""
+    """The latest time at which a row of `entries` was created, and the ids of those rows."""
     dated = [(entry.created_at, entry.last) for entry in entries if entry.created_at]
     if not dated:
         return None
@@ -124,7 +94,7 @@ def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
 
 
 def _both(before: Entry, entry: Entry) -> Entry:
-    """A file as it is with what was added to it."""
+    """The file of `before`, to which that of `entry` was added."""
     dated = latest([before, entry])
     highest = [id for id in (before.highest, entry.highest) if id is not None]
     return attrs.evolve(

@@ -6,19 +6,16 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voipstudio_cmb.models import Reject
 
-from .disk import Disk, name
+from .disk import Disk, publish
 
 
 class Rejects:
-    """The rejected rows of one export, in the hidden file *path* until it ends.
-
-    The same row is met again each time that its page is read again, and counts once.
-    """
+    """The rejected rows of one export, each once, in the hidden file `path` until it ends."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
@@ -31,14 +28,13 @@ class Rejects:
         return len(self._lines)
 
     def open(self, *, keep: bool) -> None:
-        """Goes on with what an interrupted export has left, or with nothing unless *keep*."""
+        """Continues what an interrupted export has left, or begins with nothing unless `keep`."""
         self.close()
         self._lines = {}
         size = 0
         for line in self.path.read_bytes().splitlines(True) if keep and self.path.exists() else ():
             try:
-                found = json.loads(line)
-                self._lines[bytes.fromhex(found.pop("key"))] = line
+                self._lines[bytes.fromhex(json.loads(line)["key"])] = line
             except (ValueError, KeyError, AttributeError, TypeError):
                 break  # the process ended while this was written
             size += len(line)
@@ -47,14 +43,8 @@ class Rejects:
             self._disk.truncate(self._file, size)
 
     def add(self, rejects: Sequence[Reject]) -> None:
-        """Keeps the *rejects* of one answer, but for those that are known."""
-        count: Counter[bytes] = Counter()
-        for reject in rejects:
-            count[reject.json] += 1
-            # By content: in another answer the same row has another index. By page too, or rows
-            # that say nothing, of which there may be many, would count as one.
-            what = b"%d %d %s" % (reject.page, count[reject.json], reject.json)
-            key = hashlib.sha256(what).digest()[:16]
+        """Keeps the `rejects` of one response, but for those that are known."""
+        for key, reject in keyed(rejects):
             if key in self._lines:
                 continue
             head = {"page": reject.page, "index": reject.index, "reason": reject.why}
@@ -69,26 +59,26 @@ class Rejects:
             self._lines[key], self._synced = line, False
 
     def sync(self) -> None:
-        """Returns when they are on the disk."""
+        """Returns when they are on the disk, if they were not yet."""
         if self._file is not None and not self._synced:
             self._disk.sync(self._file)
             self._synced = True
 
     def finish(self, to: Path, *, add: bool) -> None:
-        """Makes them the file *to*, by page and index; behind what is there, to *add* to that."""
+        """Makes them the file `to`, by page and index; with `add`, behind the lines that it has."""
         lines = sorted(self._lines.values(), key=_place)
         new = self.path.with_name(self.path.name + ".new")
         file = self._disk.open(new)
         try:
             self._disk.truncate(file, 0)
-            told = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
+            sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
             before = to.read_bytes().splitlines(True) if add and to.exists() else []
             # Once, also if this was interrupted behind its end.
-            self._disk.write(file, b"".join(dict.fromkeys([*before, *told])))
+            self._disk.write(file, b"".join(dict.fromkeys([*before, *sent])))
             self._disk.sync(file)
         finally:
             os.close(file)
-        name(self._disk, new, to, overwrite=True)
+        publish(self._disk, new, to, overwrite=True)
 
     def close(self) -> None:
         """Closes the hidden file; it stays where it is."""
@@ -97,6 +87,19 @@ class Rejects:
             os.close(file)
 
 
+def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[bytes, Reject]]:
+    """The `rejects` of one response, each with a key that it has again when its page is read again.
+
+    The key is made of the content: in another response the same row has another index. It is made
+    of the page too, or rows that say nothing, of which there may be many, would count as one.
+    """
+    count: Counter[bytes] = Counter()
+    for reject in rejects:
+        count[reject.json] += 1
+        content = b"%d %d %s" % (reject.page, count[reject.json], reject.json)
+        yield hashlib.sha256(content).digest()[:16], reject
+
+
 def _place(line: bytes) -> tuple[int, int, bytes]:
-    found = json.loads(line)
-    return found["page"], found["index"], line
+    reject = json.loads(line)
+    return reject["page"], reject["index"], line

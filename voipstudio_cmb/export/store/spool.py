@@ -13,7 +13,7 @@ _BLOCK = 1 << 20
 
 
 class Spool:
-    """The file *path*, *size* bytes of which are known to be rows. Call `open` before all else."""
+    """The file `path`, of which `size` bytes are known to be rows. Call `open` before all else."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
         self.path = path
@@ -28,9 +28,9 @@ class Spool:
         return self._hash.hexdigest()
 
     def open(self, size: int, digest: str) -> bool:
-        """Goes on after the first *size* bytes, if they are those of *digest*; else with nothing.
+        """Continues after the first `size` bytes if they have that `digest`, or else begins again.
 
-        Returns whether it does. What is behind them is cut off.
+        Returns whether it continues. Bytes behind them are cut off.
         """
         if self._file is None:
             self._file = self._disk.open(self.path)
@@ -38,19 +38,19 @@ class Spool:
         while self.size < size and (block := self._read(min(_BLOCK, size - self.size))):
             self._hash.update(block)
             self.size += len(block)
-        kept = self.size == size and self.digest == digest
-        if not kept:
+        intact = self.size == size and self.digest == digest
+        if not intact:
             self._hash, self.size = hashlib.sha256(), 0
         if os.fstat(self._file).st_size != self.size:
             self._disk.truncate(self._file, self.size)
-        return kept
+        return intact
 
     def _read(self, size: int) -> bytes:
         assert self._file is not None
         return os.pread(self._file, size, self.size)
 
     def append(self, rows: bytes) -> None:
-        """Adds *rows*, each with its line end."""
+        """Adds `rows`, each with its line end."""
         assert self._file is not None
         self._disk.write(self._file, rows)
         self._hash.update(rows)

@@ -1,0 +1,219 @@
+"""The checks before an export: whether its files can be written, and what can be resumed.
+
+They read the directory, and at most make it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.export.store import (
+    MANIFEST,
+    Checkpoint,
+    Finished,
+    Fresh,
+    Identity,
+    Interrupted,
+    State,
+    fingerprint,
+    is_owner,
+    load,
+    owner_hash,
+    read_manifest,
+    rejects_path,
+    sidecar,
+)
+
+from .files import OutputFile
+from .plan import RECORDS, Plan
+
+
+class Preflight:
+    """The checks before `plan` writes `files` with what the API at `base_url` has.
+
+    The directory is made if it does not exist, or with `dry_run` only looked at.
+
+    Raises:
+        ClientMisuse: the directory can't be written, or its manifest is none.
+    """
+
+    def __init__(
+        self, plan: Plan, files: Sequence[OutputFile], base_url: str, *, dry_run: bool = False
+    ) -> None:
+        _check_directory(plan.to, dry_run=dry_run)
+        self._plan = plan
+        self._files = files
+        self._base_url = base_url
+        self._entries = read_manifest(plan.to)
+
+    def states(self) -> list[State]:
+        """What earlier runs have left of each file.
+
+        Raises:
+            ClientMisuse: a file can't be written, or exists, or another export was interrupted.
+        """
+        if not self._plan.since:
+            self._check_not_incremental()
+        checkpoints, obstacles = [], []
+        for file in self._files:
+            fresh = self._plan.begin(file, self._base_url)
+            checkpoints.append(self._checkpoint(file, fresh))
+            if self._plan.since:
+                self._check_series(fresh.identity)
+            self._check_sink(file)
+            obstacles.append(self._obstacle(file, checkpoints[-1]))
+        blocked = [path for path in obstacles if path is not None]
+        if not blocked:
+            return [Interrupted(each) if each else Fresh() for each in checkpoints]
+        # All may be done: a run can be interrupted while it removes its checkpoints.
+        ended = [
+            self._ended(*each) for each in zip(self._files, checkpoints, obstacles, strict=True)
+        ]
+        states = [state for state in ended if state is not None]
+        if any(checkpoints) and len(states) == len(ended):
+            return states
+        if self._plan.since:
+            raise ClientMisuse(
+                f"{str(blocked[0])!r} exists, and {MANIFEST} does not list it: move it away, or "
+                "export to another directory"
+            )
+        raise ClientMisuse(
+            f"{str(blocked[0])!r} exists: choose another directory, or allow it to be "
+            "replaced with --overwrite (overwrite=True)"
+        )
+
+    def check_owner(self, identity: str, states: Sequence[State]) -> None:
+        """Raises ClientMisuse if a file that is continued is not of the account `identity`."""
+        owner = owner_hash(identity, self._base_url)
+        appended = {file.path.name for file in self._files if file.append}
+        for name, entry in self._entries.items():
+            series = self._plan.since and entry.identity["resource"] in self._plan.resources
+            if (series or name in appended) and entry.owner_hash != owner:
+                raise ClientMisuse(
+                    f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
+                    "export to another directory"
+                )
+        for file, state in zip(self._files, states, strict=True):
+            match state:
+                case Interrupted(checkpoint) if not is_owner(identity, checkpoint.owner_hash):
+                    raise ClientMisuse(
+                        f"the interrupted export to {str(file.path)!r} is another account's: use "
+                        "its token, or begin again with --restart (restart=True)"
+                    )
+
+    def _checkpoint(self, file: OutputFile, fresh: Checkpoint) -> Checkpoint | None:
+        checkpoint = None if self._plan.restart else load(sidecar(file.path, "checkpoint"))
+        if checkpoint is None:
+            return None
+        entry = self._entries.get(file.path.name)
+        published = checkpoint.file and entry and entry.sha256 == checkpoint.file[1]
+        if published and self._plan.since:
+            # The interrupted run has ended with this file, so that other ids are new now.
+            fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
+        if differences := checkpoint.differences(fresh):
+            raise ClientMisuse(
+                f"an export to {str(file.path)!r} was interrupted, and this is another one: "
+                f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
+                "--restart (restart=True)"
+            )
+        return checkpoint
+
+    def _ended(
+        self, file: OutputFile, checkpoint: Checkpoint | None, obstacle: Path | None
+    ) -> State | None:
+        """What is left of a file that is complete; None if it is not."""
+        if obstacle is None:
+            complete = checkpoint and checkpoint.file and file.path.exists()
+            return Interrupted(checkpoint) if checkpoint and complete else None
+        entry = self._entries.get(obstacle.name)
+        if checkpoint or entry is None or fingerprint(obstacle) != (entry.bytes, entry.sha256):
+            return None
+        return Finished(entry)
+
+    def _check_sink(self, file: OutputFile) -> None:
+        sink = self._plan.sink
+        sink.check(file.path)
+        if not file.append:
+            return
+        highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
+        if file.incremental and highest is not None and highest < file.ids.after:
+            raise ClientMisuse(
+                f"{str(file.path)!r} has ids up to {highest}, and {MANIFEST} says "
+                f"{file.ids.after}: it is another file, or rows were deleted from it. Export once "
+                "without --since"
+            )
+
+    def _check_not_incremental(self) -> None:
+        plan = self._plan
+        for name, entry in self._entries.items():
+            resource = entry.identity["resource"]
+            numbered = name.endswith(f".{plan.sink.suffix}") and name != plan.path(resource).name
+            if resource in plan.resources and numbered:
+                raise ClientMisuse(
+                    f"{str(plan.to)!r} holds an incremental export ({name}): continue it with "
+                    '--since last (since="last"), or export to another directory'
+                )
+
+    def _check_series(self, identity: Identity) -> None:
+        """Checks that a file of this `identity` continues those before it."""
+        now = dict(identity)
+        for name, entry in self._entries.items():
+            before = dict(entry.identity)
+            if any(before[what] != now[what] for what in ("resource", "format")):
+                continue
+            for what in ("API", "filters", "csv_null"):
+                if before[what] != now[what]:
+                    raise ClientMisuse(
+                        f"{name!r} in {str(self._plan.to)!r} is another export ({what} was "
+                        f"{before[what]!r} and is {now[what]!r}): ask for the same again, or "
+                        "export to another directory"
+                    )
+
+    def _obstacle(self, file: OutputFile, checkpoint: Checkpoint | None) -> Path | None:
+        """What is in the way of the file and may not be replaced, if anything is.
+
+        Raises:
+            ClientMisuse: it can never be replaced.
+        """
+        path, overwrite = file.path, self._plan.overwrite
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            rejects = rejects_path(path)
+            ours = overwrite or file.recreate or checkpoint is not None
+            return None if ours or not os.path.lexists(rejects) else rejects
+        if stat.S_ISDIR(mode):
+            raise ClientMisuse(f"{str(path)!r} is a directory where a file should go")
+        if not stat.S_ISREG(mode):
+            kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
+            raise ClientMisuse(f"{str(path)!r} exists and is {kind}: remove it first")
+        if overwrite or file.append:
+            return None
+        made = checkpoint.file if checkpoint else None
+        return None if made is not None and fingerprint(path) == made else path
+
+
+def _check_directory(to: Path, *, dry_run: bool) -> None:
+    try:
+        if os.path.lexists(to) or not dry_run:
+            to.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=to):
+                return
+        above = next(parent for parent in to.absolute().parents if os.path.lexists(parent))
+        if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+            return
+        reason = f"{str(above)!r} is no directory to write to"
+    except (OSError, ValueError) as error:
+        known = isinstance(error, OSError) and error.errno
+        reason = os.strerror(known) if known else str(error)
+    raise ClientMisuse(
+        f"the export directory {str(to)!r} can't be written ({reason}): choose another with --to, "
+        "or fix its permissions"
+    )

@@ -1,0 +1,128 @@
+"""Makes the file of one job from the rows in its workspace, and publishes it when it is complete.
+
+It is written in one go when all rows are saved, and again if that is interrupted: so its bytes
+depend on nothing but the rows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from voipstudio_cmb.errors import ExportError
+from voipstudio_cmb.export.source import ButtonIds, Source
+from voipstudio_cmb.export.store import (
+    Contents,
+    Entry,
+    Workspace,
+    fingerprint,
+    publish,
+    record,
+    rejects_path,
+    remove_sidecars,
+    sidecar,
+)
+
+from .job import Job
+
+
+class _Stopped(Exception):
+    """The export was cancelled while a format wrote its file."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class FileWriter:
+    """Makes one file."""
+
+    job: Job
+    source: Source
+    workspace: Workspace
+    owner_hash: str
+    """Whose the rows are, for the manifest."""
+    names: ButtonIds | None
+    """The buttons that the rows name, if the file has all rows of the resource."""
+
+    def write(self, stop: threading.Event) -> None:
+        """Makes the file and publishes it, unless `stop` is set meanwhile."""
+        path, workspace = self.job.path, self.workspace
+        plan, file = self.source.plan, self.source.file
+        if self.names is not None:
+            self.names.take(_until(stop, workspace.spool.rows()))
+        if file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
+            remove_sidecars(workspace.disk, path)
+            self.job.state, self.job.note = "done", "nothing new"
+            return
+        if plan.sink.spool_is_output:
+            new, made = workspace.spool.path, (workspace.spool.size, workspace.spool.digest)
+        else:
+            new = sidecar(path, "new")
+            made = self._convert(new, stop)
+        if path.exists():  # a file that replaces another one takes its mode too
+            os.chmod(new, path.stat().st_mode & 0o777)
+        workspace.finish(made, self.job.altered)
+        plan.sink.check(path)
+        try:
+            overwrite = plan.overwrite or file.append
+            publish(workspace.disk, new, path, overwrite=overwrite)
+        except FileExistsError:
+            raise ExportError(
+                f"{str(path)!r} has appeared while it was exported, and stays: "
+                "export to another directory, or with --overwrite (overwrite=True)"
+            ) from None
+        self.close()
+
+    def _convert(self, new: Path, stop: threading.Event) -> tuple[int, str]:
+        disk, sink = self.workspace.disk, self.source.plan.sink
+        disk.unlink(new)
+        try:
+            sink.check(self.job.path)
+            if self.source.file.append:
+                shutil.copyfile(self.job.path, new)
+            rows = _until(stop, self.workspace.spool.rows())
+            self.job.altered = sink.write(rows, self.job.resource, self.source.record, new)
+        except _Stopped:
+            disk.unlink(new)
+            raise ExportError("the export was cancelled") from None
+        except OSError:
+            disk.unlink(new)  # it may be what fills the disk
+            raise
+        descriptor = disk.open(new)
+        try:
+            disk.sync(descriptor)
+        finally:
+            os.close(descriptor)
+        made = fingerprint(new)
+        assert made is not None
+        return made
+
+    def close(self) -> None:
+        """Records the published file in the manifest, and removes what is not needed any more."""
+        job, workspace, append = self.job, self.workspace, self.source.file.append
+        at, disk = workspace.checkpoint, workspace.disk
+        if len(workspace.rejects):
+            workspace.rejects.finish(rejects_path(job.path), add=append)
+            workspace.rejects.close()
+        elif not at.rejected and not append:
+            disk.unlink(rejects_path(job.path))  # an earlier export's
+        assert at.file is not None
+        contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
+        contents["owner_hash"] = self.owner_hash
+        entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
+        before = record(disk, job.path, entry)
+        if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
+            job.note = "made again, with other bytes: rows were changed or deleted since"
+        for kind in ("part", "new", "rejects"):
+            disk.unlink(sidecar(job.path, kind))
+        job.state, job.made = "done", True
+
+
+def _until(stop: threading.Event, rows: Iterator[bytes]) -> Iterator[bytes]:
+    for row in rows:
+        if stop.is_set():
+            raise _Stopped
+        yield row

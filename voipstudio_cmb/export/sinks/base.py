@@ -1,0 +1,49 @@
+"""What a format of files is to an export: the base class of them all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+
+from voipstudio_cmb.models import Record
+
+
+class Sink(ABC):
+    """One format of file. A format of your own needs a `suffix` and a `write`."""
+
+    suffix: str
+    """How the names of its files end: "jsonl", "csv.gz", "sqlite"."""
+
+    appends: bool = False
+    """Whether `write` adds rows, by their id, to a file that was written before."""
+
+    spool_is_output: bool = False
+    """Whether a file is the rows with a line end after each, so that `write` is not called."""
+
+    def check(self, path: Path) -> None:
+        """Raises ClientMisuse if the file `path`, which may not exist, can't be replaced now."""
+        return None
+
+    def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
+        """The highest id in the file `path`, which rows are to be added to; None: not known.
+
+        Raises:
+            ClientMisuse: rows of `resource` can't be added to it.
+        """
+        return None
+
+    @abstractmethod
+    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+        """Writes `rows` (each one JSON object on one line, without its line end) to `path`.
+
+        `path` does not exist or, if this format appends, may be a private copy of a file that was
+        written before, to be changed in place. Returns how many values had to be altered (half
+        surrogate pairs replaced by U+FFFD). The same rows give the same bytes. Runs in a thread.
+
+        Raises:
+            ClientMisuse: rows can't be added to the existing file.
+            WrongShape: the format has typed columns, and a row has no usable id.
+            OSError: the file can't be written (disk full, ...), also if that only shows when it is
+                closed. The caller throws away what exists by then.
+        """

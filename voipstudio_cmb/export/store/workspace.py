@@ -1,0 +1,131 @@
+"""The hidden files of one job, and the checkpoint that counts what is in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import attrs
+
+from voipstudio_cmb.models import Rows
+
+from .checkpoint import Checkpoint, load
+from .disk import Disk, fingerprint, remove_sidecars, sidecar, write_atomic
+from .high_water import CreatedHighWater
+from .rejects import Rejects
+from .spool import Spool
+
+
+class Workspace:
+    """What is kept beside the file `path` until it is published; a new export begins as `fresh`."""
+
+    checkpoint: Checkpoint
+    """Where the export can be resumed, once that is saved."""
+    progress: Checkpoint
+    """How far it has come: perhaps a few rows further."""
+    resumed: bool
+    """Whether it continues what an interrupted run has left."""
+    published: bool
+    """Whether that run had published the file."""
+
+    def __init__(self, path: Path, disk: Disk, fresh: Checkpoint) -> None:
+        self.path = path
+        self.disk = disk
+        self.spool = Spool(sidecar(path, "part"), disk)
+        self.rejects = Rejects(sidecar(path, "rejects"), disk)
+        self.checkpoint = self.progress = self._fresh = fresh
+        self.resumed = self.published = self._reset = False
+        self._file = sidecar(path, "checkpoint")
+        self._newest = CreatedHighWater()
+
+    def open(self) -> str:
+        """Takes up what an interrupted run has left; returns why that is damaged, if it is."""
+        saved = load(self._file)
+        if saved is not None:
+            damage = self._restore(saved)
+        else:
+            damage = "its checkpoint was damaged" if os.path.lexists(self._file) else ""
+        if saved is None or damage:
+            self.reset()
+        return damage
+
+    def _restore(self, saved: Checkpoint) -> str:
+        self.resumed = True
+        self.published = saved.file is not None and fingerprint(self.path) == saved.file
+        spool = self.spool.path
+        if self.published:
+            self.checkpoint = self.progress = saved
+            self.disk.unlink(spool)  # killed between two names of one file
+            self.rejects.open(keep=True)
+            return ""
+        if spool.is_file() and not spool.is_symlink():
+            # It may have the mode of the file that it was to replace.
+            os.chmod(spool, spool.stat().st_mode | 0o600)
+        if not self.spool.open(saved.size, saved.digest):
+            return "the saved rows were damaged"
+        self.rejects.open(keep=True)
+        if len(self.rejects) < saved.rejected:
+            return "the saved rejected rows were damaged"
+        self.checkpoint = self.progress = attrs.evolve(saved, file=None)
+        for lines in self.spool.blocks():
+            self._newest.add_lines(lines)
+        return ""
+
+    def reset(self) -> None:
+        """Begins again, with nothing."""
+        self.checkpoint = self.progress = self._fresh
+        self.resumed, self._reset, self._newest = False, True, CreatedHighWater()
+        # Not cut off: it may be a second name of a complete file.
+        self.spool.close()
+        self.disk.unlink(self.spool.path)
+        self.spool.open(0, self._fresh.digest)
+        self.rejects.open(keep=False)
+
+    def add(
+        self, rows: Rows, *, cursor: str | None, total: int | None, missing: Iterable[int]
+    ) -> None:
+        """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
+        self.spool.append(rows.lines())
+        self._newest.add(rows.ids, rows.created)
+        before = self.progress
+        self.progress = attrs.evolve(
+            before.with_ids(rows.ids),
+            size=self.spool.size,
+            digest=self.spool.digest,
+            pages=before.pages + 1,
+            total=before.total if total is None else total,
+            cursor=cursor,
+            missing=sorted(missing),
+        )
+        if cursor is not None:
+            self.checkpoint = self.progress
+
+    def complete(self) -> None:
+        """Notes that these are all rows."""
+        self.checkpoint = self.progress = attrs.evolve(self.progress, complete=True)
+
+    def finish(self, file: tuple[int, str], altered: int) -> None:
+        """Saves what the finished file is, before it is published."""
+        created_at, last = self._newest.latest
+        self.checkpoint = attrs.evolve(
+            self.checkpoint, file=file, altered=altered, created_at=created_at, last=last
+        )
+        self.save()
+
+    def save(self) -> None:
+        """Returns when the rows, and the checkpoint that counts them, are on the disk."""
+        self.spool.sync()
+        self.rejects.sync()
+        self.checkpoint = attrs.evolve(self.checkpoint, rejected=len(self.rejects))
+        write_atomic(self.disk, self._file, self.checkpoint.to_bytes())
+
+    def close(self, *, done: bool) -> None:
+        """Closes the files. They stay unless there is nothing to resume from."""
+        self.spool.close()
+        self.rejects.close()
+        if self._reset and not done and not self._file.exists():
+            try:
+                remove_sidecars(self.disk, self.path)
+            except OSError:
+                pass  # the failure that led here is the one to report
