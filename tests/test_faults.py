@@ -99,7 +99,7 @@ ELSEWHERE = {
     "C3": "test_closing_with_requests_in_flight_ends_them_at_once",
     "C4": "test_an_id_is_an_integer_from_1_and_nothing_else",
     "C5": "test_a_base_url_that_would_leak_or_fail_is_refused",
-    "C6": "test_limit_and_window_are_checked_at_the_call",
+    "C6": "test_page_size_and_concurrency_are_checked_at_the_call",
     "C7": "test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed",
     "C9": "test_a_session_that_is_passed_in_is_used_and_left_alone",
     "C10": "test_a_forked_process_is_told_so",

@@ -25,7 +25,7 @@ LAW = {
     "export.sinks": "codec",
     "client": "auth codec config events limits middleware retry services timeouts transport walk",
     "services": "codec filters query walk",
-    "walk": "filters query",
+    "walk": "query",
     "query": "codec filters",
     "middleware": "auth codec events limits retry timeouts",
     "auth": "codec config",

@@ -59,11 +59,39 @@ async def test_an_integer_of_another_library_is_an_id() -> None:
 
 @pytest.mark.parametrize("name", ["page_size", "concurrency"])
 @pytest.mark.parametrize("value", [0, -1, 10**9, True, "10", 1.5, None])
-def test_limit_and_window_are_checked_at_the_call(name: str, value: Any) -> None:
+def test_page_size_and_concurrency_are_checked_at_the_call(name: str, value: Any) -> None:
     network = ScriptedHandler([NOBODY])
     for walk in (Cdrs(network).list, Cdrs(network).pages):
         with pytest.raises(ClientMisuse, match=f"{name} must be an integer from 1 to"):
             walk(**{name: value})
+
+
+@pytest.mark.parametrize("value", [-1, True, "10", 1.5])
+def test_the_limit_is_checked_at_the_call(value: Any) -> None:
+    with pytest.raises(ClientMisuse, match="limit must be an integer of at least 0, not"):
+        Cdrs(ScriptedHandler([NOBODY])).list(limit=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("window", "it is called `concurrency`"),
+        ("after", "it is called `cursor`"),
+        ("max", "it is called `limit`"),
+        ("colour", "it takes filters, limit, page_size, concurrency, walk, cursor"),
+    ],
+)
+def test_an_unknown_argument_is_refused_at_the_call(name: str, hint: str) -> None:
+    cdrs = Cdrs(ScriptedHandler([NOBODY]))
+    with pytest.raises(ClientMisuse, match=rf"^list\(\) takes no `{name}`: {hint}"):
+        cdrs.list(**{name: 5})  # type: ignore[misc]
+    with pytest.raises(ClientMisuse, match=rf"^raw_pages\(\) takes no `{name}`: {hint}"):
+        cdrs.raw_pages(reject=print, **{name: 5})  # type: ignore[misc]
+
+
+def test_raw_pages_come_in_the_order_of_ids() -> None:
+    with pytest.raises(ClientMisuse, match="takes no `sort`"):
+        Cdrs(ScriptedHandler([NOBODY])).raw_pages(reject=print, sort="name")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("sort", ["", None, 3])

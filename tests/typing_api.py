@@ -25,7 +25,7 @@ from voipstudio_cmb import (
 from voipstudio_cmb.errors import CallMeBackError, RateLimited
 from voipstudio_cmb.export import Export, Plan, Sink
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.models import Record
+from voipstudio_cmb.models import Record, Row
 from voipstudio_cmb.services import Cdrs
 
 
@@ -62,8 +62,13 @@ async def use() -> None:
             assert_type(page, Page[Visitor])
             assert_type(page.total, int | None)
         assert_type(await cmb.cdrs.count(filters=Filter("id", "gt", 5)), int)
-        assert_type(await cmb.cdrs.list().collect(max=5), list[Cdr])
+        assert_type(await cmb.cdrs.list(limit=5).collect(), list[Cdr])
         assert_type(await cmb.cdrs.list().first(), Cdr | None)
+        walked = cmb.cdrs.raw_pages(reject=print, limit=None, walk="page", cursor=None)
+        assert_type(walked, Walk[Page[Row]])
+        cmb.cdrs.list(window=4)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+        cmb.cdrs.list(walk="pages")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        cmb.cdrs.raw_pages(reject=print, sort="id")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
         setting = await cmb.settings.create(name="Shop", ddi_e164=442012345678)
         assert_type(setting, Setting)
         await cmb.settings.update(77, floating_icon=False, name=None, max_call_rate=Decimal("1.5"))

@@ -16,7 +16,7 @@ _NAMES = {
     "filters": "Filter where",
     "limits": "Limiter RateLimit",
     "models": "Button Cdr Page Record Setting Visitor Website",
-    "walk.walk": "Progress Walk",
+    "walk": "Progress Walk",
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from .models import Setting as Setting
     from .models import Visitor as Visitor
     from .models import Website as Website
-    from .walk.walk import Progress as Progress
-    from .walk.walk import Walk as Walk
+    from .walk import Progress as Progress
+    from .walk import Walk as Walk
 else:  # hidden from type checkers, so that they find a name that does not exist
     __all__ = sorted(_MODULES)
 

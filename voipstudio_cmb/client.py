@@ -33,8 +33,7 @@ from .retry import RetryBudget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .timeouts import Timeouts
 from .transport.session import ClientSession, Session
-from .walk.probe import Capabilities
-from .walk.tasks import Tasks
+from .walk import Capabilities, Tasks
 
 
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:

@@ -1,7 +1,7 @@
-"""Conditions on a collection, as the API's `filter` parameter wants them. No I/O.
+"""Conditions on a collection, as the API's `filter` parameter takes them. No I/O.
 
 The parameter, its operators and the 400 for `between` come from the vendor's client and connector,
-which use them on other collections; they are not confirmed for the Call Me Back module.
+which use them on other collections. They are not confirmed for the Call Me Back module.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _OPERATORS: tuple[str, ...] = get_args(Operator)
 
 
 def _plain(value: Any) -> str | int | float | bool:
-    """*value* as the API writes such values: dates without a zone, decimals as their digits."""
+    """The `value` as the API writes it: dates without a zone, decimals as their digits."""
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             raise ClientMisuse(
@@ -44,7 +44,7 @@ def _plain(value: Any) -> str | int | float | bool:
     if isinstance(value, float) and not math.isfinite(value):
         raise ClientMisuse(f"a filter can't compare with {value}: pass a finite number")
     if isinstance(value, str) and not is_text(value):
-        raise ClientMisuse("a filter can't compare with half a surrogate pair: it is no text")
+        raise ClientMisuse("a filter can't compare with half a surrogate pair: pass valid text")
     if isinstance(value, bool | int | float | str):
         exact: str | int | float | bool = plain(value)
         return exact
@@ -68,9 +68,10 @@ def _named(_: object, __: object, name: Any) -> None:
 
 @attrs.frozen
 class Filter:
-    """One condition: *property* (a field's name), *operator*, *value*. Several are ANDed."""
+    """One condition; a row must meet all that are given."""
 
     property: str = attrs.field(validator=_named)
+    """A field's name."""
     operator: Operator = attrs.field(validator=_known)
     value: str | int | float | bool = attrs.field(converter=_plain)
 
@@ -119,7 +120,7 @@ class Property:
 
 
 def where(property: str) -> Property:
-    """Begins a condition on *property*, a field's name.
+    """Begins a condition on the field called `property`.
 
     >>> where("created_at") >= "2026-01-01"
     Filter(property='created_at', operator='gte', value='2026-01-01')
@@ -135,12 +136,12 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 
 
 def parse(text: str) -> Filter:
-    """The condition that *text* writes, as on a command line: "id>100", "name~%shop%".
+    """The condition that `text` writes, as on a command line: "id>100", "name~%shop%".
 
     A value that is an integer is compared as one.
 
     Raises:
-        ClientMisuse: *text* is not property, operator, value.
+        ClientMisuse: `text` is not property, operator, value.
     """
     found = _CONDITION.fullmatch(text)
     if found is None:

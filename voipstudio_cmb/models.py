@@ -10,7 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    get_args,
+    overload,
+)
 
 import attrs
 
@@ -103,6 +114,21 @@ class Button(Record):
     """What it shows while the office is online."""
     data_offline: str | None = None
     """What it shows while the office is offline."""
+
+
+Resource: TypeAlias = Literal["cdrs", "visitors", "websites", "settings", "buttons"]
+"""The name of a resource, as the client and an export call it."""
+
+RECORDS: Mapping[str, type[Record]] = {
+    "cdrs": Cdr, "visitors": Visitor, "websites": Website, "settings": Setting, "buttons": Button
+}  # fmt: skip
+"""The records of each resource."""
+
+RESOURCES: tuple[Resource, ...] = get_args(Resource)
+"""All resources."""
+
+COLLECTIONS: tuple[Resource, ...] = tuple(name for name in RESOURCES if name != "buttons")
+"""Those that can be listed."""
 
 
 class SettingFields(TypedDict, total=False):

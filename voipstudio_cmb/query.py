@@ -1,38 +1,193 @@
-"""What a caller may ask of a collection: numbers and conditions, checked before they are sent."""
+"""What a caller may ask of a collection, and the request for one page of it. No I/O."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 
+import attrs
+
+from .checks import checked_integer
 from .codec.json import to_json
 from .errors import ClientMisuse
 from .filters import Filter, checked
+from .models import Identified, Page
+
+R = TypeVar("R", bound=Identified)
+"""The rows of a walk: records of one kind, or rows as they were sent."""
 
 PAGE_SIZE = 500
-"""Rows a page if the caller names no limit: few requests, small answers (some 200 kB)."""
+"""Rows a page if the caller names no page size: few requests, small responses (some 200 kB)."""
 
 MAX_PAGE_SIZE = 10_000
-"""The largest limit that was seen in use; the server may cap it lower without saying."""
+"""The largest page that was seen in use; the server may cap it lower without saying."""
 
 MAX_CONCURRENCY = 64
 """The most page requests that one walk may have in flight."""
 
 _MAX_FILTER = 4_000
+_MAX_ID = 2**63 - 1
+
+WalkStrategy: TypeAlias = Literal["auto", "page", "keyset"]
 
 
-def collection_query(
-    filters: Filter | Iterable[Filter] | None, sort: str, descending: bool
-) -> tuple[tuple[str, str], ...]:
-    if not isinstance(sort, str) or not sort:
-        raise ClientMisuse(f"sort must be the name of a property, not {sort!r}")
-    query = (("sort", sort), ("dir", "DESC" if descending else "ASC"))
-    conditions = checked(filters)
-    if not conditions:
-        return query
-    text = to_json(conditions).decode()
-    if len(text) > _MAX_FILTER:
-        raise ClientMisuse(
-            f"the filters take {len(text)} characters, more than the {_MAX_FILTER} that fit into "
-            "a URL everywhere: use fewer or shorter ones and filter the records instead"
+class RawWalkOptions(TypedDict, total=False):
+    """What `raw_pages` takes, and `list` and `pages` too."""
+
+    filters: Filter | Iterable[Filter] | None
+    """Only rows that meet all of them."""
+    limit: int | None
+    """The most rows to hand out; None for all. No more are asked for, as far as that is known."""
+    page_size: int
+    """Rows asked for in one request, from 1 to 10,000; 500 unless it is given."""
+    concurrency: int
+    """Page requests in flight at most, from 1 to 64; 4 unless it is given. What is in memory is
+    bounded by this times the page size."""
+    walk: WalkStrategy
+    """How to walk.
+
+    "keyset" asks for ids above the last one, so that rows may come and go meanwhile. Each row that
+    stays is yielded once, in the order of ids, up to the highest id of the beginning.
+
+    "page" counts pages, which any server supports. Rows that moved meanwhile are found again, if
+    need be at the end, or it raises.
+
+    "auto", the default, walks by keyset if the server's responses prove that it supports
+    conditions on `id`, and else by page; by page too if the filters are too long for more."""
+    cursor: str | None
+    """The `cursor` of an earlier walk with the same filters: this one resumes behind its last row.
+    A walk by page keeps the page size that it began with."""
+
+
+class WalkOptions(RawWalkOptions, total=False):
+    """What `list` and `pages` take."""
+
+    sort: str
+    """The property to sort by; "id" unless it is given."""
+    descending: bool
+    """Whether the highest comes first."""
+
+
+_BOUNDS = {
+    "limit": (0, None), "page_size": (1, MAX_PAGE_SIZE), "concurrency": (1, MAX_CONCURRENCY)
+}  # fmt: skip
+_RENAMED = {"window": "concurrency", "after": "cursor", "position": "cursor", "max": "limit"}
+
+
+@attrs.frozen
+class PageRequest:
+    """One page to ask a collection for: by its number, or by a range of ids."""
+
+    page_size: int
+    """How many rows to ask for."""
+    number: int = 1
+    """The number of the page, from 1; a range of ids is asked for by its first page."""
+    after: int = 0
+    """Only ids above this one; 0 for any."""
+    through: int | None = None
+    """Only ids up to this one; None for any."""
+    sort: str | None = "id"
+    """The property to sort by; None for the server's own order."""
+    descending: bool = False
+    """Whether the highest comes first."""
+    conditions: tuple[Filter, ...] = ()
+    """Only rows that meet all of them."""
+
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of the URL's query.
+
+        Raises:
+            ClientMisuse: the conditions are too long for a URL.
+        """
+        return (("page", str(self.number)), ("limit", str(self.page_size)), *self.rows())
+
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """The part of the query that says which rows, in which order."""
+        direction = "DESC" if self.descending else "ASC"
+        order = (("sort", self.sort), ("dir", direction)) if self.sort is not None else ()
+        conditions = list(self.conditions)
+        if self.after:
+            conditions.append(Filter("id", "gt", self.after))
+        if self.through is not None:
+            conditions.append(Filter("id", "lte", self.through))
+        if not conditions:
+            return order
+        text = to_json(conditions).decode()
+        if len(text) > _MAX_FILTER:
+            raise ClientMisuse(
+                f"the filters take {len(text)} characters, more than the {_MAX_FILTER} that fit "
+                "into a URL everywhere: use fewer or shorter ones and filter the records instead"
+            )
+        return (*order, ("filter", text))
+
+
+Fetch = Callable[[PageRequest], Awaitable[Page[R]]]
+"""Fetches one page. All that a walk knows of the network."""
+
+
+@attrs.frozen(kw_only=True)
+class WalkQuery:
+    """The options of one walk, checked; `WalkOptions` says what they mean."""
+
+    conditions: tuple[Filter, ...] = attrs.field(default=(), alias="filters", converter=checked)
+    sort: str = "id"
+    descending: bool = False
+    limit: int | None = None
+    page_size: int = PAGE_SIZE
+    concurrency: int = 4
+    walk: WalkStrategy = "auto"
+    cursor: str | None = None
+
+    @classmethod
+    def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:
+        """The query that the keyword arguments `options` of `call` make, `known` to a TypedDict.
+
+        Raises:
+            ClientMisuse: an argument is unknown, out of range, or does not go with another.
+        """
+        for name in options.keys() - known.__annotations__.keys():
+            takes = f"it takes {', '.join(known.__annotations__)}"
+            hint = f"it is called `{_RENAMED[name]}`" if name in _RENAMED else takes
+            raise ClientMisuse(f"{call}() takes no `{name}`: {hint}")
+        numbers = {
+            name: checked_integer(name, options[name], *bounds)
+            for name, bounds in _BOUNDS.items()
+            if name in options and (name, options[name]) != ("limit", None)
+        }
+        return cls(**{**options, **numbers})
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.sort, str) or not self.sort:
+            raise ClientMisuse(f"sort must be the name of a property, not {self.sort!r}")
+        if self.walk not in get_args(WalkStrategy):
+            names = ", ".join(get_args(WalkStrategy))
+            raise ClientMisuse(f"walk must be one of {names}, not {self.walk!r}")
+        if not self.by_id and (self.walk == "keyset" or self.cursor is not None):
+            what = "a keyset walk is" if self.cursor is None else "a walk resumes"
+            raise ClientMisuse(f"{what} in the order of ids: leave out sort and descending")
+        self.page_request().query()  # raises if the filters are too long
+
+    @property
+    def by_id(self) -> bool:
+        """Whether rows are asked for in ascending order of ids."""
+        return self.sort == "id" and not self.descending
+
+    @property
+    def fits_keyset(self) -> bool:
+        """Whether the filters leave room for the two conditions of a keyset walk."""
+        if not self.conditions:
+            return True
+        try:
+            attrs.evolve(self.page_request(), after=_MAX_ID, through=_MAX_ID).query()
+        except ClientMisuse:
+            return False
+        return True
+
+    def page_request(self) -> PageRequest:
+        """The request for the first page."""
+        return PageRequest(
+            page_size=self.page_size if self.limit is None else min(self.page_size, self.limit),
+            sort=self.sort,
+            descending=self.descending,
+            conditions=self.conditions,
         )
-    return (*query, ("filter", text))

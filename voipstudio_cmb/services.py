@@ -1,13 +1,13 @@
 """The five resources and their twelve operations, exactly those that the API documents.
 
-A service is given a handler and knows nothing of what is behind it. Paths, parameters and
-attributes are those of the vendor's page for the module; `page limit sort dir filter` come from the
-vendor's client and connector, which use them on other collections.
+A service is given a handler and knows nothing of what is behind it. Paths and attributes are those
+of the vendor's page for the module.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
 from .checks import checked_integer
@@ -20,7 +20,6 @@ from .models import (
     Button,
     ButtonFields,
     Cdr,
-    Identified,
     Page,
     Record,
     Reject,
@@ -30,18 +29,14 @@ from .models import (
     Visitor,
     Website,
 )
-from .query import MAX_CONCURRENCY, MAX_PAGE_SIZE, PAGE_SIZE, collection_query
-from .walk.probe import Capabilities
-from .walk.strategy import Query, Strategy, WalkBy
-from .walk.tasks import Tasks
-from .walk.walk import Walk, WalkState, flat, marked
+from .query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
+from .walk import Capabilities, Strategy, Tasks, Walk
 
 R = TypeVar("R", bound=Record)
-AnyRow = TypeVar("AnyRow", bound=Identified)
 
 
 class _Service(Generic[R]):
-    """What all services have: a path, a record class and a handler."""
+    """A path, a record class and a handler, which all services have."""
 
     path: ClassVar[str]
     record: type[R]
@@ -87,129 +82,60 @@ class _Service(Generic[R]):
 class Collection(_Service[R]):
     """A collection that can be walked and counted."""
 
-    def list(
-        self,
-        *,
-        filters: Filter | Iterable[Filter] | None = None,
-        sort: str = "id",
-        descending: bool = False,
-        page_size: int = PAGE_SIZE,
-        concurrency: int = 4,
-        walk: WalkBy = "auto",
-        cursor: str | None = None,
-    ) -> Walk[R]:
-        """Every record, one by one, however many pages.
-
-        Only those that meet all *filters*, in the order of *sort*. *limit* is the page size in rows
-        and *window* how many page requests may be in flight; what is in memory is their product.
-
-        *walk* says how. "keyset" asks for ids above the last, so that rows may come and go
-        meanwhile: each row that stays is yielded once, in the order of ids, up to the highest id
-        of the beginning. "page" counts pages, which any server takes: rows that moved meanwhile are
-        found again, at the end if need be, or it raises. "auto" walks by keyset if the server
-        proves by its answers that it honours conditions on `id`, and else by page, as it does where
-        the *filters* are too long for more conditions.
-
-        *after* is the `position` of an earlier walk with the same filters, to go on from there.
+    def list(self, **options: Unpack[WalkOptions]) -> Walk[R]:
+        """Every record, one by one, however many pages; `WalkOptions` says what it takes.
 
         Raises:
-            ClientMisuse: an argument is out of range; at the call, before anything is sent.
+            ClientMisuse: an argument is unknown or out of range; at the call, nothing is sent.
             WalkError: from the iteration, if rows would be missed; `PageDrift` says how.
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
-        pages = self._walk(
-            filters, sort, descending, page_size, concurrency, walk, cursor, self._page
-        )
-        return Walk(lambda state: flat(pages(state), state), cursor)
+        query = WalkQuery.of("list", options, WalkOptions)
+        return Walk(self._strategy(query).records, query.cursor)
 
-    def pages(
-        self,
-        *,
-        filters: Filter | Iterable[Filter] | None = None,
-        sort: str = "id",
-        descending: bool = False,
-        page_size: int = PAGE_SIZE,
-        concurrency: int = 4,
-        walk: WalkBy = "auto",
-        cursor: str | None = None,
-    ) -> Walk[Page[R]]:
+    def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
-        pages = self._walk(
-            filters, sort, descending, page_size, concurrency, walk, cursor, self._page
-        )
-        return Walk(lambda state: marked(pages(state), state), cursor)
+        query = WalkQuery.of("pages", options, WalkOptions)
+        return Walk(self._strategy(query).pages, query.cursor)
 
     def raw_pages(
-        self,
-        *,
-        reject: Callable[[Sequence[Reject]], None],
-        filters: Filter | Iterable[Filter] | None = None,
-        page_size: int = PAGE_SIZE,
-        concurrency: int = 4,
-        walk: WalkBy = "auto",
-        cursor: str | None = None,
+        self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
     ) -> Walk[Page[Row]]:
         """The same walk as `pages`, in the order of ids, with the rows as the API sent them.
 
         Rows that are no objects or have no usable id, for which the other walks raise, are left out
-        and told to *reject*: those of an answer when it comes in, which may be before the walk is
-        there, and again each time that a page is read again.
+        and passed to `reject`: those of a response when it arrives, which may be before the walk
+        gets there, and again each time that a page is read again.
         """
-
-        def parse(response: Response, number: int) -> Page[Row]:
-            return envelopes.read_rows(response, number, reject)
-
-        pages = self._walk(filters, "id", False, page_size, concurrency, walk, cursor, parse)
-        return Walk(lambda state: marked(pages(state), state), cursor)
+        query = WalkQuery.of("raw_pages", options, RawWalkOptions)
+        parse = partial(envelopes.read_rows, reject=reject)
+        return Walk(self._strategy(query, parse).pages, query.cursor)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
-        """The collection's total (of what meets *filters*), by one request for one row.
+        """The collection's total (of what meets `filters`), by one request for one row.
 
         Raises:
             WrongShape: the server claims no total.
         """
-        query = (("page", "1"), ("limit", "1"), *collection_query(filters, "id", False))
+        query = PageRequest(page_size=1, conditions=checked(filters)).query()
         total: int = await self._send("GET", "count", envelopes.read_total, query=query)
         return total
 
-    def _page(self, response: Response, number: int) -> Page[R]:
-        return envelopes.read_page(response, self.record, number)
+    async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
+        parse = partial(parse, number=request.number)
+        page: Page[Any] = await self._send("GET", "list", parse, query=request.query())
+        return page
 
-    def _walk(
-        self,
-        filters: Filter | Iterable[Filter] | None,
-        sort: str,
-        descending: bool,
-        page_size: int,
-        concurrency: int,
-        walk: WalkBy,
-        cursor: str | None,
-        parse: Callable[[Response, int], Page[AnyRow]],
-    ) -> Callable[[WalkState], AsyncGenerator[Page[AnyRow]]]:
-        collection_query(filters, sort, descending)  # says what is wrong with them
-
-        async def ask(number: int, query: Query) -> Page[AnyRow]:
-            page: Page[AnyRow] = await self._send(
-                "GET",
-                "list",
-                lambda response: parse(response, number),
-                query=(("page", str(number)), *query),
-            )
-            return page
-
+    def _strategy(
+        self, query: WalkQuery, parse: Callable[..., Page[Any]] | None = None
+    ) -> Strategy[Any]:
         return Strategy(
-            ask=ask,
+            fetch=partial(self._fetch, parse or partial(envelopes.read_page, record=self.record)),
             resource=self.path,
+            query=query,
             tasks=self._tasks,
             capabilities=self._capabilities,
-            conditions=checked(filters),
-            sort=sort,
-            descending=descending,
-            page_size=checked_integer("page_size", page_size, 1, MAX_PAGE_SIZE),
-            concurrency=checked_integer("concurrency", concurrency, 1, MAX_CONCURRENCY),
-            by=walk,
-            cursor=cursor,
-        ).pages
+        )
 
 
 class Editable(_Service[R]):
@@ -218,34 +144,34 @@ class Editable(_Service[R]):
     fields: ClassVar[type]
 
     async def get(self, id: int) -> R:
-        """The resource with this *id*.
+        """Fetches the resource with this `id`.
 
         Raises:
-            NotFound: there is none. Forbidden: it is not this account's.
+            NotFound: it does not exist. Forbidden: it is not this account's.
         """
-        path = self._path(id)
-        found: R = await self._send("GET", "get", self._item, path=path)
-        if path != f"/{found.id}":
-            # An answer that a server left on an idle connection is taken for that of the next
-            # request. Asked again, it is the API's own, whatever it says.
-            found = await self._send("GET", "get", self._item, path=path)
-        return found
+        item: R = await self._get(self._path(id), self._item)
+        return item
 
     async def raw(self, id: int) -> Row:
-        """The resource with this *id*, as `get`, and as the API sent it."""
-        path = self._path(id)
-        found: Row = await self._send("GET", "get", envelopes.read_row, path=path)
-        if path != f"/{found.id}":
-            found = await self._send("GET", "get", envelopes.read_row, path=path)
-        return found
+        """Fetches the resource with this `id`, its bytes as the API sent them."""
+        row: Row = await self._get(self._path(id), envelopes.read_row)
+        return row
+
+    async def _get(self, path: str, parse: Callable[[Response], Any]) -> Any:
+        item = await self._send("GET", "get", parse, path=path)
+        if path != f"/{item.id}":
+            # A response that a server left on an idle connection is taken for that of the next
+            # request. If it is asked again, the response is the API's own, whatever it says.
+            item = await self._send("GET", "get", parse, path=path)
+        return item
 
     async def delete(self, id: int) -> None:
-        """Deletes the resource with this *id*.
+        """Deletes the resource with this `id`.
 
-        A deletion whose answer was lost is sent again, and is done if there is nothing left then.
+        A deletion whose response was lost is sent again, and has succeeded if nothing is left then.
 
         Raises:
-            NotFound: there was none. Forbidden: it is not this account's.
+            NotFound: it does not exist. Forbidden: it is not this account's.
         """
         await self._send("DELETE", "delete", envelopes.read_nothing, path=self._path(id))
 
@@ -303,7 +229,7 @@ class Settings(Collection[Setting], Editable[Setting]):
     fields = SettingFields
 
     async def create(self, **attributes: Unpack[SettingFields]) -> Setting:
-        """Creates settings with the *attributes* that are named; None is sent as null.
+        """Creates settings with these `attributes`; pass None to send null.
 
         Never sent twice unless the first was certainly not received: after a `ConnectionLost` or
         `RequestTimeout` whose `sent` is "maybe", look before creating again.
@@ -317,7 +243,7 @@ class Settings(Collection[Setting], Editable[Setting]):
         return await self._create(dict(attributes))
 
     async def update(self, id: int, **attributes: Unpack[SettingFields]) -> Setting:
-        """Changes the *attributes* that are named and no others; None is sent as null.
+        """Changes these `attributes`; leave one out to keep its value, pass None to send null.
 
         Raises:
             ClientMisuse: no or an unknown attribute, or a value of another type; nothing was sent.
@@ -334,21 +260,12 @@ class Buttons(Editable[Button]):
     fields = ButtonFields
 
     async def create(self, **attributes: Unpack[ButtonFields]) -> Button:
-        """Creates a button. The API documents no attributes for this and takes those of `update`.
+        """Creates a button, with the promises and errors of `settings.create`.
 
-        Never sent twice unless the first was certainly not received, as `settings.create`.
-
-        Raises:
-            ClientMisuse: an unknown attribute or a value of another type; nothing was sent.
-            BadRequest: the API's validation refused it.
+        The API documents no attributes for this and takes those of `update`.
         """
         return await self._create(dict(attributes))
 
     async def update(self, id: int, **attributes: Unpack[ButtonFields]) -> Button:
-        """Changes the *attributes* that are named and no others; None is sent as null.
-
-        Raises:
-            ClientMisuse: no or an unknown attribute, or a value of another type; nothing was sent.
-            BadRequest: the API's validation refused it.
-        """
+        """Changes these `attributes`, as `settings.update` does."""
         return await self._update(id, dict(attributes))

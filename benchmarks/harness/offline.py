@@ -12,8 +12,7 @@ from voipstudio_cmb.errors import BadRequest, NotFound
 from voipstudio_cmb.events import Usage
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Buttons, Cdrs, Settings, Visitors, Websites
-from voipstudio_cmb.walk.probe import Capabilities
-from voipstudio_cmb.walk.tasks import Tasks
+from voipstudio_cmb.walk import Capabilities, Tasks
 
 HOSTILE = "=cmd|' /c' \x00 \u2028 \ud83d\ude00 \" , \r\n <b>"
 

@@ -101,6 +101,8 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["list", "calls"], "unknown collection 'calls'"),
         (["list", "buttons"], "no collection of buttons: use `get buttons ID`"),
         (["list", "cdrs", "--limit", "0"], "--limit must be an integer of at least 1"),
+        (["list", "cdrs", "--page-size", "0"], "page_size must be an integer from 1"),
+        (["list", "cdrs", "--concurrency", "99"], "concurrency must be an integer from 1 to 64"),
         (["list", "cdrs", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
         (["list", "cdrs", "--limit", "1", "--all"], "not allowed with"),
         (["get", "settings", "0"], "id must be an integer from 1"),

@@ -6,13 +6,16 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from operator import eq, ge, gt, le, lt
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from benchmarks.harness.responses import json_response
 from voipstudio_cmb.errors import BadRequest
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.walk import Walk
+
+T = TypeVar("T")
 
 
 def row(id: int) -> dict[str, Any]:
@@ -23,6 +26,12 @@ def page(ids_or_rows: Iterable[Any], total: Any = None) -> Response:
     """A page with these rows; a row may be given by its id."""
     rows = [each if isinstance(each, dict) else {"id": each} for each in ids_or_rows]
     return json_response({"data": rows} | ({} if total is None else {"total": total}))
+
+
+async def take(walk: Walk[T], count: int) -> list[T]:
+    """Returns the first `count` items of `walk`, and ends it."""
+    async with walk:
+        return [await anext(walk) for _ in range(count)]
 
 
 @attrs.define(kw_only=True)

@@ -20,9 +20,8 @@ from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.walk.probe import Capabilities
+from voipstudio_cmb.walk import Capabilities, Tasks
 from voipstudio_cmb.walk.ranges import Cutter
-from voipstudio_cmb.walk.tasks import Tasks
 
 WINDOWS = (1, 2, 4, 16)
 

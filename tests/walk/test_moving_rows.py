@@ -16,7 +16,7 @@ from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
 from benchmarks.harness.responses import json_response
-from tests.fakes.collections import HABITS, Pages, Table
+from tests.fakes.collections import HABITS, Pages, Table, take
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
@@ -372,21 +372,21 @@ async def test_another_order_is_walked_whole_or_refused(
     assert len(found) == len(set(found))
 
 
-# Going on from a position.
+# Resuming from a cursor.
 
 
 @pytest.mark.parametrize("walk", ["page", "keyset", "auto"])
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 35])
 @pytest.mark.parametrize("habit", ["honest", "caps limit"])
 @virtual
-async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str) -> None:
+async def test_a_walk_resumes_from_any_record(walk: Any, count: int, habit: str) -> None:
     ids = list(range(1, count + 1))
     for stop in range(1, count + 1):
         for concurrency, later in ((1, 4), (4, 1), (3, 16)):
             cdrs = Cdrs(Table(ids, **HABITS[habit]))
             first = cdrs.list(walk=walk, page_size=10, concurrency=concurrency)
             assert first.cursor is None
-            found = [record.id for record in await first.collect(max=stop)]
+            found = [record.id for record in await take(first, stop)]
             cursor = json.loads(json.dumps(first.cursor))
             second = cdrs.list(cursor=cursor, page_size=10, concurrency=later)
             assert second.cursor == cursor
@@ -396,17 +396,17 @@ async def test_a_walk_goes_on_from_any_record(walk: Any, count: int, habit: str)
 @pytest.mark.parametrize("deaf", ["refuse_filter", "ignore_filter"])
 @pytest.mark.parametrize("count", [8, 35])
 @virtual
-async def test_a_walk_goes_on_where_the_server_has_proved_nothing(deaf: str, count: int) -> None:
+async def test_a_walk_resumes_where_the_server_has_proved_nothing(deaf: str, count: int) -> None:
     for stop in (1, 8):
         cdrs = Cdrs(Table(list(range(1, count + 1)), **{deaf: True}))
         first = cdrs.list(page_size=10)
-        found = [record.id for record in await first.collect(max=stop)]
+        found = [record.id for record in await take(first, stop)]
         found += [record.id async for record in cdrs.list(cursor=first.cursor)]
         assert found == list(range(1, count + 1))
 
 
 @virtual
-async def test_pages_go_on_from_a_page() -> None:
+async def test_pages_resume_from_a_page() -> None:
     for walk in ("page", "keyset"):
         cdrs = Cdrs(Table(list(range(1, 36))))
         first = cdrs.pages(walk=walk, page_size=10, concurrency=2)  # type: ignore[arg-type]  # the literals
@@ -421,11 +421,11 @@ async def test_pages_go_on_from_a_page() -> None:
 
 
 @virtual
-async def test_a_page_walk_goes_on_although_rows_have_gone_or_come_behind_it() -> None:
+async def test_a_page_walk_resumes_although_rows_have_gone_or_come_behind_it() -> None:
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
     first = cdrs.list(walk="page", page_size=10, concurrency=1)
-    assert len(await first.collect(max=55)) == 55
+    assert len(await take(first, 55)) == 55
     del table.ids[:23]
     table.ids.extend(range(101, 121))
     rest = [record.id async for record in cdrs.list(cursor=first.cursor, concurrency=4)]
@@ -437,20 +437,20 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
     table = Table(list(range(1, 101)))
     cdrs = Cdrs(table)
     first = cdrs.list(walk="page", page_size=10, concurrency=1)
-    assert len(await first.collect(max=55)) == 55
+    assert len(await take(first, 55)) == 55
     table.ids.remove(80)
     rest = []
-    with pytest.raises(PageDrift, match="rows before the position"):
+    with pytest.raises(PageDrift, match="rows before the cursor"):
         async for record in cdrs.list(cursor=first.cursor):
             rest.append(record.id)
     assert rest == [*range(56, 80), *range(81, 101)]
 
 
 @virtual
-async def test_a_position_remembers_what_was_read_before_the_highest_id() -> None:
+async def test_a_cursor_remembers_what_was_read_before_the_highest_id() -> None:
     cdrs = Cdrs(Late(list(range(1, 51))))
     first = cdrs.list(walk="page", page_size=10, concurrency=2)
-    found = [record.id for record in await first.collect(max=15)]
+    found = [record.id for record in await take(first, 15)]
     with contextlib.suppress(PageDrift):
         async for record in cdrs.list(cursor=first.cursor):
             found.append(record.id)
@@ -468,16 +468,16 @@ async def test_nothing_is_asked_for_after_the_end() -> None:
 
 
 @virtual
-async def test_what_is_no_position_here_is_refused_at_the_call() -> None:
+async def test_what_is_no_cursor_here_is_refused_at_the_call() -> None:
     table = Table(list(range(1, 36)))
     walk = Cdrs(table).list(walk="keyset", page_size=10)
-    await walk.collect(max=15)
+    await take(walk, 15)
     keyset = walk.cursor
     walk = Cdrs(table).list(walk="page", page_size=10)
-    await walk.collect(max=15)
+    await take(walk, 15)
     paged = walk.cursor
     walk = Cdrs(table).list(descending=True, page_size=10)
-    await walk.collect(max=15)
+    await take(walk, 15)
     unordered = walk.cursor
     asked = len(table.asked)
     assert keyset
@@ -606,3 +606,27 @@ async def test_a_first_page_that_is_not_there_is_an_error_and_no_end() -> None:
     for walk in ("page", "auto"):
         with pytest.raises(NotFound):
             await Cdrs(missing).list(walk=walk).collect()  # type: ignore[arg-type]  # the literals
+
+
+@pytest.mark.parametrize("seed", range(20))
+@virtual
+async def test_rows_taken_a_few_at_a_time_come_once_though_others_come_and_go(seed: int) -> None:
+    draw = random.Random(seed)
+    table = Table(sorted(draw.sample(range(1, 400), 120)))
+    cdrs = Cdrs(table)
+    stay, found, cursor = set(table.ids), list[int](), None
+    while True:
+        limit = draw.randint(1, 25)
+        walk = cdrs.list(limit=limit, page_size=10, concurrency=draw.choice((1, 4)), cursor=cursor)
+        rows = [record.id for record in await walk.collect()]
+        assert len(rows) <= limit
+        found += rows
+        if len(rows) < limit:
+            break
+        cursor = walk.cursor
+        for gone in draw.sample(table.ids, 2):
+            table.ids.remove(gone)
+            stay.discard(gone)
+        table.ids = sorted({*table.ids, *draw.sample(range(1, 600), 3)})
+    assert sorted(set(found)) == found
+    assert stay <= set(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import random
 from contextlib import aclosing
 from typing import Any
@@ -16,8 +17,8 @@ from benchmarks.harness.responses import json_response
 from tests.fakes.collections import Collection, Table, row
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs
+from voipstudio_cmb.walk import Tasks
 from voipstudio_cmb.walk.ids import Seen
-from voipstudio_cmb.walk.tasks import Tasks
 
 LIMIT = 10
 WINDOWS = (1, 2, 4, 16)
@@ -138,18 +139,16 @@ async def test_a_server_that_answers_404_past_the_end(concurrency: int) -> None:
 
 
 @virtual
-async def test_collect_with_a_maximum_ends_the_requests_before_it_returns() -> None:
+async def test_a_walk_that_is_at_its_limit_has_ended_its_requests() -> None:
     tasks = Tasks()
     server = Collection(rows(1000), latency=lambda page: 0.1 if page < 3 else 60.0)
-    assert (
-        len(
-            await Cdrs(server, tasks)
-            .list(walk="page", page_size=LIMIT, concurrency=8)
-            .collect(max=15)
-        )
-        == 15
-    )
-    assert (len(tasks), server.flying) == (0, 0)
+    walk = Cdrs(server, tasks).list(walk="page", page_size=LIMIT, concurrency=8, limit=15)
+    for _ in range(15):
+        await anext(walk)
+        most = max(server.asked)
+    assert (len(tasks), server.flying, most) == (0, 0, 2)
+    with pytest.raises(StopAsyncIteration):
+        await anext(walk)
 
 
 @virtual
@@ -349,7 +348,7 @@ async def test_a_second_task_on_one_walk_is_told_so_and_the_first_is_unharmed() 
     assert "another task" in str(refused)
 
 
-@pytest.mark.parametrize("how", ["collect", "none", "first", "aclose", "with", "for"])
+@pytest.mark.parametrize("how", ["collect", "first", "aclose", "with", "for"])
 @virtual
 async def test_a_second_task_can_not_end_a_walk_that_another_iterates_over(how: str) -> None:
     walk = Cdrs(Collection(rows(100))).list(walk="page", page_size=LIMIT)
@@ -372,8 +371,6 @@ async def test_a_second_task_can_not_end_a_walk_that_another_iterates_over(how: 
                 raise ZeroDivisionError
         elif how == "collect":
             await walk.collect()
-        elif how == "none":
-            await walk.collect(max=0)
         else:
             await getattr(walk, how)()
 
@@ -440,15 +437,11 @@ async def test_collect_and_first() -> None:
     assert [r.id for r in await cdrs.list(walk="page", page_size=LIMIT).collect()] == [
         r["id"] for r in rows(25)
     ]
-    assert [r.id for r in await cdrs.list(walk="page", page_size=LIMIT).collect(max=3)] == [1, 4, 7]
-    assert await cdrs.list(walk="page").collect(max=0) == []
+    assert [r.id for r in await cdrs.list(walk="page", limit=3).collect()] == [1, 4, 7]
     first = await cdrs.list(walk="page").first()
     assert first is not None
     assert first.id == 1
     assert await Cdrs(Collection([])).list(walk="page").first() is None
-    for wrong in (-1, True, 1.5, "3"):
-        with pytest.raises(ClientMisuse, match="max must be"):
-            await cdrs.list(walk="page").collect(max=wrong)  # type: ignore[arg-type]
 
 
 @virtual
@@ -522,3 +515,84 @@ def test_seen_yields_an_id_once_in_any_order() -> None:
     assert [r.id for r in seen.fresh(cdrs(1, 2, 3))] == []
     assert [r.id for r in seen.fresh(cdrs(9, 4))] == [9, 4]
     assert len(seen) == 7
+
+
+# At most so many rows.
+
+
+@pytest.mark.parametrize("walk", ["page", "keyset", "auto"])
+@pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 35])
+@virtual
+async def test_a_walk_ends_at_its_limit_and_resumes_behind_it(walk: Any, count: int) -> None:
+    ids = list(range(1, count + 1))
+    for limit, concurrency in itertools.product(range(1, count + 2), (1, 4)):
+        tasks = Tasks()
+        cdrs = Cdrs(Table(ids), tasks)
+        first = cdrs.list(walk=walk, page_size=10, concurrency=concurrency, limit=limit)
+        found = [record.id for record in await first.collect()]
+        assert (found, len(tasks)) == (ids[:limit], 0)
+        rest = cdrs.list(cursor=first.cursor, page_size=10)
+        assert found + [record.id async for record in rest] == ids
+        pages = cdrs.pages(walk=walk, page_size=10, concurrency=concurrency, limit=limit)
+        assert [record.id async for page in pages for record in page.records] == ids[:limit]
+
+
+@virtual
+async def test_a_limit_of_0_sends_nothing() -> None:
+    server = Collection(rows(25))
+    walk = Cdrs(server).list(limit=0)
+    assert (await walk.collect(), walk.cursor, server.asked, server.tops) == ([], None, [], 0)
+
+
+@pytest.mark.parametrize("walk", ["page", "keyset"])
+@virtual
+async def test_no_page_beyond_the_limit_is_asked_for(walk: Any) -> None:
+    table = Table(list(range(1, 1001)), latency=1.0)
+    cdrs = Cdrs(table)
+    await cdrs.list(walk=walk, page_size=10, limit=25).collect()  # the server proves itself
+    for limit, pages in ((5, 1), (10, 1), (11, 2), (25, 3)):
+        before = len(table.asked)
+        await cdrs.list(walk=walk, page_size=10, concurrency=8, limit=limit).collect()
+        again = 2 if walk == "page" and pages > 1 else 0  # the first two pages are suspect
+        assert len(table.asked) - before <= 1 + pages + again, limit
+
+
+@virtual
+async def test_what_fits_on_one_page_takes_one_request() -> None:
+    table = Table(list(range(1, 1001)))
+    cdrs = Cdrs(table)
+    await cdrs.list(limit=3).collect()  # the server proves itself
+    for options in ({}, {"sort": "id", "descending": True}, {"sort": "name"}):
+        before = len(table.asked)
+        assert len(await cdrs.list(limit=7, **options).collect()) == 7  # type: ignore[arg-type]
+        assert len(table.asked) - before == 1
+    walk = cdrs.list(limit=7)
+    await walk.collect()
+    table.ids.extend((1001, 1002))  # before the end was asked for
+    table.ids.remove(3)
+    another = Cdrs(table)  # to which the server has proved nothing
+    assert [r.id async for r in another.list(cursor=walk.cursor)] == [*range(8, 1003)]
+
+
+@virtual
+async def test_a_cancellation_at_the_limit_loses_no_row() -> None:
+    class Stubborn(Table):
+        """Takes its time to give up what is no longer wanted."""
+
+        async def __call__(self, request: Any) -> Any:
+            try:
+                return await super().__call__(request)
+            except asyncio.CancelledError:
+                await asyncio.sleep(5)
+                raise
+
+    table = Stubborn(list(range(1, 101)), latency=1.0)
+    for stop in (1, 15):
+        walk = Cdrs(table).list(walk="page", page_size=10, concurrency=4, limit=15)
+        found: list[int] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(stop + 2.5):
+                async for record in walk:
+                    found.append(record.id)
+        rest = Cdrs(table).list(cursor=walk.cursor)
+        assert found + [record.id async for record in rest] == list(range(1, 101))

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.fakes.collections import FILTERS, TOTALS, Odd, Table
+from tests.fakes.collections import FILTERS, TOTALS, Odd, Table, take
 from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.walk.probe import Capabilities, questions
+from voipstudio_cmb.walk.probe import Capabilities, probes
 
 PATH = "/callmeback/cdrs"
 
@@ -79,11 +79,11 @@ async def test_the_proof_costs_one_request_and_once() -> None:
 
 @pytest.mark.parametrize("known", [list(range(7, 7 + n)) for n in range(2, 30)])
 def test_a_probe_tells_every_wrong_way_from_the_right_one(known: list[int]) -> None:
-    for name, take in FILTERS.items():
+    for name, takes in FILTERS.items():
         right = [
-            [id for id in known if take(id, [{"operator": "gt", "value": low},
+            [id for id in known if takes(id, [{"operator": "gt", "value": low},
                                             {"operator": "lte", "value": high}])] == expected
-            for low, high, expected in questions(known)
+            for low, high, expected in probes(known)
         ]  # fmt: skip
         assert not all(right), name
 
@@ -121,15 +121,15 @@ async def test_a_server_that_leaves_rows_out_is_no_more_trusted_while_rows_are_d
         assert (capabilities.supported, capabilities.refused) == (set(), {PATH}), conditions
 
 
-# Going on from a position.
+# Resuming from a cursor.
 
 
 @pytest.mark.parametrize("conditions", FILTERS)
 @virtual
-async def test_going_on_by_keyset_takes_a_proof_of_its_own(conditions: str) -> None:
+async def test_resuming_by_keyset_takes_probes_of_its_own(conditions: str) -> None:
     server = Odd(ids=list(range(1, 101)))
     walk = Cdrs(server).list(page_size=10, walk="keyset")
-    await walk.collect(max=23)
+    await take(walk, 23)
     after = walk.cursor
     assert [r.id for r in await Cdrs(server).list(page_size=10, cursor=after).collect()] == [
         *range(24, 101)
@@ -144,10 +144,10 @@ async def test_going_on_by_keyset_takes_a_proof_of_its_own(conditions: str) -> N
 
 @pytest.mark.parametrize("conditions", FILTERS)
 @virtual
-async def test_going_on_where_all_is_on_the_first_page_takes_no_proof(conditions: str) -> None:
+async def test_resuming_where_all_is_on_the_first_page_takes_no_probes(conditions: str) -> None:
     server = Odd(ids=list(range(1, 9)), conditions=conditions)
     walk = Cdrs(server).list(page_size=10, walk="keyset")
-    await walk.collect(max=3)
+    await take(walk, 3)
     found = await Cdrs(server).list(page_size=10, cursor=walk.cursor).collect()
     assert [record.id for record in found] == [4, 5, 6, 7, 8]
 

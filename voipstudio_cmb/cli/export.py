@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from .list import COLLECTIONS
 from .options import EPILOG, add_account_options, add_filter_option
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `export`."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    resources = f"of {', '.join((*COLLECTIONS, 'buttons'))}; default: all"
+    resources = "what to export, like cdrs or buttons; default: all"
     parser.add_argument("resources", nargs="*", metavar="RESOURCE", help=resources)
     _add_output_options(parser)
     _add_run_options(parser)

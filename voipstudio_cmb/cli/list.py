@@ -10,17 +10,18 @@ from .options import add_account_options, add_filter_option
 from .terminal import print_message
 
 HELP = "print rows of a collection"
-COLLECTIONS = ("cdrs", "visitors", "websites", "settings")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `list`."""
     add_account_options(parser)
     add = parser.add_argument
-    add("resource", metavar="RESOURCE", help=f"of {', '.join(COLLECTIONS)}")
+    add("resource", metavar="RESOURCE", help="a collection, like cdrs")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--limit", type=int, default=25, metavar="N", help="rows (default 25)")
     rows.add_argument("--all", action="store_true", help="all rows")
+    add("--page-size", type=int, default=500, metavar="N", help="rows per page (default 500)")
+    add("--concurrency", type=int, default=4, metavar="N", help="requests in flight (default 4)")
     add_filter_option(parser)
     add("--sort", default="id", metavar="PROPERTY", help="default: id")
     add("--desc", action="store_true", help="descending")
@@ -30,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from voipstudio_cmb.errors import ClientMisuse
+    from voipstudio_cmb.models import COLLECTIONS
 
     if arguments.resource == "buttons":
         raise ClientMisuse("the API has no collection of buttons: use `get buttons ID`")
@@ -55,7 +57,9 @@ async def run(arguments: argparse.Namespace) -> int:
             filters=filters,
             sort=arguments.sort,
             descending=arguments.desc,
-            page_size=500 if limit is None else min(limit + 1, 500),
+            limit=None if limit is None else limit + 1,  # whether there are more
+            page_size=arguments.page_size,
+            concurrency=arguments.concurrency,
         )
         printer = PRINTERS[format](service.record, sys.stdout)
         printed, note = 0, ""

@@ -12,8 +12,10 @@
 Each may import those below it, but for `accounts`, which only `run` knows.
 """
 
+from voipstudio_cmb.models import RESOURCES, Resource
+
 from .accounts import Account, read_accounts
-from .plan import RESOURCES, Plan, Resource
+from .plan import Plan
 from .run import Export, Exports, Forecast, Job, Summary, forecast
 from .sinks import FORMATS, Compression, Format, Sink
 

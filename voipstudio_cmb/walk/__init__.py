@@ -1,1 +1,33 @@
-"""To be described."""
+"""A collection, row by row: each row exactly once, though rows come and go meanwhile.
+
+    Walk.__anext__              walk.py      what the caller holds: items, progress, cursor
+      Strategy.pages            strategy.py  keyset or page, cut at the caller's limit
+        KeysetWalk              keyset.py    ids above the last one; how it begins: probe.py,
+          |                                  which ranges it asks for: ranges.py
+        PageWalk                pages.py     page numbers, with a window of requests (tasks.py),
+          |                                  read by reader.py, accounted for in ledger.py
+          PageFetcher           fetcher.py   how many requests at once, and what a 404 means
+            Fetch               PageRequest -> Page, given by a service: all of the network
+
+Beside these: cursor.py writes and reads the text of a cursor, ids.py knows which ids have come, and
+tasks.py holds the tasks of all walks of a client. A page comes back the same way as a `Page`; only
+`Strategy.records` takes it apart.
+"""
+
+from __future__ import annotations
+
+from .cursor import KeysetCursor, PageCursor
+from .probe import Capabilities
+from .strategy import Strategy
+from .tasks import Tasks
+from .walk import Progress, Walk
+
+__all__ = [
+    "Capabilities",
+    "KeysetCursor",
+    "PageCursor",
+    "Progress",
+    "Strategy",
+    "Tasks",
+    "Walk",
+]

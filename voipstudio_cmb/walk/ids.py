@@ -18,7 +18,7 @@ R = TypeVar("R", bound=Identified)
 class Seen:
     """The ids that a walk has yielded: 8 bytes each while they ascend.
 
-    All ids up to *floor* are taken for seen, as those before a position are.
+    All ids up to `floor` count as seen, as those before a cursor do.
     """
 
     def __init__(self, floor: int = 0) -> None:
@@ -28,7 +28,7 @@ class Seen:
         self._others: set[int] = set()
 
     def fresh(self, records: Sequence[R]) -> Sequence[R]:
-        """Those of *records* not seen before, which they are from now on.
+        """Those of `records` that were not seen before; marks them as seen.
 
         Of two with the same id the later one is taken.
         """
@@ -60,22 +60,22 @@ class Seen:
 
 
 def ascends(ids: Sequence[int], low: int) -> bool:
-    """Whether *ids* ascend strictly from above *low*."""
+    """Whether `ids` ascend strictly from above `low`."""
     return all(map(lt, (low, *ids), ids))
 
 
 def passed_over(ids: Sequence[int], tops: Sequence[int]) -> bool:
-    """Whether *tops* are not the highest ids, highest first, for one of *ids* is between them."""
+    """Whether `tops` are not the highest ids, highest first: one of `ids` lies between them."""
     return any(a <= b or any(a > id > b for id in ids) for a, b in pairwise(tops[:2]))
 
 
 def ids_of(page: Page[Any]) -> list[int]:
-    """The ids of *page*, in its order."""
+    """The ids of `page`, in its order."""
     return record_ids(page.records)
 
 
 def checksum(page: Page[Any], rows: int) -> int:
-    """A checksum of the first *rows* ids of *page*, in its order."""
+    """A checksum of the first `rows` ids of `page`, in its order."""
     return zlib.crc32(array("q", ids_of(page)[:rows]).tobytes())
 
 
@@ -85,6 +85,6 @@ def overlap(first: Page[Any], second: Page[Any]) -> bool:
 
 
 def in_order(page: Page[Any]) -> bool:
-    """Whether the ids of *page* ascend."""
+    """Whether the ids of `page` ascend."""
     ids = ids_of(page)
     return all(map(le, ids, ids[1:]))

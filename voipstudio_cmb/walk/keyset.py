@@ -1,16 +1,17 @@
 """The keyset walk: `id > last` instead of page numbers, so that rows may come and go meanwhile.
 
-A page number counts rows, and rows that come or go before it shift what it means; an id does not.
-Every row that exists throughout the walk is yielded exactly once, in the order of ids, whatever is
-inserted or deleted meanwhile. The walk ends at the highest id that there was when it began.
+A page number counts rows. A row that comes or goes before it changes what the number means; an id
+never changes. Every row that exists throughout the walk is yielded exactly once, in the order of
+ids, whatever is inserted or deleted meanwhile. The walk ends at the highest id that existed when it
+began.
 
-A server has to honour `filter` and `sort` on `id` for this, and proves it by its answers, before
-anything is yielded (`proof`). What it has proved is remembered (`Proofs`) for the walks after.
+The server has to support `filter` and `sort` on `id`. Its responses must prove that before anything
+is yielded (`Probe`). What it has proved is remembered (`Capabilities`) for later walks.
 
-With a window the ids are cut into ranges, each about a page of rows by the density that was found
-last, and several ranges are asked for at once. A range with more than a page is cut again. The
-rows come in order all the same, and what is in memory is bounded by the window: it is shared by
-ranges within ranges, each of which may only ask for one more at a time where it is used up.
+With a concurrency above 1 the ids are cut into ranges, each about a page of rows by the density
+that was found last, and several ranges are asked for at once. A range with more than a page is cut
+again. The rows come in order all the same. All ranges share the concurrency, which bounds what is
+in memory: where it is used up, each range may only ask for one more at a time.
 """
 
 from __future__ import annotations
@@ -19,210 +20,227 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias
 
 import attrs
 
 from voipstudio_cmb.errors import PageDrift
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
-from .cursor import Position
-from .probe import Capabilities, FetchRange, Probe, within
-from .ranges import Cutter, _span
-from .tasks import Tasks, cancel_all, result_of
-from .walk import Progress
+from .cursor import KeysetCursor
+from .fetcher import PageFetcher
+from .ledger import HighWaterMark, Ledger
+from .probe import Capabilities, Probe, within
+from .ranges import Cutter, id_span
+from .tasks import cancel_all, result_of
 
-R = TypeVar("R", bound=Identified)
+_Flight: TypeAlias = tuple[int, int, "asyncio.Task[Page[R]]"]
+"""A range that was asked for: the ids above the first number, up to the second."""
 
 
 @attrs.define(eq=False)
 class KeysetWalk(Generic[R]):
-    """One walk over *resource*: at most *window* requests are in flight, *limit* rows each.
+    """One walk over `resource`."""
 
-    It goes on *after* a position, if there is one. *opening* is how it begins.
-    """
-
-    fetch: FetchRange[R]
+    _fetcher: PageFetcher[R]
     resource: str
     capabilities: Capabilities
-    page_size: int
-    concurrency: int
-    tasks: Tasks
-    progress: Progress
-    after: Position | None = None
-    opening: Probe[R] = attrs.field(init=False)
-    _slots: asyncio.Semaphore = attrs.field(init=False)
+    checksum: str
+    after: KeysetCursor | None
+    """Where to resume."""
+    trusted: bool
+    """Whether its cursors are by keyset even where nothing had to be proved."""
+    probe: Probe[R] = attrs.field(init=False)
     _size: int = attrs.field(init=False, default=0)
-    _mark: int = attrs.field(init=False, default=0)
+    """Rows on the first page: as many as the server sends at once."""
+    _through: int = attrs.field(init=False, default=0)
+    """The highest id of the beginning, where the walk ends."""
     _held: int = attrs.field(init=False, default=0)
-    """Ranges that were asked for and are not yielded yet, of all segments together."""
+    """Ranges that were asked for and are not yielded yet, over all segments."""
 
     def __attrs_post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.concurrency)
-        self.opening = Probe(
-            self._ask, self.page_size, self.tasks, self.resource, self.capabilities
-        )
-
-    async def _ask(
-        self, low: int, high: int | None, page_size: int, descending: bool = False
-    ) -> Page[R]:
-        async with self._slots:
-            self.progress.requests += 1
-            return await self.fetch(low, high, page_size, descending)
+        self.probe = Probe(self._fetcher, self.resource, self.capabilities)
 
     async def pages(self) -> AsyncGenerator[Page[R]]:
         """The pages, numbered from 1.
 
         Raises:
-            NotHonoured: before anything is yielded, if the server refuses or ignores conditions.
-            PageDrift: later, if an answer breaks what the server had proved.
+            KeysetUnsupported: before anything is yielded, if the server refuses or ignores
+                conditions.
+            PageDrift: later, if a response breaks what the server had proved.
         """
-        number = 0
-        self.progress.strategy = "keyset"
-        found = self._all() if self.after is None else self._resumed(*self.after.numbers)
-        async with aclosing(found) as pages:
-            async for page in pages:
-                number += 1
-                self.progress.pages = number
-                self.progress.seen += len(page.records)
-                yield attrs.evolve(page, number=number, total=self.progress.total)
-
-    def cursor(self, last: int) -> tuple[int, ...]:
-        """How to go on after the row *last*: behind it, up to the highest id of the beginning."""
-        return last, self._mark
-
-    async def _resumed(self, low: int, high: int) -> AsyncGenerator[Page[R]]:
-        """The pages with ids from above *low* to *high*."""
-        self._mark = self.progress.upto = high
-        if low >= high:
-            return
-        first: Page[R] | None = None
-        if self.resource not in self.capabilities.supported:
-            whole, _, first = await self.opening.begin(low, high)
-            if first is None and self.resource not in self.capabilities.supported:
-                # The first page is everything, so that no condition has to be trusted.
-                rows = [record for record in whole.records if low < record.id <= high]
-                if rows:
-                    self.progress.total = len(rows)
-                    yield attrs.evolve(whole, records=rows)
-                return
-        if first is None:
-            first = self._kept(await self._ask(low, high, self.page_size), low, high)
-        self.progress.total = first.total
-        self._size = max(1, len(first.records))
-        if first.records:
-            yield first
-            left = None if first.total is None else first.total - len(first.records)
-            rest = self._segment(first.records[-1].id, high, left, _span(first))
-        else:
-            rest = self._one_by_one(low, high)
+        progress = self._fetcher.progress
+        progress.strategy = "keyset"
+        begin = self._begin() if self.after is None else self._resume(self.after)
+        first, rest = await begin
+        for page in first:
+            yield self._counted(page)
         async with aclosing(rest) as pages:
             async for page in pages:
-                yield page
+                yield self._counted(page)
 
-    async def _all(self) -> AsyncGenerator[Page[R]]:
-        first, self._mark, proof = await self.opening.begin()
-        self.progress.upto = self._mark
-        rest = first.records[-1].id if first.records else 0
-        self.progress.total = first.total
-        self._size = max(1, len(first.records))
-        left = None if first.total is None else first.total - len(first.records)
-        near = _span(first) if first.records else 1
-        if first.records:
-            yield first
-        if proof is not None and proof.records:
-            yield proof
-            rest = proof.records[-1].id
-            left = None if proof.total is None else proof.total - len(proof.records)
-        async with aclosing(self._segment(rest, self._mark, left, near)) as pages:
-            async for page in pages:
-                yield page
+    def _counted(self, page: Page[R]) -> Page[R]:
+        progress = self._fetcher.progress
+        progress.pages += 1
+        progress.seen += len(page)
+        return attrs.evolve(page, number=progress.pages, total=progress.total)
 
-    async def _segment(
-        self, low: int, high: int, rows: int | None, near: int
-    ) -> AsyncGenerator[Page[R]]:
-        """The pages with ids from above *low* to *high*, of which there should be *rows*.
+    def cursor(self, last: int) -> str:
+        """The cursor behind the row `last`; the walk resumed there has the same end as this one."""
+        proved = self.trusted or self.resource in self.capabilities.supported
+        if proved or self.after is not None or self.probe.opening is None:
+            return KeysetCursor(self.checksum, last, self._through).encode()
+        # Nothing is proved while the first page is everything: it can only be counted from.
+        page, rows = self.probe.opening[0], len(self.probe.opening[0])
+        mark = HighWaterMark(page.records[-1].id, rows)
+        ledger = Ledger(
+            top=mark.id, highest_total=page.total or 0, mark=mark, rows_to_mark=rows, rows=rows
+        )
+        ledger.suspect(page)
+        return ledger.cursor(self.checksum, page, self._fetcher.first.page_size, last).encode()
 
-        The page right before took *near* ids.
+    async def _begin(self) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
+        """The first pages, and those after them."""
+        proved = self.resource in self.capabilities.supported
+        if proved and self._fetcher.limit == self._fetcher.first.page_size:
+            page = await self._fetcher.ids(0, None)
+            if self._fetcher.has_all(page) and within(page, 0, None):
+                # All that is wanted. Where the walk would end is found out when it is resumed.
+                self._note(page, None)
+                return [page], self._one_by_one(0, 0)
+        page, self._through, ahead = await self.probe.begin()
+        pages = [page for page in (page, ahead) if page is not None and page.records]
+        near = id_span(page) if page.records else 1
+        self._note(page, self._through)
+        last = pages[-1] if pages else page
+        after = last.records[-1].id if pages else 0
+        return pages, self._segment(after, self._through, _left(last), near)
+
+    async def _resume(self, after: KeysetCursor) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
+        """The first page behind the cursor, and those after it."""
+        low, high = after.last, after.through
+        page: Page[R] | None = None
+        if not high or (low < high and self.resource not in self.capabilities.supported):
+            complete, highest, page = await self.probe.begin(low, high or None)
+            high = high or highest
+            if page is None and self.resource not in self.capabilities.supported:
+                # The first page is everything, so that no condition has to be trusted.
+                rows = [record for record in complete.records if low < record.id <= high]
+                if rows:
+                    self._fetcher.progress.total = len(rows)
+                self._through = high
+                pages = [attrs.evolve(complete, records=rows)] if rows else []
+                return pages, self._one_by_one(high, high)
+        self._through = self._fetcher.progress.through = high
+        if low >= high:
+            return [], self._one_by_one(low, high)
+        if page is None:
+            page = await self._ask(low, high)
+        self._note(page, high)
+        if not page.records:
+            return [], self._one_by_one(low, high)
+        rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
+        return [page], rest
+
+    def _note(self, first: Page[R], through: int | None) -> None:
+        self._fetcher.progress.through = through
+        self._fetcher.progress.total = first.total
+        self._size = max(1, len(first))
+
+    def _segment(self, low: int, high: int, rows: int | None, near: int) -> AsyncGenerator[Page[R]]:
+        """The pages with ids above `low` and up to `high`, of which there should be `rows`.
+
+        The page right before took `near` ids.
         """
-        if self.concurrency == 1 or rows is None:  # or there is no density to go by
-            async with aclosing(self._one_by_one(low, high)) as pages:
-                async for page in pages:
-                    yield page
-            return
-        cutter = Cutter(low, high, rows, self._size, near)
-        flying: deque[tuple[int, int, asyncio.Task[Page[R]]]] = deque()
+        if self._fetcher.concurrency == 1 or rows is None:  # or there is no density to go by
+            return self._one_by_one(low, high)
+        return self._in_ranges(Cutter(low, high, rows, self._size, near))
+
+    async def _in_ranges(self, cutter: Cutter) -> AsyncGenerator[Page[R]]:
+        """The pages of the ranges that `cutter` cuts, several asked for at once."""
+        flying: deque[_Flight[R]] = deque()
+        high = cutter.high
         try:
-            while True:
-                # One may always be asked for, or what holds the others would wait for ever.
-                while not flying or self._held < self.concurrency:
-                    if (cut := cutter.next(len(flying))) is None:
-                        break
-                    flying.append((*cut, self.tasks.start(self._ask(*cut, self.page_size))))
-                    self._held += 1
-                if not flying:
-                    return
-                after, until, task = flying[0]
-                page = self._kept(await result_of(task), after, until)
-                flying.popleft()
-                del task  # and with it a second reference to what it has brought
-                self._held -= 1
-                if not page.records and page.total:
-                    # It says that there are rows, and has sent none.
-                    page = self._kept(await self._ask(after, until, self.page_size), after, until)
-                cutter.learn(len(page.records) if page.total is None else page.total)
+            while self._take_off(cutter, flying):
+                through = flying[0][1]
+                page = await self._land(flying)
+                cutter.learn(len(page) if page.total is None else page.total)
                 if not page.records:
                     continue
                 yield page
-                if not self._more(page):
+                if not self._has_more(page):
                     continue
-                last, more = page.records[-1].id, (page.total or 0) - len(page.records)
-                span = _span(page)
-                if until == high and len(page.records) >= self._size and more > 0:
+                more, last = (page.total or 0) - len(page), page.records[-1].id
+                if through == high and len(page) >= self._size and more > 0:
                     # The last of all ranges, so that what is left of it is all that is left.
-                    cutter = Cutter(last, high, more, self._size, span)
+                    cutter = Cutter(last, high, more, self._size, id_span(page))
                     continue
-                async with aclosing(self._rest(page, until, more, span)) as pages:
+                if len(page) < self._size or more <= self._size:
+                    # A short page whose total says that there is more: one look is enough to know.
+                    rest = self._one_by_one(last, through)
+                else:
+                    rest = self._segment(last, through, more, id_span(page))
+                async with aclosing(rest) as pages:
                     async for page in pages:
                         yield page
         finally:
             self._held -= len(flying)
-            await cancel_all([task for _, _, task in flying])
+            await cancel_all([task for *_, task in flying])
 
-    def _rest(self, page: Page[R], high: int, more: int, span: int) -> AsyncGenerator[Page[R]]:
-        """The pages of a range after its first one, *page*."""
-        low = page.records[-1].id
-        if len(page.records) < self._size or more <= self._size:
-            # A short page that says that there is more: one look is enough to know.
-            return self._one_by_one(low, high)
-        return self._segment(low, high, more, span)
+    def _take_off(self, cutter: Cutter, flying: deque[_Flight[R]]) -> bool:
+        """Asks for further ranges, as far as the concurrency goes; returns whether any is flying.
+
+        One may always be asked for, or what holds the others would wait for ever.
+        """
+        width = self._fetcher.width(self._fetcher.first.page_size)
+        while not flying or self._held < width:
+            if (cut := cutter.next(len(flying))) is None:
+                break
+            flying.append((*cut, self._fetcher.tasks.start(self._fetcher.ids(*cut))))
+            self._held += 1
+        return bool(flying)
+
+    async def _land(self, flying: deque[_Flight[R]]) -> Page[R]:
+        """The page of the oldest range, asked for again if it should not be empty."""
+        low, high, task = flying[0]
+        page = self._checked(await result_of(task), low, high)
+        flying.popleft()
+        self._held -= 1
+        return page if page.records or not page.total else await self._ask(low, high)
 
     async def _one_by_one(self, low: int, high: int) -> AsyncGenerator[Page[R]]:
         """As `_segment`, each page after the last id of the one before."""
         while low < high:
-            page = self._kept(await self._ask(low, high, self.page_size), low, high)
+            page = await self._ask(low, high)
             if not page.records and page.total:
-                page = self._kept(await self._ask(low, high, self.page_size), low, high)
+                page = await self._ask(low, high)
             if not page.records:
                 return
             yield page
             low = page.records[-1].id
-            if not self._more(page):
+            if not self._has_more(page):
                 return
 
-    def _kept(self, page: Page[R], low: int, high: int) -> Page[R]:
+    async def _ask(self, low: int, high: int) -> Page[R]:
+        return self._checked(await self._fetcher.ids(low, high), low, high)
+
+    def _checked(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):
             return page
         raise PageDrift(
             "the server answered with other ids than it was asked for, or in another order, after "
-            "it had proved to honour such conditions: begin the walk anew, if need be with "
-            'walk="page"',
+            "it had proved to support such conditions: walk again from the beginning, if need be "
+            'with walk="page"',
             evidence=f"asked for: ids above {low} up to {high}",
             sent="yes",
         )
 
-    def _more(self, page: Page[R]) -> bool:
-        """Whether the range of *page* may hold more rows: a total can be too low."""
-        if page.total is None:
-            return True
-        return page.total > len(page.records) or len(page.records) >= self._size
+    def _has_more(self, page: Page[R]) -> bool:
+        """Whether the range of `page` may hold more rows: a total can be too low."""
+        return page.total is None or page.total > len(page) or len(page) >= self._size
+
+
+def _left(page: Page[R]) -> int | None:
+    """How many rows there should be after `page`, the first of its range."""
+    return None if page.total is None else page.total - len(page)

@@ -1,29 +1,30 @@
-"""Whether a page walk has received every row that was there when it began.
+"""Whether a page walk has received every row that existed when it began.
 
-At one moment there were so many rows up to the highest id: that is the mark. When so many different
-rows up to that id have come, all that were there have come, whatever the order and whatever else
-has come or gone meanwhile. This says nothing of rows that were received and deleted before the
-mark: pages that may have been read earlier are therefore read once more, and must be what they
-were.
+At one moment there were so many rows up to the highest id: that is the high-water mark. When so
+many different rows up to that id have come, all that existed have come, whatever the order and
+whatever else has come or gone meanwhile. This says nothing of rows that were received and deleted
+before the mark was taken. Pages that may have been read earlier are therefore suspect: they are
+read again, and must hold what they held.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import attrs
 
 from voipstudio_cmb.models import Identified, Page, record_ids
 
+from .cursor import PageCursor, SuspectPage
 from .ids import ascends, checksum, ids_of, passed_over
 from .tasks import cancel_all, result_of
 
 
 @attrs.frozen
 class HighWaterMark:
-    """At one moment there were *rows* rows with ids up to *id*."""
+    """At one moment there were so many `rows` with ids up to `id`."""
 
     id: int
     rows: int
@@ -31,24 +32,38 @@ class HighWaterMark:
 
 @attrs.define(eq=False)
 class Ledger:
-    """The account of one walk.
-
-    *top* is the highest id of its beginning, 0 if the server did not tell it, *highest* the highest
-    total so far, *under* how many rows up to the *mark* have come, *count* how many in all.
-    *whole* says that the first page was everything.
-    """
+    """Counts the rows of one walk."""
 
     top: int = 0
-    highest: int = 0
+    """The highest id of its beginning, 0 if the server did not show it."""
+    highest_total: int = 0
+    """The highest total so far."""
     mark: HighWaterMark | None = None
-    under: int = 0
-    count: int = 0
-    whole: bool = False
-    _early: dict[int, tuple[int, int]] = attrs.field(factory=dict)
-    _checks: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
+    rows_to_mark: int = 0
+    """How many rows up to the mark have come."""
+    rows: int = 0
+    """How many rows have come in all."""
+    complete: bool = False
+    """Whether the first page was everything."""
+    _suspects: dict[int, SuspectPage] = attrs.field(factory=dict)
+    _reading: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
+    """Those of the suspect pages that are being read again."""
+
+    @classmethod
+    def resume(cls, cursor: PageCursor) -> Self:
+        """The ledger as it was at `cursor`."""
+        ledger = cls(
+            top=cursor.top,
+            highest_total=cursor.highest_total,
+            mark=HighWaterMark(cursor.mark_id, cursor.mark_rows) if cursor.mark_rows else None,
+            rows_to_mark=cursor.rows_to_mark,
+            rows=cursor.rows,
+        )
+        ledger._suspects.update({page.number: page for page in cursor.suspects})
+        return ledger
 
     def open(self, first: Page[Any], top: Page[Any] | None) -> None:
-        """Takes the mark from the two highest rows, *top*, if they are the highest.
+        """Takes the mark from the two highest rows, `top`, if they are the highest.
 
         That the first page is everything takes a total that says so.
         """
@@ -63,81 +78,75 @@ class Ledger:
             return  # refused, or in another order than was asked for
         inside, rows = {*tops} <= {*ids}, len({*ids, *tops})
         if ids and ascends(ids, 0) and (inside or ids[0] in tops) and first.total != rows:
-            # There are more, or nothing says that there are not: who turns a page around instead of
-            # the collection sends the first page's own rows for the highest.
+            # There are more, or nothing says that there are not: a server that reverses a page
+            # instead of the collection sends the first page's own rows for the highest.
             return
         self.top = highest
-        self.whole = ascends(ids, 0) and inside and not _more(first)
-        if self.whole:
+        self.complete = ascends(ids, 0) and inside and (first.total or 0) <= len(first)
+        if self.complete:
             self.mark = HighWaterMark(known, len(ids))
         elif top.total is not None:
             self.mark = HighWaterMark(highest, top.total)
 
-    def note(self, total: int | None) -> None:
-        """Takes note of a total that the server claims."""
-        self.highest = max(self.highest, total or 0)
+    def note_total(self, total: int) -> None:
+        """Notes a `total` that the server claims."""
+        self.highest_total = max(self.highest_total, total)
 
     def add(self, records: Sequence[Identified]) -> None:
         """Counts rows that came for the first time."""
-        self.count += len(records)
+        self.rows += len(records)
         if self.mark is not None:
-            last = self.mark.id
-            self.under += sum(map(last.__ge__, record_ids(records)))
+            self.rows_to_mark += sum(map(self.mark.id.__ge__, record_ids(records)))
 
-    def doubt(self, number: int, rows: int, checksum: int) -> None:
-        """Page *number*, with so many *rows*, may have been read before the mark."""
-        self._early[number] = rows, checksum
-
-    @property
-    def doubts(self) -> list[tuple[int, int, int]]:
-        """The pages that have to be read once more, or are being so: what `doubt` was given."""
-        return [(number, *held) for number, held in self._early.items()]
+    def suspect(self, page: Page[Any]) -> None:
+        """Notes that `page` may have been read before the mark was taken."""
+        rows = len(page)
+        self._suspects[page.number] = SuspectPage(page.number, rows, checksum(page, rows))
 
     def check(self, read: Callable[[int], asyncio.Task[Page[Any]]]) -> None:
-        """Reads the pages that are in doubt once more."""
-        for number in self._early.keys() - self._checks.keys():
-            self._checks[number] = read(number)
+        """Begins to read the suspect pages again."""
+        for number in self._suspects.keys() - self._reading.keys():
+            self._reading[number] = read(number)
 
-    def settle(self) -> None:
-        """Compares the pages that have been read once more by now."""
-        for number, task in list(self._checks.items()):
+    def verify(self) -> None:
+        """Compares the suspect pages that have been read again; drops the mark if one differs."""
+        for number, task in list(self._reading.items()):
             if task.done() and not task.cancelled():
-                del self._checks[number]
-                rows, before = self._early.pop(number)
+                del self._reading[number]
+                page = self._suspects.pop(number)
                 # Rows that were added behind them do no harm.
-                if checksum(task.result(), rows) != before:
+                if checksum(task.result(), page.rows) != page.checksum:
                     self.mark = None
 
-    def cursor(self, page: Page[Any], page_size: int, last: int) -> tuple[int, ...]:
-        """What it takes to go on after the row *last* of *page*, the page that came last."""
-        ids, mark = ids_of(page), self.mark or HighWaterMark(0, 0)
-        coming = ids[ids.index(last) + 1 :]
-        return (
-            last,
-            page.number,
-            page_size,
-            self.top,
-            self.highest,
-            mark.id,
-            mark.rows,
-            self.under - sum(id <= mark.id for id in coming),
-            self.count - len(coming),
-            *(value for doubt in self.doubts for value in doubt),
+    def cursor(self, checksum: str, page: Page[Any], page_size: int, last: int) -> PageCursor:
+        """The place behind the row `last`, where `page` is the one that came last."""
+        mark = self.mark or HighWaterMark(0, 0)
+        coming = [id for id in ids_of(page) if id > last]
+        return PageCursor(
+            checksum=checksum,
+            last=last,
+            number=page.number,
+            page_size=page_size,
+            top=self.top,
+            highest_total=self.highest_total,
+            mark_id=mark.id,
+            mark_rows=mark.rows,
+            rows_to_mark=self.rows_to_mark - sum(id <= mark.id for id in coming),
+            rows=self.rows - len(coming),
+            suspects=tuple(self._suspects.values()),
         )
 
-    async def proved(self) -> bool:
-        """Whether every row that was there at the mark has come."""
-        if self.mark is None or self.under != self.mark.rows or self._early.keys() - self._checks:
+    async def is_proved(self) -> bool:
+        """Whether every row that existed when the mark was taken has come."""
+        if self.mark is None or self.rows_to_mark != self.mark.rows:
             return False
-        for task in list(self._checks.values()):
+        if self._suspects.keys() - self._reading.keys():
+            return False
+        for task in list(self._reading.values()):
             await result_of(task)
-        self.settle()
+        self.verify()
         return self.mark is not None
 
     async def aclose(self) -> None:
-        """Ends what is still being read."""
-        await cancel_all(list(self._checks.values()))
-
-
-def _more(page: Page[Any]) -> bool:
-    return page.total is not None and page.total > len(page.records)
+        """Ends the reading of suspect pages."""
+        await cancel_all(list(self._reading.values()))

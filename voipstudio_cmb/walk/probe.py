@@ -1,70 +1,66 @@
-"""How a keyset walk begins: with the first page, the highest id, and a proof.
+"""How a keyset walk begins: with the first page, the highest id, and probes of the server.
 
-A server has to honour `filter` and `sort` on `id` for such a walk. No answer shows that by itself
-whose rows are not known beforehand: a server that takes only the last condition, or takes every
-condition for an equality, sends rows that keep to what was asked for, and leaves others out. So it
-is asked for rows that the first page has shown, with others on either side of them. If some do not
-come, they may have been deleted: the first page is read again, and must not have them either.
+The server has to support `filter` and `sort` on `id`. A response alone does not prove that, because
+its rows are not known beforehand: a server that takes only the last condition, or takes every
+condition for an equality, sends rows that meet what was asked for, and leaves others out. So it is
+asked for rows that the first page has shown, with other rows on either side of them. If some do not
+come, they may have been deleted: the first page is read again, and must not hold them either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias
 
 import attrs
 
 from voipstudio_cmb.errors import BadRequest
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
+from .fetcher import PageFetcher
 from .ids import ascends, ids_of, passed_over
-from .tasks import Tasks, cancel_all, result_of
-
-R = TypeVar("R", bound=Identified)
+from .tasks import cancel_all, result_of
 
 _OPENINGS = 2
-"""How often the first page and the highest id are asked for until they go together."""
+"""How often the first page and the highest id are asked for until they agree."""
 
 _PROBES = 3
-"""How often a server that has left out rows is tried, each time with a fresh first page."""
-
-FetchRange = Callable[[int, "int | None", int, bool], Coroutine[None, None, Page[R]]]
-"""`(after, up to or None, limit, descending) -> page` of the rows with such ids."""
+"""How often a server that has left out rows is probed, each time with a fresh first page."""
 
 Question: TypeAlias = tuple[int, int, list[int]]
 """Two bounds, and the ids above the first and up to the second."""
 
 
 class KeysetUnsupported(Exception):
-    """The server does not honour `filter` or `sort` on `id`: such a walk has to count pages."""
+    """The server does not support `filter` or `sort` on `id`: the walk has to count pages."""
 
 
 class _Changed(Exception):
-    """The answers do not go together, which rows that have come or gone may be the cause of."""
+    """Two responses contradict each other, perhaps because rows have come or gone."""
 
 
 @attrs.frozen
 class Capabilities:
-    """What a server has shown of each resource: that it honours conditions on `id`, or that not.
-
-    *unsorted* are those that it only answers without an order.
-    """
+    """What a server has shown of each resource; a client's walks share it."""
 
     supported: set[str] = attrs.field(factory=set)
+    """It has proved that it supports conditions on `id`."""
     refused: set[str] = attrs.field(factory=set)
+    """It has shown that it does not."""
     unsorted: set[str] = attrs.field(factory=set)
+    """It answers only if no order is asked for."""
 
 
 def within(page: Page[Any], low: int, high: int | None) -> bool:
-    """Whether the ids of *page* ascend strictly within (*low*, *high*]."""
+    """Whether the ids of `page` ascend strictly, above `low` and up to `high`."""
     ids = ids_of(page)
     return ascends(ids, low) and (not ids or high is None or ids[-1] <= high)
 
 
-def questions(known: list[int]) -> list[Question]:
-    """What to ask about the first ids of a collection, so that only a right answer is right.
+def probes(known: list[int]) -> list[Question]:
+    """What to ask about the first ids of a collection, so that only a right response is right.
 
-    A condition that is left out lets rows in that are known to lie beyond it. One row alone would
+    A condition that is ignored lets rows in that are known to lie beyond it. One row alone would
     come by an equality too; where there is no other, none must come that an equality would let in.
     """
     if len(known) < 2:
@@ -77,83 +73,84 @@ def questions(known: list[int]) -> list[Question]:
     return [(known[low], known[-2], known[low + 1 : -1])]
 
 
-def agrees(probe: Question, found: list[int], before: list[int], after: list[int]) -> bool:
-    """Whether *found* is right though it is not what the *probe* expected.
+def agrees(probe: Question, received: list[int], before: list[int], after: list[int]) -> bool:
+    """Whether the `received` ids are right though they are not what the `probe` expected.
 
-    *before* and *after* are the ids of the first page at the two times: what is on both was there
-    all the while.
+    `before` and `after` are the ids of the first page at the two times: a row on both existed
+    between them.
     """
     low, high, expected = probe
     stayed = {*before} & {*after}
-    right = {id for id in expected if id in stayed} <= {*found} and high in found
+    right = {id for id in expected if id in stayed} <= {*received} and high in received
     around = any(id <= low for id in stayed) and any(id > high for id in stayed)
-    return right and around and len(found) > 1
+    return right and around and len(received) > 1
 
 
 @attrs.define(eq=False)
 class Probe(Generic[R]):
-    """What *ask* is told at the beginning of a walk over *resource*, with *limit* rows a page.
+    """The beginning of a keyset walk over `resource`."""
 
-    *pages* are the first page and the one with the two highest ids, once they are known; *refusal*
-    is why there is no first page.
-    """
-
-    _ask: FetchRange[R]
-    _limit: int
-    _tasks: Tasks
+    _fetcher: PageFetcher[R]
     _resource: str
     _capabilities: Capabilities
-    pages: tuple[Page[R], Page[R]] | None = attrs.field(init=False, default=None)
+    opening: tuple[Page[R], Page[R]] | None = attrs.field(init=False, default=None)
+    """The first page, and the one with the two highest ids, once they are known."""
     refusal: BadRequest | None = attrs.field(init=False, default=None)
+    """Why there is no first page."""
 
     async def begin(
         self, low: int | None = None, high: int | None = None
     ) -> tuple[Page[R], int, Page[R] | None]:
-        """The first page, the highest id, and what came along with the proof, if it was needed.
+        """The first page, the highest id, and the page that was asked for along with the probe.
 
-        That is the page of ids from above *low*, or the last of the first page, up to *high*, or
-        the highest. None is needed where the highest id is on the first page, which is everything
-        then, and where the server has proved it before.
+        That is the page of ids above `low` (the last of the first page, if it is not given) and up
+        to `high` (the highest). There is none where the first page holds the highest id, which
+        makes it everything, where it has all the rows that the caller wants, and where the server
+        has proved before that it supports conditions.
 
         Raises:
-            NotHonoured: the server refuses or ignores conditions, or does not show that it doesn't.
+            KeysetUnsupported: the server refuses or ignores conditions, or does not prove that it
+                supports them.
         """
         try:
-            first, mark = await self._opened()
+            first, highest = await self._open()
             last = max(ids_of(first), default=0)
-            if last == mark or self._resource in self._capabilities.supported:
-                return first, mark, None
-            bounds = last if low is None else low, mark if high is None else high
-            return first, mark, await self._proved(ids_of(first), *bounds)
+            if last == highest or self._resource in self._capabilities.supported:
+                return first, highest, None
+            if low is None and self._fetcher.has_all(first):
+                await self._prove(ids_of(first))
+                return first, highest, None
+            low, high = last if low is None else low, highest if high is None else high
+            return first, highest, await self._prove_ahead(ids_of(first), low, high)
         except BadRequest:
             if self.refusal is None:
                 self._capabilities.refused.add(self._resource)
             raise KeysetUnsupported from None
 
-    async def _opened(self) -> tuple[Page[R], int]:
-        """The first page, and the highest id that there is now."""
+    async def _open(self) -> tuple[Page[R], int]:
+        """The first page, and the highest id that exists now."""
         for left in reversed(range(_OPENINGS)):
-            first, top = self.pages = await self._asked()
+            first, top = self.opening = await self._ask_ends()
             ids, tops = ids_of(first), ids_of(top)
             lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
             if not within(first, 0, None) or passed_over(ids, tops) or lower:
                 raise KeysetUnsupported
-            mark = max(tops, default=0)
+            highest = max(tops, default=0)
             if not ids and not tops and (not first.total or not left):
                 return first, 0  # totals are known to overstate
-            if not ids or mark < ids[-1]:
+            if not ids or highest < ids[-1]:
                 continue  # rows have come between the two, or it sorts otherwise
             try:
-                await self._bounded(first, top, mark)
-                return first, mark
+                await self._check_ends(first, top, highest)
+                return first, highest
             except _Changed:
                 continue
         raise KeysetUnsupported
 
-    async def _asked(self) -> tuple[Page[R], Page[R]]:
+    async def _ask_ends(self) -> tuple[Page[R], Page[R]]:
         """The first page, and the two highest rows."""
-        oldest = self._tasks.start(self._ask(0, None, self._limit, False))
-        newest = self._tasks.start(self._ask(0, None, 2, True))
+        oldest = self._fetcher.tasks.start(self._fetcher.ids(0, None))
+        newest = self._fetcher.tasks.start(self._fetcher.newest(2))
         try:
             try:
                 first = await result_of(oldest)
@@ -164,49 +161,49 @@ class Probe(Generic[R]):
         finally:
             await cancel_all((oldest, newest))
 
-    async def _bounded(self, first: Page[R], top: Page[R], mark: int) -> None:
-        """Makes sure that nothing is below the first page nor above the *mark*, if in doubt."""
+    async def _check_ends(self, first: Page[R], top: Page[R], highest: int) -> None:
+        """Makes sure that nothing is below the first page nor above the `highest` id."""
         ids, tops = ids_of(first), ids_of(top)
         known = len({*ids, *tops})
-        # Who turns a page around instead of the collection sends the same rows for the highest.
-        same = mark == ids[-1] or ids[0] in tops
+        # A server that reverses a page instead of the collection sends the same rows as highest.
+        same = highest == ids[-1] or ids[0] in tops
         if same and known == first.total == top.total:
             return
         # A single row shows no order: it may be the first or the last.
         if (same or len(ids) == 1) and ids[0] > 1:
-            below = await self._ask(0, ids[0] - 1, self._limit, False)
+            below = await self._fetcher.ids(0, ids[0] - 1)
             if below.records:
                 raise KeysetUnsupported
         if same:
-            above = await self._ask(mark, None, self._limit, False)
+            above = await self._fetcher.ids(highest, None)
             if above.records:
                 raise _Changed
-        if mark != ids[-1] or self._resource in self._capabilities.supported:
+        if highest != ids[-1] or self._resource in self._capabilities.supported:
             return
         if len(ids) > 1:
-            await self._show(ids)
-        elif ids_of(await self._ask(mark - 1, mark, self._limit, False)) != ids:
+            await self._prove(ids)
+        elif ids_of(await self._fetcher.ids(highest - 1, highest)) != ids:
             raise _Changed  # or it answers any condition with nothing
 
-    async def _proved(self, known: list[int], low: int, high: int) -> Page[R]:
-        """The page of ids from above *low* to *high*, asked for along with the proof."""
-        ahead = self._tasks.start(self._ask(low, high, self._limit, False))
+    async def _prove_ahead(self, known: list[int], low: int, high: int) -> Page[R]:
+        """The page of ids above `low` and up to `high`, asked for while the server is probed."""
+        ahead = self._fetcher.tasks.start(self._fetcher.ids(low, high))
         try:
-            await self._show(known)
+            await self._prove(known)
             return self._judged(await result_of(ahead), low, high)
         finally:
             await cancel_all((ahead,))
 
-    async def _show(self, known: list[int]) -> None:
-        """Lets the server show that it honours conditions, by the first ids, *known*.
+    async def _prove(self, known: list[int]) -> None:
+        """Returns if the server proves by the first ids, `known`, that it supports conditions.
 
         Raises:
-            NotHonoured: it does not.
+            KeysetUnsupported: it does not.
         """
         for _ in range(_PROBES):
             if len(known) == 1:
                 known = await self._more_than(known[0])
-            now = await self._shown(known)
+            now = await self._ask_probes(known)
             if now is None:
                 self._capabilities.supported.add(self._resource)
                 return
@@ -215,26 +212,26 @@ class Probe(Generic[R]):
         raise KeysetUnsupported
 
     async def _more_than(self, first: int) -> list[int]:
-        """The first few ids, where a page has no more than the *first*."""
-        known = ids_of(await self._ask(0, None, 3, False))
+        """The first few ids, where a page has no more than the `first`."""
+        known = ids_of(await self._fetcher.ids(0, None, 3))
         if len(known) == 1:  # the server sends no more than one row a page
-            known += ids_of(await self._ask(known[0], None, self._limit, False))
+            known += ids_of(await self._fetcher.ids(known[0], None))
         if ascends(known, 0):
             return known
         raise KeysetUnsupported
 
-    async def _shown(self, known: list[int]) -> list[int] | None:
-        """None if the server answers right to what is asked about *known* ids, or those of now."""
-        for low, high, expected in questions(known):
-            page = self._judged(await self._ask(low, high, self._limit, False), low, high)
-            if (found := ids_of(page)) == expected:
+    async def _ask_probes(self, known: list[int]) -> list[int] | None:
+        """None if every probe about the `known` ids is answered right, else the ids of now."""
+        for low, high, expected in probes(known):
+            page = self._judged(await self._fetcher.ids(low, high), low, high)
+            if (received := ids_of(page)) == expected:
                 continue
-            now = ids_of(await self._ask(0, None, self._limit, False))
-            if not agrees((low, high, expected), found, known, now):
+            now = ids_of(await self._fetcher.ids(0, None))
+            if not agrees((low, high, expected), received, known, now):
                 return now
         if len(known) > 1:
             return None
-        return ids_of(await self._ask(0, None, self._limit, False))
+        return ids_of(await self._fetcher.ids(0, None))
 
     def _judged(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):

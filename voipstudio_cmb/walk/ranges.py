@@ -14,19 +14,22 @@ FILL = 0.95
 
 @attrs.define
 class Cutter:
-    """Cuts the ids from above *low* to *high* into ranges of about *size* rows each.
+    """Cuts ids into ranges of about `size` rows each.
 
-    *rows* is how many there should be in all, *near* how many ids the page right before took. As
-    long as those two tell of the same density, as many ranges are cut as may be asked for at once;
-    where they do not, one, and one more after each that was well filled. After one that was
-    not, all that is left is one range: its first page is found behind any gap. Pure arithmetic.
+    As long as `rows` and `near` show the same density, as many ranges are cut as may be asked for
+    at once. Otherwise one is cut, and one more after each that was well filled. After one that was
+    not, all that is left is one range: its first page is found behind any gap.
     """
 
     low: int
+    """The ids to cut are above this one."""
     high: int
+    """The highest id to cut."""
     rows: int
+    """How many rows there should be in all."""
     size: int
     near: int
+    """How many ids the page right before took."""
     _reach: int = attrs.field(init=False)
     _lost: bool = False
 
@@ -38,7 +41,7 @@ class Cutter:
         return (self.high - self.low) / max(self.rows, 1)
 
     def next(self, flying: int) -> tuple[int, int] | None:
-        """The next range, while *flying* are on their way; None if there is none to ask for now."""
+        """The next range, while `flying` are on their way; None if there is none to ask for now."""
         if self.low >= self.high or flying >= (1 if self._lost else self._reach):
             return None
         ids, page = self.high - self.low, self.size * FILL
@@ -57,8 +60,8 @@ class Cutter:
         self._reach = 1 if self._lost else min(64, self._reach + 1)
 
 
-def _span(page: Page[Any]) -> int:
-    """How many ids *page* takes, with as many gaps as rows."""
+def id_span(page: Page[Any]) -> int:
+    """How many ids `page` takes, with as many gaps as rows."""
     ids: int = page.records[-1].id - page.records[0].id
     rows = len(page.records)
     return ids * rows // (rows - 1) if rows > 1 else 1

@@ -1,107 +1,158 @@
-"""A collection as a page walk reads it: pages, made certain of where they look wrong."""
+"""A collection as a page walk reads it: pages, read again where they look wrong."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Generic
 
 import attrs
 
 from voipstudio_cmb.errors import BadRequest, IncompleteWalk, PageDrift
-from voipstudio_cmb.models import Identified, Page
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
+from .cursor import PageCursor
+from .fetcher import PageFetcher
 from .ids import Seen, ids_of, in_order, overlap
-from .ledger import Ledger
-from .tasks import Tasks
-from .walk import Progress
-
-R = TypeVar("R", bound=Identified)
+from .ledger import HighWaterMark, Ledger
+from .tasks import PageWindow, cancel_all, result_of
 
 _FAR = 10_000
-"""So many pages behind another, a page is a different one, if there is one at all."""
-
-FetchPage = Callable[[int, int], Coroutine[Any, Any, Page[R]]]
-"""`(number, limit) -> page`."""
-
-FetchTop = Callable[[int], Coroutine[Any, Any, Page[R]]]
-"""`(rows) -> page` with so many of the highest ids, the highest first."""
+"""A page that comes so many pages behind another is a different one, if it exists at all."""
 
 
-@attrs.define(eq=False, kw_only=True)
-class Source(Generic[R]):
-    """What one walk reads from: *fetch* asks for *limit* rows, with *window* requests in flight.
+@attrs.define(eq=False)
+class PageReader(Generic[R]):
+    """What one page walk reads from, and what it has read so far."""
 
-    *ordered* says whether the rows have come in ascending order of ids so far, *seen* which have
-    come and *audit* what there must have been.
-    """
-
-    fetch: FetchPage[R]
-    fetch_top: FetchTop[R] | None
-    page_size: int
-    concurrency: int
-    tasks: Tasks
-    progress: Progress
-    ordered: bool
+    fetcher: PageFetcher[R]
+    by_id: bool
+    """Whether the rows were asked for in ascending order of ids."""
+    sorts: bool
+    """Whether the server may be asked for an order."""
+    ordered: bool = attrs.field(init=False)
+    """Whether the rows have come in ascending order of ids so far."""
+    page_size: int = attrs.field(init=False)
     seen: Seen = attrs.field(init=False, factory=Seen)
+    """The ids that have come."""
     ledger: Ledger = attrs.field(init=False, factory=Ledger)
-    _slots: asyncio.Semaphore = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._slots = asyncio.Semaphore(self.concurrency)
+        self.ordered = self.by_id
+        self.page_size = self.fetcher.first.page_size
+
+    async def open(
+        self, window: PageWindow[R], opening: tuple[Page[R], Page[R]] | None, again: bool
+    ) -> tuple[Page[R], int]:
+        """The first page, and the number of the last page that may be older than the mark.
+
+        `opening` holds the first page and the top, if they were asked for already; `again` says
+        that the collection has been walked before.
+        """
+        top: Page[R] | None
+        if opening is None:
+            first, top, early = await self._open(window, again)
+        else:
+            first, top = opening
+            window.asked = early = 1
+        lowest = min(ids_of(first), default=0)
+        lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
+        self.ordered = self.ordered and in_order(first) and not lower
+        self.ledger = Ledger()
+        self.ledger.open(first, top)
+        if self.ledger.mark is None and first.records:
+            if first.total == len(first):
+                # It is the mark by itself, so that nothing on it can be older.
+                self.ledger.mark, early = HighWaterMark(max(ids_of(first)), len(first)), 0
+            elif self.ordered:
+                await self._mark_by_number(first)
+        self.fetcher.progress.through = self.ledger.top or None
+        return first, early
+
+    async def _open(
+        self, window: PageWindow[R], again: bool
+    ) -> tuple[Page[R], Page[R] | None, int]:
+        fetcher = self.fetcher
+        if not self.by_id and fetcher.limit == self.page_size and not again:
+            # If it has all that is wanted, nothing has to be accounted for.
+            window.reach(1, 1)
+            first = await window.next()
+            return first, None if fetcher.has_all(first) else await self.ask_top(), 1
+        if fetcher.concurrency == 1 or not self.by_id or again:
+            top = await self.ask_top()
+            window.reach(1, 1)
+            return await window.next(), top, 0
+        asking = fetcher.tasks.start(self.ask_top())
+        try:
+            pages = min(2, fetcher.concurrency - 1, fetcher.width(self.page_size))
+            window.reach(pages, fetcher.concurrency)
+            early = window.asked
+            first = await window.next()
+            return first, await result_of(asking), early
+        finally:
+            await cancel_all((asking,))
+
+    async def _mark_by_number(self, first: Page[R]) -> None:
+        """Takes the mark from the row whose number is the total: in a page of 1, that is a page."""
+        ids, total = ids_of(first), first.total
+        if self.ledger.top or total is None or total <= len(ids):
+            return
+        last = ids_of(await self.fetcher.page(total, 1))
+        if len(last) == 1 and last > ids[-1:]:
+            self.ledger.mark = HighWaterMark(last[0], total)
+
+    async def rejoin(self, after: PageCursor) -> tuple[Page[R], Page[R]]:
+        """The page of a cursor as it is now, and the rows behind the cursor up to there."""
+        self.seen.last = self.seen.floor = after.last
+        self.page_size = after.page_size
+        self.ledger = Ledger.resume(after)
+        self.ledger.check(self.start)
+        self.fetcher.progress.through = self.ledger.top or None
+        now = await self.ask(after.number)
+        return now, await self.read_back(now)
 
     async def ask(self, number: int) -> Page[R]:
-        """Page *number*."""
-        async with self._slots:
-            self.progress.requests += 1
-            page = await self.fetch(number, self.page_size)
+        """Page `number`."""
+        page = await self.fetcher.page(number, self.page_size)
         self.ordered = self.ordered and in_order(page)
         return page
 
-    def read(self, number: int) -> asyncio.Task[Page[R]]:
-        """Page *number*, on its way."""
-        return self.tasks.start(self.ask(number))
-
-    async def ask_row(self, number: int) -> Page[R]:
-        """Row *number*, counted from 1: in pages of one row it is a page."""
-        async with self._slots:
-            self.progress.requests += 1
-            return await self.fetch(number, 1)
+    def start(self, number: int) -> asyncio.Task[Page[R]]:
+        """Begins to read page `number`."""
+        return self.fetcher.tasks.start(self.ask(number))
 
     async def ask_top(self, rows: int = 2) -> Page[R] | None:
-        """The *rows* with the highest ids, or None if the server does not sort by id."""
-        if self.fetch_top is None:
+        """So many `rows` with the highest ids, or None if the server does not sort by id."""
+        if not self.sorts:
             return None
-        async with self._slots:
-            self.progress.requests += 1
-            try:
-                return await self.fetch_top(rows)
-            except BadRequest:
-                return None
+        try:
+            return await self.fetcher.newest(rows)
+        except BadRequest:
+            return None
 
-    async def certain(self, page: Page[R], before: Page[R]) -> Page[R]:
-        """*page*, or what it is found to be where it is empty, or the same as the one *before*."""
-        self.note(page)
+    async def confirm(self, page: Page[R], before: Page[R]) -> Page[R]:
+        """The `page`, read again where it is empty or the same as the one `before`."""
+        self.note_total(page)
         number = page.number
-        if number > 1 and self.ledger.whole:
+        if number > 1 and self.ledger.complete:
             return attrs.evolve(page, records=[])  # it was asked for before that was known
         if not page.records:
-            page = await self.confirmed(number) if self.more() else page
+            page = await self.confirm_empty(number) if self.expects_more() else page
         elif page is not before and ids_of(page) == ids_of(before):
             page = await self.ask(number)
             same = ids_of(page) == ids_of(before)
             if number == 2:
-                page = await self._apart(page, before, same)
+                page = await self._confirm_second(page, before, same)
             elif same and ids_of(await self.ask(number + _FAR)) == ids_of(before):
                 # Rows can move by a page, but not that far: it is the last page again.
                 page = attrs.evolve(page, records=[])
         elif number == 2:
-            page = await self._apart(page, before, False)
-        self.note(page)
+            page = await self._confirm_second(page, before, False)
+        self.note_total(page)
         return page
 
-    async def _apart(self, second: Page[R], first: Page[R], same: bool) -> Page[R]:
-        """Page 2, which has no row of the *first* unless it was read before; or an empty one.
+    async def _confirm_second(self, second: Page[R], first: Page[R], same: bool) -> Page[R]:
+        """Page 2, which has no row of the `first` unless it was read before; or an empty one.
 
         Raises:
             PageDrift: it is page 1 again, and that was not everything.
@@ -111,12 +162,12 @@ class Source(Generic[R]):
             same = overlap(first, second) if self.ordered else ids_of(first) == ids_of(second)
         if not same:
             return second
-        if not self.reached() and self.ledger.count != self.ledger.highest:
+        if not self.reached_top() and self.ledger.rows != self.ledger.highest_total:
             raise self.drift("page 2 is page 1 again: the server seems to ignore `page`")
         return attrs.evolve(second, records=[])
 
-    async def confirmed(self, number: int) -> Page[R]:
-        """Page *number*, which was empty though there should be more rows, asked for once again.
+    async def confirm_empty(self, number: int) -> Page[R]:
+        """Page `number`, which was empty though there should be more rows, asked for again.
 
         Raises:
             IncompleteWalk: it stays empty, and the page after it is not.
@@ -131,34 +182,37 @@ class Source(Generic[R]):
             sent="yes",
         )
 
-    async def back(self, page: Page[R]) -> Page[R]:
-        """The rows behind the last one, on *page* and the ones before until known rows come up."""
+    async def read_back(self, page: Page[R]) -> Page[R]:
+        """The rows behind the last one that came, on `page` and the ones before.
+
+        Reads backwards until known rows come up.
+        """
         last, back = self.seen.last, page
-        found = {record.id: record for record in page.records if record.id > last}
+        rows = {record.id: record for record in page.records if record.id > last}
         while back.number > 1 and not any(id <= last for id in ids_of(back)):
             back = await self.ask(back.number - 1)
-            found.update({record.id: record for record in back.records if record.id > last})
-        return attrs.evolve(page, records=[found[id] for id in sorted(found)])
+            rows.update({record.id: record for record in back.records if record.id > last})
+        return attrs.evolve(page, records=[rows[id] for id in sorted(rows)])
 
-    def note(self, page: Page[R]) -> None:
-        """Takes note of the total that came with *page*."""
+    def note_total(self, page: Page[R]) -> None:
+        """Notes the total that came with `page`."""
         if page.total is None:
             return
-        self.progress.total = page.total
-        self.ledger.note(page.total)
+        self.fetcher.progress.total = page.total
+        self.ledger.note_total(page.total)
         least = (page.number - 1) * self.page_size + len(page) if page.records else 0
         if page.total < least:
             self.ledger.mark = None  # it was taken by a total, and they are too low
 
-    def reached(self) -> bool:
+    def reached_top(self) -> bool:
         """Whether the highest id of the beginning has come."""
         return self.ordered and 0 < self.ledger.top <= self.seen.last
 
     async def check_top(self) -> None:
-        """Makes sure that the highest id of the beginning has come, or is gone.
+        """Makes sure that the highest id of the beginning has come, or no longer exists.
 
         Raises:
-            PageDrift: it is still there.
+            PageDrift: it still exists.
         """
         top = self.ledger.top
         if top == 0 or top in self.seen:
@@ -168,19 +222,19 @@ class Source(Generic[R]):
         if now is not None and top in ids_of(now):
             raise self.drift(f"the row with the highest id, {top}, is on none of them")
 
-    def more(self) -> bool:
+    def expects_more(self) -> bool:
         """Whether there should be more rows than have come."""
         higher = self.ordered and self.ledger.top > self.seen.last
-        return higher or self.ledger.highest > self.ledger.count
+        return higher or self.ledger.highest_total > self.ledger.rows
 
     def drift(self, why: str) -> PageDrift:
-        """The error that says *why* this walk can't be whole, with the evidence."""
+        """The error that says `why` this walk can't be complete, with the evidence."""
         ledger = self.ledger
         mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
         return PageDrift(
             f"this collection can't be walked without loss by its pages: {why}. Walk again when it "
             "is quieter, or by keyset",
-            evidence=f"rows at the beginning: {mark}; of these came {ledger.under}, of all "
-            f"{ledger.count}; the total is {self.progress.total}",
+            evidence=f"rows at the beginning: {mark}; of these came {ledger.rows_to_mark}, of all "
+            f"{ledger.rows}; the total is {self.fetcher.progress.total}",
             sent="yes",
         )

@@ -1,12 +1,15 @@
-"""The tasks that walks have started."""
+"""The tasks that walks have started, and a sliding window of page requests."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
 from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.models import Page
+from voipstudio_cmb.query import R
 
 T = TypeVar("T")
 
@@ -21,7 +24,7 @@ class Tasks:
         return len(self._running)
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Starts *work* as a task that is kept until it has ended."""
+        """Starts `work` as a task that is kept until it has ended."""
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -30,7 +33,7 @@ class Tasks:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled():
-            # Taken note of: an error of a page that nobody came to ask for is nobody's error.
+            # Retrieved, or asyncio would report the error of a page that nobody waits for.
             task.exception()
 
     async def aclose(self) -> None:
@@ -39,7 +42,7 @@ class Tasks:
 
 
 async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
-    """Cancels *tasks* and waits until they have ended."""
+    """Cancels `tasks` and waits until they have ended."""
     running = [task for task in tasks if not task.done()]
     for task in running:
         task.cancel()
@@ -48,9 +51,40 @@ async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]
 
 
 async def result_of(task: asyncio.Task[T]) -> T:
-    """What *task*, one of a walk's, has brought."""
+    """The result of `task`, one of a walk's; raises `ClientMisuse` if the client has ended it."""
     # Only waited for: if the consumer is cancelled here, the walk ends the task.
     await asyncio.wait((task,))
     if task.cancelled():
         raise ClientMisuse("the client was closed while this walk was running")
     return task.result()
+
+
+class PageWindow(Generic[R]):
+    """Page requests in flight, oldest first; those up to page `asked` have been made."""
+
+    def __init__(self, start: Callable[[int], asyncio.Task[Page[R]]]) -> None:
+        self._start = start
+        self._flying: deque[asyncio.Task[Page[R]]] = deque()
+        self.asked = 0
+
+    def reach(self, last: int, width: int) -> None:
+        """Asks for further pages while fewer than `width` are in flight, none beyond `last`."""
+        while len(self._flying) < width and self.asked < last:
+            self.asked += 1
+            self._flying.append(self._start(self.asked))
+
+    async def next(self) -> Page[R]:
+        """The next page, in order."""
+        page = await result_of(self._flying[0])
+        self._flying.popleft()
+        return page
+
+    async def restart(self) -> None:
+        """Drops what is in flight, to be asked for again."""
+        self.asked -= len(self._flying)
+        await self.aclose()
+        self._flying.clear()
+
+    async def aclose(self) -> None:
+        """Ends what is in flight."""
+        await cancel_all(self._flying)

@@ -3,84 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.models import Identified, Page
+
+from .cursor import is_resumable
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Identified)
 
 
 @attrs.define(kw_only=True)
 class Progress:
-    """How far a walk has come.
-
-    *seen* records have been received and found new, *pages* with records, by *requests* calls;
-    *total* is what the server last claimed, or None: by keyset once, with the first page, and where
-    a walk goes on from a position by keyset, of what is left. *repaired* of the records were found
-    by reading pages again, and *repeated* records came again, then too, and were left out.
-    *strategy* is how the collection is walked, None before that is known. *upto* is the highest id
-    that there was at the beginning, None if the server has not told it.
-    """
+    """How far a walk has come."""
 
     seen: int = 0
+    """Records that were received and are new; some may not have been handed out yet."""
     pages: int = 0
+    """Pages with such records."""
     requests: int = 0
+    """Calls so far."""
     total: int | None = None
+    """What the server claimed last, or None. A keyset walk reads it once, from its first page; one
+    that was resumed knows only the total of what was left."""
     repaired: int = 0
+    """Records that were found by reading pages again."""
     repeated: int = 0
+    """Records that came again and were left out."""
     strategy: Literal["page", "keyset"] | None = None
-    upto: int | None = None
+    """How the collection is walked; None before that is known."""
+    through: int | None = None
+    """The highest id that existed at the beginning; None if the server has not shown it."""
 
 
 @attrs.define(eq=False)
 class WalkState:
-    """What a walk leaves behind: its progress, the id handed out last, and how to go on there.
-
-    *interrupted* is whether it ended by an error or a cancellation.
-    """
+    """What a walk leaves behind, for its caller and for a later walk."""
 
     progress: Progress = attrs.field(factory=Progress)
-    began: str | None = None
     last: int | None = None
+    """The id that was handed out last."""
     cursor: Callable[[int], str] | None = None
+    """Gives the cursor behind the row with this id; None before the walk has begun."""
     interrupted: bool = False
-
-    @contextmanager
-    def walking(self) -> Iterator[None]:
-        """Notes whether the walk, which happens within, is interrupted."""
-        try:
-            yield
-        except GeneratorExit:
-            raise  # it was left on purpose
-        except BaseException:
-            self.interrupted = True
-            raise
-
-
-async def flat(pages: AsyncGenerator[Page[R]], state: WalkState) -> AsyncGenerator[R]:
-    """The records of *pages*, one by one."""
-    with state.walking():
-        async with aclosing(pages):
-            async for page in pages:
-                for record in page.records:
-                    state.last = record.id
-                    yield record
-
-
-async def marked(pages: AsyncGenerator[Page[R]], state: WalkState) -> AsyncGenerator[Page[R]]:
-    """The same *pages*, with the last id of each noted on the *trail*."""
-    with state.walking():
-        async with aclosing(pages):
-            async for page in pages:
-                state.last = page.records[-1].id
-                yield page
+    """Whether it ended by an error or a cancellation."""
 
 
 class Walk(AsyncIterator[T]):
@@ -95,7 +64,8 @@ class Walk(AsyncIterator[T]):
     def __init__(
         self, items: Callable[[WalkState], AsyncGenerator[T]], began: str | None = None
     ) -> None:
-        self._state = WalkState(began=began)
+        self._began = began
+        self._state = WalkState()
         self.progress: Progress = self._state.progress
         self._make = items
         self._items: AsyncGenerator[T] | None = None
@@ -108,18 +78,19 @@ class Walk(AsyncIterator[T]):
     def cursor(self) -> str | None:
         """Where the walk is: behind the record, or page, that was handed out last.
 
-        A short text to keep. `list(cursor=position)` with the same filters goes on from it, without
-        loss or repetition; None stands for the beginning.
+        A short text to keep. `list(cursor=walk.cursor)` with the same filters resumes there,
+        without loss or repetition, and ends where this walk would have ended. For rows that were
+        added since, filter by `where("id") > last`. None stands for the beginning.
         """
         state = self._state
         if state.last is None or state.cursor is None:
-            return state.began
+            return self._began
         return state.cursor(state.last)
 
     @property
     def resumable(self) -> bool:
-        """Whether `position` can be gone on from: not once rows came out of the order of ids."""
-        return not (self.cursor or "").startswith("none:")
+        """Whether a walk can resume from `cursor`: not once rows came out of the order of ids."""
+        return is_resumable(self.cursor)
 
     def _begun(self) -> AsyncGenerator[T]:
         consumer = asyncio.current_task()
@@ -127,7 +98,7 @@ class Walk(AsyncIterator[T]):
             self._items, self._consumer = self._make(self._state), consumer
         elif self._state.interrupted:
             raise ClientMisuse(
-                "this walk was interrupted by an error or a cancellation: to go on behind the "
+                "this walk was interrupted by an error or a cancellation: to resume behind the "
                 "record that came last, call list(cursor=walk.cursor)"
             )
         elif consumer is not self._consumer:
@@ -136,21 +107,24 @@ class Walk(AsyncIterator[T]):
             )
         return self._items
 
-    @property
-    def _ended(self) -> bool:
-        """Whether it is exhausted or closed."""
+    def _has_ended(self) -> bool:
+        """Whether it is exhausted or closed.
+
+        Read from the generator, because `__aiter__` hands that out: a caller may close it before
+        its first step, and then no code of ours runs that could take note of it.
+        """
         return getattr(self._items, "ag_frame", self) is None
 
-    def _not_anothers(self) -> None:
-        """Raises `ClientMisuse` if a task that is still running iterates over it, but this one."""
+    def _check_consumer(self) -> None:
+        """Raises `ClientMisuse` if another task, which is still running, iterates over it."""
         consumer = self._consumer
-        if self._ended or consumer in (None, asyncio.current_task()):
+        if consumer is None or consumer is asyncio.current_task() or consumer.done():
             return
-        if consumer is not None and not consumer.done():
+        if not self._has_ended():
             raise ClientMisuse("another task iterates over this walk: call list() for each task")
 
     def __aiter__(self) -> AsyncIterator[T]:
-        if self._ended and not self._state.interrupted:
+        if self._has_ended() and not self._state.interrupted:
             raise ClientMisuse("this walk has ended: call list() or pages() again for another")
         # The generator itself, because a method of our own would cost a coroutine a record.
         return self._begun()
@@ -158,23 +132,17 @@ class Walk(AsyncIterator[T]):
     def __anext__(self) -> Awaitable[T]:
         return self._begun().__anext__()
 
-    async def collect(self, max: int | None = None) -> list[T]:
-        """The items as a list: all of them, or the first *max*."""
-        if max is not None and (isinstance(max, bool) or not isinstance(max, int) or max < 0):
-            raise ClientMisuse(f"collect: max must be an integer of at least 0, not {max!r}")
-        found: list[T] = []
+    async def collect(self) -> list[T]:
+        """All items as a list; `list(limit=10)` gives at most 10."""
         async with self:
-            if max == 0:
-                return found
-            async for item in self:
-                found.append(item)
-                if len(found) == max:
-                    break
-        return found
+            return [item async for item in self]
 
     async def first(self) -> T | None:
-        """The first item, or None if there is none."""
-        return next(iter(await self.collect(max=1)), None)
+        """The first item, or None if there is none; ends the walk."""
+        async with self:
+            async for item in self:
+                return item
+        return None
 
     async def aclose(self) -> None:
         """Ends the walk; its requests in flight are cancelled and waited for.
@@ -182,7 +150,7 @@ class Walk(AsyncIterator[T]):
         Raises:
             ClientMisuse: another task iterates over it, and is still running.
         """
-        self._not_anothers()
+        self._check_consumer()
         if self._items is None:
             self._items, self._consumer = self._make(self._state), asyncio.current_task()
         try:
@@ -193,7 +161,7 @@ class Walk(AsyncIterator[T]):
             ) from None
 
     async def __aenter__(self) -> Self:
-        self._not_anothers()
+        self._check_consumer()
         return self
 
     async def __aexit__(

@@ -19,13 +19,11 @@ from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.models import Cdr
+from voipstudio_cmb.query import WalkStrategy
 from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.timeouts import Timeouts
-from voipstudio_cmb.walk.probe import Capabilities
-from voipstudio_cmb.walk.strategy import WalkBy
-from voipstudio_cmb.walk.tasks import Tasks
-from voipstudio_cmb.walk.walk import Walk
+from voipstudio_cmb.walk import Capabilities, Tasks, Walk
 
 Outcomes: TypeAlias = Counter[tuple[str, ...]]
 """How often walks ended how: server, way to walk, state of the table, part, outcome."""
@@ -36,7 +34,7 @@ class ModelClient:
     """One client's walks, one after the other, over a server that `temper` describes."""
 
     temper: Temper
-    walks: tuple[WalkBy, ...]
+    walks: tuple[WalkStrategy, ...]
     """The ways to walk that are used."""
     first: tuple[int, ...] = ()
     """The ids of the rows at first."""
@@ -191,10 +189,10 @@ class ModelClient:
         if not task.cancelled():
             task.result()
         if task.cancelled() or self._leave:
-            assert not self.closing.closed, "a closed client passes for a cancelled task"
+            assert not self.closing.guard.closed, "a closed client passes for a cancelled task"
             self._count("ended early")
             return
-        self._count(self.checker.check_end(self.walk, self._error, self.closing.closed))
+        self._count(self.checker.check_end(self.walk, self._error, self.closing.guard.closed))
         # A consumer resumes after an error, sooner or later.
         failed = self._error is not None and self._error.retryable
         if failed and len(self.checker.received) % 2 == 0:

@@ -22,15 +22,15 @@ from voipstudio_cmb.errors import (
     WalkError,
 )
 from voipstudio_cmb.models import Cdr
-from voipstudio_cmb.walk.strategy import WalkBy
-from voipstudio_cmb.walk.walk import Walk
+from voipstudio_cmb.query import WalkStrategy
+from voipstudio_cmb.walk import Walk
 
 
 @attrs.frozen
 class Options:
     """The options of a walk."""
 
-    walk: WalkBy = "page"
+    walk: WalkStrategy = "page"
     page_size: int = 3
     concurrency: int = 4
     descending: bool = False

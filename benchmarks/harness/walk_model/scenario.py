@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 
 from benchmarks.harness.walk_model.server import TEMPERS, TOTALS, Temper
 from benchmarks.harness.walk_model.simulation import Simulation
-from voipstudio_cmb.walk.strategy import WalkBy
+from voipstudio_cmb.query import WalkStrategy
 
 BY_ID = tuple(temper for temper in TEMPERS if temper.by_id)
 
-KINDS: dict[str, tuple[tuple[WalkBy, ...], bool]] = {
+KINDS: dict[str, tuple[tuple[WalkStrategy, ...], bool]] = {
     "page": (("page", "auto"), False),
     "keyset": (("keyset",), False),
     "any id": (("keyset",), True),

@@ -5,9 +5,7 @@ Preflight.states()  ->  a State of each file: Fresh, Interrupted or Finished
 """
 
 from .files import IdRange, LateRows, OutputFile
-from .plan import RECORDS, RESOURCES, Plan, Resource
+from .plan import Plan
 from .preflight import Preflight
 
-__all__ = [
-    "RECORDS", "RESOURCES", "IdRange", "LateRows", "OutputFile", "Plan", "Preflight", "Resource"
-]  # fmt: skip
+__all__ = ["IdRange", "LateRows", "OutputFile", "Plan", "Preflight"]

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import attrs
 
@@ -15,20 +15,10 @@ from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
 from voipstudio_cmb.export.store import Checkpoint, Entry, Identity, latest, read_manifest, sidecar
 from voipstudio_cmb.filters import Filter, checked
-from voipstudio_cmb.models import Button, Cdr, Record, Setting, Visitor, Website
+from voipstudio_cmb.models import RESOURCES, Resource
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 
 from .files import IdRange, LateRows, OutputFile
-
-RECORDS: dict[str, type[Record]] = {
-    "cdrs": Cdr, "visitors": Visitor, "websites": Website, "settings": Setting, "buttons": Button
-}  # fmt: skip
-
-RESOURCES = tuple(RECORDS)
-"""All that can be exported; each goes to one file of that name."""
-
-Resource: TypeAlias = Literal["cdrs", "visitors", "websites", "settings", "buttons"]
-"""The name of one of them."""
 
 
 def _directory(to: str | os.PathLike[str]) -> Path:

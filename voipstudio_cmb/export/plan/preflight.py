@@ -30,9 +30,10 @@ from voipstudio_cmb.export.store import (
     rejects_path,
     sidecar,
 )
+from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile
-from .plan import RECORDS, Plan
+from .plan import Plan
 
 
 class Preflight:

@@ -85,9 +85,9 @@ class CollectionSource(Source):
                 rows = as_rows(page.records)
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
                 # are left to the next export, which takes the highest id here for its beginning.
-                upto = walk.progress.upto
-                if upto is not None and max(rows.ids, default=0) > upto:
-                    rows = as_rows(row for row in rows if row.id <= upto)
+                through = walk.progress.through
+                if through is not None and max(rows.ids, default=0) > through:
+                    rows = as_rows(row for row in rows if row.id <= through)
                 # A resumed walk by keyset is only told of the rows that are left.
                 of_the_rest = cursor is not None and walk.progress.strategy == "keyset"
                 yield Batch(
