@@ -205,11 +205,6 @@ class Rows(Sequence[Row]):
         return b"\n".join((*self._objects, b""))
 
 
-def record_ids(records: Sequence[Identified]) -> list[int]:
-    """The ids of `records`, in their order."""
-    return records.ids.copy() if isinstance(records, Rows) else [record.id for record in records]
-
-
 @attrs.frozen
 class Reject:
     """A row that is no object or has no usable id."""

@@ -15,7 +15,8 @@ from voipstudio_cmb.codec.rows import as_rows, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
-from voipstudio_cmb.models import Reject, Row, Rows, record_ids
+from voipstudio_cmb.models import Reject, Row, Rows
+from voipstudio_cmb.walk.ids import record_ids
 
 
 def read(body: bytes) -> tuple[list[tuple[int, bytes]], list[Reject], int | None]:

@@ -12,8 +12,6 @@ from typing import Annotated, Any, get_args, get_type_hints
 import attrs
 import msgspec
 
-from voipstudio_cmb.models import Record
-
 from .json import MAX_ID
 
 
@@ -39,12 +37,6 @@ class Shape:
     """The same for a row that has fields beside the documented ones."""
 
 
-def shape(record: type[Record]) -> Shape:
-    """What the codec needs to know of `record`."""
-    return _describe(record)  # type: ignore[arg-type]  # mypy takes no attrs class for hashable
-
-
-@cache
 def _describe(record: Any) -> Shape:
     hints = get_type_hints(record)
     fields: dict[str, Any] = {}
@@ -66,6 +58,10 @@ def _describe(record: Any) -> Shape:
         cell = msgspec.defstruct("Cell", members, forbid_unknown_fields=True, gc=False)
         open_cell = msgspec.defstruct("OpenCell", members, gc=False)
     return Shape(fields, retyped, tuple(numbers), cell, open_cell)
+
+
+shape: Callable[[Any], Shape] = cache(_describe)
+"""What the codec needs to know of a class of records."""
 
 
 def _needs_no_init(record: Any) -> bool:

@@ -42,7 +42,8 @@ class Retry:
             except CallMeBackError as error:
                 failure = _booked(error, call)
             else:
-                self.budget.earn(spent)
+                if spent or self.budget.tokens < self.budget.capacity:
+                    self.budget.earn(spent)
                 return response
             if await self._already_gone(failure, request, handler):
                 return Response(status=204, already_gone=True)

@@ -91,7 +91,7 @@ class Session:
             TooLarge: a body above `ClientConfig.max_body`, decoded.
         """
         loop = self._timeouts.guard.pin()
-        session = self._opened()
+        session = self._own or self._opened()
         call = request.call
         call.queued = True
         async with self._slots:

@@ -75,7 +75,7 @@ class PageFetcher(Generic[R]):
 
     def has_all(self, first: Page[R]) -> bool:
         """Whether the `first` page holds all rows that the caller wants."""
-        return self.limit is not None and len(first) >= self.limit
+        return self.limit is not None and len(first.records) >= self.limit
 
     def width(self, page_size: int) -> int:
         """How many pages of `page_size` rows are worth asking for at once, one at least."""

@@ -10,7 +10,7 @@ from itertools import pairwise
 from operator import le, lt
 from typing import Any, TypeVar
 
-from voipstudio_cmb.models import Identified, Page, record_ids
+from voipstudio_cmb.models import Identified, Page, Rows
 
 R = TypeVar("R", bound=Identified)
 
@@ -67,6 +67,11 @@ def ascends(ids: Sequence[int], low: int) -> bool:
 def passed_over(ids: Sequence[int], tops: Sequence[int]) -> bool:
     """Whether `tops` are not the highest ids, highest first: one of `ids` lies between them."""
     return any(a <= b or any(a > id > b for id in ids) for a, b in pairwise(tops[:2]))
+
+
+def record_ids(records: Sequence[Identified]) -> list[int]:
+    """The ids of `records`, in their order."""
+    return records.ids.copy() if isinstance(records, Rows) else [record.id for record in records]
 
 
 def ids_of(page: Page[Any]) -> list[int]:

@@ -83,7 +83,7 @@ class KeysetWalk(Generic[R]):
     def _counted(self, page: Page[R]) -> Page[R]:
         progress = self._fetcher.progress
         progress.pages += 1
-        progress.seen += len(page)
+        progress.seen += len(page.records)
         return attrs.evolve(page, number=progress.pages, total=progress.total)
 
     def cursor(self, last: int) -> str:
@@ -146,7 +146,7 @@ class KeysetWalk(Generic[R]):
     def _note(self, first: Page[R], through: int | None) -> None:
         self._fetcher.progress.through = through
         self._fetcher.progress.total = first.total
-        self._size = max(1, len(first))
+        self._size = max(1, len(first.records))
 
     def _segment(self, low: int, high: int, rows: int | None, near: int) -> AsyncGenerator[Page[R]]:
         """The pages with ids above `low` and up to `high`, of which there should be `rows`.
@@ -165,18 +165,18 @@ class KeysetWalk(Generic[R]):
             while self._take_off(cutter, flying):
                 through = flying[0][1]
                 page = await self._land(flying)
-                cutter.learn(len(page) if page.total is None else page.total)
+                cutter.learn(len(page.records) if page.total is None else page.total)
                 if not page.records:
                     continue
                 yield page
                 if not self._has_more(page):
                     continue
-                more, last = (page.total or 0) - len(page), page.records[-1].id
-                if through == high and len(page) >= self._size and more > 0:
+                more, last = (page.total or 0) - len(page.records), page.records[-1].id
+                if through == high and len(page.records) >= self._size and more > 0:
                     # The last of all ranges, so that what is left of it is all that is left.
                     cutter = Cutter(last, high, more, self._size, id_span(page))
                     continue
-                if len(page) < self._size or more <= self._size:
+                if len(page.records) < self._size or more <= self._size:
                     # A short page whose total says that there is more: one look is enough to know.
                     rest = self._one_by_one(last, through)
                 else:
@@ -238,9 +238,11 @@ class KeysetWalk(Generic[R]):
 
     def _has_more(self, page: Page[R]) -> bool:
         """Whether the range of `page` may hold more rows: a total can be too low."""
-        return page.total is None or page.total > len(page) or len(page) >= self._size
+        return (
+            page.total is None or page.total > len(page.records) or len(page.records) >= self._size
+        )
 
 
 def _left(page: Page[R]) -> int | None:
     """How many rows there should be after `page`, the first of its range."""
-    return None if page.total is None else page.total - len(page)
+    return None if page.total is None else page.total - len(page.records)

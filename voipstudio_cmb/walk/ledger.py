@@ -15,10 +15,10 @@ from typing import Any, Self
 
 import attrs
 
-from voipstudio_cmb.models import Identified, Page, record_ids
+from voipstudio_cmb.models import Identified, Page
 
 from .cursor import PageCursor, SuspectPage
-from .ids import ascends, checksum, ids_of, passed_over
+from .ids import ascends, checksum, ids_of, passed_over, record_ids
 from .tasks import cancel_all, result_of
 
 
@@ -82,7 +82,7 @@ class Ledger:
             # instead of the collection sends the first page's own rows for the highest.
             return
         self.top = highest
-        self.complete = ascends(ids, 0) and inside and (first.total or 0) <= len(first)
+        self.complete = ascends(ids, 0) and inside and (first.total or 0) <= len(first.records)
         if self.complete:
             self.mark = HighWaterMark(known, len(ids))
         elif top.total is not None:
@@ -100,7 +100,7 @@ class Ledger:
 
     def suspect(self, page: Page[Any]) -> None:
         """Notes that `page` may have been read before the mark was taken."""
-        rows = len(page)
+        rows = len(page.records)
         self._suspects[page.number] = SuspectPage(page.number, rows, checksum(page, rows))
 
     def check(self, read: Callable[[int], asyncio.Task[Page[Any]]]) -> None:

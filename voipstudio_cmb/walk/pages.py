@@ -221,7 +221,7 @@ class PageWalk(Generic[R]):
         """The `page` with what is new to the walk, late."""
         records = self._reader.seen.fresh(page.records)
         self._progress.repaired += len(records)
-        self._progress.repeated += len(page) - len(records)
+        self._progress.repeated += len(page.records) - len(records)
         return attrs.evolve(page, records=records)
 
     def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], int]:
@@ -229,7 +229,7 @@ class PageWalk(Generic[R]):
         reader, last = self._reader, seen.last
         records = seen.fresh(page.records)
         reader.ledger.add(records)
-        self._progress.repeated += len(page) - len(records)
+        self._progress.repeated += len(page.records) - len(records)
         if seen is not reader.seen:
             return self._late(attrs.evolve(page, records=records)), len(records)
         if records and records[0].id <= last:
@@ -240,7 +240,9 @@ class PageWalk(Generic[R]):
 
     def _is_capped(self, first: Page[R]) -> bool:
         """Whether the `first` page shows that the server sends fewer rows than were asked for."""
-        short = 0 < len(first) < self._reader.page_size and first.total != len(first)
+        short = 0 < len(first.records) < self._reader.page_size and first.total != len(
+            first.records
+        )
         return short and not self._reader.ledger.complete
 
     def _counted(self, page: Page[R]) -> Page[R]:

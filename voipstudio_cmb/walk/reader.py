@@ -61,9 +61,9 @@ class PageReader(Generic[R]):
         self.ledger = Ledger()
         self.ledger.open(first, top)
         if self.ledger.mark is None and first.records:
-            if first.total == len(first):
+            if first.total == len(first.records):
                 # It is the mark by itself, so that nothing on it can be older.
-                self.ledger.mark, early = HighWaterMark(max(ids_of(first)), len(first)), 0
+                self.ledger.mark, early = HighWaterMark(max(ids_of(first)), len(first.records)), 0
             elif self.ordered:
                 await self._mark_by_number(first)
         self.fetcher.progress.through = self.ledger.top or None
@@ -200,7 +200,7 @@ class PageReader(Generic[R]):
             return
         self.fetcher.progress.total = page.total
         self.ledger.note_total(page.total)
-        least = (page.number - 1) * self.page_size + len(page) if page.records else 0
+        least = (page.number - 1) * self.page_size + len(page.records) if page.records else 0
         if page.total < least:
             self.ledger.mark = None  # it was taken by a total, and they are too low
 

@@ -81,12 +81,12 @@ class Strategy(Generic[R]):
         try:
             async with aclosing(self._all_pages(state)) as pages:
                 async for page in pages:
-                    if left is not None and len(page) >= left:
+                    if left is not None and len(page.records) >= left:
                         await pages.aclose()  # before it is handed out: no more is asked for
                         page = attrs.evolve(page, records=page.records[:left])
                     state.last = page.records[-1].id
                     yield page
-                    left = None if left is None else left - len(page)
+                    left = None if left is None else left - len(page.records)
         except GeneratorExit:
             raise  # it was left on purpose
         except BaseException:
