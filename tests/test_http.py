@@ -18,13 +18,13 @@ async def test_the_first_middleware_is_outermost() -> None:
 
         return middleware
 
-    async def wire(request: Request) -> Response:
-        order.append("wire")
+    async def network(request: Request) -> Response:
+        order.append("network")
         return Response(status=200)
 
-    handler = chain(wire, [named("a"), named("b")])
+    handler = chain(network, [named("a"), named("b")])
     assert (await handler(Request(method="GET", path="/ping"))).status == 200
-    assert order == ["a in", "b in", "wire", "b out", "a out"]
+    assert order == ["a in", "b in", "network", "b out", "a out"]
 
 
 def test_a_request_describes_itself() -> None:

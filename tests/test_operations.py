@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Script
+from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.http import Response
@@ -62,11 +62,11 @@ async def test_it_is_sent_and_read_as_documented(operation: dict[str, Any]) -> N
     documented = operation["example_response"]
     status = int(documented["status_line"].split()[1])
     body = json.dumps(documented["json"]).encode() if "json" in documented else b""
-    wire = Script([Response(status=status, body=body)])
+    network = ScriptedHandler([Response(status=status, body=body)])
 
-    found = await call(service(wire), example.get("json", {}), id)
+    found = await call(service(network), example.get("json", {}), id)
 
-    request = wire.requests[0]
+    request = network.requests[0]
     assert (request.method, request.path) == (method, path)
     assert (json.loads(request.body) if request.body else None) == example.get("json")
     if record is None:
@@ -93,18 +93,18 @@ async def test_every_documented_attribute_can_be_sent_alone_and_as_null(
     service, _, call = CALLS[operation["method"], operation["path"]]
     for name, value in operation["example_request"]["json"].items():
         for sent in (value, None):
-            wire = Script([Response(status=200, body=b'{"data":{"id":1}}')])
-            await call(service(wire), {name: sent}, 1)
-            assert json.loads(wire.requests[0].body or b"") == {name: sent}
+            network = ScriptedHandler([Response(status=200, body=b'{"data":{"id":1}}')])
+            await call(service(network), {name: sent}, 1)
+            assert json.loads(network.requests[0].body or b"") == {name: sent}
 
 
 @pytest.mark.parametrize("service", [Settings, Buttons])
 async def test_an_unknown_attribute_is_refused_before_anything_is_sent(service: Any) -> None:
-    wire = Script([Response(status=200)])
-    for call in (service(wire).create, lambda **a: service(wire).update(1, **a)):
+    network = ScriptedHandler([Response(status=200)])
+    for call in (service(network).create, lambda **a: service(network).update(1, **a)):
         with pytest.raises(ClientMisuse, match=r"no attribute 'colour' here \(known: .*name"):
             await call(colour="red")
-    assert wire.requests == []
+    assert network.requests == []
 
 
 @pytest.mark.parametrize(
@@ -127,21 +127,21 @@ async def test_an_unknown_attribute_is_refused_before_anything_is_sent(service: 
 async def test_a_value_of_another_type_is_refused_before_anything_is_sent(
     attributes: Any, words: str
 ) -> None:
-    wire = Script([Response(status=200)])
+    network = ScriptedHandler([Response(status=200)])
     with pytest.raises(ClientMisuse) as caught:
-        await Settings(wire).create(**attributes)
+        await Settings(network).create(**attributes)
     assert words in str(caught.value)
-    assert wire.requests == []
+    assert network.requests == []
 
 
 async def test_an_update_of_nothing_is_refused() -> None:
-    wire = Script([Response(status=200)])
+    network = ScriptedHandler([Response(status=200)])
     with pytest.raises(ClientMisuse, match="name at least one attribute"):
-        await Settings(wire).update(1)
-    assert wire.requests == []
+        await Settings(network).update(1)
+    assert network.requests == []
 
 
 async def test_a_button_can_be_created_without_attributes_which_sends_no_body() -> None:
-    wire = Script([Response(status=201, body=b'{"data":{"id":5}}')])
-    assert (await Buttons(wire).create()).id == 5
-    assert wire.requests[0].body is None
+    network = ScriptedHandler([Response(status=201, body=b'{"data":{"id":5}}')])
+    assert (await Buttons(network).create()).id == 5
+    assert network.requests[0].body is None

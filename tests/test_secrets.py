@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import os
 import pickle
 import subprocess
 import sys
 import time
-import traceback
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,10 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.bench import CALLS, CANARY, without_waiting
-from tests.wire import Script, once, reply, resets, serving, well
+from tests.fakes.clients import CALLS, without_waiting
+from tests.fakes.commands import accounts_file
+from tests.fakes.secrets import BASIC, CANARY, ECHO, PLAIN, encoded, leaks, reports_of, shown_by
+from tests.fakes.sockets import Script, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.auth.credentials import Basic, Login
 from voipstudio_cmb.auth.secret import Secret
@@ -32,51 +31,6 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
 from voipstudio_cmb.transport.session import Session
 
 EMAIL = "me@example.com"
-
-
-def encoded(text: str) -> str:
-    return b64encode(text.encode()).decode()
-
-
-PLAIN = (CANARY, encoded(CANARY).rstrip("="))
-BASIC = (*PLAIN, encoded(f"7:{CANARY}").rstrip("="))
-ECHO = " ".join((*BASIC, encoded(f"7:{CANARY}")))
-
-
-def leaks(*texts: object, forms: tuple[str, ...] = PLAIN) -> list[str]:
-    """Where in *texts* the secret stands in one of the *forms*, with what is around it."""
-    found = []
-    for text in map(str, texts):
-        for form in forms:
-            at = text.find(form)
-            if at >= 0:
-                found.append(text[max(0, at - 100) : at + 100])
-    return found
-
-
-def chained(error: BaseException | None) -> list[BaseException]:
-    """*error*, and every cause and context behind it, suppressed or not."""
-    found: list[BaseException] = []
-    waiting = [error]
-    while waiting:
-        one = waiting.pop()
-        if one is not None and one not in found:
-            found.append(one)
-            waiting += [one.__cause__, one.__context__]
-    return found
-
-
-def told_by(error: BaseException) -> list[str]:
-    """All that a log, a crash reporter with locals and contexts, or another process would see."""
-    texts = []
-    for one in chained(error):
-        report = traceback.TracebackException.from_exception(one, capture_locals=True)
-        texts += [str(one), repr(one), format(one), repr(vars(one)), repr(one.args)]
-        texts += ["".join(report.format(chain=True))]
-        if isinstance(one, CallMeBackError):
-            texts += [repr(pickle.dumps(one)), repr(vars(copy.copy(one)))]
-            texts += [repr(vars(pickle.loads(pickle.dumps(one))))]
-    return texts
 
 
 def echoed(status: str, *headers: str) -> Script:
@@ -127,7 +81,7 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
     loop.slow_callback_duration = 9.0  # its warning about slow steps is not what is looked for
     events: list[Event] = []
     texts: list[object] = []
-    async with serving(FAULTS[fault]) as wire:
+    async with serving(FAULTS[fault]) as server:
         config = ClientConfig(
             timeout=0.1,
             attempts=1,
@@ -135,14 +89,16 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
             on_event=events.append,
         )
         with caplog.at_level(logging.DEBUG):
-            async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
+            async with CallMeBackClient(
+                SOURCES[source](), base_url=server.url, config=config
+            ) as cmb:
                 for method in ("GET", "POST"):
                     with pytest.raises(CallMeBackError) as caught:
                         await CALLS[method](cmb)
-                    texts += told_by(caught.value)
-                texts += [repr(cmb), repr(vars(cmb)), repr(cmb._auth), vars(cmb._auth)]
+                    texts += reports_of(caught.value)
+                texts += shown_by(cmb)
                 assert len(texts) > 10
-        assert wire.requests
+        assert server.requests
     loop.set_debug(False)
     texts += [repr(events), str(events), *map(attrs.asdict, events), repr(pickle.dumps(events))]
     texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
@@ -153,25 +109,25 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
 @pytest.mark.parametrize("fault", ["an unknown encoding", "too large"])
 async def test_s3_a_session_alone_shows_nothing_of_aiohttps(fault: str) -> None:
     large = once(reply(b"x" * 99, "200 OK", f"Server: {CANARY}"), hold=True)
-    async with serving(FAULTS.get(fault, large)) as wire:
-        session = Session(wire.url, ClientConfig(max_body=9))
+    async with serving(FAULTS.get(fault, large)) as server:
+        session = Session(server.url, ClientConfig(max_body=9))
         with pytest.raises(BadPayload) as caught:
             await session(Request(method="GET", path="/x"))
         await session.aclose()
-    reports = told_by(caught.value)[5:]
+    reports = reports_of(caught.value)[5:]
     assert not any("ClientResponse" in report for report in reports)
 
 
 async def test_s3_a_cancelled_call_shows_no_secret() -> None:
-    async with serving(once(hold=True)) as wire:
-        async with CallMeBackClient(Secret(CANARY).header(), base_url=wire.url) as cmb:
+    async with serving(once(hold=True)) as server:
+        async with CallMeBackClient(Secret(CANARY).header(), base_url=server.url) as cmb:
             task = asyncio.create_task(cmb.ping())
-            while not wire.requests:
+            while not server.requests:
                 await asyncio.sleep(0.001)
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-    assert leaks(*told_by(caught.value)) == []
+    assert leaks(*reports_of(caught.value)) == []
 
 
 @pytest.mark.parametrize("wrong", ["\r\n", " ", "\u00fc", "\0"])
@@ -180,7 +136,7 @@ def test_s3_a_token_that_is_refused_is_not_in_the_refusal(wrong: str) -> None:
     for make in (lambda: CallMeBackClient(bad.header()), lambda: Basic(7, bad.header())):
         with pytest.raises(CallMeBackError) as caught:
             make()
-        assert leaks(*told_by(caught.value)) == []
+        assert leaks(*reports_of(caught.value)) == []
 
 
 async def test_s6_an_export_writes_no_secret(tmp_path: Path) -> None:
@@ -205,27 +161,13 @@ def test_s6_an_interrupted_export_has_told_nobody(
 ) -> None:
     env = {**os.environ, "HOME": str(tmp_path / "home")}
     out = tmp_path / "out"
-    argv = [
-        "export",
-        "cdrs",
-        "settings",
-        "--page-size",
-        "10",
-        "--progress",
-        progress,
-        "--to",
-        str(out),
-    ]
+    argv = ["export", "cdrs", "settings", "--page-size", "10", "--progress", progress]
+    argv += ["--to", str(out)]
     with Sandbox(rows=300, token=CANARY) as api:
         if many:
-            tables = [
-                f'[accounts.{name}]\ntoken_env = "{name.upper()}_TOKEN"\n'
-                f'base_url = "{api.base_url}"'
-                for name in ("good", "bad")
-            ]
-            (tmp_path / "accounts.toml").write_text("\n".join(tables))
+            accounts = accounts_file(tmp_path, api, "good", "bad")
             env |= {"GOOD_TOKEN": CANARY, "BAD_TOKEN": CANARY + "-wrong"}
-            argv += ["--accounts", str(tmp_path / "accounts.toml")]
+            argv += ["--accounts", str(accounts)]
         else:
             env |= {"VOIPSTUDIO_API_TOKEN": CANARY, "VOIPSTUDIO_API_URL": api.base_url}
         echo = {"message": f"bad {ECHO}", "errors": [{"field": "x", "message": ECHO}]}
@@ -252,20 +194,22 @@ def test_s6_an_interrupted_export_has_told_nobody(
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_s7_another_origin_hears_nothing(source: str) -> None:
-    async with serving(well) as elsewhere:
+    async with serving(healthy) as elsewhere:
         moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")
-        async with serving(once(moved, hold=True)) as wire:
+        async with serving(once(moved, hold=True)) as server:
             config = ClientConfig(retry=without_waiting())
-            async with CallMeBackClient(SOURCES[source](), base_url=wire.url, config=config) as cmb:
+            async with CallMeBackClient(
+                SOURCES[source](), base_url=server.url, config=config
+            ) as cmb:
                 with pytest.raises(UnexpectedRedirect):
                     await cmb.settings.create(name="x")
         assert (elsewhere.accepted, elsewhere.requests) == (0, [])
 
 
 async def test_s8_the_secret_is_sent_as_it_is_meant_to_be() -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as server:
         for source in ("token", "basic"):
-            async with CallMeBackClient(SOURCES[source](), base_url=wire.url) as cmb:
+            async with CallMeBackClient(SOURCES[source](), base_url=server.url) as cmb:
                 await cmb.ping()
-    assert f"X-Auth-Token: {CANARY}\r\n".encode() in wire.requests[0]
-    assert f"Authorization: Basic {encoded(f'7:{CANARY}')}\r\n".encode() in wire.requests[1]
+    assert f"X-Auth-Token: {CANARY}\r\n".encode() in server.requests[0]
+    assert f"Authorization: Basic {encoded(f'7:{CANARY}')}\r\n".encode() in server.requests[1]

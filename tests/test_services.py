@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.doubles import Script, answer
+from benchmarks.harness.responses import json_response
+from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb.errors import BadPayload, ClientMisuse, NotJSON, WrongShape
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Response
@@ -28,39 +29,39 @@ class Index:
 @pytest.mark.parametrize("id", [0, -1, "1", "../x", "", None, True, False, 1.0, 2**63, 2**64, b"1"])
 @pytest.mark.parametrize("call", ["get", "update", "delete"])
 async def test_an_id_is_an_integer_from_1_and_nothing_else(call: str, id: Any) -> None:
-    wire = Script([ITEM])
-    for service in (Settings(wire), Buttons(wire)):
+    network = ScriptedHandler([ITEM])
+    for service in (Settings(network), Buttons(network)):
         with pytest.raises(ClientMisuse, match="id must be an integer from 1 to"):
             await getattr(service, call)(id, **({"name": "x"} if call == "update" else {}))
-    assert wire.requests == []
+    assert network.requests == []
 
 
 @pytest.mark.parametrize("status", [200, 202, 204])
 @pytest.mark.parametrize("body", [b"", b"\n", b"{}", b'{"data":{}}'])
 async def test_a_deletion_may_answer_with_nothing_or_with_json(status: int, body: bytes) -> None:
-    await Settings(Script([Response(status=status, body=body)])).delete(7)
+    await Settings(ScriptedHandler([Response(status=status, body=body)])).delete(7)
 
 
 @pytest.mark.parametrize("body", [b"<html>Down for maintenance</html>", b'{"data":{'])
 async def test_a_page_of_a_proxy_does_not_say_that_anything_was_deleted(body: bytes) -> None:
     with pytest.raises(NotJSON):
-        await Buttons(Script([Response(status=200, body=body)])).delete(7)
+        await Buttons(ScriptedHandler([Response(status=200, body=body)])).delete(7)
 
 
 async def test_an_integer_of_another_library_is_an_id() -> None:
-    wire = Script([ITEM])
-    await Settings(wire).get(Index())  # type: ignore[arg-type]
-    assert wire.requests[0].path == "/callmeback/settings/77"
-    wire = Script([answer({"data": {"id": 77}})])
-    await Settings(wire).get(Index())  # type: ignore[arg-type]
-    assert len(wire.requests) == 1
+    network = ScriptedHandler([ITEM])
+    await Settings(network).get(Index())  # type: ignore[arg-type]
+    assert network.requests[0].path == "/callmeback/settings/77"
+    network = ScriptedHandler([json_response({"data": {"id": 77}})])
+    await Settings(network).get(Index())  # type: ignore[arg-type]
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize("name", ["page_size", "concurrency"])
 @pytest.mark.parametrize("value", [0, -1, 10**9, True, "10", 1.5, None])
 def test_page_size_and_concurrency_are_checked_at_the_call(name: str, value: Any) -> None:
-    wire = Script([NOBODY])
-    for walk in (Cdrs(wire).list, Cdrs(wire).pages):
+    network = ScriptedHandler([NOBODY])
+    for walk in (Cdrs(network).list, Cdrs(network).pages):
         with pytest.raises(ClientMisuse, match=f"{name} must be an integer from 1 to"):
             walk(**{name: value})
 
@@ -68,7 +69,7 @@ def test_page_size_and_concurrency_are_checked_at_the_call(name: str, value: Any
 @pytest.mark.parametrize("value", [-1, True, "10", 1.5])
 def test_the_limit_is_checked_at_the_call(value: Any) -> None:
     with pytest.raises(ClientMisuse, match="limit must be an integer of at least 0, not"):
-        Cdrs(Script([NOBODY])).list(limit=value)
+        Cdrs(ScriptedHandler([NOBODY])).list(limit=value)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_the_limit_is_checked_at_the_call(value: Any) -> None:
     ],
 )
 def test_an_unknown_argument_is_refused_at_the_call(name: str, hint: str) -> None:
-    cdrs = Cdrs(Script([NOBODY]))
+    cdrs = Cdrs(ScriptedHandler([NOBODY]))
     with pytest.raises(ClientMisuse, match=rf"^list\(\) takes no `{name}`: {hint}"):
         cdrs.list(**{name: 5})  # type: ignore[misc]
     with pytest.raises(ClientMisuse, match=rf"^raw_pages\(\) takes no `{name}`: {hint}"):
@@ -90,24 +91,24 @@ def test_an_unknown_argument_is_refused_at_the_call(name: str, hint: str) -> Non
 
 def test_raw_pages_come_in_the_order_of_ids() -> None:
     with pytest.raises(ClientMisuse, match="takes no `sort`"):
-        Cdrs(Script([NOBODY])).raw_pages(reject=print, sort="name")  # type: ignore[call-arg]
+        Cdrs(ScriptedHandler([NOBODY])).raw_pages(reject=print, sort="name")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("sort", ["", None, 3])
 def test_sort_is_a_property(sort: Any) -> None:
     with pytest.raises(ClientMisuse, match="sort must be the name of a property"):
-        Cdrs(Script([NOBODY])).list(sort=sort)
+        Cdrs(ScriptedHandler([NOBODY])).list(sort=sort)
 
 
 async def test_the_query_is_what_the_api_takes() -> None:
-    wire = Script([NOBODY])
+    network = ScriptedHandler([NOBODY])
     conditions = [where("created_at") >= "2026-01-01", Filter("name", "like", "a&b+c%\r\n'ü\"")]
-    walk = Cdrs(wire).list(
+    walk = Cdrs(network).list(
         filters=conditions, sort="created_at", descending=True, page_size=7, concurrency=1
     )
     conditions.clear()  # what the caller does with the list later has no effect
     assert await walk.collect() == []
-    query = dict(wire.requests[1].query)  # the first asks for the highest id
+    query = dict(network.requests[1].query)  # the first asks for the highest id
     sent = json.loads(query.pop("filter"))
     assert query == {"page": "1", "limit": "7", "sort": "created_at", "dir": "DESC"}
     assert sent == [
@@ -118,21 +119,21 @@ async def test_the_query_is_what_the_api_takes() -> None:
 
 def test_a_filter_that_no_url_can_carry_is_refused() -> None:
     with pytest.raises(ClientMisuse, match="more than the 4000 that fit"):
-        Cdrs(Script([NOBODY])).list(filters=where("name") == "x" * 4000)
+        Cdrs(ScriptedHandler([NOBODY])).list(filters=where("name") == "x" * 4000)
 
 
 async def test_count_is_one_request_for_one_row() -> None:
-    wire = Script([answer({"data": [{"id": 1}], "total": 59})])
-    assert await Cdrs(wire).count(filters=where("id") > 5) == 59
-    assert len(wire.requests) == 1
-    assert dict(wire.requests[0].query)["limit"] == "1"
-    assert "gt" in dict(wire.requests[0].query)["filter"]
+    network = ScriptedHandler([json_response({"data": [{"id": 1}], "total": 59})])
+    assert await Cdrs(network).count(filters=where("id") > 5) == 59
+    assert len(network.requests) == 1
+    assert dict(network.requests[0].query)["limit"] == "1"
+    assert "gt" in dict(network.requests[0].query)["filter"]
 
 
 @pytest.mark.parametrize("total", [None, -1, 1.5, "many", [], True])
 async def test_count_does_not_guess_a_total(total: Any) -> None:
     with pytest.raises(WrongShape, match="no usable total"):
-        await Cdrs(Script([answer({"data": [], "total": total})])).count()
+        await Cdrs(ScriptedHandler([json_response({"data": [], "total": total})])).count()
 
 
 @pytest.mark.parametrize(
@@ -149,15 +150,15 @@ async def test_a_success_that_is_not_what_was_promised_is_an_error(
     call: Callable[[Settings], Any], body: bytes
 ) -> None:
     with pytest.raises(BadPayload) as caught:
-        await call(Settings(Script([Response(status=200, body=body)])))
+        await call(Settings(ScriptedHandler([Response(status=200, body=body)])))
     assert caught.value.sent == "yes"
 
 
 async def test_an_answer_that_is_another_records_is_asked_for_again() -> None:
     # As when a server has left an answer on an idle connection.
-    wire = Script([Response(status=200, body=b'{"data":{"id":1}}'), ITEM])
-    assert (await Settings(wire).get(7)).id == 7
-    assert len(wire.requests) == 2
+    network = ScriptedHandler([Response(status=200, body=b'{"data":{"id":1}}'), ITEM])
+    assert (await Settings(network).get(7)).id == 7
+    assert len(network.requests) == 2
 
 
 async def test_a_deletion_is_answered_with_nothing() -> None:
@@ -167,10 +168,10 @@ async def test_a_deletion_is_answered_with_nothing() -> None:
         Response(status=204, body=b"odd"),
         ITEM,
     ):
-        await Settings(Script([fine])).delete(7)
+        await Settings(ScriptedHandler([fine])).delete(7)
     for body in (b"<html>please log in</html>", b'{"error":"no"}', b'{"success":false}', b"[]"):
         with pytest.raises(BadPayload):
-            await Settings(Script([Response(status=200, body=body)])).delete(7)
+            await Settings(ScriptedHandler([Response(status=200, body=body)])).delete(7)
 
 
 async def test_subclasses_of_plain_types_are_sent_as_plain_values() -> None:
@@ -183,21 +184,23 @@ async def test_subclasses_of_plain_types_are_sent_as_plain_values() -> None:
     class Real(float):
         pass
 
-    wire = Script([ITEM])
-    await Settings(wire).create(
+    network = ScriptedHandler([ITEM])
+    await Settings(network).create(
         name=Text("x"), button_id=Number(5), max_call_rate=Real(1.5), allowed_countries=[Text("GB")]
     )
-    assert json.loads(wire.requests[0].body or b"") == {
+    assert json.loads(network.requests[0].body or b"") == {
         "name": "x", "button_id": 5, "max_call_rate": 1.5, "allowed_countries": ["GB"],
     }  # fmt: skip
-    walk = Cdrs(Script([NOBODY])).list(filters=[where("x") == Text("y"), where("x") > Real(1.5)])
+    walk = Cdrs(ScriptedHandler([NOBODY])).list(
+        filters=[where("x") == Text("y"), where("x") > Real(1.5)]
+    )
     assert await walk.collect() == []
 
 
 async def test_nothing_to_create_is_refused() -> None:
     with pytest.raises(ClientMisuse, match="nothing to create"):
-        await Settings(Script([ITEM])).create()
+        await Settings(ScriptedHandler([ITEM])).create()
 
 
 def test_a_service_says_what_it_is() -> None:
-    assert repr(Cdrs(Script([NOBODY]))) == "<Cdrs /callmeback/cdrs>"
+    assert repr(Cdrs(ScriptedHandler([NOBODY]))) == "<Cdrs /callmeback/cdrs>"

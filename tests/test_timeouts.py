@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,10 +27,19 @@ async def bounded(timeouts: Timeouts, seconds: float, takes: float) -> float:
     return now()
 
 
-def rings() -> list[Any]:
-    """The timers that are set."""
+def watched_timers() -> Callable[[], list[asyncio.TimerHandle]]:
+    """Returns a function that gives the timers of `Timeouts` that are set on the running loop."""
     loop: Any = asyncio.get_running_loop()
-    return [each for each in loop._scheduled if not each.cancelled() and "_ring" in repr(each)]
+    call_at, made = loop.call_at, []
+
+    def noted(when: float, callback: Callable[..., Any], *more: Any, **context: Any) -> Any:
+        timer = call_at(when, callback, *more, **context)
+        if isinstance(getattr(callback, "__self__", None), Timeouts):
+            made.append(timer)
+        return timer
+
+    loop.call_at = noted
+    return lambda: [each for each in made if not each.cancelled() and each.when() > now()]
 
 
 @virtual
@@ -46,7 +56,7 @@ async def test_each_ends_at_its_own_time_and_none_before() -> None:
 
 @virtual
 async def test_there_is_one_timer_and_none_is_left_when_nothing_runs() -> None:
-    timeouts = Timeouts()
+    rings, timeouts = watched_timers(), Timeouts()
     tasks = [asyncio.create_task(bounded(timeouts, 50.0 + n, 1.0)) for n in range(20)]
     await asyncio.sleep(0)
     assert len(rings()) == 1
@@ -57,7 +67,7 @@ async def test_there_is_one_timer_and_none_is_left_when_nothing_runs() -> None:
 
 @virtual
 async def test_the_earliest_goes_first_however_late_it_comes() -> None:
-    timeouts, began = Timeouts(), now()
+    rings, timeouts, began = watched_timers(), Timeouts(), now()
     slow = asyncio.create_task(bounded(timeouts, 50.0, 99.0))
     await asyncio.sleep(1)
     quick = asyncio.create_task(bounded(timeouts, 3.0, 99.0))
@@ -117,7 +127,7 @@ async def test_an_error_of_its_own_passes_also_when_the_time_is_up() -> None:
 
 @virtual
 async def test_closing_ends_all_and_lets_the_loop_rest() -> None:
-    timeouts = Timeouts()
+    rings, timeouts = watched_timers(), Timeouts()
     tasks = [asyncio.create_task(bounded(timeouts, 50.0, 60.0)) for _ in range(3)]
     await asyncio.sleep(1)
     timeouts.close()

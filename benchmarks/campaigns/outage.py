@@ -13,7 +13,7 @@ import time
 from collections import Counter
 
 from benchmarks.harness.commands import Campaign, conclude
-from benchmarks.harness.peer import RawRequest, Reply, dead_port, http, serving
+from benchmarks.harness.peer import RawRequest, Reply, closed_port, http, serving
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -48,8 +48,8 @@ async def _calls(client: CallMeBackClient, count: int) -> int:
 
 async def dead_server(calls: int, seed: int) -> tuple[int, int]:
     """Calls to a port where nobody listens: failed calls and requests (attempts to connect)."""
-    with dead_port() as port:
-        async with _client(port, random.Random(seed)) as client:
+    with closed_port() as bound:
+        async with _client(bound.getsockname()[1], random.Random(seed)) as client:
             failed = await _calls(client, calls)
             return failed, client.usage.requests
 

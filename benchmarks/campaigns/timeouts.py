@@ -16,7 +16,7 @@ from collections import Counter
 
 from benchmarks.harness.commands import Campaign, conclude, counted
 from benchmarks.harness.memory import MIB, MemoryWatch
-from benchmarks.harness.peer import Reply, dead_port, http, serving
+from benchmarks.harness.peer import Reply, closed_port, http, serving
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -119,7 +119,8 @@ async def overruns(count: int, seed: int, at_once: int) -> tuple[list[float], Co
                 outcomes[type(error).__name__ + (f" ({phase})" if phase else "")] += 1
             late.append(clock() - began - 1.1 * deadline)
 
-    with dead_port() as dead:
+    with closed_port() as bound:
+        dead = bound.getsockname()[1]
         async with serving(lambda _: _faulty(rng)) as (_, live):
             await run_jobs(call, count, at_once)
     return sorted(late), outcomes

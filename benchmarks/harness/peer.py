@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -52,9 +53,30 @@ Respond = Callable[[RawRequest], Reply]
 
 def http(body: bytes = b"", status: str = "200 OK", *headers: str) -> bytes:
     """A well-formed response."""
-    length = [] if status.startswith("204") else [f"Content-Length: {len(body)}"]
-    lines = [f"HTTP/1.1 {status}", "Content-Type: application/json", *length, *headers]
+    lines = [f"HTTP/1.1 {status}", *headers]
+    if not any(line.lower().startswith("content-type:") for line in headers):
+        lines.append("Content-Type: application/json")
+    if not status.startswith("204"):
+        lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def content_length(head: bytes) -> int:
+    """How long the body is that follows the head of a request."""
+    for line in head.lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return int(line.partition(b":")[2])
+    return 0
+
+
+def reset(transport: asyncio.BaseTransport) -> None:
+    """Ends a connection with an RST instead of a FIN."""
+    assert isinstance(transport, asyncio.WriteTransport)
+    with contextlib.suppress(OSError):  # the client may have hung up
+        transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+    transport.abort()
 
 
 class Connection(asyncio.Protocol):
@@ -90,10 +112,7 @@ class Connection(asyncio.Protocol):
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         if not separator:
             return None
-        length = 0
-        for line in head.lower().split(b"\r\n"):
-            if line.startswith(b"content-length:"):
-                length = int(line.partition(b":")[2])
+        length = content_length(head)
         if len(rest) < length:
             return None
         self._buffer = rest[length:]
@@ -125,12 +144,38 @@ class Connection(asyncio.Protocol):
 
     def _end(self, reply: Reply) -> None:
         if reply.end == "reset":
-            sock = self.transport.get_extra_info("socket")
-            with contextlib.suppress(OSError):  # the client may have hung up
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.transport.abort()
+            reset(self.transport)
         else:
             self.transport.close()
+
+
+@contextlib.asynccontextmanager
+async def listening(
+    make: Callable[[], asyncio.BaseProtocol],
+    end: Callable[[], Awaitable[None]],
+    on: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[tuple[str, int]]:
+    """Makes a protocol for each connection; yields host and port.
+
+    The port is a free one of the loopback, or the one that a socket is bound to. `end` has to end
+    all connections.
+    """
+    where: dict[str, Any] = {"sock": on} if on else {"host": "127.0.0.1", "port": 0}
+    server = await asyncio.get_running_loop().create_server(make, **where, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()
+    finally:
+        server.close()
+        await _turns()  # until a connection that was accepted just now is known
+        await end()
+        await server.wait_closed()
+        await _turns()
+
+
+async def _turns() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
@@ -139,24 +184,24 @@ async def serving(
 ) -> AsyncIterator[tuple[str, int]]:
     """Serves `respond` on a free loopback port; yields host and port."""
     connections: set[Connection] = set()
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: make(respond, connections), "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield host, port
-    finally:
-        server.close()
-        for _ in range(3):  # until a connection that was accepted just now is known
-            await asyncio.sleep(0)
+
+    async def end() -> None:
         for connection in list(connections):
             connection.transport.abort()
-        await server.wait_closed()
-        await asyncio.sleep(0)
+
+    async with listening(lambda: make(respond, connections), end) as address:
+        yield address
 
 
 @contextlib.contextmanager
-def dead_port() -> Any:
-    """A loopback port on which nobody listens and that nobody else can take."""
-    with socket.socket() as bound:
+def closed_port() -> Iterator[socket.socket]:
+    """A bound socket: nobody listens on its port, and nobody else can take it meanwhile."""
+    # asyncio sends small parts at once (TCP_NODELAY) only if the protocol is named.
+    with socket.socket(proto=socket.IPPROTO_TCP) as bound:
         bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
+        yield bound
+
+
+def url_of(bound: socket.socket) -> str:
+    """The URL of the port that a socket is bound to."""
+    return f"http://127.0.0.1:{bound.getsockname()[1]}"

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import Script, answer
+from benchmarks.harness.responses import json_response
+from tests.fakes.handlers import ScriptedHandler
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.auth.credentials import Basic, Login, login
 from voipstudio_cmb.errors import (
@@ -101,25 +102,27 @@ async def test_two_factor_says_how_to_make_an_api_key() -> None:
 @pytest.mark.parametrize("status", [400, 401, 403])
 @virtual
 async def test_a_refused_login_says_so_and_shows_no_password(status: int) -> None:
-    wire = Script([answer({"message": f"no user with {PASSWORD}"}, status)])
+    network = ScriptedHandler([json_response({"message": f"no user with {PASSWORD}"}, status)])
     with pytest.raises(Unauthorized, match="e-mail address or the password was refused") as caught:
-        await Auth(Login("me@x.example", PASSWORD))(GET, wire)
+        await Auth(Login("me@x.example", PASSWORD))(GET, network)
     assert PASSWORD not in shown(caught.value)
-    assert [request.path for request in wire.requests] == ["/login"]
+    assert [request.path for request in network.requests] == ["/login"]
 
 
 @virtual
 async def test_other_faults_of_a_login_stay_what_they_are() -> None:
     with pytest.raises(ServerFault):
-        await Auth(Login("me@x.example", PASSWORD))(GET, Script([answer({}, 503)]))
+        await Auth(Login("me@x.example", PASSWORD))(GET, ScriptedHandler([json_response({}, 503)]))
     with pytest.raises(ConfigError, match="has no user_token"):
-        await Auth(Login("me@x.example", PASSWORD))(GET, Script([answer({"message": "ok"})]))
+        await Auth(Login("me@x.example", PASSWORD))(
+            GET, ScriptedHandler([json_response({"message": "ok"})])
+        )
     with pytest.raises(CallMeBackError):
-        await Auth(Login("me@x.example", PASSWORD))(GET, Script([Response(status=200)]))
+        await Auth(Login("me@x.example", PASSWORD))(GET, ScriptedHandler([Response(status=200)]))
 
 
 @virtual
 async def test_a_provider_must_be_async() -> None:
     for wrong in (lambda: "token", lambda: None):
         with pytest.raises(ClientMisuse, match="must be an async function"):
-            await Auth(wrong)(GET, Script([Response(status=200)]))  # type: ignore[arg-type,return-value]
+            await Auth(wrong)(GET, ScriptedHandler([Response(status=200)]))  # type: ignore[arg-type,return-value]

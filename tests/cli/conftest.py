@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Ran
+from tests.fakes.commands import run_command
 from voipstudio_cmb.sandbox import Sandbox
 
 
@@ -26,4 +26,4 @@ def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Sandbox]:
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]) -> Any:
     """Runs the command; returns its code, and what it printed."""
-    return lambda *argv: Ran(capsys, *map(str, argv))
+    return lambda *argv: run_command(capsys, *argv)

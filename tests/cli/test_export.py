@@ -12,20 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import INTERRUPTIBLE, environment, ran, with_a_bad_row
+from tests.fakes.commands import INTERRUPTIBLE, accounts_file, run_process, script_bad_row
 from voipstudio_cmb.cli import files
 from voipstudio_cmb.sandbox import Fault, Sandbox
-
-
-def accounts_file(tmp_path: Path, api: Sandbox, *names: str) -> Path:
-    path = tmp_path / "accounts.toml"
-    path.write_text(
-        "\n".join(
-            f'[accounts.{name}]\ntoken_env = "{name.upper()}_TOKEN"\nbase_url = "{api.base_url}"'
-            for name in names
-        )
-    )
-    return path
 
 
 @pytest.mark.parametrize(
@@ -109,7 +98,7 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
     argv = ["export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"]
     with subprocess.Popen(
         [*INTERRUPTIBLE, *argv],
-        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         for line in process.stderr:
@@ -119,12 +108,15 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
         out, err = process.communicate(timeout=90)
     assert (process.returncode, out) == (code, "")
     assert "no file is left half written; run the same command again to resume" in err
+    assert "interrupted: " in err or stop != signal.SIGINT
+    assert "Traceback" not in err
+    assert not (tmp_path / "a" / "cdrs.jsonl").exists()
     api.clear_faults()
-    forecast = ran(*argv, "--dry-run")
+    forecast = run_process(*argv, "--dry-run")
     kept = int(forecast.stdout.split()[-2])
     assert 0 < kept < 300
     assert int(forecast.stdout.split()[-1]) == -(-(300 - kept) // 10) + 2
-    done = ran(*argv)
+    done = run_process(*argv)
     assert done.returncode == 0
     assert b"cdrs: resumes the export started at 20" in done.stderr
     assert f"300   {kept}".encode() in done.stderr
@@ -151,7 +143,7 @@ def test_the_exit_code_says_whether_the_same_command_resumes(
 
 
 def test_rejected_rows_are_exit_3(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    with_a_bad_row(api)
+    script_bad_row(api)
     done = run("export", "settings", "--to", tmp_path / "a")
     assert done.code == 3
     assert "settings: 1 rows could not be used" in done.err

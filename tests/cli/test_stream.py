@@ -12,25 +12,25 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import INTERRUPTIBLE, environment, ran, with_a_bad_row
+from tests.fakes.commands import INTERRUPTIBLE, run_process, script_bad_row
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
 def test_the_rows_of_one_resource_go_to_standard_output(api: Sandbox, tmp_path: Path) -> None:
-    ran("export", "cdrs", "visitors", "buttons", "--to", tmp_path)
+    run_process("export", "cdrs", "visitors", "buttons", "--to", tmp_path)
     for resource in ("cdrs", "visitors", "buttons"):
-        done = ran("export", resource, "--to", "-", "--page-size", 50, "--progress", "none")
+        done = run_process("export", resource, "--to", "-", "--page-size", 50, "--progress", "none")
         assert done.returncode == 0
         assert done.stderr == b""
         assert done.stdout == (tmp_path / f"{resource}.jsonl").read_bytes()
-    some = ran("export", "cdrs", "--to", "-", "--filter", "'id<=100010'")
+    some = run_process("export", "cdrs", "--to", "-", "--filter", "'id<=100010'")
     assert 0 < len(some.stdout.splitlines()) < 20
 
 
 def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox) -> None:
     with subprocess.Popen(
         [*INTERRUPTIBLE, "export", "cdrs", "--to", "-", "--page-size", "10", "--progress", "none"],
-        env=environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert select.select([process.stdout], [], [], 90)[0]
@@ -49,13 +49,13 @@ def test_a_stream_is_sent_a_page_at_a_time_and_waits_for_its_reader(api: Sandbox
 
 
 def test_rejected_rows_of_a_stream_are_named_and_exit_3(api: Sandbox) -> None:
-    with_a_bad_row(api)
-    done = ran("export", "settings", "--to", "-")
+    script_bad_row(api)
+    done = run_process("export", "settings", "--to", "-")
     assert done.returncode == 3
     assert done.stdout == b'{"id":1}\n{"id":2}\n'
     said = b"settings: page 1, row 2: rejected, it is no object but a string\n"
     assert done.stderr.count(b"rejected") == done.stderr.count(said) == 1
-    done = ran("export", "settings", "--to", "-", "--progress", "json")
+    done = run_process("export", "settings", "--to", "-", "--progress", "json")
     events = [json.loads(line) for line in done.stderr.splitlines()]
     assert {"event": "rejected", "account": "", "resource": "settings", "page": 1, "index": 2,
             "reason": "it is no object but a string"} in events  # fmt: skip
@@ -63,24 +63,24 @@ def test_rejected_rows_of_a_stream_are_named_and_exit_3(api: Sandbox) -> None:
 
 def test_an_error_after_some_rows_is_exit_1_and_one_before_is_its_own(api: Sandbox) -> None:
     fault = api.script(Fault(path="/callmeback/cdrs", after=5, status=403, times=None))
-    done = ran("export", "cdrs", "--to", "-", "--page-size", 50)
+    done = run_process("export", "cdrs", "--to", "-", "--page-size", 50)
     assert done.returncode == 1
     assert 0 < len(done.stdout.splitlines()) < 300
     assert b"page 1: 403 Scripted 403; " in done.stderr
     assert done.stderr.endswith(b": the output is incomplete\n")
     assert fault.applied
     api.clear_faults()
-    done = ran("export", "cdrs", "--to", "-", VOIPSTUDIO_API_TOKEN="wrong")
+    done = run_process("export", "cdrs", "--to", "-", VOIPSTUDIO_API_TOKEN="wrong")
     assert (done.returncode, done.stdout) == (4, b"")
 
 
 def test_a_reader_of_a_stream_that_has_seen_enough_is_no_error(api: Sandbox) -> None:
-    done = ran("export", "cdrs", "--to", "-", "--progress", "none", shell="| head -n 1")
+    done = run_process("export", "cdrs", "--to", "-", "--progress", "none", shell="| head -n 1")
     assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, b"")
 
 
 def test_a_full_disk_behind_a_stream_is_exit_1(api: Sandbox) -> None:
-    done = ran("export", "cdrs", "--to", "-", "--progress", "none", shell="> /dev/full")
+    done = run_process("export", "cdrs", "--to", "-", "--progress", "none", shell="> /dev/full")
     assert done.returncode == 1
     assert done.stderr == b"error: the output can't be written: No space left on device\n"
 

@@ -53,12 +53,12 @@ def test_garbage_has_a_name(body: bytes, kind: type[BadPayload]) -> None:
 async def test_a_message_quotes_at_most_200_characters_on_one_line() -> None:
     body = b"<html>\n" + b"x" * 5000
 
-    async def wire(_: Request) -> Response:
+    async def network(_: Request) -> Response:
         return Response(status=200, body=body, headers={"content-type": "t/h"})
 
     request = Request(method="GET", path="/x", parse=lambda r: envelopes.read_page(r, Cdr, 1))
     with pytest.raises(NotJSON) as caught:
-        await check_status(request, wire)
+        await check_status(request, network)
     message = str(caught.value)
     assert "5007 bytes" in message
     assert "t/h" in message

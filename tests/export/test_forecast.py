@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import Ran, with_a_bad_row
+from tests.fakes.commands import run_command, script_bad_row
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast
@@ -89,7 +89,7 @@ async def test_a_stream_that_fails_says_so_and_names_what_it_could_not_use() -> 
     async with Sandbox(rows=300) as api:
         with pytest.raises(ClientMisuse, match="exactly one resource"):
             await streamed(api, Plan(to="-", resources=["cdrs", "visitors"]))
-        with_a_bad_row(api)
+        script_bad_row(api)
         stream, found = await streamed(api, Plan(to="-", resources="settings"))
         assert found == b'{"id":1}\n{"id":2}\n'
         assert [reject.why for reject in stream.rejects] == ["it is no object but a string"]
@@ -116,17 +116,17 @@ def test_the_command_streams(
         monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
         monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
         argv = ["export", "--to", "-", "--page-size", "50", "--progress"]
-        ran = Ran(capfd, *argv, "json", "cdrs")
+        ran = run_command(capfd, *argv, "json", "cdrs")
         assert (ran.code, len(ran.out.splitlines())) == (0, 300)
         api.script(Fault(path="/callmeback/buttons", status=404))
-        ran = Ran(capfd, *argv, "none", "buttons")
+        ran = run_command(capfd, *argv, "none", "buttons")
         assert (ran.code, ran.err) == (0, "buttons: 1 are named and do not exist\n")
-        with_a_bad_row(api)
+        script_bad_row(api)
         for progress in ("none", "json"):
-            ran = Ran(capfd, *argv, progress, "settings")
+            ran = run_command(capfd, *argv, progress, "settings")
             assert (ran.code, ran.out) == (3, '{"id":1}\n{"id":2}\n')
             assert "it is no object but a string" in ran.err
         api.script(Fault(path="/callmeback/cdrs", after=5, status=403, times=None))
-        ran = Ran(capfd, *argv, "none", "cdrs")
+        ran = run_command(capfd, *argv, "none", "cdrs")
         assert ran.code == 1
         assert ran.err.endswith(": the output is incomplete\n")

@@ -18,17 +18,17 @@ import pytest
 
 from benchmarks.harness.disks import CountingDisk
 from benchmarks.harness.offline import Offline
+from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import (
     ClientMisuse,
-    ConnectionLost,
     ExportError,
     Forbidden,
     PageDrift,
     ServerFault,
     Unauthorized,
 )
-from voipstudio_cmb.export import Export, Plan, Summary
+from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.sinks import CsvSink
 from voipstudio_cmb.export.store import Disk, locked
 from voipstudio_cmb.export.store.spool import Spool
@@ -41,26 +41,6 @@ def plan(to: Path, **more: Any) -> Plan:
     )
 
 
-async def run(api: Offline, plan: Plan, disk: Disk | None = None) -> Summary:
-    return await Export(api.client(), plan, disk=disk).run()
-
-
-async def interrupted(api: Offline, plan: Plan, requests: int = 6, error: Any = None) -> Summary:
-    """Runs an export that loses its connection for good after so many *requests*."""
-    left = [requests]
-
-    async def hook(request: Request) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise error or ConnectionLost("gone", sent="maybe")
-
-    api.hook = hook
-    summary = await run(api, plan)
-    api.hook = None
-    assert not summary.complete
-    return summary
-
-
 async def whole(tmp_path: Path, **more: Any) -> bytes:
     """What an export writes that nothing disturbs."""
     there = tmp_path / "undisturbed"
@@ -70,10 +50,6 @@ async def whole(tmp_path: Path, **more: Any) -> bytes:
 
 def lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines()
-
-
-def names(directory: Path) -> set[str]:
-    return {path.name for path in directory.iterdir()}
 
 
 @pytest.mark.parametrize("deaf", [False, True])
@@ -114,12 +90,11 @@ async def test_the_manifest_is_that_of_an_export_that_nothing_disturbed(tmp_path
     assert (entries[0]["created_at"], entries[0]["last"]) == ("2026-01-09 00:00:00", [1, 2])
 
 
-@pytest.mark.parametrize("block", [1, 2, 3, 7, 8, 9, 10, 1000])
-def test_rows_are_whole_wherever_a_block_ends(
-    tmp_path: Path, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("voipstudio_cmb.export.store.spool._BLOCK", block)
-    rows = [b'{"id":%d}' % id for id in (1, 2, 333, 4, 55)]
+@pytest.mark.parametrize("left", range(-1, 12))
+def test_rows_are_whole_wherever_a_block_ends(tmp_path: Path, left: int) -> None:
+    """A block is a mebibyte; the first row leaves a few bytes of it, or none."""
+    rows = [b'{"id":"%b"}' % (b"x" * (2**20 - 10 - left))]
+    rows += [b'{"id":%d}' % id for id in (2, 333, 4, 55)]
     spool = Spool(tmp_path / "rows", Disk())
     spool.open(0, spool.digest)
     assert list(spool.rows()) == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.offline import Offline, rows
-from tests.export.test_resume import interrupted, names, run
+from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Export, Plan

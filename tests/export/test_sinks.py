@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+from resource import RLIM_INFINITY
 from typing import Any
 
 import attrs
@@ -28,6 +29,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.harness.disks import limit_file_size
+from benchmarks.harness.processes import call_elsewhere
 from voipstudio_cmb import Button, Cdr, Setting
 from voipstudio_cmb.codec.rows import text
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
@@ -402,7 +405,7 @@ def many(count: int) -> Iterator[bytes]:
 def test_the_same_rows_give_the_same_bytes(
     format: str, compress: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_ROWS", 700)
+    monkeypatch.setattr(parquet, "GROUP_ROWS", 700)
     rows = list(many(3000))
     ways: list[Callable[[], Iterable[bytes]]] = [
         lambda: rows,
@@ -431,48 +434,45 @@ def test_the_same_rows_give_the_same_bytes(
 def test_a_row_group_ends_early_where_rows_are_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_BYTES", 1000)
+    monkeypatch.setattr(parquet, "GROUP_BYTES", 1000)
     rows = [f'{{"id":{n},"name":"{"x" * 600}"}}'.encode() for n in range(1, 6)]
     write(tmp_path / "file", rows, "parquet")
     metadata = pyarrow.parquet.read_metadata(tmp_path / "file")
     assert [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)] == [2, 2, 1]
 
 
-FULL_DISK = """
-import json, os, resource, sys
-from pathlib import Path
-from tests.export.test_sinks import ALL, many, write
-rows = list(many(3000))
-for format, compress in ALL:
-    directory = Path(sys.argv[1], f"{format} {compress}")
-    directory.mkdir()
-    write(directory / "whole", rows, format, compress)
-    size = (directory / "whole").stat().st_size
-    limits = [0, 1, 100, 4096, size // 3, size // 2, size - 4097, size - 100, size - 8, size - 1]
-    results = []
-    for number, limit in enumerate([*limits, size]):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-        try:
-            write(directory / str(number), rows, format, compress)
-            results.append("written")
-        except OSError as error:
-            results.append(error.errno)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-    whole = (directory / "whole").read_bytes() == (directory / str(number)).read_bytes()
-    print(json.dumps([format, results, whole]))
-"""
+def write_to_small_disks(directory: str) -> list[Any]:
+    """What becomes of each format on disks of several sizes; the last one is large enough."""
+    rows, found = list(many(3000)), []
+    for format, compress in ALL:
+        path = Path(directory, f"{format} {compress}")
+        path.mkdir()
+        write(path / "whole", rows, format, compress)
+        size = (path / "whole").stat().st_size
+        results: list[Any] = []
+        limits = [0, 1, 100, 4096, size // 3, size // 2]
+        for limit in (*limits, *(size - left for left in (4097, 100, 8, 1, 0))):
+            limited = path / str(limit)
+            limit_file_size(limit)
+            try:
+                write(limited, rows, format, compress)
+                results.append(limited.read_bytes() == (path / "whole").read_bytes())
+            except OSError as error:
+                results.append(error.errno)
+            finally:
+                limit_file_size(RLIM_INFINITY)
+        found.append([format, results])
+    return found
 
 
-def test_a_full_disk_is_an_error_wherever_it_is_met(tmp_path: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", FULL_DISK, str(tmp_path)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert ran.stderr == ""
-    for (format, _), line in zip(ALL, ran.stdout.splitlines(), strict=True):
+def test_a_full_disk_is_an_error_wherever_it_is_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    for format, results in call_elsewhere(write_to_small_disks, str(tmp_path)):
         number = errno.EIO if format == "sqlite" else errno.EFBIG
-        assert json.loads(line) == [format, [number] * 10 + ["written"], True]
+        assert results == [number] * 10 + [True]
+    assert capfd.readouterr().err == ""
 
 
 @EACH
@@ -483,8 +483,8 @@ def test_no_space_left_is_called_so(
         return open("/dev/full", "wb", **more)
 
     if format == "sqlite":
-        small = (*sqlite._PRAGMAS, "PRAGMA max_page_count = 9")
-        monkeypatch.setattr(sqlite, "_PRAGMAS", small)
+        small = (*sqlite.PRAGMAS, "PRAGMA max_page_count = 9")
+        monkeypatch.setattr(sqlite, "PRAGMAS", small)
     else:
         monkeypatch.setattr(parquet if format == "parquet" else compression, "open", full, False)
     for count in (1, 3000):

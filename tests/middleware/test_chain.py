@@ -10,7 +10,9 @@ import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import Script, answer
+from benchmarks.harness.responses import json_response
+from tests.fakes.handlers import ScriptedHandler, full_chain
+from tests.fakes.secrets import CANARY
 from voipstudio_cmb.auth.credentials import Login, Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import (
@@ -48,7 +50,6 @@ from voipstudio_cmb.retry import RETRYABLE_STATUSES, Backoff, RetryBudget
 from voipstudio_cmb.timeouts import Timeouts
 
 OK = Response(status=200, body=b"{}")
-CANARY = "canary-not-a-token"
 
 
 def now() -> float:
@@ -57,18 +58,6 @@ def now() -> float:
 
 def request(method: str = "GET", **more: Any) -> Request:
     return Request(method=method, path="/callmeback/cdrs", operation="cdrs.list", **more)
-
-
-def assembled(wire: Handler, **more: Any) -> Handler:
-    settings: dict[str, Any] = {
-        "auth": Auth(Token(Secret(CANARY))),
-        "policy": Backoff(rng=lambda: 1.0),
-        "budget": RetryBudget(),
-        "limit": Limit(),
-        **more,
-        "deadline": Deadline(more.get("deadline", 60.0), 30.0),
-    }
-    return chain(wire, standard(**settings))
 
 
 def test_the_chain_stands_in_the_documented_order() -> None:
@@ -107,9 +96,11 @@ def test_the_chain_stands_in_the_documented_order() -> None:
     ],
 )
 async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusError]) -> None:
-    wire = Script([answer({"message": "the API's words"}, status, x_request_id="r-1")])
+    network = ScriptedHandler(
+        [json_response({"message": "the API's words"}, status, x_request_id="r-1")]
+    )
     with pytest.raises(HTTPStatusError) as caught:
-        await check_status(request(query=(("page", "3"),)), wire)
+        await check_status(request(query=(("page", "3"),)), network)
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")
@@ -122,21 +113,23 @@ async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusErro
 async def test_a_validation_error_names_the_fields() -> None:
     body = {"errors": [{"message": "too long", "field": "name"}, {"message": "no", "field": "ddi"}]}
     with pytest.raises(BadRequest, match="name: too long; ddi: no") as caught:
-        await check_status(request("POST"), Script([answer(body, 400)]))
+        await check_status(request("POST"), ScriptedHandler([json_response(body, 400)]))
     assert caught.value.messages == {"name": ["too long"], "ddi": ["no"]}
 
 
 async def test_a_redirect_to_nowhere_is_still_a_redirect() -> None:
     for location in ("http://[bad", "http://a\u2100b/", "http://[::1%]/", ""):
-        wire = Script([Response(status=302, headers={"location": location})])
+        network = ScriptedHandler([Response(status=302, headers={"location": location})])
         with pytest.raises(UnexpectedRedirect, match="not followed"):
-            await check_status(request(), wire)
+            await check_status(request(), network)
 
 
 async def test_a_redirect_names_the_other_origin_only() -> None:
-    wire = Script([Response(status=307, headers={"location": "https://evil.example/x?t=1"})])
+    network = ScriptedHandler(
+        [Response(status=307, headers={"location": "https://evil.example/x?t=1"})]
+    )
     with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
-        await check_status(request(), wire)
+        await check_status(request(), network)
     assert "t=1" not in str(caught.value)
 
 
@@ -151,16 +144,23 @@ async def test_the_token_that_a_server_echoes_is_masked() -> None:
     def parse(response: Response) -> None:
         raise WrongShape(f"odd: {response.body.decode()}", sent="yes")
 
-    for outcome in (answer(echo, 400), answer(field, 400), garbage, cut, located, named):
+    for outcome in (
+        json_response(echo, 400),
+        json_response(field, 400),
+        garbage,
+        cut,
+        located,
+        named,
+    ):
         with pytest.raises(CallMeBackError) as caught:
-            await assembled(Script([outcome]))(request("POST", parse=parse))
+            await full_chain(ScriptedHandler([outcome]))(request("POST", parse=parse))
         error = caught.value
         shown = str(error) + repr(error) + repr(vars(error)) + repr(error.args)
         assert CANARY[:12] not in shown.lower()
 
 
 async def test_a_success_is_parsed_inside_the_chain() -> None:
-    response = await check_status(request(parse=lambda r: r.body * 2), Script([OK]))
+    response = await check_status(request(parse=lambda r: r.body * 2), ScriptedHandler([OK]))
     assert response.value == b"{}{}"
 
 
@@ -170,53 +170,53 @@ async def test_a_success_is_parsed_inside_the_chain() -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
 @virtual
 async def test_what_was_not_sent_is_tried_again_for_every_method(method: str) -> None:
-    wire = Script([ConnectFailed("refused"), ConnectFailed("refused"), OK])
-    assert (await assembled(wire)(request(method))).status == 200
-    assert [round(t - wire.times[0], 3) for t in wire.times] == [0.0, 0.25, 0.75]
+    network = ScriptedHandler([ConnectFailed("refused"), ConnectFailed("refused"), OK])
+    assert (await full_chain(network)(request(method))).status == 200
+    assert [round(t - network.times[0], 3) for t in network.times] == [0.0, 0.25, 0.75]
 
 
 @pytest.mark.parametrize(("method", "sent"), [("GET", 4), ("DELETE", 4), ("PATCH", 1), ("POST", 1)])
 @pytest.mark.parametrize(
     "outcome",
-    [ConnectionLost("x", sent="maybe"), RequestTimeout("x", sent="maybe"), answer({}, 500),
-     answer({}, 502), answer({}, 503), answer({}, 504), ProtocolFault("x", sent="maybe")],
+    [*(error("x", sent="maybe") for error in (ConnectionLost, RequestTimeout, ProtocolFault)),
+     *(json_response({}, status) for status in (500, 502, 503, 504))],
 )  # fmt: skip
 @virtual
 async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
     method: str, sent: int, outcome: Any
 ) -> None:
-    wire = Script([outcome])
+    network = ScriptedHandler([outcome])
     with pytest.raises(CallMeBackError) as caught:
-        await assembled(wire)(request(method))
-    assert len(wire.requests) == sent
+        await full_chain(network)(request(method))
+    assert len(network.requests) == sent
     assert caught.value.attempts == sent
     assert caught.value.sent in ("maybe", "yes")
 
 
 @virtual
 async def test_a_post_that_was_refused_by_429_is_sent_again() -> None:
-    wire = Script([answer({}, 429, retry_after="2"), OK])
-    await assembled(wire)(request("POST"))
-    assert len(wire.requests) == 2
+    network = ScriptedHandler([json_response({}, 429, retry_after="2"), OK])
+    await full_chain(network)(request("POST"))
+    assert len(network.requests) == 2
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PATCH", "POST"])
 @virtual
 async def test_a_refusal_does_not_stand_in_the_way_of_what_was_not_sent(method: str) -> None:
-    wire = Script([answer({}, 429), ConnectFailed("refused"), OK])
-    await assembled(wire)(request(method))
-    assert len(wire.requests) == 3
-    wire = Script([answer({}, 429), ConnectFailed("refused")])
+    network = ScriptedHandler([json_response({}, 429), ConnectFailed("refused"), OK])
+    await full_chain(network)(request(method))
+    assert len(network.requests) == 3
+    network = ScriptedHandler([json_response({}, 429), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
-        await assembled(wire)(request(method))
+        await full_chain(network)(request(method))
     assert (caught.value.sent, caught.value.repeated) == ("yes", False)
 
 
 @virtual
 async def test_what_is_known_of_a_call_is_the_most_of_its_attempts() -> None:
-    wire = Script([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
+    network = ScriptedHandler([ConnectionLost("x", sent="maybe"), ConnectFailed("refused")])
     with pytest.raises(ConnectFailed) as caught:
-        await assembled(wire)(request("DELETE"))
+        await full_chain(network)(request("DELETE"))
     assert caught.value.sent == "maybe"
     assert caught.value.repeated
     assert caught.value.waited == pytest.approx(0.25 + 0.5 + 1.0)
@@ -229,52 +229,52 @@ async def test_an_empty_body_is_asked_for_again() -> None:
             raise EmptyBody("nothing", sent="yes")
         return response.body
 
-    wire = Script([Response(status=200), OK])
-    assert (await assembled(wire)(request(parse=parse))).value == b"{}"
-    assert len(wire.requests) == 2
+    network = ScriptedHandler([Response(status=200), OK])
+    assert (await full_chain(network)(request(parse=parse))).value == b"{}"
+    assert len(network.requests) == 2
 
 
 @virtual
 async def test_a_hopeless_sleep_is_refused_at_once_with_the_real_error() -> None:
-    wire = Script([answer({}, 503, retry_after="100")])
+    network = ScriptedHandler([json_response({}, 503, retry_after="100")])
     with pytest.raises(ServerFault) as caught:
-        await assembled(wire, deadline=60.0)(request())
+        await full_chain(network, deadline=60.0)(request())
     assert caught.value.retry_after == 100.0
     assert now() == 0.0
 
 
 @virtual
 async def test_a_retry_after_above_the_cap_is_raised_and_not_slept() -> None:
-    wire = Script([answer({}, 429, retry_after="121")])
+    network = ScriptedHandler([json_response({}, 429, retry_after="121")])
     with pytest.raises(RateLimited) as caught:
-        await assembled(wire, deadline=3600.0)(request())
+        await full_chain(network, deadline=3600.0)(request())
     assert caught.value.retry_after == 121.0
     assert now() == 0.0
 
 
 @virtual
 async def test_throttling_is_charged_to_the_deadline_and_not_to_the_attempts() -> None:
-    wire = Script([*[answer({}, 429, retry_after="1")] * 20, OK])
-    assert (await assembled(wire)(request())).status == 200
-    assert len(wire.requests) == 21
+    network = ScriptedHandler([*[json_response({}, 429, retry_after="1")] * 20, OK])
+    assert (await full_chain(network)(request())).status == 200
+    assert len(network.requests) == 21
 
 
 @virtual
 async def test_an_outage_costs_little_more_than_the_calls() -> None:
-    wire = Script([answer({}, 503)])
-    handler = assembled(wire)
+    network = ScriptedHandler([json_response({}, 503)])
+    handler = full_chain(network)
     for _ in range(1000):
         with pytest.raises(ServerFault):
             await handler(request())
-    assert len(wire.requests) <= 1.1 * 1000 + 50
+    assert len(network.requests) <= 1.1 * 1000 + 50
 
 
 @virtual
 async def test_an_error_of_the_callers_own_code_passes_untouched() -> None:
-    wire = Script([KeyError("mine")])
+    network = ScriptedHandler([KeyError("mine")])
     with pytest.raises(KeyError):
-        await assembled(wire)(request())
-    assert len(wire.requests) == 1
+        await full_chain(network)(request())
+    assert len(network.requests) == 1
 
 
 # deadline
@@ -287,7 +287,7 @@ async def test_the_deadline_bounds_everything() -> None:
         raise AssertionError
 
     with pytest.raises(RequestTimeout, match="deadline of 60 s") as caught:
-        await assembled(hangs)(request())
+        await full_chain(hangs)(request())
     assert caught.value.phase == "deadline"
     assert caught.value.attempts == 1
     assert now() == pytest.approx(60.0)
@@ -299,26 +299,26 @@ async def test_the_deadline_bounds_the_wait_in_a_limiter() -> None:
         async def acquire(self) -> None:
             await asyncio.Event().wait()
 
-    wire = Script([OK])
+    network = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(wire, limit=Limit(Never()))(request())
+        await full_chain(network, limit=Limit(Never()))(request())
     assert caught.value.sent == "no"
-    assert wire.requests == []
+    assert network.requests == []
 
 
 @virtual
 async def test_the_callers_own_timeout_stays_the_callers() -> None:
-    wire = Script([answer({}, 503)])
+    network = ScriptedHandler([json_response({}, 503)])
     with pytest.raises(TimeoutError) as caught:
         async with asyncio.timeout(0.1):
-            await assembled(wire)(request())
+            await full_chain(network)(request())
     assert not isinstance(caught.value, CallMeBackError)
 
 
 @virtual
 async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
     with pytest.raises(TimeoutError) as caught:
-        await assembled(Script([TimeoutError("mine")]))(request())
+        await full_chain(ScriptedHandler([TimeoutError("mine")]))(request())
     assert caught.value.args == ("mine",)
 
 
@@ -327,21 +327,21 @@ async def test_a_timeout_of_the_callers_own_code_passes_untouched() -> None:
 
 @virtual
 async def test_every_attempt_takes_its_own_turn() -> None:
-    wire = Script([answer({}, 503), answer({}, 503), OK])
+    network = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
     limiter = RateLimit(1, per=10 / 1.02)
-    await assembled(wire, limit=Limit(limiter))(request())
-    assert [round(t - wire.times[0], 6) for t in wire.times] == [0.0, 10.0, 20.0]
+    await full_chain(network, limit=Limit(limiter))(request())
+    assert [round(t - network.times[0], 6) for t in network.times] == [0.0, 10.0, 20.0]
 
 
 @virtual
 async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
-    wire = Script([answer({}, 429, retry_after="5"), OK])
-    handler = assembled(wire)
+    network = ScriptedHandler([json_response({}, 429, retry_after="5"), OK])
+    handler = full_chain(network)
     first = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
     others = [asyncio.create_task(handler(request())) for _ in range(8)]
     await asyncio.gather(first, *others)
-    later = [t - wire.times[0] for t in wire.times[1:]]
+    later = [t - network.times[0] for t in network.times[1:]]
     assert len(later) == 9
     assert all(5.0 <= t <= 5.6 for t in later)
 
@@ -349,34 +349,35 @@ async def test_a_retry_after_holds_everybody_who_shares_the_limit() -> None:
 @virtual
 async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
     limit = Limit()
-    wire = Script([answer({}, 429, retry_after="100"), OK])
+    network = ScriptedHandler([json_response({}, 429, retry_after="100"), OK])
     with pytest.raises(RateLimited, match="it asks to wait 100 s"):
-        await assembled(wire, limit=limit)(request())
+        await full_chain(network, limit=limit)(request())
     with pytest.raises(RequestTimeout, match="asked for a pause of 100 s more") as caught:
-        await assembled(wire, limit=limit)(request())
+        await full_chain(network, limit=limit)(request())
     assert (caught.value.phase, caught.value.sent, now()) == ("deadline", "no", 0.0)
-    await assembled(wire, limit=limit, deadline=200.0)(request())
+    await full_chain(network, limit=limit, deadline=200.0)(request())
     assert now() == pytest.approx(100.0)
 
 
 @pytest.mark.parametrize(
     ("outcomes", "methods", "gone"),
     [
-        ([answer({}, 503), answer({}, 404)], ["DELETE", "DELETE"], True),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 404)],
+        ([json_response({}, 503), json_response({}, 404)], ["DELETE", "DELETE"], True),
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), json_response({}, 404)],
          ["DELETE", "DELETE", "GET"], True),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), OK],
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), OK],
          ["DELETE", "DELETE", "GET"], Forbidden),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 500), answer({}, 404)],
+        ([ConnectionLost("x", sent="maybe"), *(json_response({}, n) for n in (403, 500, 404))],
          ["DELETE", "DELETE", "GET", "GET"], True),
-        ([ConnectionLost("x", sent="maybe"), answer({}, 403), answer({}, 500)],
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), json_response({}, 500)],
          ["DELETE", "DELETE", "GET", "GET"], Forbidden),
-        ([answer({}, 404)], ["DELETE"], NotFound),
-        ([answer({}, 403)], ["DELETE"], Forbidden),
-        ([ConnectFailed("refused"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
-        ([answer({}, 429, retry_after="1"), answer({}, 404)], ["DELETE", "DELETE"], NotFound),
+        ([json_response({}, 404)], ["DELETE"], NotFound),
+        ([json_response({}, 403)], ["DELETE"], Forbidden),
+        ([ConnectFailed("refused"), json_response({}, 404)], ["DELETE", "DELETE"], NotFound),
+        ([json_response({}, 429, retry_after="1"), json_response({}, 404)],
+         ["DELETE", "DELETE"], NotFound),
         (
-            [answer({}, 429), ConnectFailed("refused"), answer({}, 404)],
+            [json_response({}, 429), ConnectFailed("refused"), json_response({}, 404)],
             ["DELETE", "DELETE", "DELETE"],
             NotFound,
         ),
@@ -387,34 +388,36 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
     outcomes: Any, methods: list[str], gone: Any
 ) -> None:
     events: list[Any] = []
-    wire = Script(outcomes)
-    handler = assembled(wire, on_event=events.append)
+    network = ScriptedHandler(outcomes)
+    handler = full_chain(network, on_event=events.append)
     if gone is True:
         assert (await handler(request("DELETE"))).already_gone
     else:
         with pytest.raises(gone):
             await handler(request("DELETE"))
-    assert [r.method for r in wire.requests] == methods
+    assert [r.method for r in network.requests] == methods
     assert events[-1].already_gone is (gone is True)
     assert events[-1].attempts == len(methods)
 
 
-@pytest.mark.parametrize("outcome", [answer({}, 429), ProtocolFault("garbled", sent="maybe")])
+@pytest.mark.parametrize(
+    "outcome", [json_response({}, 429), ProtocolFault("garbled", sent="maybe")]
+)
 @virtual
 async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome: Any) -> None:
     limit = Limit()
-    wire = Script([outcome, OK])
-    first = asyncio.create_task(assembled(wire, limit=limit)(request()))
+    network = ScriptedHandler([outcome, OK])
+    first = asyncio.create_task(full_chain(network, limit=limit)(request()))
     await asyncio.sleep(0.1)
-    await assembled(wire, limit=limit)(request())
-    assert wire.times[1] - wire.times[0] >= 0.5
+    await full_chain(network, limit=limit)(request())
+    assert network.times[1] - network.times[0] >= 0.5
     await first
 
 
 @virtual
 async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
-    wire = Script([answer({}, 429, retry_after="9999"), OK])
-    handler = assembled(wire)
+    network = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])
+    handler = full_chain(network)
     with pytest.raises(RateLimited):
         await handler(request())
     await handler(request())
@@ -424,24 +427,24 @@ async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
 @virtual
 async def test_a_pause_that_begins_while_a_turn_is_waited_for_is_kept() -> None:
     limit = Limit(RateLimit(1, per=1 / 1.02))
-    wire = Script([OK])
-    handler = assembled(wire, limit=limit)
+    network = ScriptedHandler([OK])
+    handler = full_chain(network, limit=limit)
     await handler(request())
     second = asyncio.create_task(handler(request()))
     await asyncio.sleep(0.5)
     limit.throttle.pause(10)
     await second
-    assert wire.times[1] - wire.times[0] >= 10.5 - 1e-6
+    assert network.times[1] - network.times[0] >= 10.5 - 1e-6
 
 
 @virtual
 async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> None:
     limit = Limit()
-    wire = Script([answer({}, 503, retry_after="5"), OK])
-    first = asyncio.create_task(assembled(wire, limit=limit)(request()))
+    network = ScriptedHandler([json_response({}, 503, retry_after="5"), OK])
+    first = asyncio.create_task(full_chain(network, limit=limit)(request()))
     await asyncio.sleep(0.1)
-    await assembled(wire, limit=limit)(request())
-    assert wire.times[1] - wire.times[0] >= 5.0
+    await full_chain(network, limit=limit)(request())
+    assert network.times[1] - network.times[0] >= 5.0
     assert limit.throttle.rate == float("inf")
     await first
 
@@ -449,10 +452,10 @@ async def test_a_503_that_says_how_long_holds_everybody_and_lowers_no_rate() -> 
 @pytest.mark.parametrize("asked", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
 @virtual
 async def test_wait_0_seconds_is_not_taken_at_its_word(asked: str) -> None:
-    wire = Script([answer({}, 429, retry_after=asked)])
+    network = ScriptedHandler([json_response({}, 429, retry_after=asked)])
     with pytest.raises(CallMeBackError):
-        await assembled(wire)(request("POST"))
-    assert len(wire.requests) < 12
+        await full_chain(network)(request("POST"))
+    assert len(network.requests) < 12
 
 
 @virtual
@@ -462,10 +465,10 @@ async def test_waiting_for_a_turn_is_counted_also_when_it_is_cut_short() -> None
             await asyncio.sleep(7)
 
     usage = Usage()
-    await assembled(Script([OK]), limit=Limit(Slow()), usage=usage)(request())
+    await full_chain(ScriptedHandler([OK]), limit=Limit(Slow()), usage=usage)(request())
     assert usage.waited == pytest.approx(7.0)
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(Script([OK]), limit=Limit(Slow()), deadline=3.0)(request())
+        await full_chain(ScriptedHandler([OK]), limit=Limit(Slow()), deadline=3.0)(request())
     assert caught.value.waited == pytest.approx(3.0)
 
 
@@ -475,14 +478,14 @@ async def test_a_limiter_must_be_async() -> None:
         def acquire(self) -> None: ...
 
     with pytest.raises(ClientMisuse, match=r"acquire\(\) must be async"):
-        await assembled(Script([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
+        await full_chain(ScriptedHandler([OK]), limit=Limit(Sync()))(request())  # type: ignore[arg-type]
 
 
 @virtual
 async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
     closing = Timeouts()
     parts = [Deadline(60.0, None, closing), Retry(Backoff(rng=lambda: 1.0)), check_status, Limit()]
-    handler = chain(Script([answer({}, 503, retry_after="30")]), parts)
+    handler = chain(ScriptedHandler([json_response({}, 503, retry_after="30")]), parts)
     task = asyncio.create_task(handler(request()))
     await asyncio.sleep(1)
     closing.close()
@@ -496,8 +499,8 @@ async def test_closing_ends_a_call_that_sleeps_in_its_back_off() -> None:
 @virtual
 async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back() -> None:
     budget = RetryBudget()
-    wire = Script([answer({}, 503), answer({}, 503), OK])
-    await assembled(wire, budget=budget)(request())
+    network = ScriptedHandler([json_response({}, 503), json_response({}, 503), OK])
+    await full_chain(network, budget=budget)(request())
     assert budget.tokens == budget.capacity
 
 
@@ -511,10 +514,10 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
         outside.append(request)
         return await handler(attrs.evolve(request, headers={"X-Mine": "1"}))
 
-    wire = Script([OK])
-    await assembled(wire, middlewares=[mine])(request())
-    assert dict(wire.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
-    assert CANARY not in repr(wire.requests[0])
+    network = ScriptedHandler([OK])
+    await full_chain(network, middlewares=[mine])(request())
+    assert dict(network.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
+    assert CANARY not in repr(network.requests[0])
     assert CANARY not in repr(outside)
     assert "X-Auth-Token" not in outside[0].headers
 
@@ -537,12 +540,12 @@ class Provider:
 async def test_eight_401s_together_cost_one_fresh_token() -> None:
     provider = Provider("old", "new")
 
-    async def wire(request: Request) -> Response:
+    async def network(request: Request) -> Response:
         token = request.headers["X-Auth-Token"]
         await asyncio.sleep(0.1)
         return OK if token == "new" else Response(status=401)
 
-    handler = assembled(wire, auth=Auth(provider))
+    handler = full_chain(network, auth=Auth(provider))
     responses = await asyncio.gather(*(handler(request("POST")) for _ in range(8)))
     assert {r.status for r in responses} == {200}
     assert provider.calls == 2
@@ -550,34 +553,34 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
 
 @virtual
 async def test_a_deletion_that_met_a_401_has_not_been_carried_out() -> None:
-    wire = Script([Response(status=401), answer({}, 404)])
+    network = ScriptedHandler([Response(status=401), json_response({}, 404)])
     with pytest.raises(NotFound):
-        await assembled(wire, auth=Auth(Provider("old", "new")))(request("DELETE"))
+        await full_chain(network, auth=Auth(Provider("old", "new")))(request("DELETE"))
 
 
 @virtual
 async def test_what_a_provider_has_sent_is_not_this_call() -> None:
-    wire = Script([OK])
+    network = ScriptedHandler([OK])
     lost = ConnectionLost("the vault hung up", sent="maybe")
-    await assembled(wire, auth=Auth(Provider(lost, "token")))(request("POST"))
-    assert len(wire.requests) == 1
+    await full_chain(network, auth=Auth(Provider(lost, "token")))(request("POST"))
+    assert len(network.requests) == 1
     assert lost.sent == "maybe"
 
 
 @virtual
 async def test_a_second_401_is_the_end_of_the_call() -> None:
-    provider, wire = Provider("bad"), Script([Response(status=401)])
+    provider, network = Provider("bad"), ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized):
-        await assembled(wire, auth=Auth(provider))(request())
-    assert len(wire.requests) == 2
+        await full_chain(network, auth=Auth(provider))(request())
+    assert len(network.requests) == 2
 
 
 @virtual
 async def test_a_401_without_a_provider_is_final() -> None:
-    wire = Script([Response(status=401)])
+    network = ScriptedHandler([Response(status=401)])
     with pytest.raises(Unauthorized, match="make an API key"):
-        await assembled(wire)(request())
-    assert len(wire.requests) == 1
+        await full_chain(network)(request())
+    assert len(network.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -593,10 +596,10 @@ async def test_a_401_without_a_provider_is_final() -> None:
 async def test_a_provider_that_fails_says_so_and_nothing_is_sent(
     outcome: Any, kind: type[Exception], words: str
 ) -> None:
-    wire = Script([OK])
+    network = ScriptedHandler([OK])
     with pytest.raises(kind, match=words):
-        await assembled(wire, auth=Auth(Provider(outcome)))(request())
-    assert wire.requests == []
+        await full_chain(network, auth=Auth(Provider(outcome)))(request())
+    assert network.requests == []
 
 
 @virtual
@@ -605,18 +608,18 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    wire = Script([OK])
+    network = ScriptedHandler([OK])
     with pytest.raises(RequestTimeout) as caught:
-        await assembled(wire, auth=Auth(hangs))(request())
-    assert (caught.value.sent, wire.requests) == ("no", [])
+        await full_chain(network, auth=Auth(hangs))(request())
+    assert (caught.value.sent, network.requests) == ("no", [])
 
 
 @virtual
 async def test_a_login_that_can_not_be_read_is_named_and_not_the_call_behind_it() -> None:
-    wire = Script([Response(status=200, body=b"<html>password")])
+    network = ScriptedHandler([Response(status=200, body=b"<html>password")])
     auth = Auth(Login("me@x.example", "password"))
     with pytest.raises(NotJSON, match=r"^POST /login: .*<html>\*\*\*") as caught:
-        await assembled(wire, auth=auth)(request())
+        await full_chain(network, auth=auth)(request())
     assert caught.value.path == "/login"
 
 
@@ -632,8 +635,8 @@ def test_auth_shows_no_token() -> None:
 async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) -> None:
     events: list[Event] = []
     usage = Usage()
-    handler = assembled(
-        Script([answer({}, 503), OK, Response(status=404), KeyError("mine")]),
+    handler = full_chain(
+        ScriptedHandler([json_response({}, 503), OK, Response(status=404), KeyError("mine")]),
         on_event=events.append,
         usage=usage,
     )
@@ -667,7 +670,7 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
 
 @virtual
 async def test_each_part_works_alone() -> None:
-    wire = Script([OK])
+    network = ScriptedHandler([OK])
     for part in (
         Observe(),
         Deadline(5.0),
@@ -676,4 +679,4 @@ async def test_each_part_works_alone() -> None:
         Limit(),
         Auth(Token(Secret("t"))),
     ):
-        assert (await part(request(), wire)).status == 200
+        assert (await part(request(), network)).status == 200

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.client import CDRS, get_page, send
+from tests.fakes.plain_client import CDRS, get_page, send
 from voipstudio_cmb.sandbox import Sandbox, Temper
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.sandbox.client import CDRS, SETTINGS, VISITORS, get_page, send
+from tests.fakes.plain_client import CDRS, SETTINGS, VISITORS, get_page, send
 from voipstudio_cmb.sandbox import Data, Drift, Fault, Sandbox, Table
 from voipstudio_cmb.sandbox.data import TableDrift
 

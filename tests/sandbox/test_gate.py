@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.sandbox.client import CDRS, SETTINGS, get_page, send
+from tests.fakes.plain_client import CDRS, SETTINGS, get_page, send
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 from voipstudio_cmb.sandbox.rate import RateWindow
 
@@ -126,7 +126,7 @@ async def test_the_journal_records_requests_without_secrets(api: Sandbox) -> Non
 async def test_a_full_journal_drops_its_older_half(
     api: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("voipstudio_cmb.sandbox.gate._MAX_JOURNAL", 4)
+    monkeypatch.setattr("voipstudio_cmb.sandbox.gate.MAX_JOURNAL", 4)
     for page in range(1, 6):
         await get_page(api, page=page)
     assert [each.page for each in api.journal] == [3, 4, 5]

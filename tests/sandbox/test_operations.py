@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from tests.sandbox.client import BUTTONS, CDRS, DOCUMENTED, SETTINGS, get_page, send
+from tests.fakes.plain_client import BUTTONS, CDRS, DOCUMENTED, SETTINGS, get_page, send
 from voipstudio_cmb.sandbox import Sandbox, Temper
 
 

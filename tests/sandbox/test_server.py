@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 import voipstudio_cmb.sandbox
-from tests.sandbox.client import get_page, send
+from tests.fakes.plain_client import get_page, send
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 pytest_plugins = ["pytester"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.client import DOCUMENTED, SETTINGS, get_page, send
+from tests.fakes.plain_client import DOCUMENTED, SETTINGS, get_page, send
 from voipstudio_cmb.sandbox import Data, Drift, Sandbox
 from voipstudio_cmb.sandbox.data.query import Condition, matches
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import attrs
 import pytest
 
-from tests.bench import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client, without_waiting
-from tests.wire import Peer, Script, once, reply, resets, serving
+from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, client, without_waiting
+from tests.fakes.sockets import Faulty, Peer, Script, once, reply, resets, serving
 from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,
@@ -31,7 +30,6 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
     WrongShape,
 )
-from voipstudio_cmb.middleware.throttle import RateEstimate
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -202,14 +200,6 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def paced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr(
-        "voipstudio_cmb.middleware.throttle.RateEstimate", partial(RateEstimate, unasked=0.0)
-    )
-
-
 def _cases() -> Iterator[Any]:
     for row in ROWS:
         if PYTHON_PARSER and row.python is not None:
@@ -235,10 +225,10 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
         "retry": without_waiting(repeat_patch=repeat_patch),
         **row.config,
     }
-    async with serving(script) as wire, client(wire.url, **config) as cmb:
+    async with serving(script) as server, client(server.url, **config) as cmb:
         if row.error is OK or (mark == "-" and method == "DELETE"):
             await CALLS[method](cmb)
-            assert len(wire.requests) == 1
+            assert len(server.requests) == 1
         else:
             with pytest.raises(CallMeBackError) as caught:
                 await CALLS[method](cmb)
@@ -246,9 +236,9 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
             kinds = row.error if isinstance(row.error, tuple) else (row.error,)
             assert type(error) in kinds
             assert error.sent in row.sent
-            assert len(wire.requests) == (ATTEMPTS if mark == "y" else 1)
-            assert error.attempts == len(wire.requests)
+            assert len(server.requests) == (ATTEMPTS if mark == "y" else 1)
+            assert error.attempts == len(server.requests)
             if mark == "y":
                 assert error.retryable
-        script.mended = True
+        script.fixed = True
         assert await cmb.ping() == {}

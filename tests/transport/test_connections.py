@@ -9,7 +9,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -17,8 +16,9 @@ import pytest
 import trustme
 from aiohttp.abc import AbstractResolver
 
-from tests.bench import ATTEMPTS, CALLS, PYTHON_PARSER, Faulty, client
-from tests.wire import Peer, address, closed_port, once, reply, resets, serving, well
+from benchmarks.harness.peer import closed_port, url_of
+from tests.fakes.clients import ATTEMPTS, CALLS, PYTHON_PARSER, client
+from tests.fakes.sockets import Faulty, Peer, healthy, once, reply, resets, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import (
     CallMeBackError,
@@ -31,19 +31,10 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
 )
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.middleware.throttle import RateEstimate
 from voipstudio_cmb.transport.guards import send_once
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 every_method = pytest.mark.parametrize("method", CALLS)
-
-
-@pytest.fixture(autouse=True)
-def paced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shortens the pause that follows broken HTTP: it is measured on virtual time elsewhere."""
-    monkeypatch.setattr(
-        "voipstudio_cmb.middleware.throttle.RateEstimate", partial(RateEstimate, unasked=0.0)
-    )
 
 
 async def failure(cmb: CallMeBackClient, method: str = "GET") -> Any:
@@ -75,7 +66,7 @@ def black_hole() -> Iterator[str]:
 @every_method
 async def test_row_1_a_refused_connection_is_tried_again_whatever_it_is_for(method: str) -> None:
     with closed_port() as port:
-        async with client(address(port)) as cmb:
+        async with client(url_of(port)) as cmb:
             error = await failure(cmb, method)
             assert (type(error), error.sent, error.attempts) == (ConnectFailed, "no", ATTEMPTS)
             assert cmb.usage.requests == ATTEMPTS
@@ -86,19 +77,19 @@ async def test_t1_a_creation_arrives_once_when_the_server_comes_up() -> None:
 
     async def comes_up(request: Request, handler: Handler) -> Response:
         if request.call.attempts == 3:
-            server = serving(once(reply(ITEM, "201 Created")), on=port)
-            servers.extend((server, await server.__aenter__()))
+            running = serving(once(reply(ITEM, "201 Created")), on=port)
+            servers.extend((running, await running.__aenter__()))
         return await handler(request)
 
     config = ClientConfig(retry=lambda e, r, n: 0.0 if e.sent == "no" and n < 5 else None)
     with closed_port() as port:
         async with CallMeBackClient(
-            "t", base_url=address(port), config=config, middlewares=[comes_up]
+            "t", base_url=url_of(port), config=config, middlewares=[comes_up]
         ) as cmb:
             assert (await cmb.settings.create(name="x")).id == 7
-        server, wire = servers
-        assert len(wire.requests) == 1
-        await server.__aexit__(None, None, None)
+        running, server = servers
+        assert len(server.requests) == 1
+        await running.__aexit__(None, None, None)
 
 
 class NoName(AbstractResolver):
@@ -136,25 +127,25 @@ async def test_row_3_a_black_hole_is_a_timeout_of_the_connecting(method: str) ->
 async def test_row_4_without_a_free_connection_nothing_is_sent(method: str) -> None:
     # In a caller's session aiohttp says of a full pool and of a black hole the very same.
     begun = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"
-    async with serving(once(begun, hold=True), well) as wire, through(limit=1) as session:
-        async with client(wire.url, session=session, connect_timeout=0.02) as cmb:
-            async with session.get(wire.url):
+    async with serving(once(begun, hold=True), healthy) as server, through(limit=1) as session:
+        async with client(server.url, session=session, connect_timeout=0.02) as cmb:
+            async with session.get(server.url):
                 error = await failure(cmb, method)
                 assert (type(error), error.phase, error.sent) == (RequestTimeout, "connect", "no")
                 assert error.attempts == ATTEMPTS
             assert await cmb.ping() == {}
-        assert len(wire.requests) == 2
+        assert len(server.requests) == 2
 
 
 async def test_row_4_in_the_clients_own_pool_a_call_waits_as_long_as_it_may_take() -> None:
-    async with serving(Faulty(once(hold=True))) as wire:
-        async with client(wire.url, timeout=5.0, deadline=5.0) as cmb:
+    async with serving(Faulty(once(hold=True))) as server:
+        async with client(server.url, timeout=5.0, deadline=5.0) as cmb:
             running = asyncio.create_task(failure(cmb))
-            while not wire.requests:
+            while not server.requests:
                 await asyncio.sleep(0.001)
             error = await failure(cmb.with_options(deadline=0.05))
             assert (type(error), error.phase, error.sent) == (RequestTimeout, "pool", "no")
-            assert len(wire.requests) == 1
+            assert len(server.requests) == 1
             running.cancel()
             await asyncio.wait((running,))
 
@@ -199,21 +190,21 @@ BAD_CERTIFICATES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 async def test_rows_6_and_9_a_certificate_that_is_refused_costs_one_handshake(
     case: str, method: str
 ) -> None:
-    server, connector = BAD_CERTIFICATES[case]
-    async with serving(well, tls=server_context(**server)) as wire:
-        async with through(**connector) as session, client(wire.url, session=session) as cmb:
+    options, connector = BAD_CERTIFICATES[case]
+    async with serving(healthy, tls=server_context(**options)) as server:
+        async with through(**connector) as session, client(server.url, session=session) as cmb:
             error = await failure(cmb, method)
             assert (type(error), error.sent, error.attempts) == (TLSFailed, "no", 1)
-            assert (wire.accepted, wire.requests) == (1, [])
+            assert (server.accepted, server.requests) == (1, [])
 
 
 async def test_t8_the_clients_own_session_verifies_and_has_no_switch_for_it() -> None:
-    async with serving(well, tls=server_context()) as wire:
-        async with client(wire.url) as cmb:
+    async with serving(healthy, tls=server_context()) as server:
+        async with client(server.url) as cmb:
             assert type(await failure(cmb)) is TLSFailed
-            assert wire.accepted == 1
+            assert server.accepted == 1
         async with through(ssl=trusting()) as session:
-            async with client(wire.url, session=session) as cmb:
+            async with client(server.url, session=session) as cmb:
                 assert await cmb.ping() == {}
     names = {*inspect.signature(CallMeBackClient).parameters}
     names |= {*inspect.signature(ClientConfig).parameters}
@@ -226,19 +217,19 @@ async def test_row_7_tls_to_a_plain_port_is_refused_for_good(method: str) -> Non
         await peer.send(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
         await peer.hold()
 
-    async with serving(plain) as wire, client(wire.url.replace("http:", "https:")) as cmb:
+    async with serving(plain) as server, client(server.url.replace("http:", "https:")) as cmb:
         error = await failure(cmb, method)
-        assert (type(error), error.sent, wire.accepted) == (TLSFailed, "no", 1)
+        assert (type(error), error.sent, server.accepted) == (TLSFailed, "no", 1)
 
 
 @every_method
 async def test_row_8_a_handshake_that_is_cut_short_is_a_failed_connection(method: str) -> None:
     async def leaves(peer: Peer) -> None: ...
 
-    async with serving(leaves) as wire, client(wire.url.replace("http:", "https:")) as cmb:
+    async with serving(leaves) as server, client(server.url.replace("http:", "https:")) as cmb:
         error = await failure(cmb, method)
         assert (type(error), error.sent) == (ConnectFailed, "no")
-        assert error.attempts == wire.accepted == ATTEMPTS
+        assert error.attempts == server.accepted == ATTEMPTS
 
 
 def test_row_10_plain_http_is_for_loopback_only() -> None:
@@ -258,34 +249,34 @@ async def test_row_14_and_t3_a_kept_connection_that_ends_under_a_request(
         if ending == "RST":
             peer.reset()
 
-    async with serving(one_answer, once(reply(ITEM), hold=True)) as wire:
-        async with client(wire.url) as cmb:
+    async with serving(one_answer, once(reply(ITEM), hold=True)) as server:
+        async with client(server.url) as cmb:
             await cmb.ping()
             if method in ("GET", "DELETE"):
                 await CALLS[method](cmb)
             else:
                 error = await failure(cmb, method)
                 assert (type(error), error.sent) == (ConnectionLost, "maybe")
-            assert len(wire.requests) == 1 + (2 if method in ("GET", "DELETE") else 1)
+            assert len(server.requests) == 1 + (2 if method in ("GET", "DELETE") else 1)
 
 
 @every_method
 async def test_row_15_a_connection_that_ended_while_idle_costs_nothing(method: str) -> None:
-    async with serving(once(reply()), once(reply(ITEM), hold=True)) as wire:
-        async with client(wire.url) as cmb:
+    async with serving(once(reply()), once(reply(ITEM), hold=True)) as server:
+        async with client(server.url) as cmb:
             await cmb.ping()
             await asyncio.sleep(0.02)
             await CALLS[method](cmb)
-            assert (len(wire.requests), wire.connections) == (2, 2)
+            assert (len(server.requests), server.connections) == (2, 2)
 
 
 @every_method
 async def test_row_17_the_deadline_of_the_call_ends_what_gets_no_answer(method: str) -> None:
-    async with serving(Faulty(once(hold=True))) as wire:
-        async with client(wire.url, deadline=0.08) as cmb:
+    async with serving(Faulty(once(hold=True))) as server:
+        async with client(server.url, deadline=0.08) as cmb:
             began = asyncio.get_running_loop().time()
             error = await failure(cmb, method)
-            assert (type(error), error.sent, len(wire.requests)) == (RequestTimeout, "maybe", 1)
+            assert (type(error), error.sent, len(server.requests)) == (RequestTimeout, "maybe", 1)
             assert error.phase in ("attempt", "deadline")
             assert asyncio.get_running_loop().time() - began < 0.08 * 1.1 + 0.15
 
@@ -302,7 +293,7 @@ async def test_row_25_and_h1_a_body_after_a_204_harms_no_later_request(pause: fl
         await peer.send(b"HTTP/1.1 204 204 OK\r\n\r\n", b"{}", pause=pause)
         await goes_on(peer)
 
-    async with serving(deletes, goes_on) as wire, client(wire.url) as cmb:
+    async with serving(deletes, goes_on) as server, client(server.url) as cmb:
         assert await cmb.settings.delete(7) is None
         assert await cmb.ping() == {}
 
@@ -316,9 +307,9 @@ async def test_row_24_and_h1_a_deletion_whose_answer_was_garbled_is_settled(
         reply(b"{}", status, "Connection: close"),
         reply(b"{}", "404 Not Found"),
     )
-    async with serving(*map(once, answers)) as wire, client(wire.url) as cmb:
+    async with serving(*map(once, answers)) as server, client(server.url) as cmb:
         assert await cmb.settings.delete(7) is None
-    methods = [received.split()[0] for received in wire.requests]
+    methods = [received.split()[0] for received in server.requests]
     if PYTHON_PARSER:  # which takes what it does not need for no fault
         assert methods == [b"DELETE"]
     else:
@@ -339,12 +330,12 @@ async def test_row_26_and_t9_an_answer_that_came_while_idle_is_nobodys(
         while await peer.request():
             await peer.send(reply(ITEM))
 
-    async with serving(pushes, answers) as wire, client(wire.url) as cmb:
+    async with serving(pushes, answers) as server, client(server.url) as cmb:
         await cmb.ping()
         await asyncio.sleep(0.03)
         found = await CALLS[method](cmb)
         assert found is None or found.id == 7
-        assert (len(wire.requests), wire.connections) == (2, 2)
+        assert (len(server.requests), server.connections) == (2, 2)
 
 
 async def test_row_26_and_t9_a_stale_page_is_never_yielded_as_another() -> None:
@@ -363,7 +354,7 @@ async def test_row_26_and_t9_a_stale_page_is_never_yielded_as_another() -> None:
         await peer.hold()
 
     found: list[int] = []
-    async with serving(pushes, goes_on) as wire, client(wire.url) as cmb:
+    async with serving(pushes, goes_on) as server, client(server.url) as cmb:
         async for cdr in cmb.cdrs.list(page_size=2, concurrency=1, walk="page"):
             found.append(cdr.id)
             await asyncio.sleep(0.02)
@@ -373,28 +364,28 @@ async def test_row_26_and_t9_a_stale_page_is_never_yielded_as_another() -> None:
 @every_method
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_row_43_h4_and_s7_nothing_follows_a_redirect(status: int, method: str) -> None:
-    async with serving(well) as elsewhere:
+    async with serving(healthy) as elsewhere:
         moved = reply(b"", f"{status} Moved", f"Location: {elsewhere.url}/x")
-        async with serving(once(moved, hold=True)) as wire, client(wire.url) as cmb:
+        async with serving(once(moved, hold=True)) as server, client(server.url) as cmb:
             error = await failure(cmb, method)
             assert (type(error), error.status, error.attempts) == (UnexpectedRedirect, status, 1)
-            assert (len(wire.requests), elsewhere.accepted) == (1, 0)
+            assert (len(server.requests), elsewhere.accepted) == (1, 0)
 
 
 @every_method
 async def test_row_44_a_loop_of_redirects_is_not_entered(method: str) -> None:
-    async with serving(once(reply(b"", "302 Found", "Location: /x"), hold=True)) as wire:
-        async with client(wire.url) as cmb:
+    async with serving(once(reply(b"", "302 Found", "Location: /x"), hold=True)) as server:
+        async with client(server.url) as cmb:
             error = await failure(cmb, method)
-            assert (type(error), len(wire.requests)) == (UnexpectedRedirect, 1)
+            assert (type(error), len(server.requests)) == (UnexpectedRedirect, 1)
 
 
 async def test_t2_nothing_is_sent_behind_the_back_of_the_retry_policy() -> None:
     for script in (resets, once()):
         for method in CALLS:
-            async with serving(script) as wire:
-                async with client(wire.url, retry=lambda e, r, n: 0.0 if n < 5 else None) as cmb:
-                    assert (await failure(cmb, method)).attempts == len(wire.requests) == 5
+            async with serving(script) as server:
+                async with client(server.url, retry=lambda e, r, n: 0.0 if n < 5 else None) as cmb:
+                    assert (await failure(cmb, method)).attempts == len(server.requests) == 5
 
 
 class DeadFirst(AbstractResolver):
@@ -414,8 +405,8 @@ class DeadFirst(AbstractResolver):
 
 
 async def test_t11_a_dead_ipv6_address_does_not_hide_the_ipv4_one() -> None:
-    async with serving(well) as wire:
-        port = int(wire.url.rpartition(":")[2])
+    async with serving(healthy) as server:
+        port = int(server.url.rpartition(":")[2])
         async with through(resolver=DeadFirst(port)) as session, asyncio.timeout(1):
             async with client(f"http://localhost:{port}", session=session) as cmb:
                 assert await cmb.ping() == {}
@@ -426,6 +417,6 @@ async def test_t12_an_early_answer_is_the_answer() -> None:
         await peer.send(reply(b'{"message":"too much"}', "413 Content Too Large"))
         await peer.hold()
 
-    async with serving(refuses) as wire, client(wire.url) as cmb:
+    async with serving(refuses) as server, client(server.url) as cmb:
         with pytest.raises(UnexpectedStatus, match="413 too much"):
             await cmb.settings.create(name="x" * 900_000)

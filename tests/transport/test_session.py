@@ -7,7 +7,6 @@ import gc
 import gzip
 import json
 import os
-import traceback
 import warnings
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +16,9 @@ import pytest
 from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
-from tests.wire import Peer, address, closed_port, once, reply, resets, serving, well
+from benchmarks.harness.peer import closed_port, url_of
+from tests.fakes.secrets import CANARY, reports_of
+from tests.fakes.sockets import Peer, healthy, once, reply, resets, serving
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
@@ -36,7 +37,6 @@ from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
 from voipstudio_cmb.transport.session import Session
 
-CANARY = "canary-not-a-token"
 GET = Request(method="GET", path="/x", headers={"X-Auth-Token": Secret(CANARY).header()})
 
 
@@ -60,14 +60,8 @@ async def failure(session: Session, request: Request = GET) -> CallMeBackError:
     return caught.value
 
 
-def everything(error: BaseException) -> str:
-    """What a crash reporter that captures locals and follows contexts would print."""
-    report = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "".join(report.format(chain=True))
-
-
 async def test_what_is_sent(sessions: Any) -> None:
-    async with serving(well) as wire:
+    async with serving(healthy) as server:
         request = Request(
             method="PATCH",
             path="/callmeback/settings/7",
@@ -75,10 +69,10 @@ async def test_what_is_sent(sessions: Any) -> None:
             body=b'{"name":"x"}',
             headers={"X-Auth-Token": "t"},
         )
-        response = await sessions(wire.url + "/v1.2")(request)
+        response = await sessions(server.url + "/v1.2")(request)
     assert (response.status, response.body) == (200, b'{"data":{}}')
     assert response.headers["content-length"] == "11"
-    head, _, body = wire.requests[0].partition(b"\r\n\r\n")
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
     lines = head.decode("ascii").split("\r\n")
     assert lines[0].startswith("PATCH /v1.2/callmeback/settings/7?page=1&filter=")
     headers = dict(line.lower().split(": ", 1) for line in lines[1:])
@@ -92,41 +86,41 @@ async def test_what_is_sent(sessions: Any) -> None:
 @pytest.mark.parametrize("method", ["GET", "DELETE", "PUT", "PATCH", "POST"])
 @pytest.mark.parametrize("script", [resets, once(), once(b"HTTP/1.1 200 OK\r\nContent-Le")])
 async def test_one_request_is_one_request(sessions: Any, method: str, script: Any) -> None:
-    async with serving(script) as wire:
-        error = await failure(sessions(wire.url), Request(method=method, path="/x"))
+    async with serving(script) as server:
+        error = await failure(sessions(server.url), Request(method=method, path="/x"))
         assert type(error) is ConnectionLost
         assert error.sent == "maybe"
-        assert len(wire.requests) == 1
+        assert len(server.requests) == 1
 
 
 async def test_aiohttp_alone_would_send_it_twice() -> None:
     # Guards the reason for send_once: when this fails, aiohttp has mended its resend.
-    async with serving(resets) as wire, aiohttp.ClientSession() as session:
+    async with serving(resets) as server, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientOSError):
-            await session.get(wire.url)
-        assert len(wire.requests) == 2
+            await session.get(server.url)
+        assert len(server.requests) == 2
 
 
 async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
-    async with serving(resets, well) as wire:
+    async with serving(resets, healthy) as server:
         async with aiohttp.ClientSession(
             headers={"X-Mine": "1"}, middlewares=(send_once,)
         ) as given:
-            session = Session(wire.url, ClientConfig(), given)
+            session = Session(server.url, ClientConfig(), given)
             assert type(await failure(session)) is ConnectionLost
-            assert len(wire.requests) == 1
+            assert len(server.requests) == 1
             assert (await session(GET)).status == 200
             await session.aclose()
             assert not given.closed
             assert dict(given.headers) == {"X-Mine": "1"}
-        assert b"X-Mine: 1" in wire.requests[1]
-        error = await failure(Session(wire.url, ClientConfig(), given))
+        assert b"X-Mine: 1" in server.requests[1]
+        error = await failure(Session(server.url, ClientConfig(), given))
         assert "that was passed in is closed" in str(error)
 
 
 async def test_a_refused_connection_was_certainly_not_sent(sessions: Any) -> None:
     with closed_port() as port:
-        error = await failure(sessions(address(port)))
+        error = await failure(sessions(url_of(port)))
     assert type(error) is ConnectFailed
     assert error.sent == "no"
 
@@ -142,22 +136,22 @@ async def test_an_attempt_ends_by_its_timeout_whatever_the_peer_does(sessions: A
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"
     loop = asyncio.get_running_loop()
     for script in (once(hold=True), drips, once(chunked, b"zz\r\n", hold=True)):
-        async with serving(script) as wire:
+        async with serving(script) as server:
             began = loop.time()
-            error = await failure(sessions(wire.url, timeout=0.2))
+            error = await failure(sessions(server.url, timeout=0.2))
             assert isinstance(error, RequestTimeout | ProtocolFault)
             assert error.sent == "maybe"
             assert loop.time() - began < 0.2 * 1.1 + 0.05
 
 
 async def test_the_calls_deadline_bounds_the_attempt(sessions: Any) -> None:
-    async with serving(once(hold=True)) as wire:
+    async with serving(once(hold=True)) as server:
         request = Request(method="GET", path="/x")
         request.call.deadline = asyncio.get_running_loop().time() + 0.1
-        error = await failure(sessions(wire.url), request)
+        error = await failure(sessions(server.url), request)
         assert isinstance(error, RequestTimeout)
         request.call.deadline, request.call.timeout = float("inf"), 0.1
-        assert isinstance(await failure(sessions(wire.url), request), RequestTimeout)
+        assert isinstance(await failure(sessions(server.url), request), RequestTimeout)
 
 
 @pytest.mark.parametrize(
@@ -172,10 +166,10 @@ async def test_the_calls_deadline_bounds_the_attempt(sessions: Any) -> None:
     ],
 )
 async def test_broken_http_is_never_a_validation_error(sessions: Any, bytes_: bytes) -> None:
-    async with serving(once(bytes_)) as wire:
-        error = await failure(sessions(wire.url))
+    async with serving(once(bytes_)) as server:
+        error = await failure(sessions(server.url))
         assert type(error) is ProtocolFault
-        assert (error.sent, len(wire.requests)) == ("maybe", 1)
+        assert (error.sent, len(server.requests)) == ("maybe", 1)
 
 
 async def test_a_cut_body_is_a_lost_connection(sessions: Any) -> None:
@@ -183,17 +177,17 @@ async def test_a_cut_body_is_a_lost_connection(sessions: Any) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{",
     ):
-        async with serving(once(cut)) as wire:
-            assert type(await failure(sessions(wire.url))) is ConnectionLost
+        async with serving(once(cut)) as server:
+            assert type(await failure(sessions(server.url))) is ConnectionLost
 
 
 async def test_gzip_is_decoded_and_damaged_gzip_is_asked_for_again(sessions: Any) -> None:
     packed = gzip.compress(b'{"data":[]}')
-    async with serving(once(reply(packed, "200 OK", "Content-Encoding: gzip"))) as wire:
-        assert (await sessions(wire.url)(GET)).body == b'{"data":[]}'
+    async with serving(once(reply(packed, "200 OK", "Content-Encoding: gzip"))) as server:
+        assert (await sessions(server.url)(GET)).body == b'{"data":[]}'
     damaged = packed[:12] + b"\xff\xff\xff\xff" + packed[16:]
-    async with serving(once(reply(damaged, "200 OK", "Content-Encoding: gzip"))) as wire:
-        error = await failure(sessions(wire.url))
+    async with serving(once(reply(damaged, "200 OK", "Content-Encoding: gzip"))) as server:
+        error = await failure(sessions(server.url))
         assert type(error) is BadPayload
         assert error.retryable
 
@@ -205,16 +199,16 @@ async def test_a_body_is_read_up_to_the_cap_decoded(sessions: Any) -> None:
         reply(bomb, "200 OK", "Content-Encoding: gzip"),
         reply(b"0" * 200_001),
     ):
-        async with serving(once(answer, hold=True)) as wire:
-            error = await failure(sessions(wire.url, max_body=200_000))
+        async with serving(once(answer, hold=True)) as server:
+            error = await failure(sessions(server.url, max_body=200_000))
             assert type(error) is TooLarge
             assert "larger than 200000 bytes" in str(error)
 
 
 async def test_a_session_that_raises_for_status_by_itself_does_not_here() -> None:
-    async with serving(once(reply(b"{}", "404 Not Found"))) as wire:
+    async with serving(once(reply(b"{}", "404 Not Found"))) as server:
         async with aiohttp.ClientSession(raise_for_status=True) as given:
-            assert (await Session(wire.url, ClientConfig(), given)(GET)).status == 404
+            assert (await Session(server.url, ClientConfig(), given)(GET)).status == 404
 
 
 async def test_cookies_are_neither_kept_nor_sent(sessions: Any) -> None:
@@ -222,11 +216,11 @@ async def test_cookies_are_neither_kept_nor_sent(sessions: Any) -> None:
         while await peer.request():
             await peer.send(reply(b"{}", "200 OK", "Set-Cookie: session=1; Path=/"))
 
-    async with serving(sets) as wire:
-        session = sessions(wire.url)
+    async with serving(sets) as server:
+        session = sessions(server.url)
         await session(GET)
         await session(GET)
-        assert b"cookie" not in wire.requests[1].lower()
+        assert b"cookie" not in server.requests[1].lower()
 
 
 async def test_no_more_requests_are_open_than_allowed(sessions: Any) -> None:
@@ -241,18 +235,18 @@ async def test_no_more_requests_are_open_than_allowed(sessions: Any) -> None:
             flying -= 1
             await peer.send(reply())
 
-    async with serving(slow) as wire:
+    async with serving(slow) as server:
         async with aiohttp.ClientSession() as given:
-            session = Session(wire.url, ClientConfig(connections=3), given)
+            session = Session(server.url, ClientConfig(connections=3), given)
             await asyncio.gather(*(session(GET) for _ in range(12)))
     assert most == 3
 
 
 async def test_a_redirect_is_an_answer_and_nobody_follows(sessions: Any) -> None:
-    async with serving(well) as elsewhere:
+    async with serving(healthy) as elsewhere:
         moved = reply(b"", "307 Temporary Redirect", f"Location: {elsewhere.url}/")
-        async with serving(once(moved)) as wire:
-            assert (await sessions(wire.url)(GET)).status == 307
+        async with serving(once(moved)) as server:
+            assert (await sessions(server.url)(GET)).status == 307
         assert elsewhere.connections == 0
 
 
@@ -260,9 +254,9 @@ async def test_no_error_carries_the_token_or_aiohttps_frames(sessions: Any) -> N
     scripts = [resets, once(), once(b"garbage\r\n\r\n"), once(hold=True),
                once(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")]  # fmt: skip
     for script in scripts:
-        async with serving(script) as wire:
-            error = await failure(sessions(wire.url, timeout=0.1))
-            report = everything(error)
+        async with serving(script) as server:
+            error = await failure(sessions(server.url, timeout=0.1))
+            report = "".join(reports_of(error))
             assert CANARY not in report
             assert "/aiohttp/" not in report
             assert error.__context__ is None
@@ -270,25 +264,25 @@ async def test_no_error_carries_the_token_or_aiohttps_frames(sessions: Any) -> N
 
 
 async def test_a_cancellation_passes_without_aiohttps_frames(sessions: Any) -> None:
-    async with serving(once(hold=True)) as wire:
-        session = sessions(wire.url)
+    async with serving(once(hold=True)) as server:
+        session = sessions(server.url)
         task = asyncio.create_task(session(GET))
-        while not wire.requests:
+        while not server.requests:
             await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-        report = everything(caught.value)
+        report = "".join(reports_of(caught.value))
         assert CANARY not in report
         assert "/aiohttp/" not in report
         assert GET.call.sent == "maybe"
 
 
 async def test_a_cancelled_request_gives_its_slot_back(sessions: Any) -> None:
-    async with serving(once(hold=True), well) as wire:
-        session = sessions(wire.url, connections=1)
+    async with serving(once(hold=True), healthy) as server:
+        session = sessions(server.url, connections=1)
         task = asyncio.create_task(session(GET))
-        while not wire.requests:
+        while not server.requests:
             await asyncio.sleep(0.001)
         task.cancel()
         await asyncio.wait((task,))
@@ -296,8 +290,8 @@ async def test_a_cancelled_request_gives_its_slot_back(sessions: Any) -> None:
 
 
 async def test_use_after_close_and_closing_twice(sessions: Any) -> None:
-    async with serving(well) as wire:
-        session = sessions(wire.url)
+    async with serving(healthy) as server:
+        session = sessions(server.url)
         await session(GET)
         await session.aclose()
         await session.aclose()
@@ -307,10 +301,10 @@ async def test_use_after_close_and_closing_twice(sessions: Any) -> None:
 
 
 async def test_closing_with_requests_in_flight_ends_them_at_once(sessions: Any) -> None:
-    async with serving(once(hold=True)) as wire:
-        session = sessions(wire.url)
+    async with serving(once(hold=True)) as server:
+        session = sessions(server.url)
         tasks = [asyncio.create_task(failure(session)) for _ in range(8)]
-        while len(wire.requests) < 8:
+        while len(server.requests) < 8:
             await asyncio.sleep(0.001)
         async with asyncio.timeout(1):
             await session.aclose()
@@ -320,8 +314,8 @@ async def test_closing_with_requests_in_flight_ends_them_at_once(sessions: Any) 
 
 
 async def test_a_second_event_loop_is_refused_and_the_first_unharmed(sessions: Any) -> None:
-    async with serving(well) as wire:
-        session = sessions(wire.url)
+    async with serving(healthy) as server:
+        session = sessions(server.url)
         await session(GET)
         error = await asyncio.to_thread(lambda: asyncio.run(failure(session)))
         assert type(error) is ClientMisuse
@@ -330,23 +324,24 @@ async def test_a_second_event_loop_is_refused_and_the_first_unharmed(sessions: A
 
 
 async def test_a_forked_process_is_told_so(sessions: Any, monkeypatch: Any) -> None:
-    async with serving(well) as wire:
-        session = sessions(wire.url)
+    async with serving(healthy) as server:
+        session = sessions(server.url)
         await session(GET)
         monkeypatch.setattr(os, "getpid", lambda: 1)
         assert "before a fork" in str(await failure(session))
 
 
 async def test_forgetting_to_close_is_one_warning_that_says_what_to_do() -> None:
-    async with serving(well) as wire:
-        session = Session(wire.url, ClientConfig())
+    async with serving(healthy) as server:
+        session = Session(server.url, ClientConfig())
         await session(GET)
-        own: Any = session._own
+        own = [each for each in gc.get_objects() if type(each) is aiohttp.ClientSession]
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             del session
             gc.collect()
-        await own.close()
+        for each in own:
+            await each.close()
     ours = [str(w.message) for w in caught if w.category is ResourceWarning]
     assert ours == ["a CallMeBackClient was not closed: use `async with`, or await its aclose()"]
 
@@ -359,9 +354,9 @@ async def test_environment_proxies_and_netrc_are_ignored(
     monkeypatch.setenv("NETRC", str(netrc))
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    async with serving(well) as wire:
-        assert (await sessions(wire.url)(GET)).status == 200
-        assert b"Authorization" not in wire.requests[0]
+    async with serving(healthy) as server:
+        assert (await sessions(server.url)(GET)).status == 200
+        assert b"Authorization" not in server.requests[0]
 
 
 @pytest.mark.parametrize(
@@ -421,13 +416,13 @@ async def test_what_came_on_an_idle_connection_is_nobodys_answer(
     passed = None
     if given:
         passed = aiohttp.ClientSession(middlewares=(send_once,), request_class=CleanRequest)
-    async with serving(talks) as wire:
-        session = sessions(wire.url, passed)
+    async with serving(talks) as server:
+        session = sessions(server.url, passed)
         for _ in range(3):
             response = await session(Request(method=method, path="/x"))
             assert response.body == b'{"data":{}}'
             await asyncio.sleep(0.06)
-    assert (len(wire.requests), wire.connections) == (3, 3)
+    assert (len(server.requests), server.connections) == (3, 3)
     if passed is not None:
         await passed.close()
 
@@ -443,9 +438,9 @@ async def test_a_server_that_always_speaks_first_is_a_fault_and_no_loop(sessions
             return await super().send(conn)
 
     async with (
-        serving(speaks) as wire,
+        serving(speaks) as server,
         aiohttp.ClientSession(middlewares=(send_once,), request_class=Late) as passed,
     ):
-        error = await failure(sessions(wire.url, passed, connections=3))
+        error = await failure(sessions(server.url, passed, connections=3))
     assert isinstance(error, ProtocolFault)
-    assert (error.sent, wire.requests, wire.connections) == ("no", [], 4)
+    assert (error.sent, server.requests, server.connections) == ("no", [], 4)

@@ -9,13 +9,13 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
-from tests.doubles import answer
+from benchmarks.harness.responses import json_response
+from tests.fakes.collections import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
@@ -24,52 +24,6 @@ from voipstudio_cmb.walk import Capabilities, Tasks
 from voipstudio_cmb.walk.ranges import Cutter
 
 WINDOWS = (1, 2, 4, 16)
-
-
-@attrs.define
-class Table:
-    """A collection that honours page, limit, sort, dir and filter, as far as it is not told not to.
-
-    *change* alters the ids before each answer. `asked` holds the queries.
-    """
-
-    ids: list[int]
-    cap: int = 5000
-    ignore_filter: bool = False
-    refuse_filter: bool = False
-    ignore_sort: bool = False
-    total: Callable[[int], Any] = lambda count: count
-    change: Callable[[Table], None] = lambda table: None
-    latency: float = 0.0
-    asked: list[dict[str, str]] = attrs.field(factory=list)
-    flying: int = 0
-    most_flying: int = 0
-
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        self.asked.append(query)
-        self.flying += 1
-        self.most_flying = max(self.most_flying, self.flying)
-        try:
-            await asyncio.sleep(self.latency)
-        finally:
-            self.flying -= 1
-        self.change(self)
-        conditions = json.loads(query.get("filter", "[]"))
-        if conditions and self.refuse_filter:
-            raise BadRequest("Filtration error", status=400, sent="yes")
-        ids = list(self.ids) if self.ignore_sort else sorted(self.ids)
-        if query["dir"] == "DESC" and not self.ignore_sort:
-            ids.reverse()
-        for condition in [] if self.ignore_filter else conditions:
-            bound = condition["value"]
-            ids = [i for i in ids if (i > bound if condition["operator"] == "gt" else i <= bound)]
-        size = min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * size
-        content: dict[str, Any] = {"data": [{"id": i} for i in ids[start : start + size]]}
-        if (total := self.total(len(ids))) is not None:
-            content["total"] = total
-        return answer(content)
 
 
 async def walked(table: Table, **options: Any) -> list[int]:
@@ -88,16 +42,6 @@ SHAPES = {
     "clustered": [*range(1, 200), *range(10**9, 10**9 + 300), 2**53],
     "a cluster at the far end": [1, *range(2**53, 2**53 + 500)],
     "powers of two": [2**n for n in range(62)],
-}
-
-HABITS: dict[str, dict[str, Any]] = {
-    "honest": {},
-    "caps limit": {"cap": 7},
-    "total missing": {"total": lambda count: None},
-    "total a string": {"total": str},
-    "total too high": {"total": lambda count: count + 1000},
-    "total too low": {"total": lambda count: count // 3},
-    "total zero": {"total": lambda count: 0},
 }
 
 
@@ -342,7 +286,7 @@ async def test_an_empty_answer_that_says_that_there_are_rows_is_asked_for_again(
                 return response
             content = json.loads(response.body)
             self.done = True
-            return answer({**content, "data": []})
+            return json_response({**content, "data": []})
 
     table = Hiccup(list(range(1, 200)))
     assert await walked(table, concurrency=concurrency) == list(range(1, 200))
@@ -357,7 +301,9 @@ async def test_a_server_that_answers_any_condition_with_nothing_has_proved_nothi
     class Nothing(Table):
         async def __call__(self, request: Request) -> Response:
             response = await super().__call__(request)
-            return answer({"data": [], "total": 0}) if "filter" in self.asked[-1] else response
+            return (
+                json_response({"data": [], "total": 0}) if "filter" in self.asked[-1] else response
+            )
 
     ids, capabilities = list(range(1, 100)), Capabilities()
     cdrs = Cdrs(Nothing(ids), None, capabilities)

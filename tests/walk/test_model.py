@@ -42,7 +42,7 @@ def test_a_row_that_the_server_hides_is_missed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_outdated_row_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_content", lambda id, _: {"id": id, "title": f"{id}.0"})
+    monkeypatch.setattr(server, "content_of", lambda id, _: {"id": id, "title": f"{id}.0"})
     with pytest.raises(AssertionError, match="older than the walk: "):
         for seed in range(100):
             run(scenario_of(seed, STEPS, ["keyset"]))

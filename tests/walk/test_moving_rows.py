@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
-from tests.doubles import answer, take
-from tests.walk.test_keyset import HABITS, Table
+from benchmarks.harness.responses import json_response
+from tests.fakes.collections import HABITS, Pages, Table, take
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
@@ -208,7 +208,9 @@ async def test_a_server_that_answers_its_last_page_again_past_the_end(concurrenc
 @virtual
 async def test_a_row_twice_on_a_page_is_yielded_once_as_it_came_last() -> None:
     async def twice(request: Request) -> Response:
-        return answer({"data": [{"id": 1, "name": "old"}, {"id": 1, "name": "new"}], "total": 1})
+        return json_response(
+            {"data": [{"id": 1, "name": "old"}, {"id": 1, "name": "new"}], "total": 1}
+        )
 
     walk = Cdrs(twice).list(walk="page", concurrency=1)
     assert [(r.id, r.name) async for r in walk] == [(1, "new")]
@@ -222,7 +224,7 @@ async def test_a_row_that_is_looked_for_late_is_not_given_up_for_an_empty_page()
             response = await super().__call__(request)
             firsts = [q for q in self.asked if (q["page"], q["dir"]) == ("1", "ASC")]
             if len(firsts) == 2 and self.asked[-1] is firsts[-1]:
-                return answer({**json.loads(response.body), "data": []})
+                return json_response({**json.loads(response.body), "data": []})
             return response
 
     table = Hiccup(list(range(1, 51)), change=moving({3: both(gone(4), come(51))}).change)
@@ -245,20 +247,6 @@ async def test_a_collection_of_a_page_costs_no_more_requests(
 
 
 # What a server can get wrong besides.
-
-
-@attrs.define
-class Pages:
-    """Answers page *n* with the ids that *answer* gives for it, and no total."""
-
-    answer: Callable[[int, int], list[int]]
-    asked: list[int] = attrs.field(factory=list)
-
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        self.asked.append(int(query["page"]))
-        ids = self.answer(int(query["page"]), int(query["limit"]))
-        return answer({"data": [{"id": id} for id in ids]})
 
 
 @pytest.mark.parametrize("concurrency", WINDOWS)
@@ -320,7 +308,7 @@ async def test_a_server_that_sorts_no_more_than_a_page(concurrency: int) -> None
             query = tuple(pair for pair in request.query if pair[0] != "dir")
             request = attrs.evolve(request, query=(*query, ("dir", "ASC")))
             content = json.loads((await super().__call__(request)).body)
-            return answer({**content, "data": content["data"][:: -1 if backwards else 1]})
+            return json_response({**content, "data": content["data"][:: -1 if backwards else 1]})
 
     found, _ = await walked(Page(list(range(1, 51))), concurrency=concurrency)
     assert found == list(range(1, 51))
@@ -347,7 +335,7 @@ async def test_a_passing_empty_page_without_a_total_is_no_end(concurrency: int, 
         async def __call__(self, request: Request) -> Response:
             if request.page == 3 and not self.done:
                 self.done = True
-                return answer({"data": []})
+                return json_response({"data": []})
             return await super().__call__(request)
 
     table = Hiccup(list(range(1, 51)), total=lambda count: None, ignore_sort=deaf)

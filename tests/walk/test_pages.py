@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import Collection, answer, row
-from tests.walk.test_keyset import Table
+from benchmarks.harness.responses import json_response
+from tests.fakes.collections import Collection, Table, row
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Tasks
@@ -101,7 +101,9 @@ async def test_a_passing_empty_page_is_no_end_whatever_total_it_carries(
         async def __call__(self, request: Any) -> Any:
             if request.page == 4 and not self.done:
                 self.done = True
-                return answer({"data": []} if total is None else {"data": [], "total": total})
+                return json_response(
+                    {"data": []} if total is None else {"data": [], "total": total}
+                )
             return await super().__call__(request)
 
     assert await walked(Hiccup(rows(100)), concurrency) == [r["id"] for r in rows(100)]
@@ -117,7 +119,7 @@ async def test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for(
             query = dict(request.query)
             start = (request.page - 1) * int(query["limit"])
             found = self.rows[start : start + min(int(query["limit"]), 7)]
-            return answer({"data": found, "total": len(self.rows)})
+            return json_response({"data": found, "total": len(self.rows)})
 
     assert await walked(Capping(rows(100)), concurrency) == [r["id"] for r in rows(100)]
 

@@ -8,94 +8,19 @@ import gc
 import json
 import random
 import weakref
-from collections.abc import Callable
-from operator import eq, ge, gt, le, lt
 from typing import Any
 
-import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
-from tests.doubles import answer, take
-from tests.walk.test_keyset import Table
+from tests.fakes.collections import FILTERS, TOTALS, Odd, Table, take
 from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk.probe import Capabilities, probes
 
-Condition = dict[str, Any]
-RIGHT = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}
 PATH = "/callmeback/cdrs"
-
-
-def meets(id: int, condition: Condition, **otherwise: Any) -> bool:
-    return bool({**RIGHT, **otherwise}[condition["operator"]](id, condition["value"]))
-
-
-FILTERS: dict[str, Callable[[int, list[Condition]], bool]] = {
-    "only the last": lambda id, all_: meets(id, all_[-1]),
-    "only the first": lambda id, all_: meets(id, all_[0]),
-    "any of them": lambda id, all_: any(meets(id, one) for one in all_),
-    "each as an equality": lambda id, all_: all(id == one["value"] for one in all_),
-    "the last as an equality": lambda id, all_: id == all_[-1]["value"],
-    "the first as an equality": lambda id, all_: id == all_[0]["value"],
-    "gt as gte": lambda id, all_: all(meets(id, one, gt=ge) for one in all_),
-    "lte as lt": lambda id, all_: all(meets(id, one, lte=lt) for one in all_),
-    "for no row": lambda id, all_: False,
-    "for every row": lambda id, all_: True,
-}
-ORDERS: dict[str, Callable[[list[int], bool], list[int]]] = {
-    "by id": lambda ids, down: sorted(ids, reverse=down),
-    "as text": lambda ids, down: sorted(ids, key=str, reverse=down),
-    "oldest first": lambda ids, down: sorted(ids),
-    "newest first": lambda ids, down: sorted(ids, reverse=True),
-}
-TOTALS: dict[str, Callable[[int, int], int | None]] = {
-    "exact": lambda all_, here: all_,
-    "missing": lambda all_, here: None,
-    "too high": lambda all_, here: all_ + 5,
-    "of the page": lambda all_, here: here,
-}
-
-
-@attrs.define(eq=False, kw_only=True)
-class Odd:
-    """A server that takes conditions and `sort` in a way of its own.
-
-    *turns*: `sort` orders a page only, and the pages themselves are in the server's *order*.
-    """
-
-    ids: list[int]
-    conditions: str = ""
-    order: str = "by id"
-    turns: bool = False
-    total: str = "exact"
-    cap: int = 10**6
-    fixed: int = 0
-    rows_cap: int = 10**6
-    change: Callable[[Odd, dict[str, str]], None] = lambda server, query: None
-    asked: list[dict[str, str]] = attrs.field(factory=list)
-
-    async def __call__(self, request: Request) -> Response:
-        query = dict(request.query)
-        self.asked.append(query)
-        assert len(self.asked) < 500, "it does not end"
-        self.change(self, query)
-        conditions = json.loads(query.get("filter", "[]"))
-        take = FILTERS.get(self.conditions, lambda id, all_: all(meets(id, one) for one in all_))
-        down = query["dir"] == "DESC"
-        ids = [id for id in self.ids if not conditions or take(id, conditions)]
-        ids = ORDERS[self.order](ids, down)
-        page_size = self.fixed or min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * page_size
-        found = ids[start : start + min(page_size, self.rows_cap)]
-        if self.turns:
-            found.sort(reverse=down)
-        content: dict[str, Any] = {"data": [{"id": id} for id in found]}
-        if (total := TOTALS[self.total](len(ids), len(found))) is not None:
-            content["total"] = total
-        return answer(content)
 
 
 async def walked(server: Any, **options: Any) -> tuple[list[int], Any]:

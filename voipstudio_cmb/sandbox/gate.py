@@ -21,7 +21,7 @@ from .refusal import Refusal
 
 BASES: Final = ("/v1.2/voipstudio", "/v1.1/voipstudio")
 
-_MAX_JOURNAL: Final = 100_000
+MAX_JOURNAL: Final = 100_000
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -79,8 +79,8 @@ class Gate:
             body=masked_body(path, await request.read()),
             at=time.monotonic(),
         )
-        if len(self.journal) >= _MAX_JOURNAL:
-            del self.journal[: _MAX_JOURNAL // 2]
+        if len(self.journal) >= MAX_JOURNAL:
+            del self.journal[: MAX_JOURNAL // 2]
         self.journal.append(received)
         self.requests += 1
         return received

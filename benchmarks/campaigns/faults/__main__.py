@@ -19,7 +19,7 @@ from benchmarks.campaigns.faults.schedule import Schedule
 from benchmarks.campaigns.faults.server import ScheduleServer
 from benchmarks.harness.clocks import HurriedLoop
 from benchmarks.harness.commands import Campaign, conclude, counted
-from benchmarks.harness.peer import RawRequest, Reply, dead_port, serving
+from benchmarks.harness.peer import RawRequest, Reply, closed_port, serving
 
 
 async def campaign(
@@ -33,12 +33,12 @@ async def campaign(
         server = servers.get(seed)  # None: a request whose schedule has ended
         return Reply(end="close") if server is None else server.respond(request, f"/{path}")
 
-    with dead_port() as dead:
+    with closed_port() as dead:
         async with serving(respond) as (_, live):
             for seed in seeds:
                 schedule = Schedule(seed, most_concurrent)
                 servers = {str(seed): schedule.server}
-                each(await schedule.run(live, dead))
+                each(await schedule.run(live, dead.getsockname()[1]))
                 if time.monotonic() > stop_at:
                     break
 

@@ -136,7 +136,7 @@ class PendingRequest:
         return self.request.path == "/login"
 
 
-def _content(id: int, version: int) -> dict[str, Any]:
+def content_of(id: int, version: int) -> dict[str, Any]:
     return {"id": id, "title": f"{id}.{version}"}
 
 
@@ -259,7 +259,7 @@ class ModelServer:
                 shown.insert(spoil % len(shown), shown[0])
             else:
                 shown = [] if temper.spoils == "empty" else shown[: 1 + spoil % len(shown)]
-        content: dict[str, Any] = {"data": [_content(i, self.versions[i]) for i in shown]}
+        content: dict[str, Any] = {"data": [content_of(i, self.versions[i]) for i in shown]}
         if (total := TOTALS[temper.total](len(ids))) is not _NONE:
             content["total"] = total
         return json_response(content)

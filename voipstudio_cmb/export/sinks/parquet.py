@@ -19,8 +19,8 @@ from .compression import Compression
 
 # Where row groups end depends on the rows alone, so that the same rows give the same bytes. One is
 # held in memory at a time, hence the second limit.
-_GROUP_ROWS = 50_000
-_GROUP_BYTES = 1 << 25
+GROUP_ROWS = 50_000
+GROUP_BYTES = 1 << 25
 _BATCH_ROWS = 2_000  # cells take several times as much memory in Python as in Arrow
 
 _TYPES: dict[Kind, Any] = {
@@ -72,7 +72,7 @@ def _groups(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
     for row in rows:
         group.append(row)
         size += len(row)
-        if len(group) == _GROUP_ROWS or size >= _GROUP_BYTES:
+        if len(group) == GROUP_ROWS or size >= GROUP_BYTES:
             yield group
             group, size = [], 0
     if group:

@@ -36,7 +36,7 @@ _TYPES: dict[Kind, str] = {
     "integer or text": "",
 }
 _NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
-_PRAGMAS = (
+PRAGMAS = (
     # The file is thrown away if writing fails, so a journal would only cost and be left over.
     "PRAGMA journal_mode = OFF",
     "PRAGMA synchronous = OFF",  # whoever asked for the file calls fsync, once
@@ -96,7 +96,7 @@ class SqliteSink(Sink):
                     database.execute("PRAGMA page_size = 4096")
                 else:
                     _check(database, resource, columns, path)
-                for pragma in _PRAGMAS:
+                for pragma in PRAGMAS:
                     database.execute(pragma)
                 database.execute("BEGIN EXCLUSIVE")
                 if new:

@@ -1,4 +1,4 @@
-"""A client of the sandbox for its own tests: plain aiohttp, nothing of the package."""
+"""A client for the sandbox's own tests: plain aiohttp, nothing of the package's client."""
 
 from __future__ import annotations
 

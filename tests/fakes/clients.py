@@ -1,4 +1,4 @@
-"""What the fault tests share: a client that does not wait, and one call for each method."""
+"""Clients that do not wait, and one call for each HTTP method."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 import aiohttp.http_parser as parsers
 
-from tests.wire import Peer, Script, reply
+from tests.fakes.secrets import CANARY
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.retry import Backoff, RetryPolicy
 
 ATTEMPTS = 3
-CANARY = "canary-not-a-token"
 PYTHON_PARSER = parsers.HttpResponseParser is getattr(parsers, "HttpResponseParserPy", None)
 """Whether aiohttp reads HTTP with its parser in Python, not with the one in C."""
 
@@ -40,33 +39,3 @@ def client(url: str, *, session: Any = None, **config: Any) -> CallMeBackClient:
     """A client with one connection and without waits."""
     settings = {"deadline": 5.0, "connections": 1, "retry": without_waiting(), **config}
     return CallMeBackClient(CANARY, base_url=url, session=session, config=ClientConfig(**settings))
-
-
-class Faulty:
-    """A script that serves each request by another one until it is `mended`; from then on well.
-
-    A connection that the other script would hold goes on with its next request.
-    """
-
-    def __init__(self, script: Script) -> None:
-        self._script = script
-        self.mended = False
-
-    async def __call__(self, peer: Peer) -> None:
-        receive, held = peer.request, True
-
-        async def hold() -> None:
-            nonlocal held
-            held = True
-
-        while held and (received := await receive()):
-            if self.mended:
-                await peer.send(reply())
-                continue
-
-            async def request(received: bytes = received) -> bytes:
-                return received
-
-            held = False
-            peer.request, peer.hold = request, hold  # type: ignore[method-assign]
-            await self._script(peer)

@@ -1,11 +1,12 @@
-"""The command line for tests: in this process, or in one of its own."""
+"""The command line: in this process, or in one of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,17 +24,25 @@ INTERRUPTIBLE = [
 ]
 
 
-class Ran:
-    def __init__(self, capsys: pytest.CaptureFixture[str], *argv: str) -> None:
-        try:
-            self.code: Any = main(argv)
-        except SystemExit as stop:
-            self.code = stop.code
-        self.out, self.err = capsys.readouterr()
+class CommandResult(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    code: Any
+    out: str
+    err: str
 
 
-def ran(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
-    """The command in a process of its own; *shell* follows it on the shell's line."""
+def run_command(capture: pytest.CaptureFixture[str], *argv: object) -> CommandResult:
+    """Runs a command in this process."""
+    try:
+        code: Any = main([*map(str, argv)])
+    except SystemExit as stop:
+        code = stop.code
+    return CommandResult(code, *capture.readouterr())
+
+
+def run_process(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command in a process of its own; `shell` follows it on the shell's line."""
     command = " ".join([*COMMAND, *map(str, argv), shell])
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
@@ -41,11 +50,20 @@ def ran(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
-def environment(api: Sandbox, **more: str) -> dict[str, str]:
-    return {**os.environ, **more}
+def accounts_file(directory: Path, api: Sandbox, *names: str) -> Path:
+    """Writes accounts of a sandbox; the token of `a` is in the variable `A_TOKEN`."""
+    path = directory / "accounts.toml"
+    path.write_text(
+        "\n".join(
+            f'[accounts.{name}]\ntoken_env = "{name.upper()}_TOKEN"\nbase_url = "{api.base_url}"'
+            for name in names
+        )
+    )
+    return path
 
 
-def with_a_bad_row(api: Sandbox) -> None:
+def script_bad_row(api: Sandbox) -> None:
+    """Makes the second of three settings no object."""
     rows: list[Any] = [{"id": 1}, "\x1b[2Jno row", {"id": 2}]
     path = "/callmeback/settings"
     api.script(Fault(path=path, page=2, body={"data": [], "total": 3}, times=None))

@@ -1,0 +1,15 @@
+"""What tests put in place of a network, an account or a user; it imports no test.
+
+handlers      a handler that follows a script, and the standard chain before one
+  collections handlers that serve a collection, each with its habits
+sockets       a server on a loopback port, scripted byte by byte, on `benchmarks.harness.peer`
+  clients     clients that do not wait, for servers that fail
+secrets       a token, and all the texts where it could leak
+exports       exports of an account in memory, undisturbed or interrupted
+commands      the command line, in this process or in one of its own
+plain_client  requests to the sandbox without the package's client
+
+A test takes the highest of them that shows what it is about: a handler is faster than a socket.
+Clocks, disks, responses and the account in memory are in `benchmarks.harness`. A server that
+follows the API's documentation is `voipstudio_cmb.sandbox`.
+"""
