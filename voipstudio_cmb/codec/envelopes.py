@@ -13,7 +13,7 @@ from voipstudio_cmb.errors import BadPayload, WrongShape
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Page, Record, Reject, Row
 
-from .json import INTEGER, decode, kind_of
+from .json import decode, kind_of, total_of
 from .records import records
 from .rows import id_problem, raw_item, raw_rows
 
@@ -28,7 +28,7 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
         BadPayload: also if a row is no object or has no usable id.
     """
     envelope = _envelope(response, list)
-    total = _total(envelope.get("total"))
+    total = total_of(envelope.get("total"))
     return Page(records=records(envelope["data"], record), number=number, total=total)
 
 
@@ -40,7 +40,7 @@ def read_rows(
     Rows that are no objects or have no usable id go to `reject`, and do not count in the total.
     """
     page = _read_raw(response, raw_rows, list)
-    total = _total(page.total)
+    total = total_of(page.total)
     if page.unusable:
         rows = page.unusable.items()
         reject([Reject(number, index, id_problem(json), json) for index, json in rows])
@@ -56,7 +56,7 @@ def read_row(response: Response) -> Row:
 
 def read_total(response: Response) -> int:
     """The total in a collection's response."""
-    total = _total(_envelope(response, list).get("total"))
+    total = total_of(_envelope(response, list).get("total"))
     if total is None:
         raise WrongShape("the response holds no usable total", sent="yes")
     return total
@@ -147,13 +147,6 @@ def _envelope(response: Response, kind: type) -> dict[str, Any]:
     found = f"data is {kind_of(envelope['data'])}" if "data" in envelope else "there is no data"
     wanted = "an array" if kind is list else "an object"
     raise WrongShape(f"the response should hold {wanted} in data, but {found}", sent="yes")
-
-
-def _total(value: object) -> int | None:
-    """A collection's claimed total, or None for what can't be one."""
-    if isinstance(value, str) and INTEGER.fullmatch(value):
-        value = int(value)
-    return value if type(value) is int and value >= 0 else None
 
 
 def _read_raw(response: Response, read: Callable[[bytes], T], kind: type) -> T:

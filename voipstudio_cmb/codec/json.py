@@ -103,3 +103,10 @@ def decode(response: Response) -> Any:
         sent="yes",
         retryable=not lasting,  # a response cut short may be complete the next time
     )
+
+
+def total_of(value: object) -> int | None:
+    """A collection's claimed total, or None for what can't be one."""
+    if isinstance(value, str) and INTEGER.fullmatch(value):
+        value = int(value)
+    return value if type(value) is int and value >= 0 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+from collections.abc import Callable
 
 import attrs
 
@@ -26,21 +27,21 @@ class Auth:
     def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
         self._fixed = source if isinstance(source, Token | Basic) else None
         self._source = None if isinstance(source, Token | Basic) else source
-        self._current: Token | Basic | None = self._fixed
+        self._current = None if self._fixed is None else _Current(self._fixed)
         self._fetching = asyncio.Lock()
 
     def __repr__(self) -> str:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        credentials = self._current or await self._fetch(handler)
+        current = self._current or await self._fetch(handler)
         earlier = request.call.mask
         # With those before: a server may echo the token that has just been replaced.
-        request.call.mask = lambda text: credentials.mask(earlier(text))
-        response = await handler(request.with_headers(credentials.headers()))
+        request.call.mask = lambda text: current.mask(earlier(text))
+        response = await handler(request.with_headers(current.headers()))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True
-            if self._current is credentials:  # else somebody has renewed it meanwhile
+            if self._current is current:  # else somebody has renewed it meanwhile
                 self._current = None
             return attrs.evolve(response, renew=True)
         return response
@@ -52,12 +53,24 @@ class Auth:
         sent = "".join(self._fixed.headers().values())
         return f"token {hashlib.sha256(sent.encode()).hexdigest()}"
 
-    async def _fetch(self, handler: Handler) -> Token | Basic:
+    async def _fetch(self, handler: Handler) -> _Current:
         async with self._fetching:
             if self._current is None:
                 assert self._source is not None
-                self._current = await _fetched(self._source, handler)
+                self._current = _Current(await _fetched(self._source, handler))
             return self._current
+
+
+class _Current:
+    """Credentials in use, whose headers are made once and not for every attempt."""
+
+    __slots__ = ("headers", "mask")
+
+    def __init__(self, credentials: Token | Basic) -> None:
+        headers = credentials.headers()
+        # A closure, because tools that print an object's slots or locals do not look into one.
+        self.headers: Callable[[], dict[str, str]] = lambda: headers
+        self.mask: Callable[[str], str] = credentials.mask
 
 
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:

@@ -133,7 +133,7 @@ class Probe(Generic[R]):
             first, top = self.opening = await self._ask_ends()
             ids, tops = ids_of(first), ids_of(top)
             lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
-            if not within(first, 0, None) or passed_over(ids, tops) or lower:
+            if not ascends(ids, 0) or passed_over(ids, tops) or lower:
                 raise KeysetUnsupported
             highest = max(tops, default=0)
             if not ids and not tops and (not first.total or not left):
@@ -141,7 +141,8 @@ class Probe(Generic[R]):
             if not ids or highest < ids[-1]:
                 continue  # rows have come between the two, or it sorts otherwise
             try:
-                await self._check_ends(first, top, highest)
+                complete = len({*ids, *tops}) == first.total == top.total
+                await self._check_ends(ids, tops, highest, complete)
                 return first, highest
             except _Changed:
                 continue
@@ -161,13 +162,16 @@ class Probe(Generic[R]):
         finally:
             await cancel_all((oldest, newest))
 
-    async def _check_ends(self, first: Page[R], top: Page[R], highest: int) -> None:
-        """Makes sure that nothing is below the first page nor above the `highest` id."""
-        ids, tops = ids_of(first), ids_of(top)
-        known = len({*ids, *tops})
+    async def _check_ends(
+        self, ids: list[int], tops: list[int], highest: int, complete: bool
+    ) -> None:
+        """Makes sure that nothing is below the first page nor above the `highest` id.
+
+        They hold `ids` and `tops`, which are `complete` if both totals say so.
+        """
         # A server that reverses a page instead of the collection sends the same rows as highest.
         same = highest == ids[-1] or ids[0] in tops
-        if same and known == first.total == top.total:
+        if same and complete:
             return
         # A single row shows no order: it may be the first or the last.
         if (same or len(ids) == 1) and ids[0] > 1:
