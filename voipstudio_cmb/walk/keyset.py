@@ -1,6 +1,6 @@
 """The keyset walk: `id > last` instead of page numbers, so that rows may come and go meanwhile.
 
-A page number counts rows. A row that comes or goes before it changes what the number means; an id
+A page number counts rows. A row that comes or goes ahead of it changes what the number means; an id
 never changes. Every row that exists throughout the walk is yielded exactly once, in the order of
 ids, whatever is inserted or deleted meanwhile. The walk ends at the highest id that existed when it
 began.
