@@ -20,6 +20,7 @@ from .models import (
     Button,
     ButtonFields,
     Cdr,
+    Identified,
     Page,
     Record,
     Reject,
@@ -33,6 +34,8 @@ from .query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
 from .walk import Capabilities, Strategy, Tasks, Walk
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+Item = TypeVar("Item", bound=Identified)
 
 
 class _Service(Generic[R]):
@@ -55,12 +58,12 @@ class _Service(Generic[R]):
         self,
         method: str,
         operation: str,
-        parse: Callable[[Response], Any] | None,
+        parse: Callable[[Response], T],
         *,
         path: str = "",
         query: tuple[tuple[str, str], ...] = (),
         body: bytes | None = None,
-    ) -> Any:
+    ) -> T:
         request = Request(
             method=method,
             path=self.path + path,
@@ -71,9 +74,8 @@ class _Service(Generic[R]):
         )
         response = await self._handler(request)
         # A handler without the standard chain, as in a test, leaves the parsing to the service.
-        if response.value is UNREAD and parse is not None:
-            return parse(response)
-        return response.value
+        value: T = parse(response) if response.value is UNREAD else response.value
+        return value
 
     def _item(self, response: Response) -> R:
         return envelopes.read_item(response, self.record)
@@ -118,13 +120,11 @@ class Collection(_Service[R]):
             WrongShape: the server claims no total.
         """
         query = PageRequest(page_size=1, conditions=checked(filters)).query()
-        total: int = await self._send("GET", "count", envelopes.read_total, query=query)
-        return total
+        return await self._send("GET", "count", envelopes.read_total, query=query)
 
     async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
         parse = partial(parse, number=request.number)
-        page: Page[Any] = await self._send("GET", "list", parse, query=request.query())
-        return page
+        return await self._send("GET", "list", parse, query=request.query())
 
     def _strategy(
         self, query: WalkQuery, parse: Callable[..., Page[Any]] | None = None
@@ -149,15 +149,13 @@ class Editable(_Service[R]):
         Raises:
             NotFound: it does not exist. Forbidden: it is not this account's.
         """
-        item: R = await self._get(self._path(id), self._item)
-        return item
+        return await self._get(self._path(id), self._item)
 
     async def raw(self, id: int) -> Row:
         """Fetches the resource with this `id`, its bytes as the API sent them."""
-        row: Row = await self._get(self._path(id), envelopes.read_row)
-        return row
+        return await self._get(self._path(id), envelopes.read_row)
 
-    async def _get(self, path: str, parse: Callable[[Response], Any]) -> Any:
+    async def _get(self, path: str, parse: Callable[[Response], Item]) -> Item:
         item = await self._send("GET", "get", parse, path=path)
         if path != f"/{item.id}":
             # A response that a server left on an idle connection is taken for that of the next
@@ -177,8 +175,7 @@ class Editable(_Service[R]):
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)
-        made: R = await self._send("POST", "create", self._created, body=body)
-        return made
+        return await self._send("POST", "create", self._created, body=body)
 
     def _created(self, response: Response) -> R:
         try:
@@ -192,8 +189,7 @@ class Editable(_Service[R]):
         body = write_payload(values, self.fields)
         if body is None:
             raise ClientMisuse("nothing to update: name at least one attribute")
-        changed: R = await self._send("PATCH", "update", self._item, path=path, body=body)
-        return changed
+        return await self._send("PATCH", "update", self._item, path=path, body=body)
 
     @staticmethod
     def _path(id: int) -> str:
