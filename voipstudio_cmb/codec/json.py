@@ -82,21 +82,17 @@ def decode(response: Response) -> Any:
     body = response.body
     if not body.strip():
         raise EmptyBody("the response is empty where JSON is documented", sent="yes")
-    lasting = False
     try:
-        return msgspec.json.decode(body)
-    except RecursionError:
-        problem, lasting = "nested too deeply", True
-    except (msgspec.MsgspecError, ValueError):
         try:
+            return msgspec.json.decode(body)
+        except (msgspec.MsgspecError, ValueError):
             # Slower, and takes what msgspec does not: any escape, and a float of any size.
             return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
-        except RecursionError:
-            problem, lasting = "nested too deeply", True
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            problem = str(error)
-        except ValueError as error:
-            problem, lasting = str(error), True
+    except RecursionError:
+        problem, lasting = "nested too deeply", True
+    except ValueError as error:
+        problem = str(error)
+        lasting = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
     media = response.headers.get("content-type", "no media type")
     raise NotJSON(
         f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
