@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 import attrs
@@ -14,14 +13,7 @@ from .auth.profile import Environment, resolve
 from .auth.secret import Secret
 from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
-from .errors import (
-    BadPayload,
-    BadRequest,
-    ClientMisuse,
-    Forbidden,
-    NotFound,
-    UnexpectedStatus,
-)
+from .errors import BadPayload, BadRequest, ClientMisuse, Forbidden, NotFound, UnexpectedStatus
 from .events import Usage
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
@@ -216,10 +208,5 @@ class CallMeBackClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 from math import inf
-from types import TracebackType
 
 from .errors import ClientMisuse
 
@@ -87,12 +86,7 @@ class Timeout:
             self.expired = True
             self._task.cancel()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._timeouts.running.discard(self)
         if self.expired:
             others = self._task.uncancel() > self._cancelling

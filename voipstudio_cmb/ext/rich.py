@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import IO, Self
 
 from rich.console import Console
@@ -46,12 +45,7 @@ class Bars:
                 self._bars[name] = self._progress.add_task(name, text=text, total=None)
             self._progress.update(self._bars[name], completed=done, total=total, text=text)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
 

@@ -16,18 +16,9 @@ tasks.py holds the tasks of all walks of a client. A page comes back the same wa
 
 from __future__ import annotations
 
-from .cursor import KeysetCursor, PageCursor
 from .probe import Capabilities
 from .strategy import Strategy
 from .tasks import Tasks
 from .walk import Progress, Walk
 
-__all__ = [
-    "Capabilities",
-    "KeysetCursor",
-    "PageCursor",
-    "Progress",
-    "Strategy",
-    "Tasks",
-    "Walk",
-]
+__all__ = ["Capabilities", "Progress", "Strategy", "Tasks", "Walk"]
