@@ -27,34 +27,21 @@ if TYPE_CHECKING:
     from .server import Sandbox
     from .temper import Temper
 
-__all__ = [
-    "Data",
-    "Drift",
-    "Fault",
-    "Received",
-    "Sandbox",
-    "Scripted",
-    "Table",
-    "Temper",
-    "Watch",
-]
+__all__ = ["Data", "Drift", "Fault", "Received", "Sandbox", "Scripted", "Table", "Temper", "Watch"]
 
 # Imported on first use: pytest loads this package for the fixture in every run of every user, and
 # aiohttp.web costs a tenth of a second.
 _MODULES = {
-    "Data": "data",
-    "Drift": "data",
-    "Fault": "faults",
-    "Received": "journal",
-    "Sandbox": "server",
-    "Scripted": "faults",
-    "Table": "data",
-    "Temper": "temper",
-    "Watch": "data",
+    "data": ("Data", "Drift", "Table", "Watch"),
+    "faults": ("Fault", "Scripted"),
+    "journal": ("Received",),
+    "server": ("Sandbox",),
+    "temper": ("Temper",),
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

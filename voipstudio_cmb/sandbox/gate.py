@@ -105,8 +105,7 @@ class Gate:
     async def _admit(self, request: web.Request, received: Received) -> None:
         wait = self.rate.admit(time.monotonic()) if self.rate else 0.0
         if wait > 0:
-            headers = {"Retry-After": str(math.ceil(wait))}
-            raise Refusal(429, "Too many requests", headers=headers)
+            raise Refusal(429, "Too many requests", retry_after=math.ceil(wait))
         pause = self.random.uniform(*self.latency)
         if pause > 0:
             await asyncio.sleep(pause)

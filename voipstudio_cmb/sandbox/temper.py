@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import attrs
 from attrs.validators import ge
-
-
-def _numbers(values: Iterable[int]) -> frozenset[int]:
-    return frozenset(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -41,16 +36,16 @@ class Temper:
     total_jitter: int = attrs.field(default=0, validator=ge(0))
     """The most rows, up or down, by which one total in four is wrong."""
 
-    empty_pages: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
+    empty_pages: frozenset[int] = attrs.field(default=frozenset(), converter=frozenset)
     """Pages that are always empty."""
-    empty_once: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
+    empty_once: frozenset[int] = attrs.field(default=frozenset(), converter=frozenset)
     """Pages that are empty the first time."""
     past_end: Literal["empty", "repeat", "missing"] = "empty"
     """Pages after the last one: empty, the last one again, or 404. Page 1 always exists."""
 
     delete_missing_status: int = 404
     """The status for deleting a row that does not exist."""
-    forbidden_ids: frozenset[int] = attrs.field(default=frozenset(), converter=_numbers)
+    forbidden_ids: frozenset[int] = attrs.field(default=frozenset(), converter=frozenset)
     """The settings and buttons that are refused with 403."""
     two_factor: bool = False
     """Makes ``POST /login`` return 202 with a nonce."""
@@ -58,12 +53,9 @@ class Temper:
     def ignored(self) -> frozenset[str]:
         """Returns the names of the query parameters that this server ignores."""
         flags = {
-            "page": self.ignore_page,
-            "limit": self.ignore_limit,
-            "sort": self.ignore_sort,
-            "dir": self.ignore_sort,
-            "filter": self.ignore_filter,
-        }
+            "page": self.ignore_page, "limit": self.ignore_limit, "sort": self.ignore_sort,
+            "dir": self.ignore_sort, "filter": self.ignore_filter,
+        }  # fmt: skip
         return frozenset(name for name, ignored in flags.items() if ignored)
 
     def refused(self) -> frozenset[str]:

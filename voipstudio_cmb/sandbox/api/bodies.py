@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 
 from voipstudio_cmb.sandbox.data import Row
-from voipstudio_cmb.sandbox.refusal import FieldError, Refusal
+from voipstudio_cmb.sandbox.refusal import Refusal
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,15}")
 _DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,15})?")
@@ -22,34 +23,28 @@ class _WrongTypeError(Exception):
     """A value is not of the documented type; the text names the type."""
 
 
-def _string(value: object) -> str:
-    if isinstance(value, str):
+def _exactly(kind: type, wanted: str, value: object) -> object:
+    if isinstance(value, kind):
         return value
-    raise _WrongTypeError("a string")
+    raise _WrongTypeError(wanted)
 
 
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    raise _WrongTypeError("a boolean")
+_string, _boolean = partial(_exactly, str, "a string"), partial(_exactly, bool, "a boolean")
 
 
-def _integer(value: object) -> int:
+def _integer(value: object, wanted: str = "an integer") -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_INTEGER:
         return value
-    raise _WrongTypeError("an integer")
+    raise _WrongTypeError(wanted)
 
 
 def _choice(value: object) -> int:
     """A choice is documented as a string and returned as an integer: a name becomes 0."""
     if isinstance(value, str):
         return int(value) if _INTEGER.fullmatch(value) else 0
-    try:
-        return _integer(value)
-    except _WrongTypeError:
-        raise _WrongTypeError("a string or an integer") from None
+    return _integer(value, "a string or an integer")
 
 
 def _rate(value: object) -> str:
@@ -94,7 +89,7 @@ def json_object(body: bytes) -> dict[str, Any]:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise Refusal(400, "Validation error", [FieldError("", "The body must be a JSON object.")])
+        raise Refusal(400, "Validation error", {"": "The body must be a JSON object."})
     return content
 
 
@@ -104,15 +99,15 @@ def fields_of(body: bytes, attributes: Attributes) -> Row:
     Raises `Refusal` (400) that lists every unknown attribute and every value of a wrong type.
     """
     row: Row = {}
-    errors: list[FieldError] = []
+    errors: dict[str, str] = {}
     for name, value in json_object(body).items():
         if name not in attributes:
-            errors.append(FieldError(name, "There is no such attribute."))
+            errors[name] = "There is no such attribute."
             continue
         try:
             row[_RENAMED.get(name, name)] = None if value is None else attributes[name](value)
         except _WrongTypeError as wrong:
-            errors.append(FieldError(name, f"Must be {wrong}."))
+            errors[name] = f"Must be {wrong}."
     if errors:
         raise Refusal(400, "Validation error", errors)
     return row

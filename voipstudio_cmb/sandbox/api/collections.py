@@ -9,7 +9,7 @@ import attrs
 import msgspec
 
 from voipstudio_cmb.sandbox.data import Data, Drift, Query, Table, TableDrift, TablePage, parse
-from voipstudio_cmb.sandbox.refusal import FieldError, Refusal
+from voipstudio_cmb.sandbox.refusal import Refusal
 from voipstudio_cmb.sandbox.temper import Temper
 
 
@@ -42,7 +42,7 @@ class Collection:
         params = {name: value for name, value in params.items() if name not in ignored}
         if refused := sorted(temper.refused() & params.keys()):
             message = "Filtration error" if "filter" in refused else "Validation error"
-            raise Refusal(400, message, [FieldError(name, "Is not supported.") for name in refused])
+            raise Refusal(400, message, dict.fromkeys(refused, "Is not supported."))
         query = parse(params, self.table.columns)
         limit = None if temper.ignore_limit else query.limit
         if limit is not None and not temper.offset_by_requested_limit:

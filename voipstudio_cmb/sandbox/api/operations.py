@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from voipstudio_cmb.sandbox.data import Data, Row, Table
-from voipstudio_cmb.sandbox.refusal import FieldError, Refusal
+from voipstudio_cmb.sandbox.refusal import Refusal
 from voipstudio_cmb.sandbox.temper import Temper
 
 from .account import Account
@@ -103,24 +103,16 @@ class Operations:
         return json_response({"data": {"response": "Pong", "user_id": self.account.user_id}})
 
     async def _me(self, request: web.Request) -> web.Response:
-        user = {
-            "id": self.account.user_id,
-            "email": "jane.doe@example.com",
-            "first_name": "Jane",
-            "last_name": "Doe",
-            "timezone": "Europe/London",
-        }
-        return _single(user)
+        user = {"email": "jane.doe@example.com", "first_name": "Jane", "last_name": "Doe"}
+        return _single({"id": self.account.user_id, **user, "timezone": "Europe/London"})
 
     async def _login(self, request: web.Request) -> web.Response:
         body = json_object(await request.read())
-        errors = [
-            FieldError(name, "Must be a string.")
-            for name in ("email", "password")
-            if not isinstance(body.get(name), str) or not body[name]
-        ]
-        if errors:
-            raise Refusal(400, "Validation error", errors)
+        names = ("email", "password")
+        if wrong := [
+            name for name in names if not isinstance(body.get(name), str) or not body[name]
+        ]:
+            raise Refusal(400, "Validation error", dict.fromkeys(wrong, "Must be a string."))
         if self.temper.two_factor:
             return json_response({"message": "Two-factor code sent", "nonce": "sandbox-nonce"}, 202)
         token, user_id = self.account.token, self.account.user_id

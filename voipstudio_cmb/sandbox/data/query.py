@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 import msgspec
 
-from voipstudio_cmb.sandbox.refusal import FieldError, Refusal
+from voipstudio_cmb.sandbox.refusal import Refusal
 
 from .rows import Row
 
@@ -50,25 +50,25 @@ class Query:
 def parse(params: Mapping[str, str], columns: frozenset[str]) -> Query:
     """Reads the query parameters of a collection that has `columns`; raises `Refusal` (400)."""
     conditions = _conditions(params["filter"], columns) if params.get("filter") else ()
-    errors: list[FieldError] = []
+    errors: dict[str, str] = {}
     page = _positive("page", params.get("page", "1"), errors)
     limit = _positive("limit", params.get("limit", str(PAGE_SIZE)), errors)
     sort = params.get("sort", "id")
     if sort not in columns:
-        errors.append(FieldError("sort", f"There is no property {sort!r}."))
+        errors["sort"] = f"There is no property {sort!r}."
     direction = params.get("dir", "ASC")
     if direction not in {"ASC", "DESC"}:
-        errors.append(FieldError("dir", "Must be ASC or DESC."))
+        errors["dir"] = "Must be ASC or DESC."
     if errors:
         raise Refusal(400, "Validation error", errors)
     descending = direction == "DESC"
     return Query(page=page, limit=limit, sort=sort, descending=descending, conditions=conditions)
 
 
-def _positive(name: str, text: str, errors: list[FieldError]) -> int:
+def _positive(name: str, text: str, errors: dict[str, str]) -> int:
     if _DIGITS.fullmatch(text) and int(text) > 0:
         return int(text)
-    errors.append(FieldError(name, "Must be a whole number from 1."))
+    errors[name] = "Must be a whole number from 1."
     return 1
 
 
@@ -96,7 +96,7 @@ def _condition(entry: object, columns: frozenset[str]) -> Condition:
 
 
 def _filtration_error(reason: str) -> Refusal:
-    return Refusal(400, "Filtration error", [FieldError("filter", reason)])
+    return Refusal(400, "Filtration error", {"filter": reason})
 
 
 def matches(row: Row, conditions: Iterable[Condition]) -> bool:
@@ -170,11 +170,8 @@ def sort_key(value: Scalar) -> tuple[int, int | float, str]:
 
 def is_id_range(condition: Condition) -> bool:
     """Tells whether `condition` cuts a range out of ascending ids."""
-    return (
-        condition.property == "id"
-        and condition.operator != "like"
-        and _as_number(condition.value) is not None
-    )
+    name, symbol, number = condition.property, condition.operator, _as_number(condition.value)
+    return name == "id" and symbol != "like" and number is not None
 
 
 def bisect_ids(ids: Sequence[int], ranges: Iterable[Condition]) -> tuple[int, int]:
