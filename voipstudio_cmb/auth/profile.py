@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import attrs
 
@@ -42,16 +43,12 @@ def profile_path(env: Environment) -> Path:
     return Path(os.path.expanduser(home)) / "voipstudio" / "config.json"
 
 
-@attrs.frozen
-class _Profiles:
-    """The vendor's profile file, its tokens wrapped."""
-
-    current: str
-    known: Mapping[str, tuple[Secret, str | None]]
+_Profiles: TypeAlias = dict[str, tuple[Secret, str | None]]
+"""The token and the base URL of each profile."""
 
 
-def _parse_profiles(content: bytes) -> _Profiles | None:
-    """The profiles in `content`, or None if it is not what the vendor's client writes.
+def _parse_profiles(content: bytes) -> tuple[str, _Profiles] | None:
+    """The name of the current profile and all profiles; None if the vendor's client wrote no such.
 
     None instead of an exception: a traceback would hold the text with its tokens.
     """
@@ -61,7 +58,7 @@ def _parse_profiles(content: bytes) -> _Profiles | None:
             str(name): (Secret(profile.get("token")), profile.get("apiUrl"))
             for name, profile in data["profiles"].items()
         }
-        return _Profiles(str(data.get("current") or "default"), known)
+        return str(data.get("current") or "default"), known
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return None
 
@@ -81,13 +78,14 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
         raise ConfigError(
             f"the profile file {path} is not the JSON that `vs auth login` writes: fix it or {how}"
         )
-    chosen = profiles.current if name is None else name
-    if name is None and not profiles.known:
+    current, known = profiles
+    chosen = current if name is None else name
+    if name is None and not known:
         raise NoToken(f"no token: {how} (the profile file {path} holds no profile)")
-    if chosen not in profiles.known:
-        names = ", ".join(sorted(profiles.known)) or "none"
+    if chosen not in known:
+        names = ", ".join(sorted(known)) or "none"
         raise ConfigError(f"no profile {chosen!r} in {path}: use one of its own ({names})")
-    token, stored_url = profiles.known[chosen]
+    token, stored_url = known[chosen]
     try:
         return Credentials(token.checked(), checked_base_url(url or stored_url or DEFAULT_BASE_URL))
     except ConfigError as error:

@@ -75,22 +75,14 @@ async def run(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
+    import attrs
+
     from voipstudio_cmb.export import Plan
     from voipstudio_cmb.filters import parse
 
-    return Plan(
-        to=arguments.to,
-        resources=arguments.resources,
-        format=arguments.format,
-        compress=arguments.compress,
-        csv_null=arguments.csv_null,
-        filters=tuple(parse(text) for text in arguments.filter),
-        page_size=arguments.page_size,
-        concurrency=arguments.concurrency,
-        overwrite=arguments.overwrite,
-        restart=arguments.restart,
-        since=arguments.since,
-    )
+    given, names = vars(arguments), [field.name for field in attrs.fields(Plan)]
+    options = {name: given[name] for name in names if name in given}
+    return Plan(filters=tuple(map(parse, arguments.filter)), **options)
 
 
 def _check(arguments: argparse.Namespace) -> None:

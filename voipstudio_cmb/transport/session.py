@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections import deque
-from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any
 
@@ -46,11 +45,7 @@ def _abandon(session: ClientSession, loop: asyncio.AbstractEventLoop) -> None:
         if loop.is_closed():
             deque(waiter.__await__(), maxlen=0)
         else:
-            loop.create_task(_awaited(waiter))
-
-
-async def _awaited(waiter: Awaitable[None]) -> None:
-    await waiter
+            asyncio.ensure_future(waiter, loop=loop)  # noqa: RUF006 - nobody needs its end
 
 
 class Session:
