@@ -46,41 +46,25 @@ class CallMeBackError(Exception):
     """What went wrong, without the request."""
     sent: Sent
     """Whether the request reached the server."""
-    attempts: int
+    attempts: int = 0
     """How often it was tried."""
-    waited: float
+    waited: float = 0.0
     """Seconds spent in back-off and pacing."""
-    method: str | None
+    method: str | None = None
     """The request's method; None if no request was made."""
-    path: str | None
+    path: str | None = None
     """The request's path below the base URL; None if no request was made."""
-    page: int | None
+    page: int | None = None
     """The page that was requested, if any."""
     retryable: bool = False
     """Whether the same request may succeed later."""
     repeated: bool = False
     """Whether an earlier attempt of the call may have been carried out."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        sent: Sent = "no",
-        attempts: int = 0,
-        waited: float = 0.0,
-        method: str | None = None,
-        path: str | None = None,
-        page: int | None = None,
-        **details: Any,
-    ) -> None:
+    def __init__(self, message: str, *, sent: Sent = "no", **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.sent = sent
-        self.attempts = attempts
-        self.waited = waited
-        self.method = method
-        self.path = path
-        self.page = page
         # Plain attributes and one positional argument: this is what makes every error pickle.
         self.__dict__.update(details)
 

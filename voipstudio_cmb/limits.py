@@ -43,14 +43,13 @@ class Queue:
 
     def __init__(self) -> None:
         self._turn = asyncio.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._guard = LoopGuard("limiter")
 
     async def pass_through(self, schedule: Schedule) -> None:
         """Returns when this caller may pass."""
-        loop = self._guard.enter(busy=self._turn.locked())
-        if loop is not self._loop:  # a lock that others waited for belongs to their loop
-            self._turn, self._loop = asyncio.Lock(), loop
+        earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.locked())
+        if loop is not earlier:  # a lock that others waited for belongs to their loop
+            self._turn = asyncio.Lock()
         async with self._turn:
             while (wait := schedule.wait(loop.time())) > 0:
                 await asyncio.sleep(wait)

@@ -108,9 +108,6 @@ class Table(Printer):
 
 
 PRINTERS: dict[str, type[Printer]] = {
-    "json": JsonArray,
-    "jsonl": JsonLines,
-    "csv": Csv,
-    "table": Table,
-}
+    "json": JsonArray, "jsonl": JsonLines, "csv": Csv, "table": Table
+}  # fmt: skip
 """The formats of `list` by name."""

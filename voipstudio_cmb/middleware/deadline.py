@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import attrs
 
@@ -34,12 +35,8 @@ class Deadline:
         except TimeoutError as error:
             if isinstance(error, CallMeBackError) or not timeout.expired:
                 raise
-        known = {
-            "sent": call.sent,
-            "attempts": call.attempts,
-            "waited": call.waited,
-            **request.place(),
-        }
+        known: dict[str, Any] = request.place()
+        known |= {"sent": call.sent, "attempts": call.attempts, "waited": call.waited}
         if self.timeouts.guard.closed:
             raise ClientMisuse("the client was closed while this call was running", **known)
         raise RequestTimeout(

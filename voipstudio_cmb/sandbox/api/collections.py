@@ -76,15 +76,8 @@ class Collection:
         if temper.total_jitter and self.random.random() < 0.25:
             total += self.random.choice((-1, 1)) * self.random.randint(1, temper.total_jitter)
         total = max(0, total)
-        match temper.total:
-            case "exact":
-                return b',"total":%d' % total
-            case "string":
-                return b',"total":"%d"' % total
-            case "null":
-                return b',"total":null'
-            case "missing":
-                return b""
+        forms = {"exact": b"%d" % total, "string": b'"%d"' % total, "null": b"null"}
+        return b"" if temper.total == "missing" else b',"total":' + forms[temper.total]
 
 
 def collections_of(
