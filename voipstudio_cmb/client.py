@@ -29,13 +29,11 @@ from .walk import Capabilities, Tasks
 
 
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
-    if not isinstance(middlewares, Iterable) or not all(
-        map(callable, checked := tuple(middlewares))
-    ):
-        raise ClientMisuse(
-            "middlewares must be a list of async functions (request, handler) -> response"
-        )
-    return checked
+    if isinstance(middlewares, Iterable) and all(map(callable, checked := tuple(middlewares))):
+        return checked
+    raise ClientMisuse(
+        "middlewares must be a list of async functions (request, handler) -> response"
+    )
 
 
 class CallMeBackClient:

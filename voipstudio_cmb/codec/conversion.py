@@ -100,13 +100,9 @@ def to_dict(record: Record) -> dict[str, Any]:
     if values.get("_sent") is not None:
         return dict(values["_sent"])
     if "_sent" in values:
-        return {
-            name: values.get(described.retyped[name][0], value)
-            if name in described.retyped
-            else value
-            for name, value in values.items()
-            if name in described.fields
-        }
+        row = {name: value for name, value in values.items() if name in described.fields}
+        sent_as = ((name, sent) for name, (sent, _) in described.retyped.items())
+        return row | {name: values[sent] for name, sent in sent_as if sent in values}
     row = {
         name: shared_converter().unstructure(value)
         for name in described.fields

@@ -130,13 +130,13 @@ def read_messages(body: bytes) -> dict[str, list[str]]:
     return messages
 
 
-def excerpt(body: bytes, mask: Callable[[str], str], length: int = 200) -> str:
-    """The beginning of `body` for a message: at most `length` characters, on one line.
+def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
+    """The beginning of `body` for a message: at most 200 characters, on one line.
 
     Masked before it is cut, or the cut could leave most of a secret standing.
     """
     text = " ".join(mask(body[:65536].decode("utf-8", "replace")).split())
-    return text if len(text) <= length else text[: length - 1] + "…"
+    return text if len(text) <= 200 else text[:199] + "…"
 
 
 def _envelope(response: Response, kind: type) -> dict[str, Any]:

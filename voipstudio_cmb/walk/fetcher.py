@@ -33,7 +33,6 @@ class PageFetcher(Generic[R]):
         self._slots = asyncio.Semaphore(self.concurrency)
 
     async def fetch(self, request: PageRequest) -> Page[R]:
-        """The page that is asked for by `request`."""
         async with self._slots:
             self.progress.requests += 1
             return await self.send(request)

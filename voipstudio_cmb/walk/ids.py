@@ -37,10 +37,7 @@ class Seen:
             self._ascending.extend(ids)
             self.last = ids[-1]
             return records
-        new: dict[int, R] = {}
-        for record in records:
-            if record.id not in self:
-                new[record.id] = record
+        new = {record.id: record for record in records if record.id not in self}
         for id in new:
             if id > self.last:
                 self._ascending.append(id)

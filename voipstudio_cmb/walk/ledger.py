@@ -88,10 +88,6 @@ class Ledger:
         elif top.total is not None:
             self.mark = HighWaterMark(highest, top.total)
 
-    def note_total(self, total: int) -> None:
-        """Notes a `total` that the server claims."""
-        self.highest_total = max(self.highest_total, total)
-
     def add(self, records: Sequence[Identified]) -> None:
         """Counts rows that came for the first time."""
         self.rows += len(records)
@@ -148,5 +144,4 @@ class Ledger:
         return self.mark is not None
 
     async def aclose(self) -> None:
-        """Ends the reading of suspect pages."""
         await cancel_all(list(self._reading.values()))

@@ -112,13 +112,11 @@ class PageReader(Generic[R]):
         return now, await self.read_back(now)
 
     async def ask(self, number: int) -> Page[R]:
-        """Page `number`."""
         page = await self.fetcher.page(number, self.page_size)
         self.ordered = self.ordered and in_order(page)
         return page
 
     def start(self, number: int) -> asyncio.Task[Page[R]]:
-        """Begins to read page `number`."""
         return self.fetcher.tasks.start(self.ask(number))
 
     async def ask_top(self, rows: int = 2) -> Page[R] | None:
@@ -199,7 +197,7 @@ class PageReader(Generic[R]):
         if page.total is None:
             return
         self.fetcher.progress.total = page.total
-        self.ledger.note_total(page.total)
+        self.ledger.highest_total = max(self.ledger.highest_total, page.total)
         least = (page.number - 1) * self.page_size + len(page.records) if page.records else 0
         if page.total < least:
             self.ledger.mark = None  # it was taken by a total, and they are too low

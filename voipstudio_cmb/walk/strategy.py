@@ -17,7 +17,7 @@ from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
 from .keyset import KeysetWalk
 from .pages import PageWalk
-from .probe import Capabilities, KeysetUnsupported
+from .probe import Capabilities, KeysetUnsupported, Probe
 from .reader import PageReader
 from .tasks import Tasks
 from .walk import WalkState
@@ -102,8 +102,7 @@ class Strategy(Generic[R]):
             tasks=self.tasks,
             progress=state.progress,
         )
-        opening: tuple[Page[R], Page[R]] | None = None
-        refusal: BadRequest | None = None
+        probe: Probe[R] | None = None
         if self._tries_keyset():
             after = self.cursor if isinstance(self.cursor, KeysetCursor) else None
             trusted = self.query.walk == "keyset"
@@ -119,8 +118,8 @@ class Strategy(Generic[R]):
             except KeysetUnsupported:
                 if self._kind == "keyset":
                     raise self._not_by_keyset() from None
-                opening, refusal = keyset.probe.opening, keyset.probe.refusal
-        async with aclosing(self._by_page(fetcher, state, opening, refusal)) as pages:
+                probe = keyset.probe
+        async with aclosing(self._by_page(fetcher, state, probe)) as pages:
             async for page in pages:
                 yield page
 
@@ -143,17 +142,15 @@ class Strategy(Generic[R]):
         return WalkError(f"{self.resource} {why}", sent="yes")
 
     async def _by_page(
-        self,
-        fetcher: PageFetcher[R],
-        state: WalkState,
-        opening: tuple[Page[R], Page[R]] | None,
-        refusal: BadRequest | None,
+        self, fetcher: PageFetcher[R], state: WalkState, probe: Probe[R] | None
     ) -> AsyncGenerator[Page[R]]:
+        """The pages by number, after a `probe` has ruled out a keyset walk, if it was tried."""
+        refusal = None if probe is None else probe.refusal
         unsorted = self.query.by_id and self.resource in self.capabilities.unsorted
         if refusal is None:
             try:
                 walk = self._page_walk(fetcher, state, unsorted)
-                async with aclosing(walk.pages(opening)) as pages:
+                async with aclosing(walk.pages(probe.opening if probe else None)) as pages:
                     async for page in pages:
                         yield page
                 return

@@ -74,7 +74,6 @@ class PageWindow(Generic[R]):
             self._flying.append(self._start(self.asked))
 
     async def next(self) -> Page[R]:
-        """The next page, in order."""
         page = await result_of(self._flying[0])
         self._flying.popleft()
         return page
@@ -86,5 +85,4 @@ class PageWindow(Generic[R]):
         self._flying.clear()
 
     async def aclose(self) -> None:
-        """Ends what is in flight."""
         await cancel_all(self._flying)
