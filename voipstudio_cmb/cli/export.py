@@ -16,7 +16,6 @@ HELP = "export collections into files that appear only when they are complete"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `export`."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     resources = f"of {', '.join(RESOURCES)}; default: all"

@@ -12,7 +12,6 @@ HELP = "print one setting or button as JSON"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `get`."""
     add_account_options(parser)
     kinds = ("settings", "buttons")
     parser.add_argument("resource", choices=kinds, metavar="RESOURCE", help="settings or buttons")
@@ -20,7 +19,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Prints the record and returns the exit code."""
     from voipstudio_cmb.codec.conversion import to_dict
 
     from .clients import open_client

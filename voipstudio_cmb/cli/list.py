@@ -15,7 +15,6 @@ HELP = "print rows of a collection"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `list`."""
     add_account_options(parser)
     add = parser.add_argument
     add("resource", metavar="RESOURCE", help=f"of {', '.join(COLLECTIONS)}")
@@ -42,7 +41,6 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Prints the rows and returns the exit code."""
     from voipstudio_cmb.filters import parse
 
     from .clients import open_client

@@ -20,7 +20,6 @@ def add_account_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_filter_option(parser: argparse.ArgumentParser) -> None:
-    """Adds `--filter`."""
     like = "only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable"
     parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help=like)
 

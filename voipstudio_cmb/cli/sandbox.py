@@ -12,7 +12,6 @@ HELP = "serve a stand-in for the API on loopback"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `sandbox`."""
     add = parser.add_argument
     add("--port", type=int, default=0, help="default: a free one")
     add("--rows", type=int, default=25_000, help="call records (default 25,000)")

@@ -88,7 +88,6 @@ def raw_item(body: bytes) -> Row:
 
 
 def as_rows(rows: Iterable[Row]) -> Rows:
-    """Single `rows` as `Rows`."""
     if isinstance(rows, Rows):
         return rows
     objects = [row.json for row in rows]

@@ -74,7 +74,6 @@ class _Current:
 
 
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
-    """A usable token from `source`."""
     if isinstance(source, Login):
         return Token(Secret(await source.fetch(chain(handler, [check_status]))).checked())
     try:

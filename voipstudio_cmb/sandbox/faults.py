@@ -47,7 +47,6 @@ class Fault:
     """Changes the data right before the response is made."""
 
     def matches(self, received: Received) -> bool:
-        """Tells whether the conditions hold for `received`."""
         return (
             (self.method is None or self.method.upper() == received.method)
             and received.path.startswith(self.path)

@@ -122,7 +122,6 @@ class Sandbox:
         return scripted
 
     def clear_faults(self) -> None:
-        """Removes all faults."""
         self._gate.scripted.clear()
 
     async def __aenter__(self) -> Self:

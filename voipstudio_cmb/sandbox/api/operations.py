@@ -19,7 +19,6 @@ from .collections import Collection
 
 
 def json_response(content: object, status: int = 200) -> web.Response:
-    """Returns a response with `content` as JSON."""
     body = msgspec.json.encode(content)
     return web.Response(body=body, status=status, content_type="application/json", charset="utf-8")
 
@@ -34,7 +33,6 @@ class Operations:
     collections: Mapping[str, Collection]
 
     def routes(self, base: str) -> list[web.RouteDef]:
-        """Returns the routes below the path `base`."""
         parent, get = f"{base}/callmeback", partial(web.get, allow_head=False)
         routes = [
             get(f"{parent}/{name}", partial(self._list, collection))
