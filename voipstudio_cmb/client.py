@@ -21,6 +21,7 @@ from .middleware.auth import Auth
 from .middleware.chain import standard
 from .middleware.deadline import Deadline
 from .middleware.limit import Limit
+from .middleware.observe import Observe
 from .retry import RetryBudget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .timeouts import Timeouts
@@ -133,13 +134,12 @@ class CallMeBackClient:
         self._handler = chain(
             self._session,
             standard(
+                observe=Observe(config.on_event, self.usage),
                 auth=self._auth,
                 policy=config.policy(),
                 budget=self._budget,
                 deadline=Deadline(config.deadline, config.timeout, self._timeouts),
                 limit=self._limit,
-                on_event=config.on_event,
-                usage=self.usage,
                 middlewares=self._middlewares,
             ),
         )

@@ -9,11 +9,13 @@ from typing import Any
 from tests.fakes.secrets import CANARY
 from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.events import OnEvent, Usage
 from voipstudio_cmb.http import Handler, Request, Response, chain
 from voipstudio_cmb.middleware.auth import Auth
 from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
+from voipstudio_cmb.middleware.observe import Observe
 from voipstudio_cmb.retry import Backoff, RetryBudget
 
 
@@ -36,9 +38,12 @@ class ScriptedHandler:
         return outcome
 
 
-def full_chain(network: Handler, **more: Any) -> Handler:
+def full_chain(
+    network: Handler, on_event: OnEvent | None = None, usage: Usage | None = None, **more: Any
+) -> Handler:
     """The standard middlewares in front of `network`, with settings that differ."""
     settings: dict[str, Any] = {
+        "observe": Observe(on_event, usage or Usage()),
         "auth": Auth(Token(Secret(CANARY))),
         "policy": Backoff(rng=lambda: 1.0),
         "budget": RetryBudget(),

@@ -65,7 +65,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
         return await handler(request)
 
     made = standard(
-        auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=RetryBudget(),
+        observe=Observe(), auth=Auth(Token(Secret("t"))), policy=Backoff(), budget=RetryBudget(),
         deadline=Deadline(60), limit=Limit(), middlewares=[mine],
     )  # fmt: skip
     kinds = [getattr(part, "__name__", type(part).__name__) for part in made]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voipstudio_cmb.events import OnEvent, Usage
 from voipstudio_cmb.http import Middleware
 from voipstudio_cmb.retry import RetryBudget, RetryPolicy
 
@@ -18,17 +17,15 @@ from .status import check_status
 
 def standard(
     *,
+    observe: Observe,
     auth: Auth,
     policy: RetryPolicy,
     budget: RetryBudget,
     deadline: Deadline,
     limit: Limit,
-    on_event: OnEvent | None = None,
-    usage: Usage | None = None,
     middlewares: Iterable[Middleware] = (),
 ) -> tuple[Middleware, ...]:
     """The standard chain, outermost first, each stage with what it guarantees."""
-    observe = Observe(on_event, usage or Usage())
     return (
         observe,  # one event for a call, with its attempts, waits and outcome
         deadline,  # no wait of any stage below outlasts the call's deadline
