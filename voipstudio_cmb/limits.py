@@ -29,6 +29,7 @@ class Schedule(Protocol):
 
     def wait(self, now: float) -> float:
         """Seconds from `now` until one more may pass; 0 or less: now."""
+        ...
 
     def take(self, now: float) -> None:
         """Books one that passes at `now`."""

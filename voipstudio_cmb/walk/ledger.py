@@ -45,22 +45,22 @@ class Ledger:
     """How many rows have come in all."""
     complete: bool = False
     """Whether the first page was everything."""
-    _suspects: dict[int, SuspectPage] = attrs.field(factory=dict)
+    suspects: dict[int, SuspectPage] = attrs.field(factory=dict)
+    """The pages that may have been read before the mark was taken, by number."""
     _reading: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
     """Those of the suspect pages that are being read again."""
 
     @classmethod
     def resume(cls, cursor: PageCursor) -> Self:
         """The ledger as it was at `cursor`."""
-        ledger = cls(
+        return cls(
             top=cursor.top,
             highest_total=cursor.highest_total,
             mark=HighWaterMark(cursor.mark_id, cursor.mark_rows) if cursor.mark_rows else None,
             rows_to_mark=cursor.rows_to_mark,
             rows=cursor.rows,
+            suspects={page.number: page for page in cursor.suspects},
         )
-        ledger._suspects.update({page.number: page for page in cursor.suspects})
-        return ledger
 
     def open(self, first: Page[Any], top: Page[Any] | None) -> None:
         """Takes the mark from the two highest rows, `top`, if they are the highest.
@@ -97,11 +97,11 @@ class Ledger:
     def suspect(self, page: Page[Any]) -> None:
         """Notes that `page` may have been read before the mark was taken."""
         rows = len(page.records)
-        self._suspects[page.number] = SuspectPage(page.number, rows, checksum(page, rows))
+        self.suspects[page.number] = SuspectPage(page.number, rows, checksum(page, rows))
 
     def check(self, read: Callable[[int], asyncio.Task[Page[Any]]]) -> None:
         """Begins to read the suspect pages again."""
-        for number in self._suspects.keys() - self._reading.keys():
+        for number in self.suspects.keys() - self._reading.keys():
             self._reading[number] = read(number)
 
     def verify(self) -> None:
@@ -109,7 +109,7 @@ class Ledger:
         for number, task in list(self._reading.items()):
             if task.done() and not task.cancelled():
                 del self._reading[number]
-                page = self._suspects.pop(number)
+                page = self.suspects.pop(number)
                 # Rows that were added behind them do no harm.
                 if checksum(task.result(), page.rows) != page.checksum:
                     self.mark = None
@@ -129,14 +129,14 @@ class Ledger:
             mark_rows=mark.rows,
             rows_to_mark=self.rows_to_mark - sum(id <= mark.id for id in coming),
             rows=self.rows - len(coming),
-            suspects=tuple(self._suspects.values()),
+            suspects=tuple(self.suspects.values()),
         )
 
     async def is_proved(self) -> bool:
         """Whether every row that existed when the mark was taken has come."""
         if self.mark is None or self.rows_to_mark != self.mark.rows:
             return False
-        if self._suspects.keys() - self._reading.keys():
+        if self.suspects.keys() - self._reading.keys():
             return False
         for task in list(self._reading.values()):
             await result_of(task)

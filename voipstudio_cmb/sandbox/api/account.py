@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 
 import attrs
@@ -21,10 +20,5 @@ class Account:
         if "X-Auth-Token" in headers:
             return headers["X-Auth-Token"] == self.token
         scheme, _, credentials = headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "basic":
-            return False
-        try:
-            decoded = base64.b64decode(credentials, validate=True)
-        except (binascii.Error, ValueError):
-            return False
-        return decoded == f"{self.user_id}:{self.token}".encode()
+        encoded = base64.b64encode(f"{self.user_id}:{self.token}".encode()).decode()
+        return scheme.lower() == "basic" and credentials == encoded
