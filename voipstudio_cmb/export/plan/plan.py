@@ -1,4 +1,4 @@
-"""What to export, to where and how: a value that is checked when it is made, and does nothing."""
+"""What to export, to where and how: a value that is checked when it is made, and writes nothing."""
 
 from __future__ import annotations
 
