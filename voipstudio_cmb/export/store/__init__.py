@@ -8,7 +8,8 @@
     State                what is left of a file: Fresh, Interrupted or Finished
     locked               one export at a time for a file
 
-All of them write through a `Disk`, whose steps a test can fail or be killed at.
+Files are written through a `Disk`, whose steps a test can fail or be killed at. disk.py also names
+the hidden files. high_water.py finds the latest `created_at`, owner.py hashes whose an export is.
 """
 
 from .checkpoint import Checkpoint, load
