@@ -18,6 +18,7 @@ from voipstudio_cmb.middleware.auth import Auth
 from voipstudio_cmb.middleware.chain import standard
 from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
+from voipstudio_cmb.middleware.observe import Observe
 from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.query import WalkStrategy
 from voipstudio_cmb.retry import Backoff, RetryBudget
@@ -78,6 +79,7 @@ class ModelClient:
         """Makes the client, or another one, as after a restart."""
         self.tasks, self.closing = Tasks(), Timeouts()
         middlewares = standard(
+            observe=Observe(),
             auth=Auth(Login("a@b.c", "password") if self.login else self.server.renewed),
             policy=Backoff(rng=lambda: 0.5),
             budget=RetryBudget(capacity=10**9),
