@@ -3,9 +3,3 @@
 Plan.files()        ->  OutputFile, each with an IdRange and perhaps LateRows
 Preflight.states()  ->  a State of each file: Fresh, Interrupted or Finished
 """
-
-from .files import IdRange, LateRows, OutputFile
-from .plan import Plan
-from .preflight import Preflight
-
-__all__ = ["IdRange", "LateRows", "OutputFile", "Plan", "Preflight"]

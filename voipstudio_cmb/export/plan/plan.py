@@ -12,8 +12,13 @@ import attrs
 
 from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
-from voipstudio_cmb.export.store import Checkpoint, Entry, Identity, latest, read_manifest, sidecar
+from voipstudio_cmb.export.sinks.base import Sink
+from voipstudio_cmb.export.sinks.compression import Compression
+from voipstudio_cmb.export.sinks.formats import FORMATS, Format, sink
+from voipstudio_cmb.export.store.checkpoint import Checkpoint
+from voipstudio_cmb.export.store.contents import Identity
+from voipstudio_cmb.export.store.disk import sidecar
+from voipstudio_cmb.export.store.manifest import Entry, latest, read_manifest
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 from voipstudio_cmb.resources import RESOURCES, Resource

@@ -14,22 +14,12 @@ from pathlib import Path
 import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.store import (
-    MANIFEST,
-    Checkpoint,
-    Finished,
-    Fresh,
-    Identity,
-    Interrupted,
-    State,
-    fingerprint,
-    is_owner,
-    load,
-    owner_hash,
-    read_manifest,
-    rejects_path,
-    sidecar,
-)
+from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
+from voipstudio_cmb.export.store.contents import Identity
+from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
+from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
+from voipstudio_cmb.export.store.owner import is_owner, owner_hash
+from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile

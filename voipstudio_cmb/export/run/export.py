@@ -14,21 +14,17 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
-from voipstudio_cmb.export.plan import IdRange, OutputFile, Plan, Preflight
-from voipstudio_cmb.export.source import NAMED_BY, ButtonIds, source_of
-from voipstudio_cmb.export.store import (
-    Disk,
-    Finished,
-    Interrupted,
-    State,
-    Workspace,
-    in_thread,
-    locked,
-    owner_hash,
-    read_manifest,
-    remove_sidecars,
-    sidecar,
-)
+from voipstudio_cmb.export.plan.files import IdRange, OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.plan.preflight import Preflight
+from voipstudio_cmb.export.source.buttons import NAMED_BY, ButtonIds
+from voipstudio_cmb.export.source.sources import source_of
+from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_sidecars, sidecar
+from voipstudio_cmb.export.store.lock import locked
+from voipstudio_cmb.export.store.manifest import read_manifest
+from voipstudio_cmb.export.store.owner import owner_hash
+from voipstudio_cmb.export.store.state import Finished, Interrupted, State
+from voipstudio_cmb.export.store.workspace import Workspace
 
 from .file_writer import FileWriter
 from .job import Job, Summary

@@ -15,18 +15,18 @@ from pathlib import Path
 import attrs
 
 from voipstudio_cmb.errors import ExportError
-from voipstudio_cmb.export.source import ButtonIds, Source
-from voipstudio_cmb.export.store import (
-    Contents,
-    Entry,
-    Workspace,
+from voipstudio_cmb.export.source.base import Source
+from voipstudio_cmb.export.source.buttons import ButtonIds
+from voipstudio_cmb.export.store.contents import Contents
+from voipstudio_cmb.export.store.disk import (
     fingerprint,
     publish,
-    record,
     rejects_path,
     remove_sidecars,
     sidecar,
 )
+from voipstudio_cmb.export.store.manifest import Entry, record
+from voipstudio_cmb.export.store.workspace import Workspace
 
 from .job import Job
 

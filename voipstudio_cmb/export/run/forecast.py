@@ -8,8 +8,10 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError
-from voipstudio_cmb.export.plan import OutputFile, Plan, Preflight
-from voipstudio_cmb.export.store import Finished, Interrupted, State
+from voipstudio_cmb.export.plan.files import OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.plan.preflight import Preflight
+from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""

@@ -9,14 +9,10 @@ from contextlib import aclosing
 import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
-from voipstudio_cmb.export.source import Source
-from voipstudio_cmb.export.store import (
-    Workspace,
-    as_export_error,
-    in_thread,
-    locked,
-    remove_sidecars,
-)
+from voipstudio_cmb.export.source.base import Source
+from voipstudio_cmb.export.store.disk import as_export_error, in_thread, remove_sidecars
+from voipstudio_cmb.export.store.lock import locked
+from voipstudio_cmb.export.store.workspace import Workspace
 
 from .file_writer import FileWriter
 from .job import Job

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import attrs
 
-from voipstudio_cmb.export.plan import OutputFile, Plan
+from voipstudio_cmb.export.plan.files import OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.models import Record, Reject, Rows
 
 OnRejects: TypeAlias = Callable[[Sequence[Reject]], None]

@@ -11,7 +11,7 @@ import attrs
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.codec.rows import as_rows, integers
 from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
-from voipstudio_cmb.export.plan import Plan
+from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.services import Collection
 

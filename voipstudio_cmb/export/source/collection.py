@@ -10,7 +10,7 @@ import attrs
 
 from voipstudio_cmb.codec.rows import as_rows, is_time
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
-from voipstudio_cmb.export.plan import LateRows
+from voipstudio_cmb.export.plan.files import LateRows
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.models import Record, Reject
 from voipstudio_cmb.services import Collection

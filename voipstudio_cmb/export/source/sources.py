@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.export.plan import OutputFile, Plan
+from voipstudio_cmb.export.plan.files import OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
 
 from .base import Source
 from .buttons import ButtonIds, ButtonSource

@@ -10,29 +10,3 @@
 
 All of them write through a `Disk`, whose steps a test can fail or be killed at.
 """
-
-from .checkpoint import Checkpoint, load
-from .contents import Contents, Identity
-from .disk import (
-    Disk,
-    as_export_error,
-    fingerprint,
-    in_thread,
-    publish,
-    rejects_path,
-    remove_sidecars,
-    sidecar,
-)
-from .lock import locked
-from .manifest import MANIFEST, Entry, latest, read_manifest, record
-from .owner import is_owner, owner_hash
-from .rejects import keyed
-from .state import Finished, Fresh, Interrupted, State
-from .workspace import Workspace
-
-__all__ = [
-    "MANIFEST", "Checkpoint", "Contents", "Disk", "Entry", "Finished", "Fresh", "Identity",
-    "Interrupted", "State", "Workspace", "as_export_error", "fingerprint", "in_thread", "is_owner",
-    "keyed", "latest", "load", "locked", "owner_hash", "publish", "read_manifest", "record",
-    "rejects_path", "remove_sidecars", "sidecar"
-]  # fmt: skip
