@@ -10,8 +10,9 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.plan.preflight import Preflight
-from voipstudio_cmb.export.store.state import Finished, Interrupted, State
+from voipstudio_cmb.export.plan.preflight import Preflight, State
+from voipstudio_cmb.export.store.checkpoint import Checkpoint
+from voipstudio_cmb.export.store.manifest import Entry
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
@@ -46,28 +47,22 @@ async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -
     """
     files = plan.files()
     preflight = Preflight(plan, files, client.base_url, dry_run=True)
-    states = preflight.states()
-    preflight.check_owner(await client.identity(), states)
+    preflight.check_owner(await client.identity())
     return [
         attrs.evolve(await _forecast(client, plan, file, state), account=account)
-        for file, state in zip(files, states, strict=True)
+        for file, state in zip(files, preflight.states, strict=True)
     ]
 
 
 async def _forecast(
     client: CallMeBackClient, plan: Plan, file: OutputFile, state: State
 ) -> Forecast:
-    name, kept = file.resource, 0
-    match state:
-        case Finished(entry):
-            return Forecast(
-                resource=name, rows=entry.rows, kept=entry.rows, requests=0, already=True
-            )
-        case Interrupted(checkpoint):
-            kept = checkpoint.rows
-            already = checkpoint.file is not None and file.path.exists()
-            if already or checkpoint.complete:
-                return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
+    name, kept = file.resource, 0 if state is None else state.rows
+    already = isinstance(state, Entry)
+    if isinstance(state, Checkpoint):
+        already = state.file is not None and file.path.exists()
+    if already or (isinstance(state, Checkpoint) and state.complete):
+        return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
     if name == "buttons":
         return Forecast(resource=name, kept=kept)
     try:

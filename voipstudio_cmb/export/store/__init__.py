@@ -5,7 +5,6 @@
       |- Rejects         the rows that can't be used
       `- Checkpoint      how much of these counts, and where to resume
     record, read_manifest   `manifest.json`: an Entry for each published file
-    State                what is left of a file: Fresh, Interrupted or Finished
     locked               one export at a time for a file
 
 All of them write through a `Disk`, whose steps a test can fail or be killed at.

@@ -1,7 +1,9 @@
-"""What a file of an export holds, finished or not."""
+"""What a file of an export holds, finished or not, and whose it is."""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Sequence
 from typing import Self, TypedDict
 
@@ -55,3 +57,17 @@ class Contents:
             highest=max(filter(None, (self.highest, highest)), default=None),
             late=[*self.late, *late],
         )
+
+
+def owner_hash(identity: str, salt: str = "") -> str:
+    """The hash of an account's `identity`, so that no file names it.
+
+    `salt` stands in front; a random one if it is empty.
+    """
+    salt = salt or secrets.token_hex(8)
+    return f"{salt}:{hashlib.sha256(f'{salt}:{identity}'.encode()).hexdigest()}"
+
+
+def is_owner(identity: str, hashed: str) -> bool:
+    """Whether the hash `hashed`, whatever its salt, is one of `identity`."""
+    return hashed == owner_hash(identity, hashed.rpartition(":")[0])
