@@ -52,6 +52,7 @@ class Export:
     ) -> None:
         self.client = client
         self.plan = plan
+        self.account = account
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
         self._begun = datetime.now(UTC).isoformat(timespec="seconds")
@@ -126,7 +127,7 @@ class Export:
             writer = FileWriter(
                 job=job, source=source, workspace=workspace, owner_hash=unsalted, names=names
             )
-            runners.append(JobRunner(job=job, source=source, workspace=workspace, writer=writer))
+            runners.append(JobRunner(writer))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:

@@ -27,12 +27,9 @@ from voipstudio_cmb.export.store.disk import (
 )
 from voipstudio_cmb.export.store.manifest import Entry, record
 from voipstudio_cmb.export.store.workspace import Workspace
+from voipstudio_cmb.models import RECORDS
 
 from .job import Job
-
-
-class _Stopped(Exception):
-    """The export was cancelled while a format wrote its file."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -84,11 +81,9 @@ class FileWriter:
             if self.source.file.append:
                 shutil.copyfile(self.job.path, new)
             rows = _until(stop, self.workspace.spool.rows())
-            self.job.altered = sink.write(rows, self.job.resource, self.source.record, new)
-        except _Stopped:
-            disk.unlink(new)
-            raise ExportError("the export was cancelled") from None
-        except OSError:
+            name = self.job.resource
+            self.job.altered = sink.write(rows, name, RECORDS[name], new)
+        except (OSError, ExportError):
             disk.unlink(new)  # it may be what fills the disk
             raise
         descriptor = disk.open(new)
@@ -124,5 +119,5 @@ class FileWriter:
 def _until(stop: threading.Event, rows: Iterator[bytes]) -> Iterator[bytes]:
     for row in rows:
         if stop.is_set():
-            raise _Stopped
+            raise ExportError("the export was cancelled")
         yield row

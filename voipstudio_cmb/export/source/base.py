@@ -10,7 +10,7 @@ import attrs
 
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.models import Record, Reject, Rows
+from voipstudio_cmb.models import Reject, Rows
 
 OnRejects: TypeAlias = Callable[[Sequence[Reject]], None]
 """Is given the rows of a page that can't be used."""
@@ -36,11 +36,6 @@ class Source(ABC):
     file: OutputFile
     missing: set[int] = attrs.field(factory=set)
     """The ids that were asked for and do not exist."""
-
-    @property
-    @abstractmethod
-    def record(self) -> type[Record]:
-        """What the rows are."""
 
     async def ready(self) -> None:
         """Returns when the rows can be asked for."""

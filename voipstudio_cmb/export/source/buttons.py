@@ -12,7 +12,6 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.codec.rows import as_rows, integers
 from voipstudio_cmb.errors import CallMeBackError, ExportError, NotFound
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.models import Button, Record
 from voipstudio_cmb.services import Collection
 
 from .base import Batch, OnRejects, Source
@@ -74,10 +73,6 @@ class ButtonSource(Source):
 
     client: CallMeBackClient
     named: Sequence[ButtonIds]
-
-    @property
-    def record(self) -> type[Record]:
-        return Button
 
     async def ready(self) -> None:
         """When the resources that name buttons have been read."""

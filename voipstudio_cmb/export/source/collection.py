@@ -12,7 +12,7 @@ from voipstudio_cmb.codec.rows import as_rows, is_time
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
 from voipstudio_cmb.export.plan.files import LateRows
 from voipstudio_cmb.filters import Filter, where
-from voipstudio_cmb.models import Record, Reject
+from voipstudio_cmb.models import Reject
 from voipstudio_cmb.services import Collection
 
 from .base import Batch, OnRejects, Source
@@ -23,10 +23,6 @@ class CollectionSource(Source):
     """The rows of a collection that meet the filters and have one of the ids, or are late."""
 
     service: Collection[Any]
-
-    @property
-    def record(self) -> type[Record]:
-        return self.service.record
 
     async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
         """A page at a time; late rows come last."""

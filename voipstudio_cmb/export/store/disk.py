@@ -77,7 +77,8 @@ def rejects_path(path: Path) -> Path:
 
 def remove_sidecars(disk: Disk, path: Path) -> None:
     """Removes all that an export to `path` has kept for itself."""
-    for kind in ("part", "new", "rejects", "rejects.new", "checkpoint.new", "checkpoint"):
+    disk.unlink(sidecar(rejects_path(path), "new"))
+    for kind in ("part", "new", "rejects", "checkpoint.new", "checkpoint"):
         disk.unlink(sidecar(path, kind))  # the checkpoint last: without it nothing else counts
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from voipstudio_cmb.models import Reject
 
-from .disk import Disk, publish
+from .disk import Disk, write_atomic
 
 
 class Rejects:
@@ -67,18 +67,10 @@ class Rejects:
     def finish(self, to: Path, *, add: bool) -> None:
         """Makes them the file `to`, by page and index; with `add`, behind the lines that it has."""
         lines = sorted(self._lines.values(), key=_place)
-        new = self.path.with_name(self.path.name + ".new")
-        file = self._disk.open(new)
-        try:
-            self._disk.truncate(file, 0)
-            sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
-            before = to.read_bytes().splitlines(True) if add and to.exists() else []
-            # Once, also if this was interrupted behind its end.
-            self._disk.write(file, b"".join(dict.fromkeys([*before, *sent])))
-            self._disk.sync(file)
-        finally:
-            os.close(file)
-        publish(self._disk, new, to, overwrite=True)
+        sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
+        before = to.read_bytes().splitlines(True) if add and to.exists() else []
+        # Once, also if this was interrupted behind its end.
+        write_atomic(self._disk, to, b"".join(dict.fromkeys([*before, *sent])))
 
     def close(self) -> None:
         """Closes the hidden file; it stays where it is."""

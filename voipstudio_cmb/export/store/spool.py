@@ -35,7 +35,7 @@ class Spool:
         if self._file is None:
             self._file = self._disk.open(self.path)
         self._hash, self.size = hashlib.sha256(), 0
-        while self.size < size and (block := self._read(min(_BLOCK, size - self.size))):
+        while block := os.pread(self._file, min(_BLOCK, size - self.size), self.size):
             self._hash.update(block)
             self.size += len(block)
         intact = self.size == size and self.digest == digest
@@ -44,10 +44,6 @@ class Spool:
         if os.fstat(self._file).st_size != self.size:
             self._disk.truncate(self._file, self.size)
         return intact
-
-    def _read(self, size: int) -> bytes:
-        assert self._file is not None
-        return os.pread(self._file, size, self.size)
 
     def append(self, rows: bytes) -> None:
         """Adds `rows`, each with its line end."""

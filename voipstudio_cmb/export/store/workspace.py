@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
@@ -82,9 +81,7 @@ class Workspace:
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
 
-    def add(
-        self, rows: Rows, *, cursor: str | None, total: int | None, missing: Iterable[int]
-    ) -> None:
+    def add(self, rows: Rows, cursor: str | None, total: int | None, missing: set[int]) -> None:
         """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
         self.spool.append(rows.lines())
         self._newest.add(rows.ids, rows.created)
