@@ -17,7 +17,7 @@ from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Fo
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight, State
-from voipstudio_cmb.export.source.buttons import NAMED_BY, ButtonIds
+from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
 from voipstudio_cmb.export.source.sources import source_of
 from voipstudio_cmb.export.store.checkpoint import Checkpoint
 from voipstudio_cmb.export.store.contents import owner_hash

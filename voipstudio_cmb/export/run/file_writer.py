@@ -15,8 +15,8 @@ from pathlib import Path
 import attrs
 
 from voipstudio_cmb.errors import ExportError
-from voipstudio_cmb.export.source.base import Source
-from voipstudio_cmb.export.source.buttons import ButtonIds
+from voipstudio_cmb.export.source.button_ids import ButtonIds
+from voipstudio_cmb.export.source.sources import Source
 from voipstudio_cmb.export.store.contents import Contents
 from voipstudio_cmb.export.store.disk import (
     fingerprint,

@@ -12,7 +12,7 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.source.buttons import NAMED_BY, ButtonIds
+from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
 from voipstudio_cmb.export.source.sources import source_of
 from voipstudio_cmb.export.store.rejects import keyed
 from voipstudio_cmb.models import Reject

@@ -65,6 +65,28 @@ class Disk:
         path.unlink(missing_ok=True)
 
 
+class AppendedFile:
+    """The file `path`, which is only added to, and opened when it is needed."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.path = path
+        self.disk = disk
+        self._file: int | None = None
+
+    @property
+    def file(self) -> int:
+        """The open file."""
+        if self._file is None:
+            self._file = self.disk.open(self.path)
+        return self._file
+
+    def close(self) -> None:
+        """Closes the file; it stays where it is."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
+
+
 def sidecar(path: Path, kind: str) -> Path:
     """The hidden file of that `kind` beside the file `path`."""
     return path.with_name(f".{path.name}.{kind}")
