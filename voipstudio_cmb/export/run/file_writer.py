@@ -10,6 +10,7 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -19,6 +20,7 @@ from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import Source
 from voipstudio_cmb.export.store.contents import Contents
 from voipstudio_cmb.export.store.disk import (
+    AppendedFile,
     fingerprint,
     publish,
     rejects_path,
@@ -86,11 +88,8 @@ class FileWriter:
         except (OSError, ExportError):
             disk.unlink(new)  # it may be what fills the disk
             raise
-        descriptor = disk.open(new)
-        try:
-            disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
+        with closing(AppendedFile(new, disk)) as out:
+            disk.sync(out.file)
         made = fingerprint(new)
         assert made is not None
         return made

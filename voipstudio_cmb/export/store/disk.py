@@ -123,13 +123,10 @@ def publish(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
 def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
     """Replaces the file `path` by `data`: after a crash it holds the old or the new."""
     new = path.with_name(f".{path.name.removeprefix('.')}.new")
-    file = disk.open(new)
-    try:
-        disk.truncate(file, 0)
-        disk.write(file, data)
-        disk.sync(file)
-    finally:
-        os.close(file)
+    with contextlib.closing(AppendedFile(new, disk)) as out:
+        disk.truncate(out.file, 0)
+        disk.write(out.file, data)
+        disk.sync(out.file)
     disk.replace(new, path)
     disk.sync_directory(path.parent)
 
