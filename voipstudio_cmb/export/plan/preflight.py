@@ -16,7 +16,7 @@ import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
-from voipstudio_cmb.export.store.contents import Identity, is_owner, owner_hash
+from voipstudio_cmb.export.store.contents import Identity, owner_hash
 from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
 from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
 from voipstudio_cmb.models import RECORDS
@@ -96,7 +96,7 @@ class Preflight:
                     "export to another directory"
                 )
         for file, state in zip(self._files, self.states, strict=True):
-            if isinstance(state, Checkpoint) and not is_owner(identity, state.owner_hash):
+            if isinstance(state, Checkpoint) and state.owner_hash != owner:
                 raise ClientMisuse(
                     f"the interrupted export to {str(file.path)!r} is another account's: use its "
                     "token, or begin again with --restart (restart=True)"

@@ -55,7 +55,6 @@ class Export:
         self.account = account
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
-        self._begun = datetime.now(UTC).isoformat(timespec="seconds")
         self._refusal: ClientMisuse | None = None
         try:
             self._files = plan.files()
@@ -111,22 +110,21 @@ class Export:
     async def _run_jobs(self, identity: str, states: Sequence[State]) -> None:
         named = [ButtonIds(name) for name in NAMED_BY if "buttons" in self.plan.resources]
         runners: list[JobRunner] = []
-        salted, unsalted = owner_hash(identity), owner_hash(identity, self.client.base_url)
+        owner = owner_hash(identity, self.client.base_url)
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
         for job, file, state in zip(self.jobs, self._files, states, strict=True):
             if isinstance(state, Entry):
                 job.state, job.already, job.made = "done", True, True
                 job.rows, job.kept, job.rejected = state.rows, state.rows, state.rejected
                 continue
             fresh = self.plan.begin(file, self.client.base_url)
-            fresh = attrs.evolve(fresh, owner_hash=salted, begun=self._begun)
+            fresh = attrs.evolve(fresh, owner_hash=owner, begun=begun)
             source = source_of(self.client, self.plan, file, named)
             workspace = Workspace(job.path, self._disk, fresh)
             # Only a file with all rows of a resource tells of all buttons that it names.
             all_rows = file.ids == IdRange() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
-            writer = FileWriter(
-                job=job, source=source, workspace=workspace, owner_hash=unsalted, names=names
-            )
+            writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
             runners.append(JobRunner(writer))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.

@@ -41,8 +41,6 @@ class FileWriter:
     job: Job
     source: Source
     workspace: Workspace
-    owner_hash: str
-    """Whose the rows are, for the manifest."""
     names: ButtonIds | None
     """The buttons that the rows name, if the file has all rows of the resource."""
 
@@ -105,7 +103,6 @@ class FileWriter:
             disk.unlink(rejects_path(job.path))  # an earlier export's
         assert at.file is not None
         contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
-        contents["owner_hash"] = self.owner_hash
         entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
         before = record(disk, job.path, entry)
         if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:

@@ -44,10 +44,9 @@ class ButtonIds:
             async with walk:
                 async for page in walk:
                     ids |= integers((row.json for row in page.records), "button_id")
+            self.give(ids)
         except CallMeBackError as error:
             self.give(error)
-        else:
-            self.give(ids)
 
     async def get(self) -> set[int]:
         """The ids, when they are known.

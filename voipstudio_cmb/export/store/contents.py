@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from typing import Self, TypedDict
 
@@ -28,7 +27,7 @@ class Contents:
     identity: Identity
     """Of what it is an export."""
     owner_hash: str = ""
-    """The account that the rows are of, as a hash."""
+    """The account that the rows are of, as a hash: the same in all files of an account."""
     after: int = 0
     """The id that all others are above, but for those that are late."""
     rows: int = 0
@@ -59,15 +58,6 @@ class Contents:
         )
 
 
-def owner_hash(identity: str, salt: str = "") -> str:
-    """The hash of an account's `identity`, so that no file names it.
-
-    `salt` stands in front; a random one if it is empty.
-    """
-    salt = salt or secrets.token_hex(8)
-    return f"{salt}:{hashlib.sha256(f'{salt}:{identity}'.encode()).hexdigest()}"
-
-
-def is_owner(identity: str, hashed: str) -> bool:
-    """Whether the hash `hashed`, whatever its salt, is one of `identity`."""
-    return hashed == owner_hash(identity, hashed.rpartition(":")[0])
+def owner_hash(identity: str, base_url: str) -> str:
+    """The hash of an account's `identity` at the API at `base_url`, so that no file names it."""
+    return f"{base_url}:{hashlib.sha256(f'{base_url}:{identity}'.encode()).hexdigest()}"

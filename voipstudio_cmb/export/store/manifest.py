@@ -26,7 +26,7 @@ VERSION = 1
 
 @attrs.frozen(kw_only=True)
 class Entry(Contents):
-    """One file in a manifest; its `owner_hash` is the same in all files of an account."""
+    """One file in a manifest."""
 
     bytes: int
     """The size of the file."""
