@@ -75,12 +75,12 @@ async def _run(export: Export, turns: Turns) -> None:
 
 
 async def _forecast(export: Export, turns: Turns) -> list[Forecast]:
-    plan, name = export.plan, export.account
     async with turns, export.client:
         try:
-            return await forecast(export.client, plan, account=name)
+            forecasts = await forecast(export.client, export.plan)
         except CallMeBackError as error:
-            return [Forecast(resource=each, account=name, error=error) for each in plan.resources]
+            forecasts = [Forecast(resource=each, error=error) for each in export.plan.resources]
+    return [attrs.evolve(each, account=export.account) for each in forecasts]
 
 
 class Exports:

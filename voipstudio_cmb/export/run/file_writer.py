@@ -64,8 +64,7 @@ class FileWriter:
         workspace.finish(made, self.job.altered)
         plan.sink.check(path)
         try:
-            overwrite = plan.overwrite or file.append
-            publish(workspace.disk, new, path, overwrite=overwrite)
+            publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
         except FileExistsError:
             raise ExportError(
                 f"{str(path)!r} has appeared while it was exported, and stays: "

@@ -38,7 +38,7 @@ class Forecast:
     """Why nothing is known."""
 
 
-async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -> list[Forecast]:
+async def forecast(client: CallMeBackClient, plan: Plan) -> list[Forecast]:
     """What `Export(client, plan).run()` would fetch, by one request for each resource and one more.
 
     Raises:
@@ -48,10 +48,8 @@ async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -
     files = plan.files()
     preflight = Preflight(plan, files, client.base_url, dry_run=True)
     preflight.check_owner(await client.identity())
-    return [
-        attrs.evolve(await _forecast(client, plan, file, state), account=account)
-        for file, state in zip(files, preflight.states, strict=True)
-    ]
+    pairs = zip(files, preflight.states, strict=True)
+    return [await _forecast(client, plan, file, state) for file, state in pairs]
 
 
 async def _forecast(

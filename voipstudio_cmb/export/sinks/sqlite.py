@@ -77,10 +77,9 @@ class SqliteSink(Sink):
                 )
 
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
         try:
-            with closing(
-                sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-            ) as database:
+            with closing(sqlite3.connect(uri, uri=True)) as database:
                 _check(database, resource, _columns(record), path)
                 [(last,)] = database.execute(f"SELECT max(id) FROM {_quoted(resource)}")
         except sqlite3.Error as error:

@@ -21,8 +21,7 @@ class ButtonIds:
 
     def __init__(self, resource: str) -> None:
         self.resource = resource
-        self._loop = asyncio.get_running_loop()
-        self._ids: asyncio.Future[set[int] | CallMeBackError] = self._loop.create_future()
+        self._ids = asyncio.Future[set[int] | CallMeBackError]()
 
     def give(self, ids: set[int] | CallMeBackError) -> None:
         """Hands on the ids, or why they are not known."""
@@ -31,7 +30,7 @@ class ButtonIds:
 
     def take(self, rows: Iterator[bytes]) -> None:
         """Finds the ids in all `rows` of the resource. May be called in a thread."""
-        self._loop.call_soon_threadsafe(self.give, integers(rows, "button_id"))
+        self._ids.get_loop().call_soon_threadsafe(self.give, integers(rows, "button_id"))
 
     async def read(self, client: CallMeBackClient, plan: Plan) -> None:
         """Reads the resource from the API."""

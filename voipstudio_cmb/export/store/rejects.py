@@ -35,7 +35,7 @@ class Rejects(AppendedFile):
             except (ValueError, KeyError, AttributeError, TypeError):
                 break  # the process ended while this was written
             size += len(line)
-        if size or self.path.exists():
+        if self.path.exists():
             self.disk.truncate(self.file, size)
 
     def add(self, rejects: Sequence[Reject]) -> None:

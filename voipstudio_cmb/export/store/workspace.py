@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.codec.rows import dated_lines
 from voipstudio_cmb.models import Rows
 
 from .checkpoint import Checkpoint, load
@@ -68,7 +69,7 @@ class Workspace:
             return "the saved rejected rows were damaged"
         self.checkpoint = self.progress = attrs.evolve(saved, file=None)
         for lines in self.spool.blocks():
-            self._newest.add_lines(lines)
+            self._newest.add(*dated_lines(lines))
         return ""
 
     def reset(self) -> None:
