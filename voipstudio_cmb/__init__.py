@@ -1,4 +1,16 @@
-"""Async client SDK for VoIPstudio's Call Me Back REST module."""
+"""Async client SDK for VoIPstudio's Call Me Back REST module.
+
+cli  ->  export  ->  client        puts the parts together: read it second
+                       services    the operations: one call each, or a walk (walk/, query)
+                       middleware  stages of a call, by the arithmetic of limits, retry, timeouts
+                       transport   one attempt on the wire, through aiohttp
+
+http         the shape of a request and of everything that handles one: read it first
+auth         tokens, and where they come from       codec     bytes to values and back
+models, resources, filters, config, errors, events  the values that users meet
+checks       of numbers                             ext       one integration a file
+sandbox      a stand-in for the API, which imports nothing of the rest
+"""
 
 from __future__ import annotations
 

@@ -38,6 +38,8 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
         (["--to", "a", "--progress", "loud"], "invalid choice: 'loud'"),
         (["--to", "a", "--since", "yesterday"], "invalid choice: 'yesterday'"),
+        (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
+        (["--to", "a", "--window", "5"], "--window is called --concurrency"),
         (["--to", "a", "--dry-run", "--rate", "0"], "--rate must be a finite number"),
     ],
 )  # fmt: skip

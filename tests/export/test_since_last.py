@@ -196,6 +196,8 @@ async def test_another_query_or_a_foreign_manifest_is_refused(tmp_path: Path) ->
         await run(api, plan(tmp_path, filters=where("id") > 5))
     with pytest.raises(ClientMisuse, match="since and overwrite do not go together"):
         plan(tmp_path, overwrite=True)
+    with pytest.raises(ClientMisuse, match="takes no `window`: it is called `concurrency`"):
+        plan(tmp_path, window=4)
     with pytest.raises(ClientMisuse, match='since must be "last" or None'):
         plan(tmp_path, since="yesterday")
     for foreign in (

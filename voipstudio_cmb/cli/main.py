@@ -17,10 +17,16 @@ from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, U
 from .options import EPILOG, check_numbers
 from .terminal import discard_stdout, notify
 
+_RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        renamed = (f"; {old} is called {_RENAMED[old]}" for old in unknown if old in _RENAMED)
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(renamed)}")
     if sys.stdout is None:  # closed by who started this
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""Bytes to values and back: the only folder that knows msgspec and cattrs.
+"""Bytes to values and back: the only folder of the client that knows msgspec and cattrs.
 
     body -> envelopes -> json -> records   typed, as `shape` describes them; `conversion` takes
                      |                     the rows that do not fit, and a program's own hooks

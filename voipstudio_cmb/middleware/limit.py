@@ -1,4 +1,4 @@
-"""The limit stage: every attempt takes its own turn, and a 429 holds all."""
+"""The limit stage: every attempt takes its own turn, and what asks for a pause holds all."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A collection, row by row: each row exactly once, though rows come and go meanwhile.
 
-    Walk.__anext__              walk.py      what the caller holds: items, progress, cursor
-      Strategy.pages            strategy.py  keyset or page, cut at the caller's limit
+    Walk                        walk.py      what the caller holds: items, progress, cursor
+      Strategy                  strategy.py  records of pages; keyset or page, up to the limit
         KeysetWalk              keyset.py    ids above the last one; how it begins: probe.py,
           |                                  which ranges it asks for: ranges.py
         PageWalk                pages.py     page numbers, with a window of requests (tasks.py),

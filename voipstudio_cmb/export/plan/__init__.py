@@ -1,4 +1,6 @@
-"""What an export is to do: a `Plan` is a value, and names the files; `Preflight` looks at the disk.
+"""What an export is to do: a `Plan` is a value, and names the files; `Preflight` checks the disk.
+
+Neither writes a file: for `since` a plan reads the manifest, and a preflight makes the directory.
 
 Plan.files()        ->  OutputFile, each with an IdRange and perhaps LateRows
 Preflight.states    ->  a State of each file: what earlier runs have left of it

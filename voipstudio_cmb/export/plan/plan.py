@@ -1,4 +1,4 @@
-"""What to export, to where and how: a value that is checked when it is made, and does nothing."""
+"""What to export, to where and how: a value that is checked when it is made, and writes nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import attrs
 
@@ -90,6 +90,12 @@ class Plan:
     """Seconds from one checkpoint to the next: at most so much is fetched again."""
     sink: Sink = attrs.field(init=False, default=attrs.Factory(_sink_of, takes_self=True))
     """The format that writes the files."""
+
+    def __new__(cls, **options: Any) -> Self:
+        for old, new in (("limit", "page_size"), ("window", "concurrency")):
+            if old in options:
+                raise ClientMisuse(f"a plan takes no `{old}`: it is called `{new}`")
+        return super().__new__(cls)
 
     def __attrs_post_init__(self) -> None:
         checked_integer("page_size", self.page_size, 1, MAX_PAGE_SIZE)

@@ -1,4 +1,4 @@
-"""Runs an export: a job for each resource, all at once, each into a file that appears complete.
+"""Runs an export: a job for each file, all at once, each into a file that appears complete.
 
 A job that fails does not stop the others.
 """

@@ -1,4 +1,4 @@
-"""Rows to a pipe instead of a file, as JSON Lines: a page at a time, and never two in memory."""
+"""Rows to a pipe instead of a file, as JSON Lines: one page is written at a time."""
 
 from __future__ import annotations
 

@@ -7,5 +7,6 @@
     record, read_manifest   `manifest.json`: an Entry for each published file
     locked               one export at a time for a file
 
-All of them write through a `Disk`, whose steps a test can fail or be killed at.
+Files are written through a `Disk`, whose steps a test can fail or be killed at. disk.py also names
+the hidden files. high_water.py finds the latest `created_at`, owner.py hashes whose an export is.
 """

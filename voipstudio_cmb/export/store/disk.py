@@ -1,6 +1,7 @@
 """What an export does to the file system: a few steps, each of which can fail or be the last one.
 
 A test puts a `Disk` of its own in the place of this one to see what is left when a step fails.
+`sidecar` names the hidden files beside an output: part, new, rejects, checkpoint, lock.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
     operations.py    the routes, one per operation; they read and change the tables of data/
     collections.py   lists: query parameters in, one page of rows out
     bodies.py        create and update: a request body in, the fields of a row out
-    account.py       the user: which credentials the gate accepts, and what a login returns
+    account.py       the user: the token and the id that the gate accepts
 """
 
 from __future__ import annotations
