@@ -3,5 +3,5 @@
 Neither writes a file: for `since` a plan reads the manifest, and a preflight makes the directory.
 
 Plan.files()        ->  OutputFile, each with an IdRange and perhaps LateRows
-Preflight.states    ->  a State of each file: what earlier runs have left of it
+Preflight.states    ->  a State of each file: Fresh, Interrupted or Finished
 """

@@ -10,7 +10,6 @@ import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import attrs
 
@@ -18,18 +17,12 @@ from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
 from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
-from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
+from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
+from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile
 from .plan import Plan
-
-State: TypeAlias = Checkpoint | Entry | None
-"""What earlier runs have left of a file.
-
-A checkpoint if one was interrupted, before or after it published the file. A manifest's entry if
-one has also removed its checkpoint. None if there is nothing to resume.
-"""
 
 
 class Preflight:
@@ -68,11 +61,11 @@ class Preflight:
             obstacles.append(self._obstacle(file, checkpoints[-1]))
         blocked = [path for path in obstacles if path is not None]
         if not blocked:
-            return checkpoints
+            return [Interrupted(each) if each else Fresh() for each in checkpoints]
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, strict=True)
         ended = [self._ended(*one) for one in each]
-        if any(checkpoints) and all(ended):
+        if any(checkpoints) and not any(isinstance(state, Fresh) for state in ended):
             return ended
         if self._plan.since:
             raise ClientMisuse(
@@ -96,7 +89,7 @@ class Preflight:
                     "export to another directory"
                 )
         for file, state in zip(self._files, self.states, strict=True):
-            if isinstance(state, Checkpoint) and state.owner_hash != owner:
+            if isinstance(state, Interrupted) and state.checkpoint.owner_hash != owner:
                 raise ClientMisuse(
                     f"the interrupted export to {str(file.path)!r} is another account's: use its "
                     "token, or begin again with --restart (restart=True)"
@@ -122,14 +115,14 @@ class Preflight:
     def _ended(
         self, file: OutputFile, checkpoint: Checkpoint | None, obstacle: Path | None
     ) -> State:
-        """What is left of a file that is complete; None if it is not."""
+        """What is left of a file that is complete; `Fresh` if it is not."""
         if obstacle is None:
             complete = checkpoint and checkpoint.file and file.path.exists()
-            return checkpoint if complete else None
+            return Interrupted(checkpoint) if checkpoint and complete else Fresh()
         entry = self._entries.get(obstacle.name)
         if checkpoint or entry is None or fingerprint(obstacle) != (entry.bytes, entry.sha256):
-            return None
-        return entry
+            return Fresh()
+        return Finished(entry)
 
     def _check_sink(self, file: OutputFile) -> None:
         sink = self._plan.sink

@@ -16,14 +16,14 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.plan.preflight import Preflight, State
+from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
 from voipstudio_cmb.export.source.sources import source_of
-from voipstudio_cmb.export.store.checkpoint import Checkpoint
 from voipstudio_cmb.export.store.contents import owner_hash
 from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_sidecars, sidecar
 from voipstudio_cmb.export.store.lock import locked
-from voipstudio_cmb.export.store.manifest import Entry, read_manifest
+from voipstudio_cmb.export.store.manifest import read_manifest
+from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.export.store.workspace import Workspace
 
 from .file_writer import FileWriter
@@ -102,7 +102,7 @@ class Export:
         except CallMeBackError as error:
             for job, state in zip(self.jobs, preflight.states, strict=True):
                 job.state, job.error = "failed", error
-                job.resumable = isinstance(state, Checkpoint)
+                job.resumable = isinstance(state, Interrupted)
             return
         preflight.check_owner(identity)
         await self._run_jobs(identity, preflight.states)
@@ -113,9 +113,10 @@ class Export:
         owner = owner_hash(identity, self.client.base_url)
         begun = datetime.now(UTC).isoformat(timespec="seconds")
         for job, file, state in zip(self.jobs, self._files, states, strict=True):
-            if isinstance(state, Entry):
+            if isinstance(state, Finished):
+                entry = state.entry
                 job.state, job.already, job.made = "done", True, True
-                job.rows, job.kept, job.rejected = state.rows, state.rows, state.rejected
+                job.rows, job.kept, job.rejected = entry.rows, entry.rows, entry.rejected
                 continue
             fresh = self.plan.begin(file, self.client.base_url)
             fresh = attrs.evolve(fresh, owner_hash=owner, begun=begun)

@@ -10,9 +10,8 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.plan.preflight import Preflight, State
-from voipstudio_cmb.export.store.checkpoint import Checkpoint
-from voipstudio_cmb.export.store.manifest import Entry
+from voipstudio_cmb.export.plan.preflight import Preflight
+from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
@@ -55,11 +54,14 @@ async def forecast(client: CallMeBackClient, plan: Plan) -> list[Forecast]:
 async def _forecast(
     client: CallMeBackClient, plan: Plan, file: OutputFile, state: State
 ) -> Forecast:
-    name, kept = file.resource, 0 if state is None else state.rows
-    already = isinstance(state, Entry)
-    if isinstance(state, Checkpoint):
-        already = state.file is not None and file.path.exists()
-    if already or (isinstance(state, Checkpoint) and state.complete):
+    name, kept = file.resource, 0
+    already = fetched = isinstance(state, Finished)
+    if isinstance(state, Finished):
+        kept = state.entry.rows
+    elif isinstance(state, Interrupted):
+        kept, fetched = state.checkpoint.rows, state.checkpoint.complete
+        already = state.checkpoint.file is not None and file.path.exists()
+    if already or fetched:
         return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
     if name == "buttons":
         return Forecast(resource=name, kept=kept)
