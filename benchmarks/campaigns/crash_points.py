@@ -28,7 +28,7 @@ from benchmarks.harness.disks import CountingDisk, SteppedSink, limit_file_size
 from benchmarks.harness.offline import Offline
 from benchmarks.harness.processes import exit_code, fork
 from voipstudio_cmb.export import Export, Plan
-from voipstudio_cmb.export.store import Disk
+from voipstudio_cmb.export.store.disk import Disk
 
 INCOMPLETE = 5
 """The exit code of an export that ended with an error and can be run again."""

@@ -22,7 +22,7 @@ from benchmarks.harness.processes import call_elsewhere
 from benchmarks.harness.tables import LONG, Table, created, tables_elsewhere
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.export import FORMATS, Export, Plan
-from voipstudio_cmb.export.sinks import sink
+from voipstudio_cmb.export.sinks.formats import sink
 from voipstudio_cmb.models import Cdr
 
 ROWS = 200_000

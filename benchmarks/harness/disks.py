@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from voipstudio_cmb.export import Sink
-from voipstudio_cmb.export.store import Disk
+from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.models import Record
 
 

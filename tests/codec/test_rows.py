@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voipstudio_cmb.codec.envelopes import read_row, read_rows
-from voipstudio_cmb.codec.rows import as_rows, tokens
+from voipstudio_cmb.codec.rows import as_rows, dated_lines, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
@@ -190,7 +190,7 @@ def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
         if at < resumed:  # from the file that they were written to
             lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
             if lines:
-                latest.add_lines(lines)
+                latest.add(*dated_lines(lines))
         else:
             body = json.dumps({"data": rows}).encode()
             found = read_rows(Response(status=200, body=body), 1, lambda _: None).records

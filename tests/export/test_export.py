@@ -25,7 +25,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Job, Plan, Sink, Summary
-from voipstudio_cmb.export.store import Disk
+from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 

@@ -14,8 +14,9 @@ from tests.fakes.commands import run_command, script_bad_row
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.errors import ClientMisuse, Forbidden
 from voipstudio_cmb.export import Export, Plan, forecast
-from voipstudio_cmb.export.run import Stream, requests
-from voipstudio_cmb.export.store import Disk
+from voipstudio_cmb.export.run.forecast import requests
+from voipstudio_cmb.export.run.stream import Stream
+from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 

@@ -29,8 +29,9 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Plan
-from voipstudio_cmb.export.sinks import CsvSink
-from voipstudio_cmb.export.store import Disk, locked
+from voipstudio_cmb.export.sinks.csv import CsvSink
+from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.http import Request
 

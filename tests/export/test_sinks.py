@@ -34,7 +34,9 @@ from benchmarks.harness.processes import call_elsewhere
 from voipstudio_cmb import Button, Cdr, Setting
 from voipstudio_cmb.codec.rows import text
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
-from voipstudio_cmb.export.sinks import FORMATS, CsvLines, compression, parquet, sink, sqlite
+from voipstudio_cmb.export.sinks import compression, parquet, sqlite
+from voipstudio_cmb.export.sinks.csv import CsvLines
+from voipstudio_cmb.export.sinks.formats import FORMATS, sink
 from voipstudio_cmb.models import Record
 
 ALL = [
@@ -668,7 +670,7 @@ def test_packages_that_are_not_there_are_named_by_their_extra(
 def test_an_export_loads_no_package_that_its_format_does_not_need() -> None:
     code = (
         "import sys, voipstudio_cmb.export\n"
-        "from voipstudio_cmb.export.sinks import sink\n"
+        "from voipstudio_cmb.export.sinks.formats import sink\n"
         "sink('csv', 'gzip'), sink('sqlite'), sink('jsonl')\n"
         "print([name for name in ('pyarrow', 'zstandard') if name in sys.modules])"
     )

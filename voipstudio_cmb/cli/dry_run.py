@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from voipstudio_cmb.export import Job, Plan, read_accounts
-from voipstudio_cmb.export.run import Forecast, forecast, requests
+from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
 
 from .clients import open_client
 from .exit_codes import exit_code

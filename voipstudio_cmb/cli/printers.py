@@ -7,7 +7,7 @@ from typing import IO
 
 from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.codec.json import to_json
-from voipstudio_cmb.export.sinks import CsvLines
+from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
 
 from .terminal import escape_controls, print_table, sanitize

@@ -7,7 +7,7 @@ import sys
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export import Plan
-from voipstudio_cmb.export.run import Stream
+from voipstudio_cmb.export.run.stream import Stream
 
 from .clients import open_client
 from .displays import open_display, run_with_display

@@ -15,9 +15,14 @@ Each may import those below it, but for `accounts`, which only `run` knows.
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .accounts import Account, read_accounts
-from .plan import Plan
-from .run import Export, Exports, Forecast, Job, Summary, forecast
-from .sinks import FORMATS, Compression, Format, Sink
+from .plan.plan import Plan
+from .run.export import Export
+from .run.exports import Exports
+from .run.forecast import Forecast, forecast
+from .run.job import Job, Summary
+from .sinks.base import Sink
+from .sinks.compression import Compression
+from .sinks.formats import FORMATS, Format
 
 __all__ = [
     "FORMATS", "RESOURCES", "Account", "Compression", "Export", "Exports", "Forecast", "Format",

@@ -133,15 +133,9 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     accounts = []
     for name, table in tables.items():
         secret = Secret(env.get(table["token_env"]))
+        options = {key: table[key] for key in ("base_url", "rate") if key in table}
         try:
-            accounts.append(
-                Account(
-                    name,
-                    secret.header(),
-                    base_url=table.get("base_url", DEFAULT_BASE_URL),
-                    rate=table.get("rate"),
-                )
-            )
+            accounts.append(Account(name, secret.header(), **options))
         except ConfigError as error:
             return ConfigError(f"{where}: accounts.{name}: {error}")
     return accounts

@@ -3,11 +3,5 @@
 Neither writes a file: for `since` a plan reads the manifest, and a preflight makes the directory.
 
 Plan.files()        ->  OutputFile, each with an IdRange and perhaps LateRows
-Preflight.states()  ->  a State of each file: Fresh, Interrupted or Finished
+Preflight.states    ->  a State of each file: Fresh, Interrupted or Finished
 """
-
-from .files import IdRange, LateRows, OutputFile
-from .plan import Plan
-from .preflight import Preflight
-
-__all__ = ["IdRange", "LateRows", "OutputFile", "Plan", "Preflight"]

@@ -12,8 +12,13 @@ import attrs
 
 from voipstudio_cmb.checks import checked_integer
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.sinks import FORMATS, Compression, Format, Sink, sink
-from voipstudio_cmb.export.store import Checkpoint, Entry, Identity, latest, read_manifest, sidecar
+from voipstudio_cmb.export.sinks.base import Sink
+from voipstudio_cmb.export.sinks.compression import Compression
+from voipstudio_cmb.export.sinks.formats import FORMATS, Format, sink
+from voipstudio_cmb.export.store.checkpoint import Checkpoint
+from voipstudio_cmb.export.store.contents import Identity
+from voipstudio_cmb.export.store.disk import sidecar
+from voipstudio_cmb.export.store.manifest import Entry, latest, read_manifest
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 from voipstudio_cmb.resources import RESOURCES, Resource
@@ -140,30 +145,25 @@ class Plan:
 
     def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[OutputFile]:
         path = self.path(resource)
+        append = self.sink.appends and path.is_file()
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         series = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
-        highest = max((entry.highest or 0 for entry in series.values()), default=0)
+        if not self.sink.appends:
+            yield from self._recreated(resource, series)
+            if series:
+                numbers = [numbered.sub(r"\1", name)[1:] for name in series]
+                number = max(int(number or 1) for number in numbers)
+                path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
+        elif not append:
+            series = {}  # the file that had all the rows was removed
         newest = latest(series.values())
-        late = LateRows(*newest) if newest and resource != "buttons" else None
-        if self.sink.appends:
-            exists = path.is_file()
-            ids = IdRange(highest if exists else 0)
-            yield OutputFile(
-                resource=resource,
-                path=path,
-                ids=ids,
-                late=late if ids.after else None,
-                append=exists,
-                incremental=exists and bool(series),
-            )
-            return
-        yield from self._recreated(resource, series)
-        if series:
-            numbers = [numbered.sub(r"\1", name)[1:] for name in series]
-            number = max(int(number or 1) for number in numbers)
-            path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
         yield OutputFile(
-            resource=resource, path=path, ids=IdRange(highest), late=late, incremental=bool(series)
+            resource=resource,
+            path=path,
+            ids=IdRange(max((entry.highest or 0 for entry in series.values()), default=0)),
+            late=LateRows(*newest) if newest and resource != "buttons" else None,
+            append=append,
+            incremental=bool(series),
         )
 
     def _recreated(self, resource: str, series: Mapping[str, Entry]) -> Iterator[OutputFile]:

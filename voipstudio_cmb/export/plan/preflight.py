@@ -14,22 +14,11 @@ from pathlib import Path
 import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.export.store import (
-    MANIFEST,
-    Checkpoint,
-    Finished,
-    Fresh,
-    Identity,
-    Interrupted,
-    State,
-    fingerprint,
-    is_owner,
-    load,
-    owner_hash,
-    read_manifest,
-    rejects_path,
-    sidecar,
-)
+from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
+from voipstudio_cmb.export.store.contents import Identity, owner_hash
+from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
+from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
+from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile
@@ -42,8 +31,12 @@ class Preflight:
     The directory is made if it does not exist, or with `dry_run` only looked at.
 
     Raises:
-        ClientMisuse: the directory can't be written, or its manifest is none.
+        ClientMisuse: the directory can't be written, its manifest is none, a file can't be written
+            or exists, or another export was interrupted.
     """
+
+    states: Sequence[State]
+    """What earlier runs have left of each file."""
 
     def __init__(
         self, plan: Plan, files: Sequence[OutputFile], base_url: str, *, dry_run: bool = False
@@ -53,13 +46,9 @@ class Preflight:
         self._files = files
         self._base_url = base_url
         self._entries = read_manifest(plan.to)
+        self.states = self._checked_states()
 
-    def states(self) -> list[State]:
-        """What earlier runs have left of each file.
-
-        Raises:
-            ClientMisuse: a file can't be written, or exists, or another export was interrupted.
-        """
+    def _checked_states(self) -> Sequence[State]:
         if not self._plan.since:
             self._check_not_incremental()
         checkpoints, obstacles = [], []
@@ -74,12 +63,10 @@ class Preflight:
         if not blocked:
             return [Interrupted(each) if each else Fresh() for each in checkpoints]
         # All may be done: a run can be interrupted while it removes its checkpoints.
-        ended = [
-            self._ended(*each) for each in zip(self._files, checkpoints, obstacles, strict=True)
-        ]
-        states = [state for state in ended if state is not None]
-        if any(checkpoints) and len(states) == len(ended):
-            return states
+        each = zip(self._files, checkpoints, obstacles, strict=True)
+        ended = [self._ended(*one) for one in each]
+        if any(checkpoints) and not any(isinstance(state, Fresh) for state in ended):
+            return ended
         if self._plan.since:
             raise ClientMisuse(
                 f"{str(blocked[0])!r} exists, and {MANIFEST} does not list it: move it away, or "
@@ -90,7 +77,7 @@ class Preflight:
             "replaced with --overwrite (overwrite=True)"
         )
 
-    def check_owner(self, identity: str, states: Sequence[State]) -> None:
+    def check_owner(self, identity: str) -> None:
         """Raises ClientMisuse if a file that is continued is not of the account `identity`."""
         owner = owner_hash(identity, self._base_url)
         appended = {file.path.name for file in self._files if file.append}
@@ -101,13 +88,12 @@ class Preflight:
                     f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
                     "export to another directory"
                 )
-        for file, state in zip(self._files, states, strict=True):
-            match state:
-                case Interrupted(checkpoint) if not is_owner(identity, checkpoint.owner_hash):
-                    raise ClientMisuse(
-                        f"the interrupted export to {str(file.path)!r} is another account's: use "
-                        "its token, or begin again with --restart (restart=True)"
-                    )
+        for file, state in zip(self._files, self.states, strict=True):
+            if isinstance(state, Interrupted) and state.checkpoint.owner_hash != owner:
+                raise ClientMisuse(
+                    f"the interrupted export to {str(file.path)!r} is another account's: use its "
+                    "token, or begin again with --restart (restart=True)"
+                )
 
     def _checkpoint(self, file: OutputFile, fresh: Checkpoint) -> Checkpoint | None:
         checkpoint = None if self._plan.restart else load(sidecar(file.path, "checkpoint"))
@@ -128,14 +114,14 @@ class Preflight:
 
     def _ended(
         self, file: OutputFile, checkpoint: Checkpoint | None, obstacle: Path | None
-    ) -> State | None:
-        """What is left of a file that is complete; None if it is not."""
+    ) -> State:
+        """What is left of a file that is complete; `Fresh` if it is not."""
         if obstacle is None:
             complete = checkpoint and checkpoint.file and file.path.exists()
-            return Interrupted(checkpoint) if checkpoint and complete else None
+            return Interrupted(checkpoint) if checkpoint and complete else Fresh()
         entry = self._entries.get(obstacle.name)
         if checkpoint or entry is None or fingerprint(obstacle) != (entry.bytes, entry.sha256):
-            return None
+            return Fresh()
         return Finished(entry)
 
     def _check_sink(self, file: OutputFile) -> None:

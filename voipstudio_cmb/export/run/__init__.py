@@ -8,11 +8,3 @@ Job, Summary         what can be seen of them
 forecast             what they would fetch
 Stream               rows to a pipe instead: no workspace, no file
 """
-
-from .export import Export
-from .exports import Exports
-from .forecast import Forecast, forecast, requests
-from .job import Job, Summary
-from .stream import Stream
-
-__all__ = ["Export", "Exports", "Forecast", "Job", "Stream", "Summary", "forecast", "requests"]

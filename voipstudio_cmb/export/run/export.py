@@ -14,21 +14,17 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
-from voipstudio_cmb.export.plan import IdRange, OutputFile, Plan, Preflight
-from voipstudio_cmb.export.source import NAMED_BY, ButtonIds, source_of
-from voipstudio_cmb.export.store import (
-    Disk,
-    Finished,
-    Interrupted,
-    State,
-    Workspace,
-    in_thread,
-    locked,
-    owner_hash,
-    read_manifest,
-    remove_sidecars,
-    sidecar,
-)
+from voipstudio_cmb.export.plan.files import IdRange, OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.plan.preflight import Preflight
+from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
+from voipstudio_cmb.export.source.sources import source_of
+from voipstudio_cmb.export.store.contents import owner_hash
+from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_sidecars, sidecar
+from voipstudio_cmb.export.store.lock import locked
+from voipstudio_cmb.export.store.manifest import read_manifest
+from voipstudio_cmb.export.store.state import Finished, Interrupted, State
+from voipstudio_cmb.export.store.workspace import Workspace
 
 from .file_writer import FileWriter
 from .job import Job, Summary
@@ -56,9 +52,9 @@ class Export:
     ) -> None:
         self.client = client
         self.plan = plan
+        self.account = account
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
-        self._begun = datetime.now(UTC).isoformat(timespec="seconds")
         self._refusal: ClientMisuse | None = None
         try:
             self._files = plan.files()
@@ -99,23 +95,23 @@ class Export:
             raise self._refusal
         base_url = self.client.base_url
         preflight = await in_thread(lambda: Preflight(self.plan, self._files, base_url))
-        states = await in_thread(preflight.states)
         try:
             identity = await self.client.identity()
         except ClientMisuse:
             raise
         except CallMeBackError as error:
-            for job, state in zip(self.jobs, states, strict=True):
+            for job, state in zip(self.jobs, preflight.states, strict=True):
                 job.state, job.error = "failed", error
                 job.resumable = isinstance(state, Interrupted)
             return
-        preflight.check_owner(identity, states)
-        await self._run_jobs(identity, states)
+        preflight.check_owner(identity)
+        await self._run_jobs(identity, preflight.states)
 
     async def _run_jobs(self, identity: str, states: Sequence[State]) -> None:
         named = [ButtonIds(name) for name in NAMED_BY if "buttons" in self.plan.resources]
         runners: list[JobRunner] = []
-        salted, unsalted = owner_hash(identity), owner_hash(identity, self.client.base_url)
+        owner = owner_hash(identity, self.client.base_url)
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
         for job, file, state in zip(self.jobs, self._files, states, strict=True):
             if isinstance(state, Finished):
                 entry = state.entry
@@ -123,16 +119,14 @@ class Export:
                 job.rows, job.kept, job.rejected = entry.rows, entry.rows, entry.rejected
                 continue
             fresh = self.plan.begin(file, self.client.base_url)
-            fresh = attrs.evolve(fresh, owner_hash=salted, begun=self._begun)
+            fresh = attrs.evolve(fresh, owner_hash=owner, begun=begun)
             source = source_of(self.client, self.plan, file, named)
             workspace = Workspace(job.path, self._disk, fresh)
             # Only a file with all rows of a resource tells of all buttons that it names.
             all_rows = file.ids == IdRange() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
-            writer = FileWriter(
-                job=job, source=source, workspace=workspace, owner_hash=unsalted, names=names
-            )
-            runners.append(JobRunner(job=job, source=source, workspace=workspace, writer=writer))
+            writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
+            runners.append(JobRunner(writer))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:

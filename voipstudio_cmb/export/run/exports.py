@@ -16,7 +16,7 @@ from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
-from voipstudio_cmb.export.plan import Plan
+from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.limits import Limiter, RateLimit
 
 from .export import Export
@@ -62,33 +62,25 @@ class Turns:
         self._slots.release()
 
 
-@attrs.frozen
-class _AccountExport:
-    name: str
-    export: Export
-    turns: Turns
+async def _run(export: Export, turns: Turns) -> None:
+    await turns.begin()
+    try:
+        async with export.client:
+            await export.run_jobs()
+    except ClientMisuse as error:
+        for job in export.jobs:
+            job.state, job.error = "failed", error
+    finally:
+        turns.end()
 
-    async def run(self) -> None:
-        await self.turns.begin()
+
+async def _forecast(export: Export, turns: Turns) -> list[Forecast]:
+    async with turns, export.client:
         try:
-            async with self.export.client:
-                await self.export.run_jobs()
-        except ClientMisuse as error:
-            for job in self.export.jobs:
-                job.state, job.error = "failed", error
-        finally:
-            self.turns.end()
-
-    async def forecast(self) -> list[Forecast]:
-        client, plan = self.export.client, self.export.plan
-        async with self.turns, client:
-            try:
-                return await forecast(client, plan, account=self.name)
-            except CallMeBackError as error:
-                return [
-                    Forecast(resource=resource, account=self.name, error=error)
-                    for resource in plan.resources
-                ]
+            forecasts = await forecast(export.client, export.plan)
+        except CallMeBackError as error:
+            forecasts = [Forecast(resource=each, error=error) for each in export.plan.resources]
+    return [attrs.evolve(each, account=export.account) for each in forecasts]
 
 
 class Exports:
@@ -118,7 +110,7 @@ class Exports:
         if limiter is not None and rate is not None:
             raise ClientMisuse("choose one: a limiter for all accounts, or a rate for each")
         self._begun = False
-        self._exports: list[_AccountExport] = []
+        self._exports: list[tuple[Export, Turns]] = []
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):
             own = rate if account.rate is None else account.rate
@@ -131,8 +123,8 @@ class Exports:
             turns = Turns(shared)
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
             export = Export(client, own_plan, account=account.name, slots=turns)
-            self._exports.append(_AccountExport(account.name, export, turns))
-        self.jobs = [job for each in self._exports for job in each.export.jobs]
+            self._exports.append((export, turns))
+        self.jobs = [job for export, _ in self._exports for job in export.jobs]
 
     async def forecast(self) -> list[Forecast]:
         """What `run` would fetch, in the order of `jobs`; neither can be called after this.
@@ -141,7 +133,7 @@ class Exports:
         """
         self._begin()
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each.forecast()) for each in self._exports]
+            tasks = [group.create_task(_forecast(*each)) for each in self._exports]
         return [forecast for task in tasks for forecast in task.result()]
 
     def _begin(self) -> None:
@@ -162,10 +154,10 @@ class Exports:
         # others.
         async with asyncio.TaskGroup() as group:
             for each in self._exports:
-                group.create_task(each.run())
-        for each in self._exports:
-            each.export.clean_up(self.jobs)
-        usages = [each.export.client.usage for each in self._exports]
+                group.create_task(_run(*each))
+        for export, _ in self._exports:
+            export.clean_up(self.jobs)
+        usages = [export.client.usage for export, _ in self._exports]
         return Summary(
             jobs=self.jobs,
             requests=sum(usage.requests for usage in usages),

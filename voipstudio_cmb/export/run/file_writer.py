@@ -10,29 +10,28 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import attrs
 
 from voipstudio_cmb.errors import ExportError
-from voipstudio_cmb.export.source import ButtonIds, Source
-from voipstudio_cmb.export.store import (
-    Contents,
-    Entry,
-    Workspace,
+from voipstudio_cmb.export.source.button_ids import ButtonIds
+from voipstudio_cmb.export.source.sources import Source
+from voipstudio_cmb.export.store.contents import Contents
+from voipstudio_cmb.export.store.disk import (
+    AppendedFile,
     fingerprint,
     publish,
-    record,
     rejects_path,
     remove_sidecars,
     sidecar,
 )
+from voipstudio_cmb.export.store.manifest import Entry, record
+from voipstudio_cmb.export.store.workspace import Workspace
+from voipstudio_cmb.models import RECORDS
 
 from .job import Job
-
-
-class _Stopped(Exception):
-    """The export was cancelled while a format wrote its file."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -42,8 +41,6 @@ class FileWriter:
     job: Job
     source: Source
     workspace: Workspace
-    owner_hash: str
-    """Whose the rows are, for the manifest."""
     names: ButtonIds | None
     """The buttons that the rows name, if the file has all rows of the resource."""
 
@@ -67,8 +64,7 @@ class FileWriter:
         workspace.finish(made, self.job.altered)
         plan.sink.check(path)
         try:
-            overwrite = plan.overwrite or file.append
-            publish(workspace.disk, new, path, overwrite=overwrite)
+            publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
         except FileExistsError:
             raise ExportError(
                 f"{str(path)!r} has appeared while it was exported, and stays: "
@@ -84,18 +80,13 @@ class FileWriter:
             if self.source.file.append:
                 shutil.copyfile(self.job.path, new)
             rows = _until(stop, self.workspace.spool.rows())
-            self.job.altered = sink.write(rows, self.job.resource, self.source.record, new)
-        except _Stopped:
-            disk.unlink(new)
-            raise ExportError("the export was cancelled") from None
-        except OSError:
+            name = self.job.resource
+            self.job.altered = sink.write(rows, name, RECORDS[name], new)
+        except (OSError, ExportError):
             disk.unlink(new)  # it may be what fills the disk
             raise
-        descriptor = disk.open(new)
-        try:
-            disk.sync(descriptor)
-        finally:
-            os.close(descriptor)
+        with closing(AppendedFile(new, disk)) as out:
+            disk.sync(out.file)
         made = fingerprint(new)
         assert made is not None
         return made
@@ -111,7 +102,6 @@ class FileWriter:
             disk.unlink(rejects_path(job.path))  # an earlier export's
         assert at.file is not None
         contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
-        contents["owner_hash"] = self.owner_hash
         entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
         before = record(disk, job.path, entry)
         if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
@@ -124,5 +114,5 @@ class FileWriter:
 def _until(stop: threading.Event, rows: Iterator[bytes]) -> Iterator[bytes]:
     for row in rows:
         if stop.is_set():
-            raise _Stopped
+            raise ExportError("the export was cancelled")
         yield row

@@ -8,8 +8,10 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError
-from voipstudio_cmb.export.plan import OutputFile, Plan, Preflight
-from voipstudio_cmb.export.store import Finished, Interrupted, State
+from voipstudio_cmb.export.plan.files import OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.plan.preflight import Preflight
+from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
@@ -35,7 +37,7 @@ class Forecast:
     """Why nothing is known."""
 
 
-async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -> list[Forecast]:
+async def forecast(client: CallMeBackClient, plan: Plan) -> list[Forecast]:
     """What `Export(client, plan).run()` would fetch, by one request for each resource and one more.
 
     Raises:
@@ -44,28 +46,23 @@ async def forecast(client: CallMeBackClient, plan: Plan, *, account: str = "") -
     """
     files = plan.files()
     preflight = Preflight(plan, files, client.base_url, dry_run=True)
-    states = preflight.states()
-    preflight.check_owner(await client.identity(), states)
-    return [
-        attrs.evolve(await _forecast(client, plan, file, state), account=account)
-        for file, state in zip(files, states, strict=True)
-    ]
+    preflight.check_owner(await client.identity())
+    pairs = zip(files, preflight.states, strict=True)
+    return [await _forecast(client, plan, file, state) for file, state in pairs]
 
 
 async def _forecast(
     client: CallMeBackClient, plan: Plan, file: OutputFile, state: State
 ) -> Forecast:
     name, kept = file.resource, 0
-    match state:
-        case Finished(entry):
-            return Forecast(
-                resource=name, rows=entry.rows, kept=entry.rows, requests=0, already=True
-            )
-        case Interrupted(checkpoint):
-            kept = checkpoint.rows
-            already = checkpoint.file is not None and file.path.exists()
-            if already or checkpoint.complete:
-                return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
+    already = fetched = isinstance(state, Finished)
+    if isinstance(state, Finished):
+        kept = state.entry.rows
+    elif isinstance(state, Interrupted):
+        kept, fetched = state.checkpoint.rows, state.checkpoint.complete
+        already = state.checkpoint.file is not None and file.path.exists()
+    if already or fetched:
+        return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
     if name == "buttons":
         return Forecast(resource=name, kept=kept)
     try:

@@ -6,20 +6,11 @@ import asyncio
 import threading
 from contextlib import aclosing
 
-import attrs
-
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
-from voipstudio_cmb.export.source import Source
-from voipstudio_cmb.export.store import (
-    Workspace,
-    as_export_error,
-    in_thread,
-    locked,
-    remove_sidecars,
-)
+from voipstudio_cmb.export.store.disk import as_export_error, in_thread, remove_sidecars
+from voipstudio_cmb.export.store.lock import locked
 
 from .file_writer import FileWriter
-from .job import Job
 
 LEFT = "What was fetched is kept: fix this, and run the same export again to resume"
 
@@ -27,14 +18,12 @@ _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
 
 
-@attrs.define(kw_only=True, eq=False)
 class JobRunner:
-    """Runs one job: fetches from `source` into `workspace`, of which `writer` makes the file."""
+    """Runs one job: fetches from a source into a workspace, of which `writer` makes the file."""
 
-    job: Job
-    source: Source
-    workspace: Workspace
-    writer: FileWriter
+    def __init__(self, writer: FileWriter) -> None:
+        self.writer = writer
+        self.job, self.source, self.workspace = writer.job, writer.source, writer.workspace
 
     async def run(self) -> None:
         """Runs it.
@@ -100,12 +89,7 @@ class JobRunner:
             cursor = workspace.checkpoint.cursor
             async with aclosing(self.source.batches(cursor, workspace.rejects.add)) as batches:
                 async for batch in batches:
-                    workspace.add(
-                        batch.rows,
-                        cursor=batch.cursor,
-                        total=batch.total,
-                        missing=self.source.missing,
-                    )
+                    workspace.add(batch.rows, batch.cursor, batch.total, self.source.missing)
                     self._show()
                     if batch.cursor is not None and loop.time() >= due:
                         savable = False  # if this fails, or is cancelled while it does

@@ -10,9 +10,11 @@ from contextlib import aclosing
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
-from voipstudio_cmb.export.plan import OutputFile, Plan
-from voipstudio_cmb.export.source import NAMED_BY, ButtonIds, source_of
-from voipstudio_cmb.export.store import keyed
+from voipstudio_cmb.export.plan.files import OutputFile
+from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
+from voipstudio_cmb.export.source.sources import source_of
+from voipstudio_cmb.export.store.rejects import keyed
 from voipstudio_cmb.models import Reject
 
 from .job import Job

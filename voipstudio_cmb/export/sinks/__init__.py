@@ -8,15 +8,3 @@
 
 `compression` writes what the first two compress. Only `parquet` imports pyarrow, when it is used.
 """
-
-from .base import Sink
-from .compression import Compression
-from .csv import CsvLines, CsvSink
-from .formats import FORMATS, Format, sink
-from .jsonl import JsonlSink
-from .sqlite import SqliteSink
-
-__all__ = [
-    "FORMATS", "Compression", "CsvLines", "CsvSink", "Format", "JsonlSink", "Sink", "SqliteSink",
-    "sink"
-]  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from voipstudio_cmb.codec.json import MAX_ID, to_json
 from voipstudio_cmb.codec.rows import id_problem, text, tokens
@@ -22,11 +22,9 @@ from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record
 
 Kind = Literal["integer", "boolean", "decimal", "time", "text", "integer or text"]
-Reader: TypeAlias = Callable[[bytes], Any]
-"""Makes a cell of a value's JSON text, or `MISFIT`."""
 
 MISFIT = object()
-"""What a reader returns for a value that its column can't hold."""
+"""The cell of a value that its column can't hold."""
 
 _KINDS: dict[frozenset[type], Kind] = {
     frozenset({int}): "integer",
@@ -88,33 +86,34 @@ def decimal(token: bytes) -> Any:
     return match[2].decode() if match else MISFIT
 
 
-def time(token: bytes) -> Any:
-    """A date and time without a zone, as the API documents it, perhaps with T and a fraction."""
-    match = _TIME.fullmatch(token)
-    try:
-        return datetime.fromisoformat(match[1].decode()) if match else MISFIT
-    except ValueError:
-        return MISFIT  # there is no such day
-
-
 class Splitter:
-    """Splits rows of `record` into typed cells and `extra`; `readers` replace those of a kind."""
+    """Splits rows of `record` into typed cells and `extra`.
+
+    A method for each kind makes a cell of a value's JSON text, or `MISFIT`.
+    """
 
     altered: int
     """How many texts had half a surrogate pair, which was replaced."""
 
-    def __init__(self, record: type[Record], readers: Mapping[str, Reader] | None = None) -> None:
+    def __init__(self, record: type[Record]) -> None:
         self.altered: int = 0
-        taking: dict[str, Reader] = {
+        readers: dict[Kind, Callable[[bytes], Any]] = {
             "integer": integer,
             "boolean": boolean,
             "decimal": decimal,
-            "time": time,
+            "time": self.time,
             "text": self.text,
             "integer or text": self.integer_or_text,
         }
-        taking |= readers or {}
-        self._columns = [(name, taking[kind]) for name, kind in documented(record).items()]
+        self._columns = [(name, readers[kind]) for name, kind in documented(record).items()]
+
+    def time(self, token: bytes) -> Any:
+        """A date and time without a zone, as documented, perhaps with T and a fraction."""
+        match = _TIME.fullmatch(token)
+        try:
+            return datetime.fromisoformat(match[1].decode()) if match else MISFIT
+        except ValueError:
+            return MISFIT  # there is no such day
 
     def text(self, token: bytes) -> Any:
         """A string."""

@@ -9,8 +9,6 @@ from gzip import GzipFile
 from pathlib import Path
 from typing import IO, Literal
 
-from voipstudio_cmb.errors import ClientMisuse
-
 Compression = Literal["gzip", "zstd"]
 """The compressions that files can have."""
 
@@ -25,21 +23,6 @@ _BLOCK = 1 << 18
 def suffix(format: str, compress: Compression | None) -> str:
     """How the names of `format`'s files end if they are compressed with `compress`."""
     return format + (COMPRESSIONS[compress] if compress else "")
-
-
-def check(compress: Compression | None) -> None:
-    """Checks that `compress` can be used.
-
-    Raises:
-        ClientMisuse: its package is not installed.
-    """
-    if compress == "zstd":
-        try:
-            import zstandard  # noqa: F401 - whether it is installed
-        except ImportError:
-            raise ClientMisuse(
-                "compression with zstd needs another package: install voipstudio-cmb[zstd]"
-            ) from None
 
 
 @contextmanager

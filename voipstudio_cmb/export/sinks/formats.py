@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from voipstudio_cmb.errors import ClientMisuse
 
 from .base import Sink
-from .compression import COMPRESSIONS, Compression, check
+from .compression import COMPRESSIONS, Compression
 from .csv import CsvSink
 from .jsonl import JsonlSink
 from .sqlite import SqliteSink
@@ -37,19 +37,18 @@ def sink(format: Format, compress: Compression | None = None, *, csv_null: str =
         raise ClientMisuse(f"{format} can't be compressed: leave {compress!r} away")
     if csv_null and format != "csv":
         raise ClientMisuse(f"{format} has a null of its own: a text for null is for csv only")
-    if format == "parquet":
-        return _parquet(compress)
-    check(compress)
+    try:
+        if format == "parquet":
+            from .parquet import ParquetSink
+
+            return ParquetSink(compress)
+        if compress == "zstd":
+            import zstandard  # noqa: F401 - whether it is installed
+    except ImportError:
+        extra = "parquet" if format == "parquet" else "zstd"
+        raise ClientMisuse(
+            f"{extra} needs another package: install voipstudio-cmb[{extra}]"
+        ) from None
     if format == "csv":
         return CsvSink(compress, csv_null)
     return SqliteSink() if format == "sqlite" else JsonlSink(compress)
-
-
-def _parquet(compress: Compression | None) -> Sink:
-    try:
-        from .parquet import ParquetSink
-    except ImportError:
-        raise ClientMisuse(
-            "the format parquet needs another package: install voipstudio-cmb[parquet]"
-        ) from None
-    return ParquetSink(compress)

@@ -14,7 +14,7 @@ import pyarrow.parquet
 from voipstudio_cmb.models import Record
 
 from .base import Sink
-from .columns import MISFIT, Kind, Splitter, documented, integer
+from .columns import Kind, Splitter, documented
 from .compression import Compression
 
 # Where row groups end depends on the rows alone, so that the same rows give the same bytes. One is
@@ -33,6 +33,13 @@ _TYPES: dict[Kind, Any] = {
 }
 
 
+class _TextSplitter(Splitter):
+    def integer_or_text(self, token: bytes) -> Any:
+        """A string, or the digits of an integer: a column has one type."""
+        cell = super().integer_or_text(token)
+        return str(cell) if type(cell) is int else cell
+
+
 class ParquetSink(Sink):
     """Typed columns, compressed inside the file with `compress`: zstd unless it is given."""
 
@@ -44,7 +51,7 @@ class ParquetSink(Sink):
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         fields = [(name, _TYPES[kind]) for name, kind in documented(record).items()]
         schema = pyarrow.schema([*fields, ("extra", pyarrow.string())])
-        splitter = _splitter(record)
+        splitter = _TextSplitter(record)
         written = 0
         try:
             with (
@@ -86,17 +93,6 @@ def _batches(group: list[bytes], splitter: Splitter, schema: Any) -> Iterator[An
         columns = zip(cells, schema.types, strict=True)
         arrays = [pyarrow.array(column, type) for column, type in columns]
         yield pyarrow.record_batch(arrays, schema=schema)
-
-
-def _splitter(record: type[Record]) -> Splitter:
-    def exact_text(token: bytes) -> Any:
-        """A string, or the digits of an integer: a column has one type."""
-        if token.startswith(b'"'):
-            return splitter.text(token)
-        return MISFIT if integer(token) is MISFIT else token.decode()
-
-    splitter = Splitter(record, {"integer or text": exact_text})
-    return splitter
 
 
 def _broken(path: Path, why: str) -> OSError:

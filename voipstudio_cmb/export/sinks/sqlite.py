@@ -18,7 +18,7 @@ from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
 from .base import Sink
-from .columns import MISFIT, Kind, Splitter, documented, time
+from .columns import MISFIT, Kind, Splitter, documented
 
 SCHEMA_VERSION = 1
 """The `user_version` of the files: changes with the meaning of their columns."""
@@ -47,12 +47,14 @@ PRAGMAS = (
 )
 
 
-def _time_as_sent(token: bytes) -> Any:
-    return MISFIT if time(token) is MISFIT else token[1:-1].decode()
-
-
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+class _SentTimes(Splitter):
+    def time(self, token: bytes) -> Any:
+        """A time as the text that was sent: SQLite has no type for it."""
+        return MISFIT if super().time(token) is MISFIT else token[1:-1].decode()
 
 
 class SqliteSink(Sink):
@@ -75,10 +77,9 @@ class SqliteSink(Sink):
                 )
 
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
         try:
-            with closing(
-                sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-            ) as database:
+            with closing(sqlite3.connect(uri, uri=True)) as database:
                 _check(database, resource, _columns(record), path)
                 [(last,)] = database.execute(f"SELECT max(id) FROM {_quoted(resource)}")
         except sqlite3.Error as error:
@@ -89,7 +90,7 @@ class SqliteSink(Sink):
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
             new = file.tell() == 0
         columns = _columns(record)
-        splitter = Splitter(record, {"time": _time_as_sent})
+        splitter = _SentTimes(record)
         try:
             with closing(sqlite3.connect(os.path.abspath(path), isolation_level=None)) as database:
                 if new:

@@ -5,9 +5,3 @@ source_of(client, plan, file, …)  ->  Source
     `- ButtonSource       single buttons, by the ids that others name
 ButtonIds            those ids: read from a resource, or taken from its rows
 """
-
-from .base import Batch, Source
-from .buttons import NAMED_BY, ButtonIds
-from .sources import source_of
-
-__all__ = ["NAMED_BY", "Batch", "ButtonIds", "Source", "source_of"]

@@ -25,7 +25,7 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 
 @attrs.frozen(kw_only=True)
 class Checkpoint(Contents):
-    """How far an export has come; its `owner_hash` has a salt of its own."""
+    """How far an export has come."""
 
     through: int | None = None
     """The highest id that is asked for."""

@@ -1,7 +1,8 @@
-"""What a file of an export holds, finished or not."""
+"""What a file of an export holds, finished or not, and whose it is."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Self, TypedDict
 
@@ -26,7 +27,7 @@ class Contents:
     identity: Identity
     """Of what it is an export."""
     owner_hash: str = ""
-    """The account that the rows are of, as a hash."""
+    """The account that the rows are of, as a hash: the same in all files of an account."""
     after: int = 0
     """The id that all others are above, but for those that are late."""
     rows: int = 0
@@ -55,3 +56,8 @@ class Contents:
             highest=max(filter(None, (self.highest, highest)), default=None),
             late=[*self.late, *late],
         )
+
+
+def owner_hash(identity: str, base_url: str) -> str:
+    """The hash of an account's `identity` at the API at `base_url`, so that no file names it."""
+    return f"{base_url}:{hashlib.sha256(f'{base_url}:{identity}'.encode()).hexdigest()}"

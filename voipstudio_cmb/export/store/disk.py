@@ -66,6 +66,28 @@ class Disk:
         path.unlink(missing_ok=True)
 
 
+class AppendedFile:
+    """The file `path`, which is only added to, and opened when it is needed."""
+
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self.path = path
+        self.disk = disk
+        self._file: int | None = None
+
+    @property
+    def file(self) -> int:
+        """The open file."""
+        if self._file is None:
+            self._file = self.disk.open(self.path)
+        return self._file
+
+    def close(self) -> None:
+        """Closes the file; it stays where it is."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            os.close(file)
+
+
 def sidecar(path: Path, kind: str) -> Path:
     """The hidden file of that `kind` beside the file `path`."""
     return path.with_name(f".{path.name}.{kind}")
@@ -78,7 +100,8 @@ def rejects_path(path: Path) -> Path:
 
 def remove_sidecars(disk: Disk, path: Path) -> None:
     """Removes all that an export to `path` has kept for itself."""
-    for kind in ("part", "new", "rejects", "rejects.new", "checkpoint.new", "checkpoint"):
+    disk.unlink(sidecar(rejects_path(path), "new"))
+    for kind in ("part", "new", "rejects", "checkpoint.new", "checkpoint"):
         disk.unlink(sidecar(path, kind))  # the checkpoint last: without it nothing else counts
 
 
@@ -101,13 +124,10 @@ def publish(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
 def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
     """Replaces the file `path` by `data`: after a crash it holds the old or the new."""
     new = path.with_name(f".{path.name.removeprefix('.')}.new")
-    file = disk.open(new)
-    try:
-        disk.truncate(file, 0)
-        disk.write(file, data)
-        disk.sync(file)
-    finally:
-        os.close(file)
+    with contextlib.closing(AppendedFile(new, disk)) as out:
+        disk.truncate(out.file, 0)
+        disk.write(out.file, data)
+        disk.sync(out.file)
     disk.replace(new, path)
     disk.sync_directory(path.parent)
 

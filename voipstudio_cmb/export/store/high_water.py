@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from voipstudio_cmb.codec.rows import dated_lines, is_time
+from voipstudio_cmb.codec.rows import is_time
 
 
 class CreatedHighWater:
@@ -37,10 +37,6 @@ class CreatedHighWater:
         ids, created = self._unread
         self._ids += [id for id, time in zip(ids, created, strict=True) if time == self._time]
         self._unread = (), ()
-
-    def add_lines(self, lines: bytes) -> None:
-        """Takes note of the rows in `lines`, one a line."""
-        self.add(*dated_lines(lines))
 
     @property
     def latest(self) -> tuple[str | None, list[int]]:

@@ -26,7 +26,7 @@ VERSION = 1
 
 @attrs.frozen(kw_only=True)
 class Entry(Contents):
-    """One file in a manifest; its `owner_hash` is the same in all files of an account."""
+    """One file in a manifest."""
 
     bytes: int
     """The size of the file."""
@@ -96,13 +96,12 @@ def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
 def _both(before: Entry, entry: Entry) -> Entry:
     """The file of `before`, to which that of `entry` was added."""
     dated = latest([before, entry])
-    highest = [id for id in (before.highest, entry.highest) if id is not None]
     return attrs.evolve(
         entry,
         rows=before.rows + entry.rows,
         after=before.after,
         lowest=before.lowest,
-        highest=max(highest, default=None),
+        highest=max(before.highest or 0, entry.highest or 0),
         late=(),
         created_at=dated and dated[0],
         last=sorted(dated[1]) if dated else (),

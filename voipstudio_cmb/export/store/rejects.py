@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from voipstudio_cmb.models import Reject
 
-from .disk import Disk, publish
+from .disk import AppendedFile, Disk, write_atomic
 
 
-class Rejects:
+class Rejects(AppendedFile):
     """The rejected rows of one export, each once, in the hidden file `path` until it ends."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
-        self.path = path
-        self._disk = disk
-        self._file: int | None = None
+        super().__init__(path, disk)
         self._lines: dict[bytes, bytes] = {}
         self._synced = True
 
@@ -38,9 +35,8 @@ class Rejects:
             except (ValueError, KeyError, AttributeError, TypeError):
                 break  # the process ended while this was written
             size += len(line)
-        if size or self.path.exists():
-            self._file = self._disk.open(self.path)
-            self._disk.truncate(self._file, size)
+        if self.path.exists():
+            self.disk.truncate(self.file, size)
 
     def add(self, rejects: Sequence[Reject]) -> None:
         """Keeps the `rejects` of one response, but for those that are known."""
@@ -53,38 +49,22 @@ class Rejects:
                 reject.json,
                 key.hex().encode(),
             )
-            if self._file is None:
-                self._file = self._disk.open(self.path)
-            self._disk.write(self._file, line)
+            self.disk.write(self.file, line)
             self._lines[key], self._synced = line, False
 
     def sync(self) -> None:
         """Returns when they are on the disk, if they were not yet."""
-        if self._file is not None and not self._synced:
-            self._disk.sync(self._file)
+        if not self._synced:
+            self.disk.sync(self.file)
             self._synced = True
 
     def finish(self, to: Path, *, add: bool) -> None:
         """Makes them the file `to`, by page and index; with `add`, behind the lines that it has."""
         lines = sorted(self._lines.values(), key=_place)
-        new = self.path.with_name(self.path.name + ".new")
-        file = self._disk.open(new)
-        try:
-            self._disk.truncate(file, 0)
-            sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
-            before = to.read_bytes().splitlines(True) if add and to.exists() else []
-            # Once, also if this was interrupted behind its end.
-            self._disk.write(file, b"".join(dict.fromkeys([*before, *sent])))
-            self._disk.sync(file)
-        finally:
-            os.close(file)
-        publish(self._disk, new, to, overwrite=True)
-
-    def close(self) -> None:
-        """Closes the hidden file; it stays where it is."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            os.close(file)
+        sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
+        before = to.read_bytes().splitlines(True) if add and to.exists() else []
+        # Once, also if this was interrupted behind its end.
+        write_atomic(self.disk, to, b"".join(dict.fromkeys([*before, *sent])))
 
 
 def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[bytes, Reject]]:

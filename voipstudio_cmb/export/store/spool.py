@@ -7,20 +7,18 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .disk import Disk
+from .disk import AppendedFile, Disk
 
 _BLOCK = 1 << 20
 
 
-class Spool:
+class Spool(AppendedFile):
     """The file `path`, of which `size` bytes are known to be rows. Call `open` before all else."""
 
     def __init__(self, path: Path, disk: Disk) -> None:
-        self.path = path
+        super().__init__(path, disk)
         self.size: int = 0
-        self._disk = disk
         self._hash = hashlib.sha256()
-        self._file: int | None = None
 
     @property
     def digest(self) -> str:
@@ -32,34 +30,26 @@ class Spool:
 
         Returns whether it continues. Bytes behind them are cut off.
         """
-        if self._file is None:
-            self._file = self._disk.open(self.path)
         self._hash, self.size = hashlib.sha256(), 0
-        while self.size < size and (block := self._read(min(_BLOCK, size - self.size))):
+        while block := os.pread(self.file, min(_BLOCK, size - self.size), self.size):
             self._hash.update(block)
             self.size += len(block)
         intact = self.size == size and self.digest == digest
         if not intact:
             self._hash, self.size = hashlib.sha256(), 0
-        if os.fstat(self._file).st_size != self.size:
-            self._disk.truncate(self._file, self.size)
+        if os.fstat(self.file).st_size != self.size:
+            self.disk.truncate(self.file, self.size)
         return intact
-
-    def _read(self, size: int) -> bytes:
-        assert self._file is not None
-        return os.pread(self._file, size, self.size)
 
     def append(self, rows: bytes) -> None:
         """Adds `rows`, each with its line end."""
-        assert self._file is not None
-        self._disk.write(self._file, rows)
+        self.disk.write(self.file, rows)
         self._hash.update(rows)
         self.size += len(rows)
 
     def sync(self) -> None:
         """Returns when all rows are on the disk."""
-        assert self._file is not None
-        self._disk.sync(self._file)
+        self.disk.sync(self.file)
 
     def blocks(self) -> Iterator[bytes]:
         """All rows with their line ends, some at a time."""
@@ -71,9 +61,3 @@ class Spool:
         """The rows, without their line ends."""
         for block in self.blocks():
             yield from block[:-1].split(b"\n")
-
-    def close(self) -> None:
-        """Closes the file; it stays where it is."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            os.close(file)

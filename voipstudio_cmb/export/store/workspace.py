@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.codec.rows import dated_lines
 from voipstudio_cmb.models import Rows
 
 from .checkpoint import Checkpoint, load
@@ -69,7 +69,7 @@ class Workspace:
             return "the saved rejected rows were damaged"
         self.checkpoint = self.progress = attrs.evolve(saved, file=None)
         for lines in self.spool.blocks():
-            self._newest.add_lines(lines)
+            self._newest.add(*dated_lines(lines))
         return ""
 
     def reset(self) -> None:
@@ -82,9 +82,7 @@ class Workspace:
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
 
-    def add(
-        self, rows: Rows, *, cursor: str | None, total: int | None, missing: Iterable[int]
-    ) -> None:
+    def add(self, rows: Rows, cursor: str | None, total: int | None, missing: set[int]) -> None:
         """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
         self.spool.append(rows.lines())
         self._newest.add(rows.ids, rows.created)
