@@ -64,8 +64,7 @@ def test_a_copy_with_context_differs_in_what_is_named_and_holds_no_frame(
     with pytest.raises(kind) as caught:
         raise kind("odd", sent="yes", retryable=True, status=400) from KeyError("the cause")
     error = caught.value
-    message = "odd; look first"
-    other = error.with_context(message=message, attempts=2, path="/x", method="GET")
+    other = error.with_context(attempts=2, path="/x", method="GET").with_detail("look first")
     assert type(other) is kind
     assert str(other) == "GET /x: odd; look first (after 2 attempts)"
     assert other.args == ("odd; look first",)

@@ -86,6 +86,10 @@ class CallMeBackError(Exception):
         copied.__cause__ = self.__cause__
         return copied
 
+    def with_detail(self, detail: str) -> Self:
+        """A copy whose message goes on with `detail`."""
+        return self.with_context(message=f"{self.message}; {detail}")
+
 
 class ClientMisuse(CallMeBackError, ValueError, RuntimeError):
     """The call can't work as it was made; the message says what to do. Nothing was sent."""

@@ -182,7 +182,7 @@ class Editable(_Service[R]):
             return self._item(response)
         except BadPayload as error:
             what_to_do = "the resource was probably created: look before creating again"
-            raise error.with_context(message=f"{error.message}; {what_to_do}") from None
+            raise error.with_detail(what_to_do) from None
 
     async def _update(self, id: int, values: dict[str, Any]) -> R:
         path = self._path(id)
