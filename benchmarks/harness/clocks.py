@@ -131,6 +131,14 @@ class SteadyLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._counting.now()
 
+    def _make_socket_transport(self, sock: Any, *args: Any, server: Any = None, **more: Any) -> Any:
+        # asyncio leaves to the collector what a server accepted just before it was closed.
+        if server is not None and not server.sockets:
+            sock.close()
+            raise ConnectionAbortedError
+        make: Any = super()._make_socket_transport  # type: ignore[misc]
+        return make(sock, *args, server=server, **more)
+
 
 class _HurriedSelector(_CountingSelector):
     """Polls a few times whether a packet is on its way before it skips a wait."""

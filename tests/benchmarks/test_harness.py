@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
 
 import pytest
 
-from benchmarks.harness.clocks import HurriedLoop
+from benchmarks.harness.clocks import HurriedLoop, SteadyLoop
 from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import RawRequest
 from benchmarks.harness.rate_limits import SERVERS, measure_cell
@@ -64,3 +66,16 @@ def test_a_walk_in_a_process_of_its_own_is_measured(by: By) -> None:
 
 def test_the_least_time_of_a_walk() -> None:
     assert least_round_trips(100, 8) == 14
+
+
+def test_what_a_server_accepted_as_it_was_closed_is_not_left_to_the_collector() -> None:
+    async def close_with_a_caller_at_the_door() -> None:
+        server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            server.close()
+
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        runner.run(close_with_a_caller_at_the_door())
+    gc.collect()  # pytest makes an error of what is found unclosed
