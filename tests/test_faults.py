@@ -325,7 +325,7 @@ async def test_r4_an_unasked_429_lowers_the_rate_and_successes_bring_it_back() -
         await asyncio.sleep(0.1)
         await throttle.wait()
         throttle.passed()
-    throttle.throttled(loop.time(), None)
+    throttle.refused(loop.time(), None)
     assert throttle.paused() > 0
     lowered = throttle.rate
     assert 5 < lowered < 10.5

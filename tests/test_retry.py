@@ -14,7 +14,6 @@ from voipstudio_cmb.errors import (
     ConnectFailed,
     ConnectionLost,
     NotJSON,
-    ProtocolFault,
     RateLimited,
     ServerFault,
     TLSFailed,
@@ -108,13 +107,13 @@ def test_the_delay_is_fully_jittered() -> None:
     assert Backoff(rng=lambda: 0.0)(fault(), Request(method="GET", path="/x"), 1) == 0.0
 
 
-def test_throttling_waits_longer_and_is_not_charged_to_the_attempts() -> None:
-    assert delay(RateLimited("x"), attempts=1, throttled=1) == 1.0
+def test_throttling_is_not_charged_to_the_attempts() -> None:
+    throttled = [delay(RateLimited("x"), attempts=n, throttled=n) for n in (1, 2, 3, 4)]
+    assert throttled == [0.0, 0.25, 0.5, 1.0]  # everybody is held at the first
     assert delay(RateLimited("x"), attempts=50, throttled=50) == 20.0
     assert delay(RateLimited("x"), attempts=9000, throttled=9000) == 20.0
     assert delay(fault(), attempts=6, throttled=3) == 1.0
     assert delay(fault(), attempts=7, throttled=3) is None
-    assert delay(ProtocolFault("x", sent="maybe")) == 1.0
 
 
 def test_the_attempts_end() -> None:

@@ -15,7 +15,6 @@ from .errors import (
     CallMeBackError,
     HTTPStatusError,
     NotJSON,
-    ProtocolFault,
     RateLimited,
     Unauthorized,
 )
@@ -73,9 +72,10 @@ class Backoff:
     attempts: int = 4
     """The most attempts of one call; a 429 is not charged to them but to the deadline."""
     base: float = 0.25
-    """The first delay in seconds after a fault; it doubles with each."""
-    throttled_base: float = 1.0
-    """The first delay in seconds after throttling."""
+    """The first delay in seconds after a fault; it doubles with each.
+
+    After its first 429 a call waits no longer than the limit stage makes everybody wait: one that
+    comes without a reason would else cost more than it is worth."""
     cap: float = 20.0
     """The longest delay in seconds, unless the server asks for a longer one."""
     max_retry_after: float = MAX_RETRY_AFTER
@@ -93,19 +93,19 @@ class Backoff:
         if isinstance(error, Unauthorized):
             return 0.0
         if isinstance(error, RateLimited):
-            return self._delay(error, self.throttled_base, request.call.throttled)
+            return self._delay(error, request.call.throttled - 1)
         charged = attempts - request.call.throttled
         if charged >= self.attempts or (isinstance(error, NotJSON) and charged >= self.garbled):
             return None
-        slow = isinstance(error, ProtocolFault)
-        return self._delay(error, self.throttled_base if slow else self.base, charged)
+        return self._delay(error, charged)
 
-    def _delay(self, error: CallMeBackError, base: float, failures: int) -> float | None:
+    def _delay(self, error: CallMeBackError, failures: int) -> float | None:
         asked = error.retry_after if isinstance(error, HTTPStatusError) else None
         if asked is not None and asked > self.max_retry_after:
             return None
         # The exponent is bounded, or the power overflows in a call that is throttled for hours.
-        jittered = self.rng() * min(self.cap, base * 2.0 ** min(failures - 1, 32))
+        doubled = self.base * 2.0 ** min(failures - 1, 32) if failures > 0 else 0.0
+        jittered = self.rng() * min(self.cap, doubled)
         # "Wait 0 seconds" (or until a time that our clock has passed) says nothing: obeyed, a call
         # would be sent again as fast as it can.
         return asked + self.rng() * min(1.0, 0.1 * asked) if asked else jittered

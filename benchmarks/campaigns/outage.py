@@ -25,7 +25,7 @@ AT_ONCE = 32
 
 def _client(port: int, rng: random.Random) -> CallMeBackClient:
     # Waits that are next to none: what is counted is requests.
-    policy = Backoff(base=0.0005, throttled_base=0.0005, cap=0.001, rng=rng.random)
+    policy = Backoff(base=0.0005, cap=0.001, rng=rng.random)
     return CallMeBackClient(
         "token", base_url=f"http://127.0.0.1:{port}", config=ClientConfig(retry=policy)
     )
