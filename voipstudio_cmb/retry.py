@@ -33,23 +33,36 @@ MAX_RETRY_AFTER = 120.0
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
+_ASCTIME = re.compile(r"[A-Za-z]{3} [A-Za-z]{3} [ 0-9][0-9] [0-9:]{8} [0-9]{4}", re.ASCII)
+"""`Sun Nov  6 08:49:37 1994`: the one form of an HTTP date that names no zone; it means GMT."""
+
+
+def _http_date(text: str) -> float | None:
+    """The Unix time that an HTTP date in any of its three forms says, or None."""
+    if _ASCTIME.fullmatch(text):
+        text += " GMT"
+    try:
+        when = parsedate_to_datetime(text)
+        return None if when.tzinfo is None else when.timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
 
 def asked_to_wait(response: Response, *, now: Callable[[], float] = time) -> float | None:
     """The seconds that a response asks to wait by its `Retry-After`, or None.
 
-    Takes decimal seconds and HTTP dates (a past one is 0.0). Anything else (signs, nan, lists,
-    units, other digits) is None: `float()` would take several of these and sleep for ever.
+    Takes decimal seconds and HTTP dates (a past one is 0.0), which are judged by the response's own
+    `Date` where it has one: our clock may be off. Anything else (signs, nan, lists, units, other
+    digits) is None: `float()` would take several of these and sleep for ever.
     """
     text = response.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    when = _http_date(text)
+    if when is None:
         return None
-    if when.tzinfo is None:
-        return None
-    return max(0.0, when.timestamp() - now())
+    made = _http_date(response.headers.get("date", "").strip())
+    return max(0.0, when - (now() if made is None else made))
 
 
 def repeatable(error: CallMeBackError, method: str) -> bool:
