@@ -206,9 +206,9 @@ KINDS = (
     Kind("failing", _any_of(*FAILING), ("ServerFault",), MAYBE),
     Kind("gateway", _any_of(*GATEWAYS), ("ServerFault",), (True,)),
     Kind("503 throttling", _any_of(*BUSY), ("ServerFault", "RateLimited"), (False,)),
-    Kind(
-        "408", _any_of(scripted("408 Timeout"), scripted("425 Early")), ("UnexpectedStatus",), MAYBE
-    ),
+    Kind("408", _any_of(scripted("408 Timeout")), ("UnexpectedStatus",), MAYBE),
+    # Who says so has not processed the request (RFC 8470, 5.2).
+    Kind("425", _any_of(scripted("425 Too Early")), ("UnexpectedStatus",), (False,)),
     Kind("501", _any_of(scripted("501 Not Implemented")), ("ServerFault",), (False,)),
     Kind("html", _any_of(HTML), ("NotJSON",), MAYBE),
     Kind("empty", _any_of(http()), ("EmptyBody",), MAYBE, ("GET", "POST", "PATCH")),
