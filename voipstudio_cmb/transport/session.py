@@ -21,11 +21,11 @@ from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
     RequestTimeout,
-    TooLarge,
 )
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.timeouts import Timeouts
 
+from .body import read_body
 from .faults import _FAULTS, translate
 from .guards import CleanRequest, _Unclean, send_once
 
@@ -150,30 +150,12 @@ class Session:
                     f"the response is encoded as {encoding[:50]!r}, which was not requested",
                     sent="yes",
                 )
-            body = await self._read(response)
+            body = await read_body(response, self._config.max_body)
             return Response(
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},
                 body=body,
             )
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        cap = self._config.max_body
-        chunks: list[bytes] = []
-        size = 0
-        content = response.content
-        while not content.at_eof():
-            chunk = await content.readany()
-            size += len(chunk)
-            if size > cap:
-                response.close()
-                raise TooLarge(
-                    f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
-                    "ClientConfig.max_body",
-                    sent="yes",
-                )
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     def _opened(self) -> ClientSession:
         """The aiohttp session, made on the first use."""
