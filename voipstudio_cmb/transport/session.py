@@ -23,6 +23,7 @@ from voipstudio_cmb.errors import (
     RequestTimeout,
 )
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.slots import Slots
 from voipstudio_cmb.timeouts import Timeouts
 
 from .body import read_body
@@ -72,7 +73,7 @@ class Session:
         }
         self._given = session
         self._own: ClientSession | None = None
-        self._slots = asyncio.Semaphore(config.connections)
+        self._slots = Slots(config.connections)
 
     def __repr__(self) -> str:
         return f"Session({self._base_url!r})"
