@@ -178,10 +178,19 @@ class Session:
         return self._own
 
     async def aclose(self) -> None:
-        """Closes what was opened here; a second time does nothing."""
-        self._timeouts.guard.closed = True
+        """Closes what was opened here; a second time does nothing.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop, or in the process that was forked.
+        """
+        self._timeouts.close()
         own, self._own = self._own, None
-        if own is not None:
+        if own is None:
+            return
+        loop = self._timeouts.guard.loop
+        if loop is not None and loop.is_closed():
+            _abandon(own, loop)
+        else:
             await own.close()
 
     def __del__(self, _warn: Any = warnings.warn) -> None:
