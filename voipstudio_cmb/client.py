@@ -197,13 +197,19 @@ class CallMeBackClient:
         return f"id {response.value}"
 
     async def aclose(self) -> None:
-        """Ends what is running and closes the session; a second call does nothing."""
+        """Ends what is running and closes the session; a second call does nothing.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop or thread, or in the process that was
+                forked; nothing is closed then.
+        """
         if self._owner:
             self._timeouts.close()
             await self._tasks.aclose()
             await self._session.aclose()
 
     async def __aenter__(self) -> Self:
+        self._timeouts.check_owner()
         return self
 
     async def __aexit__(self, *_: object) -> None:
