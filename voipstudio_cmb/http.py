@@ -58,7 +58,11 @@ class Call:
             self.masks.append(mask)
 
     def quote(self, text: str) -> str:
-        """A server's `text` as it may stand in a message: without secrets, on one line."""
+        """A server's `text` as it may stand in a message: without secrets, on one line.
+
+        What is longer than any message is cut first; the masks know what a cut leaves of a secret.
+        """
+        text = text[:16384]
         for mask in self.masks:
             text = mask(text)
         return on_one_line(text)

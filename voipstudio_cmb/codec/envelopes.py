@@ -135,7 +135,7 @@ def excerpt(body: bytes, quote: Callable[[str], str]) -> str:
 
     By that before it is cut, or the cut could leave most of a secret standing.
     """
-    text = quote(body[:16384].decode("utf-8", "replace"))
+    text = quote(body[:65536].decode("utf-8", "replace"))
     return text if len(text) <= 200 else text[:199] + "…"
 
 

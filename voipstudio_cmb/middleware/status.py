@@ -83,14 +83,14 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     # A refusal's own words may be quoted wherever they come from: they hand out nothing.
     spoken = _quotable(request) or 400 <= response.status < 500
     messages = {
-        quote(field): [quote(words) for words in said]
+        quote(field)[:200]: [quote(words)[:500] for words in said]
         for field, said in (read_messages(response.body) if spoken else {}).items()
     }
     said = "; ".join(
         f"{field}: {words}" if field else words
         for field, all_words in messages.items()
         for words in all_words
-    )
+    )[:2000]
     if kind is UnexpectedRedirect:
         origin = quote(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
