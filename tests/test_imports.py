@@ -9,7 +9,7 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "http", "models", "resources"}
+FOR_ALL = {"checks", "errors", "http", "models", "resources", "text", "tracebacks"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
@@ -43,6 +43,8 @@ LAW = {
     "errors": "",
     "http": "",
     "resources": "",
+    "text": "",
+    "tracebacks": "",
 }
 """What each room may import beside those for all. Lazy and type-only imports count."""
 
