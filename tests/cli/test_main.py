@@ -191,6 +191,9 @@ def test_get_prints_one(run: Any, api: Sandbox) -> None:
     ran = run("get", "settings", str(first["id"]))
     assert ran.code == 0
     assert json.loads(ran.out) == first
+    api.script(Fault(path="/callmeback/settings/7", body=b'{"data":{"id":7,"name":"\\ud83d"}}'))
+    half = run("get", "settings", "7")  # a surrogate pair, which UTF-8 can't hold
+    assert json.loads(half.out) == {"id": 7, "name": "\ud83d"}
     missing = run("get", "buttons", "999999999")
     assert missing.code == 1
     assert "404" in missing.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import json
@@ -22,8 +23,8 @@ from voipstudio_cmb.cli.displays import (
 )
 from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker, RateMeter
-from voipstudio_cmb.cli.report import report
-from voipstudio_cmb.cli.terminal import print_table
+from voipstudio_cmb.cli.report import print_files, report
+from voipstudio_cmb.cli.terminal import table_text
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -104,7 +105,9 @@ def test_the_exit_code_is_4_before_5_before_3_and_1(jobs: list[Job], code: int) 
 
 def told(capsys: pytest.CaptureFixture[str], *jobs: Job, seconds: float | None = 2.0) -> Any:
     summary = Summary(jobs=jobs, requests=12, retries=1, seconds=3.21)
-    code = report(summary, lambda _: seconds)
+    code = exit_code(jobs)
+    assert asyncio.run(print_files(jobs))
+    report(summary, code, lambda _: seconds)
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -291,7 +294,7 @@ def test_bars_of_hundreds_of_jobs_are_those_that_run_and_one_for_all() -> None:
 
 def test_bars_come_and_go_on_a_terminal() -> None:
     stream = io.StringIO()
-    with Bars(stream) as bars:
+    with Bars(stream, 80, 24) as bars:
         bars.show([("a", 1, 2, "[bold]x"), ("b", 1, None, "y")], "")
         bars.show([("b", 3, 3, "y")], "the total")
     drawn = stream.getvalue()
@@ -348,9 +351,8 @@ def test_a_table_is_drawn_on_a_terminal_and_plain_without_rich(
         def isatty(self) -> bool:
             return True
 
-    drawn, plain = Terminal(), Terminal()
-    print_table([{"a": "[red]x"}], drawn)
+    drawn = table_text([{"a": "[red]x"}], Terminal())
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
-    print_table([{"a": "[red]x"}], plain)
-    assert "[red]x" in drawn.getvalue()
-    assert drawn.getvalue() != plain.getvalue() == "a\n[red]x\n"
+    plain = table_text([{"a": "[red]x"}], Terminal())
+    assert "[red]x" in drawn
+    assert drawn != plain == "a\n[red]x\n"

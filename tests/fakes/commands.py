@@ -41,9 +41,11 @@ def run_command(capture: pytest.CaptureFixture[str], *argv: object) -> CommandRe
     return CommandResult(code, *capture.readouterr())
 
 
-def run_process(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs a command in a process of its own; `shell` follows it on the shell's line."""
-    command = " ".join([*COMMAND, *map(str, argv), shell])
+def run_process(
+    *argv: object, before: str = "", shell: str = "", **env: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command in a process of its own, between `before` and `shell` on the shell's line."""
+    command = " ".join([before, *COMMAND, *map(str, argv), shell])
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         env={**os.environ, **env}, capture_output=True, check=False, timeout=90,

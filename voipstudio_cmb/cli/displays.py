@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
@@ -14,7 +13,8 @@ from voipstudio_cmb.export import Job, Summary
 from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker
 from .report import label
-from .terminal import print_event, print_message, rich_for, sanitize
+from .stdio import log_is_behind
+from .terminal import print_event, print_message, rich_for, sanitize, terminal_size
 
 INTERVAL = 2.0
 """Seconds from one line, or event, about a job to the next."""
@@ -33,8 +33,8 @@ def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     """The function that shows jobs in `mode`: "auto" draws bars if it can, else prints lines."""
     rich = rich_for(sys.stderr) if mode == "auto" else None
     if rich is not None:
-        with rich.Bars(sys.stderr) as bars:
-            yield partial(draw_bars, bars)
+        with rich.Bars(sys.stderr, *terminal_size(sys.stderr)) as bars:
+            yield lambda jobs: None if log_is_behind() else draw_bars(bars, jobs)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show
     elif mode == "none":

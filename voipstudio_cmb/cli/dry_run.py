@@ -13,7 +13,8 @@ from .clients import open_client
 from .exit_codes import exit_code
 from .files import account_exports
 from .report import label
-from .terminal import notify, print_table
+from .stdio import print_text
+from .terminal import notify, table_text
 
 
 async def run(arguments: argparse.Namespace, plan: Plan) -> int:
@@ -30,7 +31,7 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
     for job in jobs:
         if job.error is not None:
             notify(arguments, f"{label(job)}: failed: {' '.join(str(job.error).split())}")
-    print_table([_row(each) for each in forecasts], sys.stdout)
+    await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
     unknown = any(each.requests is None and each.error is None for each in forecasts)
     notify(
         arguments,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .exit_codes import NOT_AUTHORISED, RESUMABLE, exit_code
-from .terminal import discard_stdout, print_message, print_table
+from .exit_codes import NOT_AUTHORISED, RESUMABLE
+from .stdio import OutputError, print_data
+from .terminal import print_message, table_text
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
@@ -18,16 +21,28 @@ _ADVICE = {
 }
 
 
-def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
-    """Prints the files on stdout, all else about them on stderr; returns the exit code.
+async def print_files(jobs: Sequence[Job]) -> bool:
+    """Prints each complete file on stdout, and its rows; returns whether who reads them has them.
 
-    `seconds` returns how long a job took.
+    A reader that has gone, or never was, wants none.
     """
-    print_files(summary.jobs)
+    lines = [b"%s\t%d\n" % (os.fsencode(job.path), job.rows) for job in jobs if job.made]
+    try:
+        await print_data(b"".join(lines))
+    except OutputError as error:
+        if error.errno in (errno.EPIPE, errno.EBADF):
+            return True
+        print_message(f"error: the list of files can't be written: {error}")
+        return False
+    return True
+
+
+def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) -> None:
+    """Prints all about the jobs but their files on stderr. `seconds` returns how long one took."""
     for job in summary.jobs:
         for text in _notes(job):
             print_message(f"{label(job)}: {' '.join(text.split())}")
-    print_table([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr)
+    sys.stderr.write(table_text([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr))
     done = [job for job in summary.jobs if job.state == "done"]
     undone, made = len(summary.jobs) - len(done), sum(job.made for job in done)
     print_message(
@@ -35,21 +50,9 @@ def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
         f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
         f"{made} of {undone + made} files"
     )
-    code = exit_code(summary.jobs)
     if undone:
         advice = _ADVICE.get(code, "fix what the errors above say, and run the same command again")
         print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
-    return code
-
-
-def print_files(jobs: Sequence[Job]) -> None:
-    """Prints each complete file on stdout, and its rows."""
-    for job in jobs:
-        if job.made:
-            try:
-                print(f"{job.path}\t{job.rows}")
-            except BrokenPipeError:
-                discard_stdout()  # the report and the exit code still matter
 
 
 def _notes(job: Job) -> Iterator[str]:

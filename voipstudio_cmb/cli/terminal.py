@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import IO, Any
+from typing import Any, TextIO
+
+from .stdio import print_data
 
 # What could steer a terminal or reverse the order in which text is shown.
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -44,31 +47,41 @@ def notify(arguments: argparse.Namespace, text: str) -> None:
         print_message(text)
 
 
-def print_json(value: Any) -> None:
+async def print_json(value: Any) -> None:
     """Prints `value` as JSON on standard output."""
-    print(escape_controls(json.dumps(value, indent=2, ensure_ascii=False)))
+    text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False))
+    # Half a surrogate pair is all that UTF-8 can't hold, and escaped it is JSON's own spelling.
+    await print_data(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def discard_stdout() -> None:
-    """Sends what is left of standard output nowhere, or Python's flush at exit would complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def terminal_size(stream: TextIO) -> os.terminal_size:
+    """The size of the terminal `stream`: `COLUMNS` and `LINES`, else its own, else 80 by 24."""
+    own = os.terminal_size((0, 0))
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        own = os.get_terminal_size(stream.fileno())
+    given = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    # Zeros are nobody's size: they come from terminals that were never told theirs.
+    sizes = (int(text) if text.isdecimal() else 0 for text in given)
+    return os.terminal_size(
+        size or its or default for size, its, default in zip(sizes, own, (80, 24), strict=True)
+    )
 
 
-def rich_for(stream: IO[str]) -> ModuleType | None:
-    """The module that draws with rich, if `stream` is a terminal and rich is installed."""
+def rich_for(stream: TextIO) -> ModuleType | None:
+    """The module that draws with rich, if it is installed and can draw on `stream`."""
     if not stream.isatty():
         return None
     try:
         import voipstudio_cmb.ext.rich as rich
     except ImportError:
         return None
-    return rich
+    return rich if rich.can_draw(stream) else None
 
 
-def print_table(
-    rows: Sequence[Mapping[str, str]], stream: IO[str], columns: Sequence[str] | None = None
-) -> None:
-    """Prints the `columns` of `rows`: drawn by rich on a terminal, plain elsewhere.
+def table_text(
+    rows: Sequence[Mapping[str, str]], stream: TextIO, columns: Sequence[str] | None = None
+) -> str:
+    """The `columns` of `rows` as text: drawn by rich if `stream` is a terminal on which they fit.
 
     By default, the columns are those of the first row in which any row has a text.
     """
@@ -76,9 +89,13 @@ def print_table(
         columns = [name for row in rows[:1] for name in row if any(each[name] for each in rows)]
     cells = [[sanitize(" ".join(row.get(name, "").split())) for name in columns] for row in rows]
     if rich := rich_for(stream):
-        rich.print_table(stream, columns, cells)
-        return
+        width = terminal_size(stream).columns
+        drawn: str | None = rich.draw_table(columns, cells, width, stream.encoding)
+        if drawn is not None:
+            return drawn
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    lines = []
     for line in (columns, *cells):
         aligned = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        stream.write("  ".join(aligned).rstrip() + "\n")
+        lines.append("  ".join(aligned).rstrip() + "\n")
+    return "".join(lines)
