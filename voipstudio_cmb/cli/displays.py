@@ -88,6 +88,11 @@ def _rows(each: JobProgress) -> str:
     return f"{job.rows:,}{total} rows{rate}{left}"
 
 
+def _refused(job: Job) -> bool:
+    """Whether `job` failed before it had anything to show: the report says why, once for all."""
+    return job.state == "failed" and not job.pages
+
+
 class LineDisplay:
     """Prints a line when a job's state changes, and every two seconds how far it is."""
 
@@ -104,7 +109,7 @@ class LineDisplay:
             self._next = now + INTERVAL
         for each in jobs:
             job, printed = each.job, self._printed.get(each.job)
-            if job.state == "waiting" or printed in ENDED:
+            if job.state == "waiting" or printed in ENDED or (_refused(job) and printed is None):
                 continue
             if job.state in ENDED or (few and (due or printed != job.state)):
                 self._printed[job] = job.state
@@ -177,12 +182,15 @@ def _rounded(value: float | None) -> float | None:
 
 
 def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:
-    """Draws a bar for each of a few jobs; of more, for those that run, and a line about all.
+    """Draws a bar for each of a few jobs that run or are done; of many, for those that run, and a
+    line about all.
 
     `bars` is a `voipstudio_cmb.ext.rich.Bars`.
     """
     few = len(jobs) <= min(FEW_JOBS, bars.room)
-    shown = [each for each in jobs if few or each.job.state in RUNNING][: bars.room]
+    # A bar without a total pulses, as if something happened: those that wait or failed have none.
+    states = (*RUNNING, "done") if few else RUNNING
+    shown = [each for each in jobs if each.job.state in states][: bars.room]
     bars.show([_bar(each) for each in shown], "" if few else totals(jobs))
 
 

@@ -43,7 +43,7 @@ class _File(io.RawIOBase):
     """An open file that is given as much as it takes, and does not stop who writes to it."""
 
     def __init__(self, number: int) -> None:
-        self._number = number
+        self._number = self.name = number
         self._poll = select.poll()
         self._poll.register(number, select.POLLOUT)
 

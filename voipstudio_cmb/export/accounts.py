@@ -55,6 +55,8 @@ class Account:
     """Which API it is an account of."""
     rate: float | None
     """The requests a second that its client may send, whatever is allowed the others."""
+    token_env: str
+    """The environment variable that holds the token, or "": errors name it."""
 
     def __init__(
         self,
@@ -63,11 +65,13 @@ class Account:
         *,
         base_url: str = DEFAULT_BASE_URL,
         rate: float | None = None,
+        token_env: str = "",
     ) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
+        name, base_url, rate = _checked_name(name), checked_base_url(base_url), _checked_rate(rate)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
-            _checked_name(name), secret.checked(), checked_base_url(base_url), _checked_rate(rate)
+            name, secret.checked(), base_url, rate, token_env
         )
 
     def __repr__(self) -> str:
@@ -133,7 +137,7 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     accounts = []
     for name, table in tables.items():
         secret = Secret(env.get(table["token_env"]))
-        options = {key: table[key] for key in ("base_url", "rate") if key in table}
+        options = {key: table[key] for key in _KEYS if key in table}
         try:
             accounts.append(Account(name, secret.header(), **options))
         except ConfigError as error:
