@@ -22,6 +22,9 @@ INTERVAL = 2.0
 FEW_JOBS = 8
 """Up to this many jobs are shown one by one; of more, those that run, and one line about all."""
 
+BARS_WIDTH = 40
+"""Columns below which too little of a bar's text can be seen, so that lines are printed."""
+
 ENDED, RUNNING = ("done", "failed"), ("running", "writing")
 
 Show = Callable[[Sequence[JobProgress]], None]
@@ -31,9 +34,10 @@ T = TypeVar("T")
 @contextlib.contextmanager
 def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     """The function that shows jobs in `mode`: "auto" draws bars if it can, else prints lines."""
-    rich = rich_for(sys.stderr) if mode == "auto" else None
+    width, height = terminal_size(sys.stderr)
+    rich = rich_for(sys.stderr) if mode == "auto" and width >= BARS_WIDTH else None
     if rich is not None:
-        with rich.Bars(sys.stderr, *terminal_size(sys.stderr)) as bars:
+        with rich.Bars(sys.stderr, width, height) as bars:
             yield lambda jobs: None if log_is_behind() else draw_bars(bars, jobs)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 from collections.abc import Sequence
 
@@ -33,6 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return DONE
             notify(arguments, f"error: the output can't be written: {error}")
         except OSError as error:
+            keys = os.environ.get("SSLKEYLOGFILE")
+            if keys and error.filename == keys:  # opened by whoever makes a TLS context
+                reason = f"which can't be opened ({error.strerror}): unset it, or name another file"
+                notify(arguments, f"error: SSLKEYLOGFILE names {keys!r}, {reason}")
+                return USAGE
             notify(arguments, f"error: {error}")
         return FAILED
 

@@ -110,7 +110,7 @@ class Table(Printer):
     def _fitting(self, columns: list[str]) -> list[str]:
         """The columns that fit into the terminal's width: at least the first."""
         shown: list[str] = []
-        room = terminal_size(self._stream).columns - 1
+        room = terminal_size(self._stream)[0] - 1
         for column in columns:
             room -= max(len(column), *(len(row.get(column, "")) for row in self._rows)) + 3
             if room >= 0 or not shown:

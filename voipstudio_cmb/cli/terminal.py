@@ -54,17 +54,17 @@ async def print_json(value: Any) -> None:
     await print_data(f"{text}\n".encode(errors="backslashreplace"))
 
 
-def terminal_size(stream: TextIO) -> os.terminal_size:
-    """The size of the terminal `stream`: `COLUMNS` and `LINES`, else its own, else 80 by 24."""
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and lines of the terminal `stream`: `COLUMNS` and `LINES`, else its own, else 80, 24.
+
+    Zeros are nobody's size: they come from terminals that were never told theirs.
+    """
     own = os.terminal_size((0, 0))
     with contextlib.suppress(OSError, ValueError, AttributeError):
         own = os.get_terminal_size(stream.fileno())
     given = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
-    # Zeros are nobody's size: they come from terminals that were never told theirs.
-    sizes = (int(text) if text.isdecimal() else 0 for text in given)
-    return os.terminal_size(
-        size or its or default for size, its, default in zip(sizes, own, (80, 24), strict=True)
-    )
+    columns, lines = (int(text) if text.isdecimal() and len(text) < 5 else 0 for text in given)
+    return columns or own.columns or 80, lines or own.lines or 24
 
 
 def rich_for(stream: TextIO) -> ModuleType | None:
@@ -89,7 +89,7 @@ def table_text(
         columns = [name for row in rows[:1] for name in row if any(each[name] for each in rows)]
     cells = [[sanitize(" ".join(row.get(name, "").split())) for name in columns] for row in rows]
     if rich := rich_for(stream):
-        width = terminal_size(stream).columns
+        width = terminal_size(stream)[0]
         drawn: str | None = rich.draw_table(columns, cells, width, stream.encoding)
         if drawn is not None:
             return drawn

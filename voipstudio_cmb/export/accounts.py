@@ -13,6 +13,7 @@ import attrs
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.checks import checked_number
+from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 
@@ -147,12 +148,12 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(decode_handwritten(path.read_bytes()))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at (.*)\)", str(error))  # the rest of it may quote the file
         return ConfigError(f"{where} is no TOML: fix it at {line[1] if line else 'its end'}")
     except UnicodeDecodeError:
-        return ConfigError(f"{where} is not UTF-8 text")
+        return ConfigError(f"{where} is no text: save it as UTF-8")
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "no such path"
         return ConfigError(f"{where} can't be read: {reason}")
