@@ -262,8 +262,8 @@ def test_words_are_what_the_locale_can_show(api: Sandbox) -> None:
     argv = ["list", "settings", "--all", "--format", "table"]
     env = {"PYTHONIOENCODING": "latin-1"}
     assert b"Zo\xeb \\u2603 " in run_process(*argv, **env).stdout
-    wrong = run_process("list", NAME.replace(" ", ""), **env)
-    assert b"unknown collection 'Zo\xeb\\u2603'" in wrong.stderr
+    wrong = run_process("export", "--to", "/proc/" + NAME.replace(" ", ""), **env)
+    assert b"the export directory '/proc/Zo\xeb\\u2603' can't be written" in wrong.stderr
 
 
 def test_the_list_of_files_has_their_names_to_the_byte(api: Sandbox, tmp_path: Path) -> None:

@@ -13,10 +13,9 @@ from voipstudio_cmb import __version__
 from . import export, get, list, ping, sandbox
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
 from .options import EPILOG, check_numbers
+from .parser import Parser, unrecognized
 from .stdio import OutputError, guarded_stdio
 from .terminal import notify
-
-_RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,8 +46,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
-        renamed = (f"; {old} is called {_RENAMED[old]}" for old in unknown if old in _RENAMED)
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(renamed)}")
+        parser.error(unrecognized(unknown))
     return arguments
 
 
@@ -66,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="voipstudio-cmb",
         description="VoIPstudio's Call Me Back module: export, list, get.",
         epilog=EPILOG,

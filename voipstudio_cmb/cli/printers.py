@@ -8,8 +8,9 @@ from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
+from voipstudio_cmb.text import on_one_line
 
-from .terminal import escape_controls, sanitize, table_text, terminal_size
+from .terminal import escape_controls, table_text, terminal_size
 
 
 class Printer:
@@ -70,7 +71,7 @@ class Csv(Printer):
 
     def add(self, record: Record) -> str:
         line = self._lines.line(to_json(to_dict(record))).decode()
-        return sanitize(line) if self._stream.isatty() else line
+        return on_one_line(line) + "\r\n" if self._stream.isatty() else line
 
 
 class Table(Printer):
@@ -104,7 +105,8 @@ class Table(Printer):
         shown = self._fitting(columns) if self._stream.isatty() else columns
         text = table_text(self._rows, self._stream, shown) if shown else ""
         if hidden := [name for name in columns if name not in shown]:
-            text += f"not shown: {', '.join(hidden)} (--format json shows all)\n"
+            rest = ", ".join(map(on_one_line, hidden))
+            text += f"not shown: {rest} (--format json shows all)\n"
         return text
 
     def _fitting(self, columns: list[str]) -> list[str]:
@@ -112,7 +114,9 @@ class Table(Printer):
         shown: list[str] = []
         room = terminal_size(self._stream)[0] - 1
         for column in columns:
-            room -= max(len(column), *(len(row.get(column, "")) for row in self._rows)) + 3
+            room -= (
+                max(len(on_one_line(column)), *(len(row.get(column, "")) for row in self._rows)) + 3
+            )
             if room >= 0 or not shown:
                 shown.append(column)
         return shown

@@ -50,7 +50,7 @@ def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) 
         return
     for job in summary.jobs:
         for text in _notes(job):
-            print_message(f"{label(job)}: {' '.join(text.split())}")
+            print_message(f"{label(job)}: {text}")
     for reason in reasons:
         print_message(reason)
     sys.stderr.write(table_text([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr))
@@ -105,7 +105,7 @@ def failures(jobs: Sequence[Job]) -> list[str]:
         error, texts = group[0].error, {str(job.error) for job in group}
         assert error is not None
         text = error.message if len(texts) > 1 else str(error)
-        lines.append(f"{_labels(group, sizes)}: failed: {' '.join(text.split())}")
+        lines.append(f"{_labels(group, sizes)}: failed: {text}")
     return lines
 
 

@@ -64,9 +64,9 @@ def draw_table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, encoding: str | None
 ) -> str | None:
     """The table of `rows` under `columns` as a terminal shows it; None if `width` is too small."""
-    table = Table(*(Column(name, no_wrap=True) for name in columns))
+    table = Table(*(Column(Text(name), no_wrap=True) for name in columns))
     for row in rows:
-        # As Text, or brackets in a value would be taken for markup.
+        # As Text, as the names are, or brackets in them would be taken for markup.
         table.add_row(*(Text(cell) for cell in row))
     drawn = io.BytesIO()
     file = io.TextIOWrapper(drawn, encoding or "utf-8", "backslashreplace", write_through=True)
