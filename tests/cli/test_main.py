@@ -146,7 +146,9 @@ def test_a_token_with_a_line_end_is_refused_unseen(
 def test_a_wrong_token_is_exit_4(run: Any, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong")
     assert run("ping").code == 4
-    assert run("list", "cdrs").code == 4
+    for form in ("csv", "json", "table"):
+        listed = run("list", "cdrs", "--format", form)
+        assert (listed.code, listed.out) == (4, "")
 
 
 def test_ping_answers_json(run: Any, api: Sandbox) -> None:

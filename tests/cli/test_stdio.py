@@ -122,6 +122,9 @@ def test_what_a_log_can_not_be_given_now_it_is_given_later(pipe: tuple[int, int]
     log.drain()
     assert not log.behind
     reading.join()
+    log.write(full + full)
+    log.drain(patience=0.05)  # nobody reads any more, and who waits for this process has to go on
+    assert log.behind
 
 
 def test_a_log_goes_on_when_somebody_reads_it_again(tmp_path: Path) -> None:

@@ -67,7 +67,6 @@ async def run(arguments: argparse.Namespace) -> int:
         async def show(text: str) -> None:
             await (print_text(text) if printer.words else print_data(text.encode()))
 
-        await show(printer.head())
         async with walk:
             async for record in walk:
                 if printed == limit:

@@ -22,10 +22,6 @@ class Printer:
     def __init__(self, record: type[Record], stream: TextIO) -> None:
         self._stream = stream
 
-    def head(self) -> str:
-        """What comes before all records."""
-        return ""
-
     def add(self, record: Record) -> str:
         """What comes now: `record`, or nothing if it is kept for `finish`."""
         raise NotImplementedError
@@ -65,13 +61,16 @@ class Csv(Printer):
     def __init__(self, record: type[Record], stream: TextIO) -> None:
         super().__init__(record, stream)
         self._lines = CsvLines(record)
-
-    def head(self) -> str:
-        return self._lines.header().decode()
+        self._header = self._lines.header().decode()
 
     def add(self, record: Record) -> str:
         line = self._lines.line(to_json(to_dict(record))).decode()
-        return on_one_line(line) + "\r\n" if self._stream.isatty() else line
+        return self.finish() + (on_one_line(line) + "\r\n" if self._stream.isatty() else line)
+
+    def finish(self) -> str:
+        # The header, once: with the first row, because a walk may fail before there is one.
+        header, self._header = self._header, ""
+        return header
 
 
 class Table(Printer):

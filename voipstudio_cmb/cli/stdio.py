@@ -117,12 +117,15 @@ class Log(_File):
             self._push()
         return len(data)
 
-    def drain(self) -> None:
-        """Returns when all is written, or can't be."""
-        while self._kept:
+    def drain(self, patience: float = 60.0) -> None:
+        """Returns when all is written, or can't be, or nothing of it was read for `patience` s."""
+        until = time.monotonic() + patience
+        while (before := len(self._kept)) and time.monotonic() < until:
             with self._lock:
                 self._push()
-            if self._kept:
+            if len(self._kept) < before:
+                until = time.monotonic() + patience
+            elif self._kept:
                 time.sleep(PAUSE)
 
     def _push(self) -> None:
