@@ -25,6 +25,8 @@
     │   ├── WrongShape
     │   └── TooLarge
     ├── WalkError
+    │   ├── FilterIgnored                         rows contradict a condition; .condition
+    │   ├── SortIgnored                           rows contradict the order; .sort
     │   ├── PageDrift                             pages contradict each other; rows may be missing
     │   └── IncompleteWalk                        a page stayed empty in the middle
     └── ExportError                               a file could not be written
@@ -216,6 +218,23 @@ class TooLarge(BadPayload):
 
 class WalkError(CallMeBackError):
     """A walk over a collection can't go on."""
+
+
+class FilterIgnored(WalkError):
+    """The server sent rows that certainly do not meet a condition: it ignores it.
+
+    Raised before any row of that page is handed out.
+    """
+
+    condition: str = ""
+    """The condition, as on a command line."""
+
+
+class SortIgnored(WalkError):
+    """The server sent rows that are certainly not in the order that was asked for."""
+
+    sort: str = ""
+    """The property that the rows were to be sorted by."""
 
 
 class PageDrift(WalkError):

@@ -57,11 +57,20 @@ class Csv(Printer):
     def __init__(self, record: type[Record], stream: IO[str]) -> None:
         super().__init__(record, stream)
         self._lines = CsvLines(record)
-        self._stream.write(self._lines.header().decode())
+        self._header = self._lines.header().decode()
 
     def add(self, record: Record) -> None:
+        self._write_header()
         line = self._lines.line(to_json(to_dict(record))).decode()
         self._stream.write(sanitize(line) if self._stream.isatty() else line)
+
+    def finish(self) -> None:
+        self._write_header()
+
+    def _write_header(self) -> None:
+        # With the first row, because a walk may fail before there is one.
+        self._stream.write(self._header)
+        self._header = ""
 
 
 class Table(Printer):

@@ -73,7 +73,7 @@ class PageReader(Generic[R]):
         self, window: PageWindow[R], again: bool
     ) -> tuple[Page[R], Page[R] | None, int]:
         fetcher = self.fetcher
-        if not self.by_id and fetcher.limit == self.page_size and not again:
+        if not self.by_id and fetcher.is_one_page and not again:
             # If it has all that is wanted, nothing has to be accounted for.
             window.reach(1, 1)
             first = await window.next()
