@@ -238,14 +238,18 @@ class SortIgnored(WalkError):
 
 
 class PageDrift(WalkError):
-    """Pages contradict each other, so rows may have been missed."""
+    """Pages contradict each other, so rows may have been missed.
 
+    `retryable` unless the server would do the same again, as one that ignores `page`.
+    """
+
+    retryable = True
     evidence: str = ""
     """How they contradict each other."""
 
 
 class IncompleteWalk(WalkError):
-    """A page stayed empty although there are rows after it, so rows are missing."""
+    """A page stayed empty, however often it was read, and there are rows after it."""
 
 
 class ExportError(CallMeBackError):

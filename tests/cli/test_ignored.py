@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from tests.fakes.commands import run_command
-from voipstudio_cmb.sandbox import Sandbox, Temper
+from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, temper: Temper) -> Iterator[Sandbox]:
@@ -97,3 +98,39 @@ def test_a_value_that_is_none_is_refused_before_anything_is_sent(
         assert f"the filter '{condition}' can't be met" in ran.err
     assert not (tmp_path / "a").exists()
     assert not deaf.requests
+
+
+@pytest.mark.parametrize(
+    ("temper", "words"),
+    [
+        (
+            Temper(ignore_page=True),
+            "the server seems to ignore `page`. This does not pass by itself",
+        ),
+        (Temper(ignore_filter=True, empty_pages={2}), "page 2 stays empty, and page 3 is not"),
+    ],
+    ids=["page", "empty"],
+)
+def test_what_can_not_pass_by_itself_is_exit_1_however_often(
+    monkeypatch: pytest.MonkeyPatch, capfd: Any, tmp_path: Path, temper: Temper, words: str
+) -> None:
+    deaf = attrs.evolve(temper, ignore_filter=True)
+    for _ in serve(monkeypatch, deaf):
+        for _ in range(2):
+            command = ["export", "cdrs", "--page-size", "10", "--to", tmp_path]
+            ran = run_command(capfd, *command)
+            assert ran.code == 1
+            assert words in ran.err
+            assert "run the same command again to resume" not in ran.err
+            assert "can be resumed" not in ran.err
+        if temper.ignore_page:
+            assert run_command(capfd, *command, "--page-size", "1000").code in (0, 2)
+
+
+def test_a_refusal_in_the_middle_is_exit_1(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    api.script(Fault(path="/callmeback/cdrs", after=6, status=403, times=None))
+    for _ in range(2):
+        ran = run("export", "--to", str(tmp_path), "cdrs", "--page-size", "50")
+        assert ran.code == 1
+    api.clear_faults()
+    assert run("export", "--to", str(tmp_path), "cdrs", "--page-size", "50").code == 0

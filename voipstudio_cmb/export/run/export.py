@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ExportError,
+    Forbidden,
+    NotFound,
+    WalkError,
+)
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
@@ -145,7 +152,8 @@ class Export:
                 await runner.run()
         except CallMeBackError as error:
             job.state, job.error = "failed", error
-            job.resumable = sidecar(job.path, "checkpoint").exists()
+            begins_again = isinstance(error, WalkError) and not error.retryable
+            job.resumable = sidecar(job.path, "checkpoint").exists() and not begins_again
             if names is not None:
                 names.give(error)
         else:

@@ -66,11 +66,11 @@ class FileWriter:
         plan.sink.check(path)
         try:
             publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
-        except FileExistsError:
+        except FileExistsError as error:
             raise ExportError(
                 f"{str(path)!r} has appeared while it was exported, and stays: "
                 "export to another directory, or with --overwrite (overwrite=True)"
-            ) from None
+            ) from error
         self.close()
 
     def _convert(self, new: Path, stop: threading.Event) -> tuple[int, str]:
