@@ -9,7 +9,7 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "http", "models", "resources"}
+FOR_ALL = {"checks", "errors", "http", "models", "resources", "text", "tracebacks"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
@@ -31,20 +31,23 @@ LAW = {
     "query": "codec filters",
     "middleware": "auth codec events limits retry timeouts",
     "auth": "codec config",
-    "transport": "config timeouts",
+    "transport": "config slots timeouts",
     "codec": "",
     "config": "retry",
     "events": "",
     "filters": "codec comparison",
     "comparison": "codec",
-    "limits": "timeouts",
+    "limits": "slots timeouts",
     "retry": "",
+    "slots": "",
     "timeouts": "",
     "checks": "",
     "models": "",
     "errors": "",
     "http": "",
     "resources": "",
+    "text": "",
+    "tracebacks": "",
 }
 """What each room may import beside those for all. Lazy and type-only imports count."""
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 
 import attrs
 
-from .checks import checked_integer
+from .checks import checked_integer, described
 from .codec.json import to_json
 from .errors import ClientMisuse
 from .filters import Filter, checked
@@ -149,6 +149,24 @@ class WalkQuery:
     concurrency: int = 4
     walk: WalkStrategy = "auto"
     cursor: str | None = None
+    names_order: bool = attrs.field(init=False)
+    """Whether the caller has named an order."""
+    conditions_here: tuple[Filter, ...] = attrs.field(init=False)
+    """The conditions that rows are compared with here, because the server ignores them."""
+    most: int | None = attrs.field(init=False)
+    """The most rows to ask for; None if that is not known."""
+
+    @names_order.default
+    def _names_order(self) -> bool:
+        return self.sort is not None or self.descending
+
+    @conditions_here.default
+    def _conditions_here(self) -> tuple[Filter, ...]:
+        return self.conditions if self.on_ignored_filter == "client" else ()
+
+    @most.default
+    def _most(self) -> int | None:
+        return None if self.conditions_here else self.limit
 
     @classmethod
     def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:
@@ -170,14 +188,12 @@ class WalkQuery:
 
     def __attrs_post_init__(self) -> None:
         if self.sort is not None and (not isinstance(self.sort, str) or not self.sort):
-            raise ClientMisuse(f"sort must be the name of a property, not {self.sort!r}")
+            raise ClientMisuse(f"sort must be the name of a property, not {described(self.sort)}")
         if self.on_ignored_filter not in get_args(OnIgnoredFilter):
-            raise ClientMisuse(
-                f'on_ignored_filter must be "raise" or "client", not {self.on_ignored_filter!r}'
-            )
+            raise ClientMisuse('on_ignored_filter must be "raise" or "client"')
         if self.walk not in get_args(WalkStrategy):
             names = ", ".join(get_args(WalkStrategy))
-            raise ClientMisuse(f"walk must be one of {names}, not {self.walk!r}")
+            raise ClientMisuse(f"walk must be one of {names}")
         if not self.by_id and (self.walk == "keyset" or self.cursor is not None):
             what = "a keyset walk is" if self.cursor is None else "a walk resumes"
             raise ClientMisuse(f"{what} in the order of ids: leave out sort and descending")
@@ -189,24 +205,9 @@ class WalkQuery:
         return self.sort in ("id", None) and not self.descending
 
     @property
-    def names_order(self) -> bool:
-        """Whether the caller has named an order."""
-        return self.sort is not None or self.descending
-
-    @property
-    def filters_here(self) -> bool:
-        """Whether rows are compared with the filters here, because the server ignores them."""
-        return self.on_ignored_filter == "client" and bool(self.conditions)
-
-    @property
-    def most(self) -> int | None:
-        """The most rows to ask for; None if that is not known."""
-        return None if self.filters_here else self.limit
-
-    @property
     def fits_keyset(self) -> bool:
         """Whether the filters leave room for the two conditions of a keyset walk."""
-        if not self.conditions or self.filters_here:
+        if not self.conditions or self.conditions_here:
             return True
         try:
             attrs.evolve(self.page_request(), after=_MAX_ID, through=_MAX_ID).query()
@@ -222,5 +223,5 @@ class WalkQuery:
             page_size=max(size, min(2, self.page_size)) if self.names_order else size,
             sort=self.sort or "id",
             descending=self.descending,
-            conditions=() if self.filters_here else self.conditions,
+            conditions=() if self.conditions_here else self.conditions,
         )

@@ -89,6 +89,19 @@ async def test_requests_over_the_rate_are_refused_with_a_retry_after() -> None:
         assert got[2].json == {"message": "Too many requests"}
 
 
+async def test_requests_over_the_rate_can_be_refused_as_a_proxy_does_it() -> None:
+    temper = Temper(throttle_status=503)
+    async with Sandbox(rows=0, rate=(1, 30.0), temper=temper) as api:
+        got = [await send(api, "GET", "/ping") for _ in range(2)]
+        assert [each.status for each in got] == [200, 503]
+        assert got[1].headers["Content-Type"].startswith("text/html")
+        assert b"503 Service Temporarily Unavailable" in got[1].body
+        assert "Retry-After" not in got[1].headers
+        assert [each.status for each in api.journal] == [200, 503]
+    with pytest.raises(ValueError, match="throttle_status"):
+        Temper(throttle_status=500)  # type: ignore[arg-type]
+
+
 def test_the_rate_window_slides() -> None:
     window = RateWindow(2, 10.0)
     assert [window.admit(now) for now in (0.0, 4.0, 6.0, 10.0, 11.0, 14.0)] == [0, 0, 4, 0, 3, 0]

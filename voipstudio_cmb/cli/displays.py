@@ -10,11 +10,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.text import on_one_line
 
 from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker
 from .report import label
-from .terminal import print_event, print_message, rich_for, sanitize
+from .terminal import print_event, print_message, rich_for
 
 INTERVAL = 2.0
 """Seconds from one line, or event, about a job to the next."""
@@ -189,4 +190,4 @@ def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:
 def _bar(each: JobProgress) -> tuple[str, int, int | None, str]:
     job = each.job
     total = job.rows if job.state == "done" else job.total
-    return sanitize(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"
+    return on_one_line(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"

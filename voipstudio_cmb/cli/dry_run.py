@@ -29,7 +29,7 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
     jobs = [_job(each, plan) for each in forecasts]
     for job in jobs:
         if job.error is not None:
-            notify(arguments, f"{label(job)}: failed: {' '.join(str(job.error).split())}")
+            notify(arguments, f"{label(job)}: failed: {job.error}")
     print_table([_row(each) for each in forecasts], sys.stdout)
     unknown = any(each.requests is None and each.error is None for each in forecasts)
     notify(

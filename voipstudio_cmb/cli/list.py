@@ -37,7 +37,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ClientMisuse("the API has no collection of buttons: use `get buttons ID`")
     if arguments.resource not in COLLECTIONS:
         known = ", ".join(COLLECTIONS)
-        raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known})")
+        raise ClientMisuse(f"unknown collection (known: {known})")
 
 
 async def run(arguments: argparse.Namespace) -> int:

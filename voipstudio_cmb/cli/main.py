@@ -15,9 +15,8 @@ from voipstudio_cmb import __version__
 from . import export, get, list, ping, sandbox
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
 from .options import EPILOG, check_numbers
+from .parser import Parser, unrecognized
 from .terminal import discard_stdout, notify
-
-_RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,8 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
-        renamed = (f"; {old} is called {_RENAMED[old]}" for old in unknown if old in _RENAMED)
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{''.join(renamed)}")
+        parser.error(unrecognized(unknown))
     if sys.stdout is None:  # closed by who started this
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     for stream in (sys.stdout, sys.stderr):
@@ -55,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="voipstudio-cmb",
         description="VoIPstudio's Call Me Back module: export, list, get.",
         epilog=EPILOG,

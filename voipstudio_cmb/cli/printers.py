@@ -9,8 +9,9 @@ from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
+from voipstudio_cmb.text import on_one_line
 
-from .terminal import escape_controls, print_table, sanitize
+from .terminal import escape_controls, print_table
 
 
 class Printer:
@@ -62,7 +63,7 @@ class Csv(Printer):
     def add(self, record: Record) -> None:
         self._write_header()
         line = self._lines.line(to_json(to_dict(record))).decode()
-        self._stream.write(sanitize(line) if self._stream.isatty() else line)
+        self._stream.write(on_one_line(line) + "\r\n" if self._stream.isatty() else line)
 
     def finish(self) -> None:
         self._write_header()
@@ -103,14 +104,18 @@ class Table(Printer):
         if shown:
             print_table(self._rows, self._stream, shown)
         if hidden := [name for name in columns if name not in shown]:
-            self._stream.write(f"not shown: {', '.join(hidden)} (--format json shows all)\n")
+            self._stream.write(
+                f"not shown: {', '.join(map(on_one_line, hidden))} (--format json shows all)\n"
+            )
 
     def _fitting(self, columns: list[str]) -> list[str]:
         """The columns that fit into the terminal's width: at least the first."""
         shown: list[str] = []
         room = shutil.get_terminal_size().columns - 1
         for column in columns:
-            room -= max(len(column), *(len(row.get(column, "")) for row in self._rows)) + 3
+            room -= (
+                max(len(on_one_line(column)), *(len(row.get(column, "")) for row in self._rows)) + 3
+            )
             if room >= 0 or not shown:
                 shown.append(column)
         return shown

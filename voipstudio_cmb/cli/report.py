@@ -26,7 +26,7 @@ def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
     print_files(summary.jobs)
     for job in summary.jobs:
         for text in _notes(job):
-            print_message(f"{label(job)}: {' '.join(text.split())}")
+            print_message(f"{label(job)}: {text}")
     print_table([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr)
     done = [job for job in summary.jobs if job.state == "done"]
     undone, made = len(summary.jobs) - len(done), sum(job.made for job in done)

@@ -11,23 +11,25 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import IO, Any
 
-# What could steer a terminal or reverse the order in which text is shown.
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def sanitize(text: str) -> str:
-    """Replaces control characters except line ends: the API's texts may hold any."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+from voipstudio_cmb.text import UNPRINTABLE, on_one_line
 
 
 def escape_controls(json_text: str) -> str:
-    """Writes the control characters that JSON allows raw as escapes: the same JSON still."""
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+    """Escapes what JSON allows raw and a terminal may obey or hide: the same JSON still."""
+    return UNPRINTABLE.sub(_escape, json_text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code == 10:
+        return "\n"  # between values: within one, JSON does not allow it raw
+    pair = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))
 
 
 def print_message(text: str) -> None:
-    """Prints `text` on standard error, sanitized."""
-    print(sanitize(text), file=sys.stderr)
+    """Prints `text` on standard error, as one line."""
+    print(on_one_line(text), file=sys.stderr)
 
 
 def print_event(name: str, **members: Any) -> None:
@@ -74,11 +76,12 @@ def print_table(
     """
     if columns is None:
         columns = [name for row in rows[:1] for name in row if any(each[name] for each in rows)]
-    cells = [[sanitize(" ".join(row.get(name, "").split())) for name in columns] for row in rows]
+    heads = [*map(on_one_line, columns)]
+    cells = [[on_one_line(row.get(name, "")) for name in columns] for row in rows]
     if rich := rich_for(stream):
-        rich.print_table(stream, columns, cells)
+        rich.print_table(stream, heads, cells)
         return
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for line in (columns, *cells):
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    for line in (heads, *cells):
         aligned = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         stream.write("  ".join(aligned).rstrip() + "\n")

@@ -26,17 +26,14 @@ _KEYS = ("token_env", "base_url", "rate")
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{str(name)[:80]!r} is no name for an account, because its files go to a directory of "
-            "that name: 1 to 64 letters, digits, '-', '_' and '.', the first of them no '.'"
+            "an account's name is none that its directory can have: choose 1 to 64 letters, "
+            "digits, '-', '_' and '.', the first of them no '.'"
         )
     return name
 
 
 def _checked_rate(rate: object) -> float | None:
-    if rate is None:
-        return None
-    shown = rate[:40] if isinstance(rate, str) else rate  # it may be a token in the wrong place
-    return checked_number("rate", shown, error=ConfigError)
+    return None if rate is None else checked_number("rate", rate, error=ConfigError)
 
 
 @attrs.frozen(init=False, repr=False)
@@ -59,7 +56,7 @@ class Account:
     def __init__(
         self,
         name: str,
-        token: str,
+        token: str | Secret,
         *,
         base_url: str = DEFAULT_BASE_URL,
         rate: float | None = None,
@@ -135,7 +132,7 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
         secret = Secret(env.get(table["token_env"]))
         options = {key: table[key] for key in ("base_url", "rate") if key in table}
         try:
-            accounts.append(Account(name, secret.header(), **options))
+            accounts.append(Account(name, secret, **options))
         except ConfigError as error:
             return ConfigError(f"{where}: accounts.{name}: {error}")
     return accounts
@@ -151,7 +148,7 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
         return ConfigError(f"{where} is not UTF-8 text")
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "no such path"
-        return ConfigError(f"{where} can't be read: {reason}")
+        return ConfigError(f"the accounts file can't be read: {reason}")
     for key in data:
         if key != "accounts":
             return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")
@@ -164,13 +161,13 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
 def _unknown(key: str, known: str) -> str:
     if key.lower() == "token":
         return "tokens do not belong in this file: name an environment variable in token_env"
-    return f"unknown key {key[:64]!r} (known: {known})"
+    return f"it has a key that is not known (known: {known})"
 
 
 def _complaints(name: str, table: object) -> list[str]:
     """What is wrong with one account's `table`: no value of it, but for those that are checked."""
     if not isinstance(table, dict):
-        return [f"accounts.{name[:64]} is no table: write [accounts.NAME], and its keys below"]
+        return ["an account is no table: write [accounts.NAME], and its keys below"]
     try:
         at = f"accounts.{_checked_name(name)}"
     except ConfigError as error:

@@ -51,8 +51,8 @@ class Bars:
 
 def print_table(stream: IO[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints `rows` under `columns`, fitted to the terminal."""
-    table = Table(*(Column(name, no_wrap=True) for name in columns))
+    table = Table(*(Column(Text(name), no_wrap=True) for name in columns))
     for row in rows:
-        # As Text, or brackets in a value would be taken for markup.
+        # As Text, as the names are, or brackets in them would be taken for markup.
         table.add_row(*(Text(cell) for cell in row))
     Console(file=stream).print(table)

@@ -44,7 +44,7 @@ class Strategy(Generic[R]):
     """Where to resume."""
 
     def __attrs_post_init__(self) -> None:
-        here = self.query.conditions if self.query.filters_here else ()
+        here = self.query.conditions_here
         rows = repr((self.resource, *self.query.page_request().rows(), *here))
         self.checksum = f"{zlib.crc32(rows.encode()):08x}"
         text = self.query.cursor
@@ -84,8 +84,8 @@ class Strategy(Generic[R]):
             async with aclosing(self._all_pages(state)) as pages:
                 async for page in pages:
                     last = page.records[-1].id
-                    if self.query.filters_here:
-                        records = matching(self.query.conditions, page.records)
+                    if self.query.conditions_here:
+                        records = matching(self.query.conditions_here, page.records)
                         page = attrs.evolve(page, records=records, total=None)
                         if not records:
                             continue

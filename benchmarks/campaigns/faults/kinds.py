@@ -151,7 +151,7 @@ KINDS = (
     Kind("cut head", _cut_head, LOST, MAYBE),
     Kind("cut body", _cut_body, LOST),
     Kind("cut chunked", _cut_chunked, LOST),
-    Kind("bad chunk", _bad_chunk, ("RequestTimeout", "ProtocolFault", "ConnectionLost")),
+    Kind("bad chunk", _bad_chunk, ("ProtocolFault", "ConnectionLost")),
     Kind("slow", _slow, ("",)),
     Kind("429", _any_of(scripted("429 Slow Down"), *SLOW_DOWN), ("RateLimited",), (False,)),
     Kind(

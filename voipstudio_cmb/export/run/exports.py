@@ -115,7 +115,7 @@ class Exports:
         for account in checked_accounts(accounts):
             own = rate if account.rate is None else account.rate
             client = CallMeBackClient(
-                account.token.header(),
+                account.token,
                 base_url=account.base_url,
                 config=config,
                 limiter=limiter if own is None else RateLimit(own),
