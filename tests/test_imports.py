@@ -9,8 +9,8 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "http", "models", "resources"}
-"""Rooms that every other may import: they say what numbers, errors, requests and records are."""
+FOR_ALL = {"checks", "errors", "frames", "http", "models", "resources"}
+"""Rooms that every other may import: what numbers, errors, requests and records are."""
 
 LAW = {
     "__main__": "cli",
@@ -41,6 +41,7 @@ LAW = {
     "checks": "",
     "models": "",
     "errors": "",
+    "frames": "",
     "http": "",
     "resources": "",
 }

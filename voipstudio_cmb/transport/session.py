@@ -27,7 +27,7 @@ from voipstudio_cmb.slots import Slots
 from voipstudio_cmb.timeouts import Timeouts
 
 from .body import read_body
-from .faults import _FAULTS, translate
+from .faults import _FAULTS, drop_frames, translate
 from .guards import CleanRequest, _Unclean, send_once
 
 
@@ -113,6 +113,7 @@ class Session:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
                 failure = self._failure(error, seconds if timeout.expired else None)
+                drop_frames(error)
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
         try:
             raise failure

@@ -10,6 +10,7 @@ from typing import Generic
 import attrs
 
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, WalkError
+from voipstudio_cmb.frames import clear_frames
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 
@@ -68,6 +69,7 @@ class Strategy(Generic[R]):
                 for record in page.records:
                     state.last = record.id
                     yield record
+                del page, record  # or they would live as long as an error that comes next
 
     async def pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         """The pages, each id once, cut where the limit is reached.
@@ -85,13 +87,17 @@ class Strategy(Generic[R]):
                         await pages.aclose()  # before it is handed out: no more is asked for
                         page = attrs.evolve(page, records=page.records[:left])
                     state.last = page.records[-1].id
-                    yield page
                     left = None if left is None else left - len(page.records)
+                    yield page
+                    del page  # or it would live as long as an error that comes next
         except GeneratorExit:
             raise  # it was left on purpose
-        except BaseException:
+        except BaseException as error:
             state.interrupted = True
+            clear_frames(error)
             raise
+        finally:
+            state.settle()
 
     async def _all_pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         fetcher = PageFetcher(

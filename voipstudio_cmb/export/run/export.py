@@ -25,6 +25,7 @@ from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.export.store.workspace import Workspace
+from voipstudio_cmb.frames import clear_frames
 
 from .file_writer import FileWriter
 from .job import Job, Summary
@@ -144,10 +145,12 @@ class Export:
             async with self._slots:
                 await runner.run()
         except CallMeBackError as error:
-            job.state, job.error = "failed", error
+            clear_frames(error)
+            # A copy, without the traceback: its last frame, this one, holds the job.
+            job.state, job.error = "failed", error.with_context()
             job.resumable = sidecar(job.path, "checkpoint").exists()
             if names is not None:
-                names.give(error)
+                names.give(job.error)
         else:
             if names is not None and job.already:
                 await self._read(names)
