@@ -418,7 +418,9 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
 
     async def network(request: Request) -> Response:
         nonlocal last
-        fresh = loop.time() - last < 1800 and request.headers["X-Auth-Token"] == handed_out[-1]
+        fresh = (
+            loop.time() - last < 1800 and request.credentials()["X-Auth-Token"] == handed_out[-1]
+        )
         last = loop.time() if fresh else last
         return json_response({}) if fresh else Response(status=401)
 

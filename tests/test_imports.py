@@ -9,23 +9,25 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "frames", "http", "models", "resources"}
-"""Rooms that every other may import: what numbers, errors, requests and records are."""
+FOR_ALL = {"checks", "errors", "http", "models", "resources", "text", "tracebacks"}
+"""Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
     "__main__": "cli",
     "cli": "client codec export export.run export.sinks ext filters limits sandbox",
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
-    "export.accounts": "auth config",
-    "export.run": "client config export.accounts export.plan export.source export.store limits",
+    "export.accounts": "auth codec config",
+    "export.run": (
+        "client config export.accounts export.plan export.source export.store limits services"
+    ),
     "export.source": "client codec export.plan filters services",
     "export.plan": "export.sinks export.store filters query",
     "export.store": "codec",
     "export.sinks": "codec",
     "client": "auth codec config events limits middleware retry services timeouts transport walk",
     "services": "codec filters query walk",
-    "walk": "query",
+    "walk": "codec comparison filters query",
     "query": "codec filters",
     "middleware": "auth codec events limits retry timeouts",
     "auth": "codec config",
@@ -33,7 +35,8 @@ LAW = {
     "codec": "",
     "config": "retry",
     "events": "",
-    "filters": "codec",
+    "filters": "codec comparison",
+    "comparison": "codec",
     "limits": "slots timeouts",
     "retry": "",
     "slots": "",
@@ -41,9 +44,10 @@ LAW = {
     "checks": "",
     "models": "",
     "errors": "",
-    "frames": "",
     "http": "",
     "resources": "",
+    "text": "",
+    "tracebacks": "",
 }
 """What each room may import beside those for all. Lazy and type-only imports count."""
 

@@ -19,6 +19,7 @@ from aioresponses import aioresponses
 from benchmarks.harness.peer import closed_port, url_of
 from tests.fakes.secrets import CANARY, reports_of
 from tests.fakes.sockets import Peer, healthy, once, reply, resets, serving
+from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
@@ -37,7 +38,7 @@ from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
 from voipstudio_cmb.transport.session import Session
 
-GET = Request(method="GET", path="/x", headers={"X-Auth-Token": Secret(CANARY).header()})
+GET = Request(method="GET", path="/x", credentials=Token(Secret(CANARY)).headers)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from voipstudio_cmb.resources import COLLECTIONS
 
 from .exit_codes import DONE
 from .options import add_account_options, add_filter_option
+from .stdio import print_data, print_text
 from .terminal import print_message
 
 HELP = "print rows of a collection"
@@ -24,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--page-size", type=int, default=500, metavar="N", help="rows per page (default 500)")
     add("--concurrency", type=int, default=4, metavar="N", help="requests in flight (default 4)")
     add_filter_option(parser)
-    add("--sort", default="id", metavar="PROPERTY", help="default: id")
+    add("--sort", metavar="PROPERTY", help="default: id")
     add("--desc", action="store_true", help="descending")
     formats = ("json", "jsonl", "csv", "table")
     add("--format", choices=formats, help="default: table on a terminal, jsonl elsewhere")
@@ -37,7 +38,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ClientMisuse("the API has no collection of buttons: use `get buttons ID`")
     if arguments.resource not in COLLECTIONS:
         known = ", ".join(COLLECTIONS)
-        raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known})")
+        raise ClientMisuse(f"unknown collection (known: {known})")
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -54,6 +55,7 @@ async def run(arguments: argparse.Namespace) -> int:
         service = getattr(client, arguments.resource)
         walk = service.list(
             filters=filters,
+            on_ignored_filter=arguments.on_ignored_filter,
             sort=arguments.sort,
             descending=arguments.desc,
             limit=None if limit is None else limit + 1,  # whether there are more
@@ -62,15 +64,18 @@ async def run(arguments: argparse.Namespace) -> int:
         )
         printer = PRINTERS[format](service.record, sys.stdout)
         printed, note = 0, ""
+
+        async def show(text: str) -> None:
+            await (print_text(text) if printer.words else print_data(text.encode()))
+
         async with walk:
             async for record in walk:
                 if printed == limit:
                     note = f"only the first {limit} printed; --limit N or --all for more"
                     break
-                printer.add(record)
+                await show(printer.add(record))
                 printed += 1
-        printer.finish()
-        sys.stdout.flush()
+        await show(printer.finish())
     if note or not printed:
         print_message(note or "no rows")
     return DONE

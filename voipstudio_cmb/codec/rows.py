@@ -6,13 +6,16 @@ So every digit, key and nesting stays what it was. msgspec finds where values be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
 import msgspec
 
 from voipstudio_cmb.models import Row, Rows
+from voipstudio_cmb.text import on_one_line
 
 from .json import MAX_ID
 from .surrogates import tolerant
@@ -100,6 +103,31 @@ def dated_lines(lines: bytes) -> tuple[list[int], list[Any]]:
     return [head.id for head in heads], [head.created_at for head in heads]
 
 
+def column(rows: Rows, name: str) -> list[Any]:
+    """What `rows` give for `name`; None where that is null or nothing."""
+    if name in ("id", "created_at"):
+        return rows.ids if name == "id" else rows.created
+    try:
+        return _cells(name)(rows.lines())
+    except msgspec.MsgspecError:  # some number is too large for a float
+        return [_value(tokens(row.json).get(name, b"null")) for row in rows]
+
+
+@lru_cache(maxsize=32)
+def _cells(name: str) -> Callable[[bytes], list[Any]]:
+    members = [("value", Any, None)]
+    cell = msgspec.defstruct("Cell", members, rename={"value": name}, gc=False)
+    decode, value = msgspec.json.Decoder(cell).decode_lines, attrgetter("value")
+    return tolerant(lambda lines: [*map(value, decode(lines))])
+
+
+def _value(token: bytes) -> Any:
+    try:
+        return msgspec.json.decode(token)
+    except msgspec.MsgspecError:
+        return token.decode("utf-8", "replace")
+
+
 def _on_one_line(body: bytes) -> bytes:
     if b"\n" in body or b"\r" in body:
         body = _compact(body)
@@ -118,7 +146,7 @@ def id_problem(json: bytes) -> str:
     cells = tokens(json)
     if "id" not in cells:
         return "it has no id"
-    sent = cells["id"][:40].decode("utf-8", "replace")
+    sent = on_one_line(cells["id"][:40].decode("utf-8", "replace"))
     return f"its id is no integer from 1 to 2**63 - 1: {sent}"
 
 

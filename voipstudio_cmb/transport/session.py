@@ -25,6 +25,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.slots import Slots
 from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.tracebacks import forget_locals
 
 from .body import read_body
 from .faults import _FAULTS, drop_frames, translate
@@ -114,6 +115,9 @@ class Session:
             except _FAULTS as error:
                 failure = self._failure(error, seconds if timeout.expired else None)
                 drop_frames(error)
+            except BaseException as error:  # out of memory, Ctrl-C, a bug: with its lines
+                forget_locals(error)
+                raise
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
         try:
             raise failure
@@ -132,15 +136,14 @@ class Session:
         return translate(error)
 
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
-        headers = {**self._headers, **request.headers}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
+        content = {} if request.body is None else {"Content-Type": "application/json"}
         async with session.request(
             request.method,
             self._base_url + request.path,
             params=request.query,
             data=request.body,
-            headers=headers,
+            # Made here and kept by no frame of ours.
+            headers={**self._headers, **request.headers, **content, **request.credentials()},
             allow_redirects=False,
             raise_for_status=False,
             timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
@@ -149,7 +152,9 @@ class Session:
             # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
             if encoding.lower() not in ("", "identity", "gzip", "deflate"):
                 raise BadPayload(
-                    f"the response is encoded as {encoding[:50]!r}, which was not requested",
+                    "the response is encoded as "
+                    f"{request.call.quote(encoding)[:50]!r}, "
+                    "which was not requested",
                     sent="yes",
                 )
             body = await read_body(response, self._config.max_body)

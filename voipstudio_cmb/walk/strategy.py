@@ -10,9 +10,10 @@ from typing import Generic
 import attrs
 
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, WalkError
-from voipstudio_cmb.frames import clear_frames
+from voipstudio_cmb.filters import matching
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
+from voipstudio_cmb.tracebacks import forget_locals
 
 from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
@@ -44,7 +45,8 @@ class Strategy(Generic[R]):
     """Where to resume."""
 
     def __attrs_post_init__(self) -> None:
-        rows = repr((self.resource, *self.query.page_request().rows()))
+        here = self.query.conditions_here
+        rows = repr((self.resource, *self.query.page_request().rows(), *here))
         self.checksum = f"{zlib.crc32(rows.encode()):08x}"
         text = self.query.cursor
         self.cursor = None if text is None else parse_cursor(text, self.checksum)
@@ -83,10 +85,19 @@ class Strategy(Generic[R]):
         try:
             async with aclosing(self._all_pages(state)) as pages:
                 async for page in pages:
+                    last = page.records[-1].id
+                    if self.query.conditions_here:
+                        page = attrs.evolve(
+                            page, total=None,
+                            records=matching(self.query.conditions_here, page.records),
+                        )  # fmt: skip
+                        if not page.records:
+                            continue
                     if left is not None and len(page.records) >= left:
                         await pages.aclose()  # before it is handed out: no more is asked for
                         page = attrs.evolve(page, records=page.records[:left])
-                    state.last = page.records[-1].id
+                        last = page.records[-1].id
+                    state.last = last
                     left = None if left is None else left - len(page.records)
                     yield page
                     del page  # or it would live as long as an error that comes next
@@ -94,7 +105,7 @@ class Strategy(Generic[R]):
             raise  # it was left on purpose
         except BaseException as error:
             state.interrupted = True
-            clear_frames(error)
+            forget_locals(error)
             raise
         finally:
             state.settle()
@@ -104,9 +115,10 @@ class Strategy(Generic[R]):
             send=self.fetch,
             first=self.query.page_request(),
             concurrency=self.query.concurrency,
-            limit=self.query.limit,
+            limit=self.query.most,
             tasks=self.tasks,
             progress=state.progress,
+            names_order=self.query.names_order,
         )
         probe: Probe[R] | None = None
         if self._tries_keyset():
@@ -152,7 +164,8 @@ class Strategy(Generic[R]):
     ) -> AsyncGenerator[Page[R]]:
         """The pages by number, after a `probe` has ruled out a keyset walk, if it was tried."""
         refusal = None if probe is None else probe.refusal
-        unsorted = self.query.by_id and self.resource in self.capabilities.unsorted
+        may_do_without = self.query.by_id and not self.query.names_order
+        unsorted = may_do_without and self.resource in self.capabilities.unsorted
         if refusal is None:
             try:
                 walk = self._page_walk(fetcher, state, unsorted)
@@ -162,10 +175,14 @@ class Strategy(Generic[R]):
                 return
             except BadRequest as error:
                 begun = state.progress.pages or self.cursor
-                if unsorted or not self.query.by_id or begun:
+                if unsorted or not may_do_without or begun:
                     raise
                 refusal = error
-        if "filter" in refusal.messages or "filtration" in str(refusal).lower():
+        if (
+            not may_do_without
+            or "filter" in refusal.messages
+            or "filtration" in str(refusal).lower()
+        ):
             raise refusal
         # The caller named no order, so the server's own will do if it is ours that it refuses.
         try:
