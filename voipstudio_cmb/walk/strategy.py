@@ -71,7 +71,8 @@ class Strategy(Generic[R]):
                 for record in page.records:
                     state.last = record.id
                     yield record
-                del page, record  # or they would live as long as an error that comes next
+                # Or they would live as long as an error that comes next. No page is empty.
+                del page, record  # pyright: ignore[reportPossiblyUnbound]
 
     async def pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         """The pages, each id once, cut where the limit is reached.
