@@ -72,7 +72,7 @@ class Strategy(Generic[R]):
                     state.last = record.id
                     yield record
                 # Or they would live as long as an error that comes next. No page is empty.
-                del page, record  # pyright: ignore[reportPossiblyUnbound]
+                del page, record  # pyright: ignore[reportPossiblyUnboundVariable]
 
     async def pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         """The pages, each id once, cut where the limit is reached.
