@@ -95,6 +95,7 @@ class Timeout:
         self._timeouts = timeouts
         self.when: float = when
         self.expired: bool = False
+        self._task: asyncio.Task[object] | None = None
 
     def __enter__(self) -> Timeout:
         task = asyncio.current_task()
@@ -105,14 +106,17 @@ class Timeout:
 
     def expire(self) -> None:
         """Ends the block, unless that has been done already."""
-        if not self.expired:
+        if not self.expired and self._task is not None:
             self.expired = True
             self._task.cancel()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._timeouts.running.discard(self)
-        if self.expired:
-            others = self._task.uncancel() > self._cancelling
+        # Or the task, an error that it ends with and the frame that holds this would keep each
+        # other alive.
+        task, self._task = self._task, None
+        if self.expired and task is not None:
+            others = task.uncancel() > self._cancelling
             if kind is asyncio.CancelledError and not others:
                 raise TimeoutError from error
 

@@ -327,8 +327,9 @@ async def test_a_forked_process_is_told_so(sessions: Any, monkeypatch: Any) -> N
     async with serving(healthy) as server:
         session = sessions(server.url)
         await session(GET)
-        monkeypatch.setattr(os, "getpid", lambda: 1)
-        assert "before a fork" in str(await failure(session))
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: 1)
+            assert "before a fork" in str(await failure(session))
 
 
 async def test_forgetting_to_close_is_one_warning_that_says_what_to_do() -> None:

@@ -28,7 +28,7 @@ from voipstudio_cmb.timeouts import Timeouts
 from voipstudio_cmb.tracebacks import forget_locals
 
 from .body import read_body
-from .faults import _FAULTS, translate
+from .faults import _FAULTS, drop_frames, translate
 from .guards import CleanRequest, _Unclean, send_once
 
 
@@ -114,6 +114,7 @@ class Session:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
                 failure = self._failure(error, seconds if timeout.expired else None)
+                drop_frames(error)
             except BaseException as error:  # out of memory, Ctrl-C, a bug: with its lines
                 forget_locals(error)
                 raise

@@ -33,6 +33,7 @@ from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.export.store.workspace import Workspace
+from voipstudio_cmb.tracebacks import forget_locals
 
 from .file_writer import FileWriter
 from .job import Job, Summary
@@ -154,11 +155,13 @@ class Export:
             async with self._slots:
                 await runner.run()
         except CallMeBackError as error:
-            job.state, job.error = "failed", self.explained(error)
+            forget_locals(error)
+            # A copy, without the traceback: its last frame, this one, holds the job.
+            job.state, job.error = "failed", self.explained(error).with_context()
             begins_again = isinstance(error, WalkError) and not error.retryable
             job.resumable = sidecar(job.path, "checkpoint").exists() and not begins_again
             if names is not None:
-                names.give(error)
+                names.give(job.error)
         else:
             if names is not None and job.already:
                 await self._read(names)
