@@ -136,6 +136,18 @@ Fetch = Callable[[PageRequest], Awaitable[Page[R]]]
 """Fetches one page. All that a walk knows of the network."""
 
 
+def _names_order(query: WalkQuery) -> bool:
+    return query.sort is not None or query.descending
+
+
+def _conditions_here(query: WalkQuery) -> tuple[Filter, ...]:
+    return query.conditions if query.on_ignored_filter == "client" else ()
+
+
+def _most(query: WalkQuery) -> int | None:
+    return None if query.conditions_here else query.limit
+
+
 @attrs.frozen(kw_only=True)
 class WalkQuery:
     """The options of one walk, checked; `WalkOptions` says what they mean."""
@@ -149,24 +161,14 @@ class WalkQuery:
     concurrency: int = 4
     walk: WalkStrategy = "auto"
     cursor: str | None = None
-    names_order: bool = attrs.field(init=False)
+    names_order: bool = attrs.field(init=False, default=attrs.Factory(_names_order, True))
     """Whether the caller has named an order."""
-    conditions_here: tuple[Filter, ...] = attrs.field(init=False)
+    conditions_here: tuple[Filter, ...] = attrs.field(
+        init=False, default=attrs.Factory(_conditions_here, True)
+    )
     """The conditions that rows are compared with here, because the server ignores them."""
-    most: int | None = attrs.field(init=False)
+    most: int | None = attrs.field(init=False, default=attrs.Factory(_most, True))
     """The most rows to ask for; None if that is not known."""
-
-    @names_order.default
-    def _names_order(self) -> bool:
-        return self.sort is not None or self.descending
-
-    @conditions_here.default
-    def _conditions_here(self) -> tuple[Filter, ...]:
-        return self.conditions if self.on_ignored_filter == "client" else ()
-
-    @most.default
-    def _most(self) -> int | None:
-        return None if self.conditions_here else self.limit
 
     @classmethod
     def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:

@@ -120,7 +120,8 @@ class Collection(_Service[R]):
         gets there, and again each time that a page is read again.
         """
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
-        parse = partial(envelopes.read_rows, reject=reject)
+        judged = {each.property for each in query.conditions} - {"id", "created_at"}
+        parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
         return Walk(self._strategy(query, parse).pages, query.cursor)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:

@@ -7,6 +7,7 @@ shape.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from voipstudio_cmb.errors import BadPayload, WrongShape
@@ -33,13 +34,16 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
 
 
 def read_rows(
-    response: Response, number: int, reject: Callable[[Sequence[Reject]], None]
+    response: Response,
+    number: int,
+    reject: Callable[[Sequence[Reject]], None],
+    fields: tuple[str, ...] = (),
 ) -> Page[Row]:
     """A collection's response as `read_page`, with its rows as they came.
 
     Rows that are no objects or have no usable id go to `reject`, and do not count in the total.
     """
-    page = _read_raw(response, raw_rows, list)
+    page = _read_raw(response, partial(raw_rows, fields=fields), list)
     total = total_of(page.total)
     if page.unusable:
         rows = page.unusable.items()
