@@ -138,6 +138,8 @@ class Gate:
             response = web.Response(status=received.status, body=body, content_type=content_type)
         else:
             response = await self._serve(request, received, handler)
+        if fault.response_delay > 0:
+            await asyncio.sleep(fault.response_delay)
         response.headers.update(fault.headers)
         if fault.drop is None:
             return response
