@@ -356,7 +356,11 @@ def test_bars_come_and_go_on_a_terminal() -> None:
     stream = io.StringIO()
     with Bars(stream, 80, 24) as bars:
         bars.show([("a", 1, 2, "[bold]x"), ("b", 1, None, "y")], "")
-        bars.show([("b", 3, 3, "y")], "the total")
+        assert bars.room == 21
+        bars.resize(200, 2)
+        assert bars.room == 1
+        bars.show([("b", 3, 3, "y" * 150)], "the total")
+    assert "y" * 150 in stream.getvalue()
     drawn = stream.getvalue()
     assert "the total" in drawn
     assert "y" in drawn

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
@@ -39,7 +40,7 @@ def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     rich = rich_for(sys.stderr) if mode == "auto" and width >= BARS_WIDTH else None
     if rich is not None:
         with rich.Bars(sys.stderr, width, height) as bars:
-            yield lambda jobs: None if log_is_behind() else draw_bars(bars, jobs)
+            yield partial(_draw, bars)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show
     elif mode == "none":
@@ -184,6 +185,12 @@ def summary_event(summary: Summary, code: int) -> None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+def _draw(bars: Any, jobs: Sequence[JobProgress]) -> None:
+    if not log_is_behind():  # frames that nobody reads would pile up
+        bars.resize(*terminal_size(sys.stderr))
+        draw_bars(bars, jobs)
 
 
 def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:
