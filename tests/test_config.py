@@ -231,7 +231,8 @@ def test_a_profile_that_cant_be_used_says_why_and_shows_no_token(
     "content",
     ["", "{", "[]", "null", '{"profiles": 5}', '{"profiles": {"default": "canary-not-a-token"}}',
      '{"profiles": ["canary-not-a-token"]}', '{"token": "canary-not-a-token"',
-     "[" * 100_000],
+     "[" * 100_000, "[" * 5000, "[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000,
+     '{"profiles":' + "9" * 5000 + "}"],
 )  # fmt: skip
 def test_a_broken_profile_file_is_refused_with_a_clear_error(tmp_path: Path, content: str) -> None:
     path = profile_file(tmp_path, content)

@@ -12,6 +12,7 @@ import attrs
 
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
+from voipstudio_cmb.files import read_regular
 
 from .secret import Secret
 
@@ -69,11 +70,13 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
     if name is not None:  # which takes precedence over the environment
         how = "run `vs auth login`, or do without a profile"
     try:
-        profiles = _parse_profiles(path.read_bytes())
+        profiles = _parse_profiles(read_regular(path))
     except FileNotFoundError:
         raise NoToken(f"no token: {how} (no profile file {path})") from None
     except OSError as error:
-        raise ConfigError(f"the profile file {path} can't be read ({error}): {how}") from None
+        raise ConfigError(
+            f"the profile file {path} can't be read ({error.strerror}): {how}"
+        ) from None
     if profiles is None:
         raise ConfigError(
             f"the profile file {path} is not the JSON that `vs auth login` writes: fix it or {how}"

@@ -14,7 +14,7 @@ from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
-from .options import EPILOG, check_numbers
+from .options import EPILOG, check_certificates, check_numbers
 from .parser import Parser, unrecognized
 from .terminal import discard_stdout, notify
 
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         check_numbers(arguments)
+        check_certificates()
         return _flush(asyncio.run(_run(arguments)))
     except (KeyboardInterrupt, asyncio.CancelledError) as stop:
         notify(arguments, "interrupted" + _interruption(arguments))

@@ -24,6 +24,22 @@ def add_filter_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help=like)
 
 
+def check_certificates() -> None:
+    """Raises ClientMisuse if the certificates that the environment names could never be read."""
+    import os
+
+    from voipstudio_cmb.errors import ClientMisuse
+    from voipstudio_cmb.files import check_regular
+
+    try:
+        if path := os.environ.get("SSL_CERT_FILE"):
+            check_regular(path, 64 * 1024 * 1024)
+    except FileNotFoundError:
+        pass  # then there are none, which the handshake will tell
+    except OSError as error:
+        raise ClientMisuse(f"SSL_CERT_FILE can't be read: {error.strerror}") from None
+
+
 def check_numbers(arguments: argparse.Namespace) -> None:
     """Raises ClientMisuse if a rate is not a number above 0, or a count is below 1."""
     from voipstudio_cmb.checks import checked_integer, checked_number
