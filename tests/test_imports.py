@@ -14,7 +14,7 @@ FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "text", "
 
 LAW = {
     "__main__": "cli",
-    "cli": "client codec export export.run export.sinks ext filters limits sandbox",
+    "cli": "auth client codec export export.run export.sinks ext filters limits sandbox",
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config",

@@ -8,14 +8,19 @@ EPILOG = """exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some ro
 some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
 resume; 130 interrupted and 143 terminated: an export can be resumed likewise
 
-The token comes from the profile that --profile names; else from VOIPSTUDIO_API_TOKEN, and the base
-URL from VOIPSTUDIO_API_URL; else from the current profile that `vs auth login` wrote."""
+The token comes from VOIPSTUDIO_API_TOKEN, else from the profile that --profile names, else from the
+current profile that `vs auth login` wrote. A profile's token goes to the profile's URL; one without
+a URL, and the token of the variable, go to VOIPSTUDIO_API_URL."""
 
 
 def add_account_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--profile` and `--rate`."""
     add = parser.add_argument
-    add("--profile", metavar="NAME", help="a profile of the vendor's command line")
+    add(
+        "--profile",
+        metavar="NAME",
+        help="a profile of the vendor's command line, unless VOIPSTUDIO_API_TOKEN is set",
+    )
     add("--rate", type=float, metavar="PER_SECOND", help="the most requests per second")
 
 
