@@ -241,7 +241,7 @@ async def test_an_error_says_which_url_profile_and_variable_were_used(tmp_path: 
             with pytest.raises(ConnectFailed, match="from VOIPSTUDIO_API_TOKEN, the base URL http"):
                 await cmb.ping()
         async with CallMeBackClient("no", base_url=api.base_url) as cmb:
-            with pytest.raises(Unauthorized, match=f"base URL {api.base_url} were passed"):
+            with pytest.raises(Unauthorized, match=f"the base URL is {api.base_url}"):
                 await cmb.ping()
 
 

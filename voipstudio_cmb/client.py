@@ -107,7 +107,7 @@ class CallMeBackClient:
             raise
         finally:
             del base_url  # it may be a token in the wrong place
-        self._auth.source = f"the token and the base URL {self._base_url} were passed"
+        self._auth.source = f"the base URL is {self._base_url}"
         self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True
         self._assemble()
@@ -228,13 +228,19 @@ class CallMeBackClient:
         return f"id {response.value}"
 
     async def aclose(self) -> None:
-        """Ends what is running and closes the session; a second call does nothing."""
+        """Ends what is running and closes the session; a second call does nothing.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop or thread, or in the process that was
+                forked; nothing is closed then.
+        """
         if self._owner:
             self._timeouts.close()
             await self._tasks.aclose()
             await self._session.aclose()
 
     async def __aenter__(self) -> Self:
+        self._timeouts.check_owner()
         return self
 
     async def __aexit__(self, *_: object) -> None:

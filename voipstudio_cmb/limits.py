@@ -12,6 +12,7 @@ from typing import Protocol
 
 from .checks import checked_number
 from .errors import ClientMisuse
+from .slots import Slots
 from .timeouts import LoopGuard
 
 _MOST = 1_000_000
@@ -49,14 +50,14 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._turn = Slots(1)
         self._guard = LoopGuard("limiter")
 
     async def pass_through(self, schedule: Schedule) -> None:
         """Returns when this caller may pass."""
-        earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.locked())
-        if loop is not earlier:  # a lock that others waited for belongs to their loop
-            self._turn = asyncio.Lock()
+        earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.taken)
+        if loop is not earlier:  # what others waited for belongs to their loop
+            self._turn = Slots(1)
         async with self._turn:
             while (wait := schedule.wait(loop.time())) > 0:
                 await asyncio.sleep(wait)

@@ -28,10 +28,7 @@ class Terminal(io.StringIO):
 def printed(form: str, records: list[Cdr], stream: io.StringIO | None = None) -> str:
     stream = stream or io.StringIO()
     printer = PRINTERS[form](Cdr, stream)
-    for record in records:
-        printer.add(record)
-    printer.finish()
-    return stream.getvalue()
+    return "".join(map(printer.add, records)) + printer.finish()
 
 
 ROWS = [{"id": 1, "name": "a", "calls": [1, 2]}, {"id": 2, "name": "b[/]", "title": EVIL}]

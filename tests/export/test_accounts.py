@@ -155,7 +155,7 @@ def test_a_file_that_can_not_be_read_is_said(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="can't be read"):
             read_accounts(path)
     (tmp_path / "latin").write_bytes(b"# \xe4")
-    with pytest.raises(ConfigError, match="is not UTF-8"):
+    with pytest.raises(ConfigError, match="is no text: save it as UTF-8"):
         read_accounts(tmp_path / "latin")
 
 

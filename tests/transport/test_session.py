@@ -134,13 +134,12 @@ async def test_an_attempt_ends_by_its_timeout_whatever_the_peer_does(sessions: A
             await peer.send(b" ")
             await asyncio.sleep(0.01)
 
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"
     loop = asyncio.get_running_loop()
-    for script in (once(hold=True), drips, once(chunked, b"zz\r\n", hold=True)):
+    for script in (once(hold=True), drips):
         async with serving(script) as server:
             began = loop.time()
             error = await failure(sessions(server.url, timeout=0.2))
-            assert isinstance(error, RequestTimeout | ProtocolFault)
+            assert isinstance(error, RequestTimeout)
             assert error.sent == "maybe"
             assert loop.time() - began < 0.2 * 1.1 + 0.05
 

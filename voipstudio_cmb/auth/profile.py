@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import attrs
 
+from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
 from voipstudio_cmb.files import read_regular
@@ -56,7 +57,7 @@ def _parse_profiles(content: bytes) -> tuple[str, _Profiles] | None:
     None instead of an exception: a traceback would hold the text with its tokens.
     """
     try:
-        data = json.loads(content)
+        data = json.loads(decode_handwritten(content))
         known = {
             str(name): (Secret(profile.get("token")), profile.get("apiUrl"))
             for name, profile in data["profiles"].items()

@@ -9,6 +9,7 @@ from voipstudio_cmb.resources import COLLECTIONS
 
 from .exit_codes import DONE
 from .options import add_account_options, add_filter_option
+from .stdio import print_data, print_text
 from .terminal import print_message
 
 HELP = "print rows of a collection"
@@ -62,15 +63,18 @@ async def run(arguments: argparse.Namespace) -> int:
         )
         printer = PRINTERS[format](service.record, sys.stdout)
         printed, note = 0, ""
+
+        async def show(text: str) -> None:
+            await (print_text(text) if printer.words else print_data(text.encode()))
+
         async with walk:
             async for record in walk:
                 if printed == limit:
                     note = f"only the first {limit} printed; --limit N or --all for more"
                     break
-                printer.add(record)
+                await show(printer.add(record))
                 printed += 1
-        printer.finish()
-        sys.stdout.flush()
+        await show(printer.finish())
     if note or not printed:
         print_message(note or "no rows")
     return DONE

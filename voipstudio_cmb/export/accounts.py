@@ -13,6 +13,7 @@ import attrs
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.checks import checked_number
+from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 from voipstudio_cmb.files import read_regular
@@ -54,6 +55,8 @@ class Account:
     """Which API it is an account of."""
     rate: float | None
     """The requests a second that its client may send, whatever is allowed the others."""
+    token_env: str
+    """The environment variable that holds the token, or "": errors name it."""
 
     def __init__(
         self,
@@ -62,11 +65,13 @@ class Account:
         *,
         base_url: str = DEFAULT_BASE_URL,
         rate: float | None = None,
+        token_env: str = "",
     ) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
+        name, base_url, rate = _checked_name(name), checked_base_url(base_url), _checked_rate(rate)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
-            _checked_name(name), secret.checked(), checked_base_url(base_url), _checked_rate(rate)
+            name, secret.checked(), base_url, rate, token_env
         )
 
     def __repr__(self) -> str:
@@ -132,7 +137,7 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     accounts = []
     for name, table in tables.items():
         secret = Secret(env.get(table["token_env"]))
-        options = {key: table[key] for key in ("base_url", "rate") if key in table}
+        options = {key: table[key] for key in _KEYS if key in table}
         try:
             accounts.append(Account(name, secret, **options))
         except ConfigError as error:
@@ -142,7 +147,7 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     try:
-        text = read_regular(path).decode()
+        text = decode_handwritten(read_regular(path))
         if _LONG_LINE.search(text):  # a key of as many parts would be read for minutes
             return ConfigError(f"{where} has a line of more than 1,000 characters: shorten it")
         data = tomllib.loads(text)
@@ -150,7 +155,7 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
         line = re.search(r"\(at (.*)\)", str(error))  # the rest of it may quote the file
         return ConfigError(f"{where} is no TOML: fix it at {line[1] if line else 'its end'}")
     except UnicodeDecodeError:
-        return ConfigError(f"{where} is not UTF-8 text")
+        return ConfigError(f"{where} is no text: save it as UTF-8")
     except RecursionError:
         return ConfigError(f"{where} is nested too deeply: fix it at its brackets")
     except OSError as error:

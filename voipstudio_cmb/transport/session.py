@@ -21,12 +21,13 @@ from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
     RequestTimeout,
-    TooLarge,
 )
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.slots import Slots
 from voipstudio_cmb.timeouts import Timeouts
 from voipstudio_cmb.tracebacks import forget_locals
 
+from .body import read_body
 from .faults import _FAULTS, translate
 from .guards import CleanRequest, _Unclean, send_once
 
@@ -73,7 +74,7 @@ class Session:
         }
         self._given = session
         self._own: ClientSession | None = None
-        self._slots = asyncio.Semaphore(config.connections)
+        self._slots = Slots(config.connections)
 
     def __repr__(self) -> str:
         return f"Session({self._base_url!r})"
@@ -155,30 +156,12 @@ class Session:
                     "which was not requested",
                     sent="yes",
                 )
-            body = await self._read(response)
+            body = await read_body(response, self._config.max_body)
             return Response(
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},
                 body=body,
             )
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        cap = self._config.max_body
-        chunks: list[bytes] = []
-        size = 0
-        content = response.content
-        while not content.at_eof():
-            chunk = await content.readany()
-            size += len(chunk)
-            if size > cap:
-                response.close()
-                raise TooLarge(
-                    f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
-                    "ClientConfig.max_body",
-                    sent="yes",
-                )
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     def _opened(self) -> ClientSession:
         """The aiohttp session, made on the first use."""
@@ -200,10 +183,19 @@ class Session:
         return self._own
 
     async def aclose(self) -> None:
-        """Closes what was opened here; a second time does nothing."""
-        self._timeouts.guard.closed = True
+        """Closes what was opened here; a second time does nothing.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop, or in the process that was forked.
+        """
+        self._timeouts.close()
         own, self._own = self._own, None
-        if own is not None:
+        if own is None:
+            return
+        loop = self._timeouts.guard.loop
+        if loop is not None and loop.is_closed():
+            _abandon(own, loop)
+        else:
             await own.close()
 
     def __del__(self, _warn: Any = warnings.warn) -> None:

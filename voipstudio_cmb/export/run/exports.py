@@ -80,7 +80,12 @@ async def _forecast(export: Export, turns: Turns) -> list[Forecast]:
             forecasts = await forecast(export.client, export.plan)
         except CallMeBackError as error:
             forecasts = [Forecast(resource=each, error=error) for each in export.plan.resources]
-    return [attrs.evolve(each, account=export.account) for each in forecasts]
+    return [
+        attrs.evolve(
+            each, account=export.account, error=each.error and export.explained(each.error)
+        )
+        for each in forecasts
+    ]
 
 
 class Exports:
@@ -122,7 +127,9 @@ class Exports:
             )
             turns = Turns(shared)
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
-            export = Export(client, own_plan, account=account.name, slots=turns)
+            export = Export(
+                client, own_plan, account=account.name, token_env=account.token_env, slots=turns
+            )
             self._exports.append((export, turns))
         self.jobs = [job for export, _ in self._exports for job in export.jobs]
 
