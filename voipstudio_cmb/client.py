@@ -107,6 +107,7 @@ class CallMeBackClient:
             raise
         finally:
             del base_url  # it may be a token in the wrong place
+        self._auth.source = f"the base URL is {self._base_url}"
         self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True
         self._assemble()
@@ -124,9 +125,12 @@ class CallMeBackClient:
     ) -> Self:
         """A client for the account that the environment names.
 
-        `VOIPSTUDIO_API_TOKEN` and `VOIPSTUDIO_API_URL`, else the current profile of the vendor's
-        command line (`~/.config/voipstudio/config.json`, read only). A named `profile` takes
-        precedence over both. `env` replaces `os.environ`.
+        The token is `VOIPSTUDIO_API_TOKEN`, else that of `profile`, or of the current profile, of
+        the vendor's command line (`~/.config/voipstudio/config.json`, read only). A profile's token
+        goes to the URL of its profile; one that names none, and the variable's token, go to
+        `VOIPSTUDIO_API_URL`, else to the default. There is no `base_url` here, so that no token
+        goes where it does not belong: pass both to the class instead, which reads no variable.
+        `source` says what was found. `env` replaces `os.environ`.
 
         Raises:
             ConfigError: no token was found, or the profile file can't be used.
@@ -139,7 +143,7 @@ class CallMeBackClient:
             del profile  # it may be a token in the wrong place, as what the frames below hold
             forget_locals(error)
             raise
-        return cls(
+        client = cls(
             credentials.token,
             base_url=credentials.base_url,
             session=session,
@@ -147,6 +151,8 @@ class CallMeBackClient:
             middlewares=middlewares,
             limiter=limiter,
         )
+        client._auth.source = credentials.source
+        return client
 
     def _assemble(self) -> None:
         """Builds the chain and the services from the parts."""
@@ -202,6 +208,11 @@ class CallMeBackClient:
     def base_url(self) -> str:
         """Where the requests go."""
         return self._base_url
+
+    @property
+    def source(self) -> str:
+        """Where the token and the base URL come from, in words: variables, profile, or a call."""
+        return self._auth.source
 
     async def identity(self) -> str:
         """A text without secrets that is the same for all clients of one account.

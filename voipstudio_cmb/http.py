@@ -49,6 +49,8 @@ class Call:
     """A 401 has already cost this call a fresh token."""
     tries: list[Any] | None = attrs.field(default=None, repr=False)
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
+    source: str = attrs.field(default="", repr=False)
+    """Where token and base URL come from, for messages."""
     masks: list[Callable[[str], str]] = attrs.field(factory=list, repr=False)
     """Each removes one of this call's secrets from a text."""
 

@@ -12,7 +12,7 @@ from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
-from .options import EPILOG, check_numbers
+from .options import EPILOG, check_certificates, check_numbers
 from .parser import Parser, unrecognized
 from .stdio import OutputError, guarded_stdio
 from .terminal import notify
@@ -55,6 +55,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     try:
         check_numbers(arguments)
+        check_certificates()
         return asyncio.run(_until_terminated(arguments))
     except CallMeBackError as error:
         notify(arguments, f"error: {error}")

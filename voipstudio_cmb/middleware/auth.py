@@ -28,6 +28,8 @@ class Auth:
         self._source = None if isinstance(source, Token | Basic) else source
         self._current: Token | Basic | None = self._fixed
         self._fetching = asyncio.Lock()
+        self.source = ""
+        """Where the credentials and the base URL come from, for messages."""
 
     def __repr__(self) -> str:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
@@ -35,6 +37,7 @@ class Auth:
     async def __call__(self, request: Request, handler: Handler) -> Response:
         current = self._current or await self._fetch(handler)
         request.call.hide(current.mask)
+        request.call.source = self.source
         response = await handler(request.with_credentials(current.headers))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True

@@ -10,11 +10,13 @@ from voipstudio_cmb.errors import (
     BadRequest,
     CallMeBackError,
     ClientMisuse,
+    ConnectFailed,
     Forbidden,
     HTTPStatusError,
     NotFound,
     RateLimited,
     ServerFault,
+    TLSFailed,
     Unauthorized,
     UnexpectedRedirect,
     UnexpectedStatus,
@@ -43,8 +45,7 @@ def _kind_of(status: int) -> type[HTTPStatusError]:
 
 _HINTS: dict[type[HTTPStatusError], str] = {
     Unauthorized: (
-        "the token is wrong or has expired: check VOIPSTUDIO_API_TOKEN, the profile or token=…, "
-        "or make an API key in the dashboard"
+        "the token is wrong or has expired: check it, or make an API key in the dashboard"
     ),
     Forbidden: "the token is valid and may not do this",
 }
@@ -100,6 +101,8 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
+    if kind in (Unauthorized, Forbidden, UnexpectedRedirect) and request.call.source:
+        words.append(request.call.source)
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
     return kind(
@@ -134,6 +137,8 @@ async def check_status(request: Request, handler: Handler) -> Response:
         if error.path is not None:
             raise
         message = request.call.quote(error.message)
+        if isinstance(error, ConnectFailed | TLSFailed) and request.call.source:
+            message = f"{message}; {request.call.source}"
         failure = error.with_context(message=message, **request.place())
     try:
         raise failure
