@@ -45,7 +45,7 @@ class CallMeBackError(Exception):
     message: str
     """What went wrong, without the request."""
     sent: Sent
-    """Whether the request reached the server."""
+    """Whether the request reached the server; after "maybe", look before you create again."""
     attempts: int = 0
     """How often it was tried."""
     waited: float = 0.0
@@ -57,7 +57,9 @@ class CallMeBackError(Exception):
     page: int | None = None
     """The page that was requested, if any."""
     retryable: bool = False
-    """Whether the same request may succeed later."""
+    """Whether the same request may succeed later, and can do no harm if it is made again."""
+    request_id: str | None = None
+    """The server's name for the request, or None."""
     repeated: bool = False
     """Whether an earlier attempt of the call may have been carried out."""
 
@@ -145,8 +147,6 @@ class HTTPStatusError(CallMeBackError):
     """The response's headers that are harmless to log."""
     retry_after: float | None = None
     """Seconds that the server asked to wait, or None."""
-    request_id: str | None = None
-    """The server's name for the request, or None."""
     body: str = ""
     """At most 200 characters of the response's text."""
 

@@ -16,7 +16,9 @@ from typing import Any, Literal, TypeAlias
 import attrs
 
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
-"""Whether a request reached the server: certainly not, nobody knows, or a response came back."""
+"""What is known of a request that failed: it did not arrive, nobody knows, or it was answered.
+
+A gateway's 5xx to a POST, PATCH or DELETE leaves open whether that arrived: "maybe"."""
 
 
 UNREAD: Any = object()
@@ -38,7 +40,7 @@ class Call:
     waited: float = 0.0
     """Seconds spent in back-off and in the limiter."""
     sent: Sent = "no"
-    """The most that is known over all attempts so far."""
+    """What is known over all attempts so far; see `Request.book`."""
     repeated: bool = False
     """An earlier attempt may have been carried out, though its response was lost or a fault."""
     queued: bool = False
@@ -87,6 +89,20 @@ class Request:
         """The page that is requested, or None."""
         page = dict(self.query).get("page")
         return None if page is None else int(page)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing at the server."""
+        return self.method in ("GET", "HEAD")
+
+    def book(self, sent: Sent) -> None:
+        """Adds to the call what is known of one more attempt.
+
+        Of a read the most counts, and of all else the worst: an attempt that was refused does not
+        say what came of another.
+        """
+        order = ("no", "maybe", "yes") if self.reads else ("no", "yes", "maybe")
+        self.call.sent = max(self.call.sent, sent, key=order.index)
 
     def place(self) -> dict[str, Any]:
         """Method, path and page, as the attributes of an error."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 from typing import Any
 
 import attrs
@@ -31,6 +32,7 @@ from voipstudio_cmb.errors import (
     RateLimited,
     RequestTimeout,
     ServerFault,
+    TooLarge,
     Unauthorized,
     UnexpectedRedirect,
     UnexpectedStatus,
@@ -191,6 +193,176 @@ async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
     assert len(network.requests) == sent
     assert caught.value.attempts == sent
     assert caught.value.sent in ("maybe", "yes")
+
+
+GATEWAYS = (
+    500,
+    501,
+    502,
+    503,
+    504,
+    507,
+    520,
+    524,
+    527,
+    529,
+    530,
+    599,
+    600,
+    999,
+    408,
+    499,
+    101,
+    302,
+)
+LOOK = {
+    "POST": "the resource may have been created: look before creating again",
+    "PATCH": "the resource may have been changed: look before changing it again",
+    "DELETE": "the resource may have been deleted: deleting it again does no harm",
+}
+DONE_NOTHING = {
+    "POST": "nothing was created",
+    "PATCH": "nothing was changed",
+    "DELETE": "nothing was deleted",
+}
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "outcome",
+    [*(Response(status=status, body=b"<html>proxy") for status in GATEWAYS),
+     *(error("x", sent="maybe") for error in (ConnectionLost, RequestTimeout, ProtocolFault))],
+)  # fmt: skip
+@virtual
+async def test_a_write_that_nobody_refused_may_have_been_carried_out(
+    method: str, outcome: Any
+) -> None:
+    """A gateway's response to a write is not the API's."""
+    with pytest.raises(CallMeBackError) as caught:
+        await full_chain(ScriptedHandler([outcome]))(request(method))
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert error.sent == "maybe"
+        assert LOOK[method] in error.message
+        if method != "DELETE":
+            assert not error.retryable
+
+
+@pytest.mark.parametrize("kind", [EmptyBody, NotJSON, WrongShape, TooLarge])
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@virtual
+async def test_a_success_that_cant_be_read_was_probably_carried_out(
+    method: str, kind: type[CallMeBackError]
+) -> None:
+    words = LOOK[method].replace("may have been", "was probably")
+    for outcomes in ([kind("x", sent="yes")], [kind("x", sent="yes", retryable=True)]):
+        with pytest.raises(kind, match=words) as caught:
+            await full_chain(ScriptedHandler(outcomes))(request(method))
+        assert caught.value.sent == "yes"
+        assert not caught.value.retryable or method == "DELETE"
+
+
+@virtual
+async def test_a_deletion_that_can_not_connect_again_may_have_been_carried_out() -> None:
+    odd = NotJSON("a page", sent="yes")
+    with pytest.raises(ConnectFailed, match="may have been deleted"):
+        await full_chain(ScriptedHandler([odd, ConnectFailed("refused")]))(request("DELETE"))
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("outcome", "sent"),
+    [*((json_response({}, status, retry_after="121"), "yes")
+       for status in (301, 307, 308, 400, 401, 403, 404, 405, 409, 422, 425, 429)),
+     (ConnectFailed("refused"), "no"),
+     (RequestTimeout("no connection", phase="connect"), "no")],
+)  # fmt: skip
+@virtual
+async def test_a_write_that_was_refused_or_not_sent_has_done_nothing(
+    method: str, outcome: Any, sent: str
+) -> None:
+    with pytest.raises(CallMeBackError) as caught:
+        await full_chain(ScriptedHandler([outcome]))(request(method))
+    assert caught.value.sent == sent
+    assert DONE_NOTHING[method] in caught.value.message
+    assert "may have been" not in caught.value.message
+
+
+@virtual
+async def test_a_refusal_before_does_not_say_what_came_of_the_last_attempt() -> None:
+    async def hangs(request: Request) -> Response:
+        if request.call.attempts == 1:
+            return json_response({}, 429, retry_after="1")
+        request.book("maybe")  # as the wire does for an attempt that is cancelled
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    refused = json_response({}, 429, retry_after="1")
+    for network in (
+        ScriptedHandler([refused, ConnectionLost("x", sent="maybe")]),
+        ScriptedHandler([refused, json_response({}, 504)]),
+        hangs,
+    ):
+        with pytest.raises(CallMeBackError, match="look before creating again") as caught:
+            await full_chain(network)(request("POST"))
+        assert (caught.value.sent, caught.value.retryable) == ("maybe", False)
+        assert caught.value.attempts == 2
+
+
+@virtual
+async def test_a_deadline_that_passes_before_a_turn_has_created_nothing() -> None:
+    class Never:
+        async def acquire(self) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(RequestTimeout, match="nothing was created") as caught:
+        await full_chain(ScriptedHandler([OK]), limit=Limit(Never()))(request("POST"))
+    assert (caught.value.sent, caught.value.retryable) == ("no", True)
+
+
+@virtual
+async def test_a_policy_that_asks_only_whether_to_retry_creates_nothing_twice() -> None:
+    def policy(error: CallMeBackError, request: Request, attempts: int) -> float | None:
+        return 0.0 if error.retryable else None
+
+    for outcome in (
+        json_response({}, 503),
+        ConnectionLost("x", sent="maybe"),
+        NotJSON("x", sent="yes"),
+    ):
+        network = ScriptedHandler([outcome, OK])
+        with pytest.raises(CallMeBackError):
+            await full_chain(network, policy=policy)(request("POST"))
+        assert len(network.requests) == 1
+
+
+@virtual
+async def test_a_patch_is_still_sent_again_where_the_caller_opted_in() -> None:
+    policy = Backoff(repeat_patch=True, rng=lambda: 1.0)
+    network = ScriptedHandler([json_response({}, 504), OK])
+    assert (await full_chain(network, policy=policy)(request("PATCH"))).status == 200
+    network = ScriptedHandler([json_response({}, 504), json_response({}, 400)])
+    with pytest.raises(BadRequest, match="the resource may have been changed") as caught:
+        await full_chain(network, policy=policy)(request("PATCH"))
+    assert caught.value.sent == "maybe"
+
+
+async def test_a_read_says_nothing_of_what_was_made() -> None:
+    with pytest.raises(ServerFault) as caught:
+        await full_chain(ScriptedHandler([json_response({}, 501)]))(request())
+    assert (caught.value.sent, str(caught.value)) == ("yes", "GET /callmeback/cdrs: 501 {}")
+
+
+@virtual
+async def test_the_message_names_the_servers_request_id() -> None:
+    def parse(response: Response) -> None:
+        raise WrongShape("odd", sent="yes")
+
+    for status in (200, 400, 504):
+        network = ScriptedHandler([json_response({}, status, x_request_id="r-" + "7" * 200)])
+        with pytest.raises(CallMeBackError, match=r"; request id r-7{98}(;|$)") as caught:
+            await full_chain(network)(request("POST", parse=parse))
+        assert caught.value.request_id == "r-" + "7" * 98
+        assert pickle.loads(pickle.dumps(caught.value)).request_id == caught.value.request_id
 
 
 @virtual

@@ -22,6 +22,7 @@ from voipstudio_cmb.errors import (
     CallMeBackError,
     ConnectionLost,
     EmptyBody,
+    HTTPStatusError,
     NotJSON,
     ProtocolFault,
     RequestTimeout,
@@ -235,10 +236,15 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
             error = caught.value
             kinds = row.error if isinstance(row.error, tuple) else (row.error,)
             assert type(error) in kinds
-            assert error.sent in row.sent
+            # A status to a write that does not refuse it may be a gateway's.
+            odd = method != "GET" and isinstance(error, HTTPStatusError)
+            assert error.sent in ("maybe" if odd else row.sent)
             assert len(server.requests) == (ATTEMPTS if mark == "y" else 1)
             assert error.attempts == len(server.requests)
-            if mark == "y":
+            if method in ("POST", "PATCH"):
+                assert not error.retryable
+                assert "look before" in str(error)
+            elif mark == "y":
                 assert error.retryable
         script.fixed = True
         assert await cmb.ping() == {}

@@ -6,14 +6,12 @@ import asyncio
 
 import attrs
 
-from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited, Unauthorized
+from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited
 from voipstudio_cmb.events import log
-from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
-from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy
+from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy, concluded, doubtful
 
 from .observe import Observe
-
-_CERTAINTY: tuple[Sent, ...] = ("no", "maybe", "yes")
 
 
 @attrs.frozen
@@ -40,7 +38,7 @@ class Retry:
                     else self.observe.attempt(request, handler)
                 )
             except CallMeBackError as error:
-                failure = _booked(error, call)
+                failure = _booked(error, request)
             else:
                 if spent or self.budget.tokens < self.budget.capacity:
                     self.budget.earn(spent)
@@ -53,7 +51,7 @@ class Retry:
             hopeless = delay is None or now + delay >= call.deadline
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
-                raise failure.with_context(sent=call.sent)
+                raise concluded(failure, request)
             spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
@@ -78,16 +76,23 @@ class Retry:
         return isinstance(failure, NotFound)
 
 
-def _booked(error: CallMeBackError, call: Call) -> CallMeBackError:
-    """`error` with what is known of the whole call, after its attempt is added to `call`.
+def _booked(error: CallMeBackError, request: Request) -> CallMeBackError:
+    """`error` with what is known of the whole call, after its attempt is added to that.
 
     But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
     a 429 refused could not be tried again after a connection that failed.
     """
-    call.sent = _CERTAINTY[max(map(_CERTAINTY.index, (error.sent, call.sent)))]
-    failure = error.with_context(repeated=call.repeated, attempts=call.attempts, waited=call.waited)
+    call = request.call
+    request.book(error.sent)
+    failure = error.with_context(
+        repeated=call.repeated,
+        attempts=call.attempts,
+        waited=call.waited,
+        # A policy of the user's that asks only for this must not create twice. PATCH is left to it.
+        retryable=error.retryable and not (request.method == "POST" and doubtful(error)),
+    )
     if isinstance(error, RateLimited):
         call.throttled += 1
-    elif error.sent != "no" and not isinstance(error, Unauthorized):
+    if doubtful(error):
         call.repeated = True
     return failure

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from voipstudio_cmb.codec.envelopes import excerpt, read_messages
@@ -20,7 +22,7 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
 )
 from voipstudio_cmb.events import harmless_headers
-from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.http import Handler, Request, Response, Sent
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
@@ -47,6 +49,23 @@ _HINTS: dict[type[HTTPStatusError], str] = {
     ),
     Forbidden: "the token is valid and may not do this",
 }
+
+
+_REFUSALS = frozenset({301, 307, 308, *range(400, 500)} - {408, 499})
+"""Statuses that say for certain that a request was not carried out.
+
+A 5xx may be a gateway's, which has passed the request on and then given up; so may a 408 or 499. A
+302 or 303 may follow upon what was done."""
+
+
+def _sent(request: Request, status: int) -> Sent:
+    return "yes" if request.reads or status in _REFUSALS else "maybe"
+
+
+def _id_of(response: Response, mask: Callable[[str], str]) -> dict[str, Any]:
+    """The server's name for the request, if it gave one, as an attribute of an error."""
+    name = mask(response.headers.get("x-request-id", ""))[:100]
+    return {"request_id": name} if name else {}
 
 
 def _origin(location: str) -> str:
@@ -76,23 +95,25 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         origin = mask(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
     asked = asked_to_wait(response)
-    request_id = response.headers.get("x-request-id")
+    named = _id_of(response, mask)
     words = [f"{response.status} {said or text or 'without a body'}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
+    if named:
+        words.append(f"request id {named['request_id']}")
     return kind(
         "; ".join(words),
         status=response.status,
         messages=messages,
         retry_after=asked,
-        request_id=None if request_id is None else mask(request_id),
         headers=harmless_headers(response.headers, mask),
         body=text,
-        sent="yes",
+        sent=_sent(request, response.status),
         retryable=response.status in RETRYABLE_STATUSES or response.renew,
         **request.place(),
+        **named,
     )
 
 
@@ -102,30 +123,31 @@ async def check_status(request: Request, handler: Handler) -> Response:
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
     is requested again.
     """
-    body = b""
+    body, known = b"", {}
     try:
         response = await handler(request)
         if not isinstance(response, Response):
             raise ClientMisuse(
                 f"a middleware returned {type(response).__name__} and no Response: "
-                "end it with `return await handler(request)`"
+                "end it with `return await handler(request)`",
+                sent="maybe",  # it may have called the handler
             )
         if not 200 <= response.status < 300:
             raise status_error(request, response)
         if request.parse is None:
             return response
-        body = response.body
+        body, known = response.body, _id_of(response, request.call.mask)
         return response.with_value(request.parse(response))
     except CallMeBackError as error:
-        place = request.place() if error.path is None else {}
-        message = error.message
+        changes = request.place() if error.path is None else {}
         if isinstance(error, BadPayload):
             quoted = f": {excerpt(body, request.call.mask)}" if body else ""
-            message = request.call.mask(message + quoted)
-        elif not place:
+            named = f"; request id {known['request_id']}" if known else ""
+            changes |= known | {"message": request.call.mask(error.message + quoted) + named}
+        elif not changes:
             raise
         # Without the frames of the error: the parser's hold the body, which may echo the token.
-        failure = error.with_context(message=message, **place)
+        failure = error.with_context(**changes)
     try:
         raise failure
     finally:

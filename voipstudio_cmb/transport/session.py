@@ -106,8 +106,7 @@ class Session:
             except asyncio.CancelledError as error:
                 failure: BaseException = error.with_traceback(None)
                 failure.__context__ = None
-                if call.sent == "no":
-                    call.sent = "maybe"
+                request.book("maybe")
             except CallMeBackError as error:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
@@ -120,7 +119,8 @@ class Session:
 
     def _failure(self, error: BaseException, expired: float | None) -> CallMeBackError:
         if self._timeouts.guard.closed:
-            return ClientMisuse("the client was closed while this request was running")
+            text = "the client was closed while this request was running"
+            return ClientMisuse(text, sent=translate(error).sent)
         if expired is not None:
             return RequestTimeout(
                 f"no whole response within {expired:.3g} s", phase="attempt", sent="maybe"
