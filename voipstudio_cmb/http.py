@@ -102,7 +102,8 @@ class Request:
         say what came of another.
         """
         order = ("no", "maybe", "yes") if self.reads else ("no", "yes", "maybe")
-        self.call.sent = max(self.call.sent, sent, key=order.index)
+        if order.index(sent) > order.index(self.call.sent):
+            self.call.sent = sent
 
     def place(self) -> dict[str, Any]:
         """Method, path and page, as the attributes of an error."""

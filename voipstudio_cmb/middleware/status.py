@@ -123,7 +123,7 @@ async def check_status(request: Request, handler: Handler) -> Response:
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
     is requested again.
     """
-    body, known = b"", {}
+    success = Response(status=0)
     try:
         response = await handler(request)
         if not isinstance(response, Response):
@@ -136,14 +136,16 @@ async def check_status(request: Request, handler: Handler) -> Response:
             raise status_error(request, response)
         if request.parse is None:
             return response
-        body, known = response.body, _id_of(response, request.call.mask)
+        success = response
         return response.with_value(request.parse(response))
     except CallMeBackError as error:
         changes = request.place() if error.path is None else {}
         if isinstance(error, BadPayload):
-            quoted = f": {excerpt(body, request.call.mask)}" if body else ""
-            named = f"; request id {known['request_id']}" if known else ""
-            changes |= known | {"message": request.call.mask(error.message + quoted) + named}
+            mask = request.call.mask
+            quoted = f": {excerpt(success.body, mask)}" if success.body else ""
+            changes |= _id_of(success, mask)
+            named = f"; request id {changes['request_id']}" if "request_id" in changes else ""
+            changes["message"] = mask(error.message + quoted) + named
         elif not changes:
             raise
         # Without the frames of the error: the parser's hold the body, which may echo the token.
