@@ -165,7 +165,7 @@ class Unauthorized(HTTPStatusError):
 
 
 class Forbidden(HTTPStatusError):
-    """403: the token is valid and may not do this."""
+    """403: the token may not do this; some servers say so of a wrong one too."""
 
 
 class NotFound(HTTPStatusError):
@@ -173,7 +173,7 @@ class NotFound(HTTPStatusError):
 
 
 class RateLimited(HTTPStatusError):
-    """429: too many requests."""
+    """429, or another refusal that speaks of too many requests."""
 
     retryable = True
 

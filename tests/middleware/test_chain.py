@@ -586,6 +586,33 @@ async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome:
     await first
 
 
+RATE = {"message": "Maximum per minute call rate exceeded for 442012345678"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@virtual
+async def test_a_400_that_speaks_of_the_rate_is_as_good_as_a_429(method: str) -> None:
+    limit = Limit()
+    network = ScriptedHandler([*[json_response(RATE, 400, retry_after="2")] * 9, OK])
+    first = asyncio.create_task(full_chain(network, limit=limit)(request(method)))
+    await asyncio.sleep(0.1)
+    await full_chain(network, limit=limit)(request(method))
+    await first
+    assert len(network.requests) == 11  # charged to the deadline, and not to the attempts
+    assert network.times[1] - network.times[0] >= 2.0
+    assert limit.throttle.rate < float("inf")
+    with pytest.raises(RateLimited, match="call rate exceeded") as caught:
+        await full_chain(ScriptedHandler([json_response(RATE, 400)]))(request("POST"))
+    assert (caught.value.status, caught.value.sent) == (400, "yes")
+    assert caught.value.retryable
+
+
+@virtual
+async def test_a_403_names_both_of_its_reasons() -> None:
+    with pytest.raises(Forbidden, match="the token may not do this, or it is wrong: check .*TOKEN"):
+        await full_chain(ScriptedHandler([json_response({}, 403)]))(request())
+
+
 @virtual
 async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])

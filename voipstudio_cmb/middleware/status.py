@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from voipstudio_cmb.codec.envelopes import excerpt, read_messages
+from voipstudio_cmb.codec.envelopes import excerpt, is_throttling, read_messages
 from voipstudio_cmb.errors import (
     BadPayload,
     BadRequest,
@@ -30,11 +30,13 @@ _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
-    429: RateLimited,
 }
 
 
-def _kind_of(status: int) -> type[HTTPStatusError]:
+def _kind_of(response: Response) -> type[HTTPStatusError]:
+    status = response.status
+    if is_throttling(response):
+        return RateLimited
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 300 <= status < 400:
@@ -47,7 +49,10 @@ _HINTS: dict[type[HTTPStatusError], str] = {
         "the token is wrong or has expired: check VOIPSTUDIO_API_TOKEN, the profile or token=…, "
         "or make an API key in the dashboard"
     ),
-    Forbidden: "the token is valid and may not do this",
+    Forbidden: (
+        "the token may not do this, or it is wrong: check the user's rights in the dashboard, and "
+        "VOIPSTUDIO_API_TOKEN, the profile or token=…"
+    ),
 }
 
 
@@ -79,7 +84,7 @@ def _origin(location: str) -> str:
 
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that `response`, which is no success, stands for. Performs no I/O."""
-    kind = _kind_of(response.status)
+    kind = _kind_of(response)
     mask = request.call.mask
     text = excerpt(response.body, mask)
     messages = {
@@ -111,7 +116,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         headers=harmless_headers(response.headers, mask),
         body=text,
         sent=_sent(request, response.status),
-        retryable=response.status in RETRYABLE_STATUSES or response.renew,
+        retryable=kind is RateLimited or response.status in RETRYABLE_STATUSES or response.renew,
         **request.place(),
         **named,
     )

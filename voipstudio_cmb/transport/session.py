@@ -26,6 +26,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.timeouts import Timeouts
 
+from .coding import unzipped
 from .faults import _FAULTS, translate
 from .guards import CleanRequest, _Unclean, send_once
 
@@ -145,12 +146,14 @@ class Session:
         ) as response:
             encoding = response.headers.get("Content-Encoding", "")
             # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
-            if encoding.lower() not in ("", "identity", "gzip", "deflate"):
+            if encoding.lower() not in ("", "identity", "gzip", "x-gzip", "deflate"):
                 raise BadPayload(
                     f"the response is encoded as {encoding[:50]!r}, which was not requested",
                     sent="yes",
                 )
             body = await self._read(response)
+            if encoding.lower() == "x-gzip" and body:
+                body = unzipped(body, self._config.max_body)
             return Response(
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},
