@@ -750,6 +750,77 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
     assert provider.calls == 2
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [ConnectionLost("the vault hung up", sent="maybe"), RuntimeError("closed"), "", "a\r\nb",
+     Unauthorized("the password was refused", sent="yes")],
+)  # fmt: skip
+@virtual
+async def test_a_fetch_that_fails_has_failed_for_all_who_wait(outcome: Any) -> None:
+    provider, network = Provider(outcome), ScriptedHandler([OK])
+    handler = full_chain(network, auth=Auth(provider), policy=lambda e, r, n: None)
+    calls = [handler(request(method)) for method in ("GET", "POST", "DELETE") * 16]
+    failures = await asyncio.gather(*calls, return_exceptions=True)
+    assert provider.calls == 1
+    assert len({type(failure) for failure in failures}) == 1
+    assert len(set(map(id, failures))) == 48
+    assert all(isinstance(f, CallMeBackError) and f.sent == "no" for f in failures)
+    assert network.requests == []
+    with pytest.raises(CallMeBackError):  # whoever comes later tries for itself
+        await handler(request())
+    assert provider.calls == 2
+
+
+@virtual
+async def test_a_fetch_that_is_cut_short_is_taken_over_by_one_who_waits() -> None:
+    provider = Provider("token")
+    handler = full_chain(ScriptedHandler([OK]), auth=Auth(provider))
+    calls = [asyncio.create_task(handler(request())) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    calls[0].cancel()
+    assert [r.status for r in await asyncio.gather(*calls[1:])] == [200, 200]
+    assert provider.calls == 2
+
+
+@virtual
+async def test_a_login_that_fails_does_not_make_a_creation_doubtful() -> None:
+    made: list[str] = []
+
+    async def network(request: Request) -> Response:
+        made.append(request.path)
+        if len(made) < 3:
+            return json_response({}, 504)
+        return json_response({"user_token": "token"}) if request.path == "/login" else OK
+
+    auth = Auth(Login("me@x.example", "password"))
+    assert (await full_chain(network, auth=auth)(request("POST"))).status == 200
+    assert made == ["/login", "/login", "/login", "/callmeback/cdrs"]
+
+
+def test_a_provider_is_taken_to_another_loop_but_not_while_it_is_busy() -> None:
+    started: list[str] = []
+
+    async def provider() -> str:
+        started.append("once")
+        await asyncio.sleep(0.05 if len(started) > 1 else 3600)
+        return "token"
+
+    auth, network = Auth(provider), ScriptedHandler([OK])
+
+    async def together() -> list[Any]:
+        return list(await asyncio.gather(*(auth(request(), network) for _ in range(3))))
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.get_loop().create_task(together())
+        first.run(asyncio.sleep(0.01))
+        with pytest.raises(ClientMisuse, match="token provider is in use on another event loop"):
+            second.run(together())
+        waiting.cancel()
+        first.run(asyncio.wait([waiting]))
+        assert [response.status for response in second.run(together())] == [200] * 3
+    assert len(started) == 2
+
+
 @virtual
 async def test_a_deletion_that_met_a_401_has_not_been_carried_out() -> None:
     network = ScriptedHandler([Response(status=401), json_response({}, 404)])
