@@ -49,8 +49,21 @@ class Call:
     """A 401 has already cost this call a fresh token."""
     tries: list[Any] | None = attrs.field(default=None, repr=False)
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
-    mask: Callable[[str], str] = attrs.field(default=str, repr=False)
-    """Removes this call's secrets from a text that a server sent back."""
+    spent: int = 0
+    """What its retries have cost of the client's budget."""
+    masks: list[Callable[[str], str]] = attrs.field(factory=list, repr=False)
+    """Each removes one of this call's secrets from a text."""
+
+    def hide(self, mask: Callable[[str], str]) -> None:
+        """Adds to `masks`: a server may echo the token that has just been replaced, too."""
+        if mask not in self.masks:
+            self.masks.append(mask)
+
+    def mask(self, text: str) -> str:
+        """`text`, which a server sent back, without this call's secrets."""
+        for mask in self.masks:
+            text = mask(text)
+        return text
 
 
 @attrs.frozen(kw_only=True)

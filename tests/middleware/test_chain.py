@@ -703,6 +703,46 @@ async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back
     assert budget.tokens == budget.capacity
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "left"),
+    [
+        ([json_response({}, 503), json_response({}, 404)], 500),
+        ([json_response({}, 503), json_response({}, 403), json_response({}, 404)], 500),
+        ([*(json_response({}, n) for n in (503, 403, 500, 404))], 500),
+        ([json_response({}, 503), json_response({}, 403), OK], 487),
+        ([*(json_response({}, n) for n in (503, 403, 500)), OK], 486),
+        ([json_response({}, 503), json_response({}, 400)], 486),
+        ([ConnectFailed("refused"), json_response({}, 404)], 486),
+    ],
+)
+@virtual
+async def test_a_deletion_that_was_done_already_gets_its_retries_back(
+    outcomes: Any, left: int
+) -> None:
+    budget = RetryBudget()
+    handler = full_chain(ScriptedHandler(outcomes), budget=budget)
+    if left == 500:
+        assert (await handler(request("DELETE"))).already_gone
+    else:
+        with pytest.raises(CallMeBackError):
+            await handler(request("DELETE"))
+    assert budget.tokens == left
+
+
+@virtual
+async def test_what_an_attempt_adds_to_a_call_does_not_nest() -> None:
+    more: dict[str, Any] = {
+        "policy": Backoff(attempts=5000, base=0.001, cap=0.001),
+        "budget": RetryBudget(capacity=10**6),
+        "deadline": 1e6,
+    }
+    network = ScriptedHandler([json_response({"message": f"no: {CANARY}"}, 503)])
+    events: list[Event] = []
+    with pytest.raises(ServerFault, match=r"503 no: \*\*\*") as caught:
+        await full_chain(network, events.append, **more)(request())
+    assert (caught.value.attempts, len(events)) == (5000, 5001)
+
+
 # auth
 
 

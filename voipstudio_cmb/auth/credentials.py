@@ -92,7 +92,7 @@ class Login:
             body=to_json({"email": self._email, "password": str(self._password.header())}),
             parse=_user_token,  # in the chain, or an unreadable body would be quoted unmasked
         )
-        login.call.mask = self._password.mask
+        login.call.hide(self._password.mask)
         refusal = None
         try:
             response = await handler(login)

@@ -38,9 +38,7 @@ class Auth:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         current = self._current or await self._fetch(handler)
-        earlier = request.call.mask
-        # With those before: a server may echo the token that has just been replaced.
-        request.call.mask = lambda text: current.mask(earlier(text))
+        request.call.hide(current.mask)
         response = await handler(request.with_headers(current.headers()))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True

@@ -8,7 +8,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited
 from voipstudio_cmb.events import log
-from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.http import Call, Handler, Request, Response
 from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy, concluded, doubtful
 
 from .observe import Observe
@@ -27,7 +27,6 @@ class Retry:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
-        spent = 0
         while True:
             call.attempts += 1
             try:
@@ -40,10 +39,10 @@ class Retry:
             except CallMeBackError as error:
                 failure = _booked(error, request)
             else:
-                if spent or self.budget.tokens < self.budget.capacity:
-                    self.budget.earn(spent)
+                self._earn(call)
                 return response
             if await self._already_gone(failure, request, handler):
+                self._earn(call)
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
             # A sleep that would end past the deadline is hopeless: the real error says more.
@@ -52,10 +51,16 @@ class Retry:
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
                 raise concluded(failure, request)
-            spent += cost
+            call.spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
             await asyncio.sleep(delay)
+
+    def _earn(self, call: Call) -> None:
+        """Books the success of `call`, whose retries are not charged then."""
+        if call.spent or self.budget.tokens < self.budget.capacity:
+            self.budget.earn(call.spent)
+            call.spent = 0
 
     async def _already_gone(
         self, failure: CallMeBackError, request: Request, handler: Handler
@@ -68,10 +73,14 @@ class Retry:
         if request.method != "DELETE" or not failure.repeated:
             return False
         if isinstance(failure, Forbidden):
+            call = request.call
+            spent, call.spent = call.spent, 0  # that the GET succeeds is not that this does
             try:
                 await self(attrs.evolve(request, method="GET", parse=None), handler)
             except CallMeBackError as error:
                 return isinstance(error, NotFound)
+            finally:
+                call.spent += spent
             return False
         return isinstance(failure, NotFound)
 
