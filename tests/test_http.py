@@ -36,6 +36,6 @@ def test_a_call_masks_with_every_token_that_it_had() -> None:
     call = Call()
     for number in range(3000):
         call.hide(lambda text, secret=f"<{number}>": text.replace(secret, "***"))  # type: ignore[misc]
-    assert call.mask("<0> <7> <2999> <3000>") == "*** *** *** <3000>"
+    assert call.quote("<0> <7> <2999> <3000>") == "*** *** *** <3000>"
     call.hide(call.masks[0])
     assert len(call.masks) == 3000

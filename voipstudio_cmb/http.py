@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from .text import on_one_line
+
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
 """What is known of a request that failed: it did not arrive, nobody knows, or it was answered.
 
@@ -59,11 +61,15 @@ class Call:
         if mask not in self.masks:
             self.masks.append(mask)
 
-    def mask(self, text: str) -> str:
-        """`text`, which a server sent back, without this call's secrets."""
+    def quote(self, text: str) -> str:
+        """A server's `text` as it may stand in a message: without secrets, on one line.
+
+        What is longer than any message is cut first; the masks know what a cut leaves of a secret.
+        """
+        text = text[:16384]
         for mask in self.masks:
             text = mask(text)
-        return text
+        return on_one_line(text)
 
 
 @attrs.frozen(kw_only=True)
@@ -82,9 +88,11 @@ class Request:
     parse: Callable[[Response], Any] | None = attrs.field(default=None, repr=False)
     """Makes the value of a 2xx response, or raises `BadPayload`; called inside the retry."""
     call: Call = attrs.field(factory=Call, repr=False, eq=False)
+    credentials: Callable[[], Mapping[str, str]] = attrs.field(default=dict, repr=False, eq=False)
+    """Makes the headers that say who asks: called by what sends the request, and kept nowhere."""
 
-    def with_headers(self, headers: Mapping[str, str]) -> Request:
-        """The same request of the same call with further `headers`."""
+    def with_credentials(self, credentials: Callable[[], Mapping[str, str]]) -> Request:
+        """The same request of the same call with these `credentials`."""
         # Not attrs.evolve, which takes several times as long: this is done for every attempt.
         return Request(
             method=self.method,
@@ -92,9 +100,10 @@ class Request:
             operation=self.operation,
             query=self.query,
             body=self.body,
-            headers={**self.headers, **headers},
+            headers=self.headers,
             parse=self.parse,
             call=self.call,
+            credentials=credentials,
         )
 
     @property

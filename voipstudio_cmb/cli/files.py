@@ -11,7 +11,7 @@ from voipstudio_cmb.limits import RateLimit
 
 from .clients import open_client
 from .displays import open_display, run_with_display, summary_event
-from .exit_codes import exit_code
+from .exit_codes import DONE, FAILED, exit_code
 from .progress import ProgressTracker
 from .report import print_files, report
 
@@ -30,11 +30,12 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
             summary: Summary = await run_with_display(
                 exports.run(), lambda: show(tracker.measure(exports.jobs))
             )
-        if arguments.progress != "json":
-            return report(summary, tracker.seconds)
-        print_files(summary.jobs)
-        code = exit_code(summary.jobs)
-        summary_event(summary, code)
+        printed = await print_files(summary.jobs)
+        code = exit_code(summary.jobs) or (DONE if printed else FAILED)
+        if arguments.progress == "json":
+            summary_event(summary, code)
+        else:
+            report(summary, code, tracker.seconds)
         return code
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
-from collections.abc import Callable
 
 import attrs
 
@@ -28,7 +27,7 @@ class Auth:
     def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
         self._fixed = source if isinstance(source, Token | Basic) else None
         self._source = None if isinstance(source, Token | Basic) else source
-        self._current = None if self._fixed is None else _Current(self._fixed)
+        self._current: Token | Basic | None = self._fixed
         self._fetching = asyncio.Lock()
         self._waiting: set[_Waiter] = set()
         self._guard = LoopGuard("token provider")
@@ -39,7 +38,7 @@ class Auth:
     async def __call__(self, request: Request, handler: Handler) -> Response:
         current = self._current or await self._fetch(handler)
         request.call.hide(current.mask)
-        response = await handler(request.with_headers(current.headers()))
+        response = await handler(request.with_credentials(current.headers))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True
             if self._current is current:  # else somebody has renewed it meanwhile
@@ -51,10 +50,10 @@ class Auth:
         """A hash of the token that is always sent; "any" where tokens are fetched and change."""
         if self._fixed is None:
             return "any"
-        sent = "".join(self._fixed.headers().values())
-        return f"token {hashlib.sha256(sent.encode()).hexdigest()}"
+        digest = hashlib.sha256("".join(self._fixed.headers().values()).encode())
+        return f"token {digest.hexdigest()}"
 
-    async def _fetch(self, handler: Handler) -> _Current:
+    async def _fetch(self, handler: Handler) -> Token | Basic:
         earlier = self._guard.loop
         if self._guard.enter(busy=bool(self._waiting)) is not earlier:
             self._fetching = asyncio.Lock()  # one that others waited for belongs to their loop
@@ -66,14 +65,12 @@ class Auth:
                     raise waiter.failure
                 if self._current is None:
                     assert self._source is not None
-                    self._current = _Current(await _fetched(self._source, handler))
+                    self._current = await _fetched(self._source, handler)
                 return self._current
         except CallMeBackError as error:
             if waiter.failure is None:
-                for other in self._waiting:
-                    other.failure = (
-                        error.with_context()
-                    )  # each its own, with a traceback of its own
+                for other in self._waiting:  # each its own, with a traceback of its own
+                    other.failure = error.with_context()
             raise
         finally:
             self._waiting.discard(waiter)
@@ -89,22 +86,10 @@ class _Waiter:
         self.failure: CallMeBackError | None = None
 
 
-class _Current:
-    """Credentials in use, whose headers are made once and not for every attempt."""
-
-    __slots__ = ("headers", "mask")
-
-    def __init__(self, credentials: Token | Basic) -> None:
-        headers = credentials.headers()
-        # A closure, because tools that print an object's slots or locals do not look into one.
-        self.headers: Callable[[], dict[str, str]] = lambda: headers
-        self.mask: Callable[[str], str] = credentials.mask
-
-
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
     try:
         if isinstance(source, Login):
-            return Token(Secret(await source.fetch(chain(handler, [check_status]))).checked())
+            return Token((await source.fetch(chain(handler, [check_status]))).checked())
         awaitable = source()
         if not inspect.isawaitable(awaitable):
             raise ClientMisuse("the token provider must be an async function that returns a token")

@@ -24,6 +24,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.events import harmless_headers
 from voipstudio_cmb.http import Handler, Request, Response, Sent
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
+from voipstudio_cmb.tracebacks import forget_locals
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     400: BadRequest,
@@ -67,10 +68,26 @@ def _sent(request: Request, status: int) -> Sent:
     return "yes" if request.reads or status in _REFUSALS else "maybe"
 
 
-def _id_of(response: Response, mask: Callable[[str], str]) -> dict[str, Any]:
+def _id_of(response: Response, quote: Callable[[str], str]) -> dict[str, Any]:
     """The server's name for the request, if it gave one, as an attribute of an error."""
-    name = mask(response.headers.get("x-request-id", ""))[:100]
+    name = quote(response.headers.get("x-request-id", ""))[:100]
     return {"request_id": name} if name else {}
+
+
+_QUOTABLE = ("/callmeback/", "/ping")
+"""The paths below which responses hold no credential.
+
+A list of what is allowed: /login and /apitokens hand out tokens, and so may what nobody thought of.
+"""
+
+
+def _quotable(request: Request) -> bool:
+    return request.path.startswith(_QUOTABLE)
+
+
+def _excerpt(request: Request, body: bytes) -> str:
+    """What a message may show of a response's `body`."""
+    return excerpt(body, request.call.quote) if _quotable(request) else ""
 
 
 def _origin(location: str) -> str:
@@ -85,23 +102,26 @@ def _origin(location: str) -> str:
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that `response`, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response)
-    mask = request.call.mask
-    text = excerpt(response.body, mask)
+    quote = request.call.quote
+    text = _excerpt(request, response.body)
+    # A refusal's own words may be quoted wherever they come from: they hand out nothing.
+    spoken = _quotable(request) or 400 <= response.status < 500
     messages = {
-        mask(field): [mask(words) for words in said]
-        for field, said in read_messages(response.body).items()
+        quote(field)[:200]: [quote(words)[:500] for words in said]
+        for field, said in (read_messages(response.body) if spoken else {}).items()
     }
     said = "; ".join(
         f"{field}: {words}" if field else words
         for field, all_words in messages.items()
         for words in all_words
-    )
+    )[:2000]
     if kind is UnexpectedRedirect:
-        origin = mask(_origin(response.headers.get("location", "")))
+        origin = quote(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
     asked = asked_to_wait(response)
-    named = _id_of(response, mask)
-    words = [f"{response.status} {said or text or 'without a body'}"]
+    named = _id_of(response, quote)
+    unquoted = "with a body that is not shown here" if response.body else "without a body"
+    words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
     if asked is not None:
@@ -113,7 +133,7 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         status=response.status,
         messages=messages,
         retry_after=asked,
-        headers=harmless_headers(response.headers, mask),
+        headers=harmless_headers(response.headers, quote),
         body=text,
         sent=_sent(request, response.status),
         retryable=kind is RateLimited or response.status in RETRYABLE_STATUSES or response.renew,
@@ -128,7 +148,6 @@ async def check_status(request: Request, handler: Handler) -> Response:
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
     is requested again.
     """
-    success = Response(status=0)
     try:
         response = await handler(request)
         if not isinstance(response, Response):
@@ -137,25 +156,30 @@ async def check_status(request: Request, handler: Handler) -> Response:
                 "end it with `return await handler(request)`",
                 sent="maybe",  # it may have called the handler
             )
-        if not 200 <= response.status < 300:
-            raise status_error(request, response)
-        if request.parse is None:
-            return response
-        success = response
-        return response.with_value(request.parse(response))
+        return _checked(request, response)
     except CallMeBackError as error:
-        changes = request.place() if error.path is None else {}
-        if isinstance(error, BadPayload):
-            mask = request.call.mask
-            quoted = f": {excerpt(success.body, mask)}" if success.body else ""
-            changes |= _id_of(success, mask)
-            named = f"; request id {changes['request_id']}" if "request_id" in changes else ""
-            changes["message"] = mask(error.message + quoted) + named
-        elif not changes:
+        if error.path is not None:
             raise
-        # Without the frames of the error: the parser's hold the body, which may echo the token.
-        failure = error.with_context(**changes)
+        message = request.call.quote(error.message)
+        failure = error.with_context(message=message, **request.place())
     try:
         raise failure
     finally:
         del failure  # or frame and error would keep each other alive
+
+
+def _checked(request: Request, response: Response) -> Response:
+    """`response` with its value, if it is a success; no error has the body in its frames."""
+    try:
+        if not 200 <= response.status < 300:
+            raise status_error(request, response)
+        return response if request.parse is None else response.with_value(request.parse(response))
+    except BaseException as error:
+        forget_locals(error)
+        if not isinstance(error, BadPayload):
+            raise
+        begins, named = _excerpt(request, response.body), _id_of(response, request.call.quote)
+        message = f"{error.message}: {begins}" if begins else error.message
+        if named:
+            message += f"; request id {named['request_id']}"
+        raise error.with_context(message=message, **named) from None

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer
+from voipstudio_cmb.checks import checked_integer, checked_number, described
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -28,7 +28,9 @@ from .files import IdRange, LateRows, OutputFile
 
 def _directory(to: str | os.PathLike[str]) -> Path:
     if not isinstance(to, str | os.PathLike) or not os.fspath(to):
-        raise ClientMisuse(f"an export needs the path of a directory to write to, not {to!r}")
+        raise ClientMisuse(
+            f"an export needs the path of a directory to write to, not {described(to)}"
+        )
     return Path(to)
 
 
@@ -37,7 +39,7 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
     unique: tuple[Any, ...] = tuple(dict.fromkeys(chosen)) or RESOURCES
     for name in unique:
         if name not in RESOURCES:
-            raise ClientMisuse(f"unknown resource {name!r} (known: {', '.join(RESOURCES)})")
+            raise ClientMisuse(f"unknown resource (known: {', '.join(RESOURCES)})")
     return unique
 
 
@@ -47,7 +49,7 @@ def _sink_of(plan: Plan) -> Sink:
     if isinstance(plan.format, type) or not hasattr(plan.format, "spool_is_output"):
         raise ClientMisuse(
             f"a format is a name ({', '.join(FORMATS)}) or an instance of a subclass of "
-            f"export.Sink, not {plan.format!r}"
+            f"export.Sink, not {described(plan.format)}"
         )
     return plan.format
 
@@ -101,16 +103,14 @@ class Plan:
         checked_integer("page_size", self.page_size, 1, MAX_PAGE_SIZE)
         checked_integer("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
         if self.since not in (None, "last"):
-            raise ClientMisuse(f'since must be "last" or None, not {self.since!r}')
+            raise ClientMisuse('since must be "last" or None')
         if self.since and self.overwrite:
             raise ClientMisuse(
                 "since and overwrite do not go together: an incremental export adds to the "
                 "existing files"
             )
-        if not self.checkpoint >= 0:
-            raise ClientMisuse(
-                f"checkpoint must be a number of seconds from 0, not {self.checkpoint!r}"
-            )
+        if self.checkpoint != 0:
+            checked_number("checkpoint", self.checkpoint)
 
     def path(self, resource: str) -> Path:
         """The file that `resource` goes to."""

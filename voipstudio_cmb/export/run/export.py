@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ExportError,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+)
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
@@ -35,8 +42,8 @@ from .owner import checked_owner
 class Export:
     """An export of what `plan` says through `client`, to be run once.
 
-    `slots`, if there are any, are shared with other exports: a job takes one while it runs. `disk`
-    is for tests.
+    `slots`, if there are any, are shared with other exports: a job takes one while it runs. Errors
+    about the token name its environment variable, `token_env`. `disk` is for tests.
     """
 
     jobs: Sequence[Job]
@@ -48,12 +55,14 @@ class Export:
         plan: Plan,
         *,
         account: str = "",
+        token_env: str = "",
         slots: contextlib.AbstractAsyncContextManager[None] | None = None,
         disk: Disk | None = None,
     ) -> None:
         self.client = client
         self.plan = plan
         self.account = account
+        self._token_env = token_env
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
         self._refusal: ClientMisuse | None = None
@@ -102,7 +111,7 @@ class Export:
             raise
         except CallMeBackError as error:
             for job, state in zip(self.jobs, preflight.states, strict=True):
-                job.state, job.error = "failed", error
+                job.state, job.error = "failed", self.explained(error)
                 job.resumable = isinstance(state, Interrupted)
             return
         await self._run_jobs(identity, preflight.states)
@@ -144,7 +153,7 @@ class Export:
             async with self._slots:
                 await runner.run()
         except CallMeBackError as error:
-            job.state, job.error = "failed", error
+            job.state, job.error = "failed", self.explained(error)
             job.resumable = sidecar(job.path, "checkpoint").exists()
             if names is not None:
                 names.give(error)
@@ -155,6 +164,12 @@ class Export:
     async def _read(self, names: ButtonIds) -> None:
         async with self._slots:
             await names.read(self.client, self.plan)
+
+    def explained(self, error: CallMeBackError) -> CallMeBackError:
+        """`error`, which names the account's variable if it is about the token."""
+        if not self._token_env or not isinstance(error, Unauthorized):
+            return error
+        return error.with_detail(f"the token of {self.account!r} comes from {self._token_env}")
 
     def clean_up(self, jobs: Sequence[Job]) -> None:
         """Removes what would let this export be resumed, unless one of `jobs` has to be.
