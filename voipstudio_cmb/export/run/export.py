@@ -20,6 +20,7 @@ from voipstudio_cmb.errors import (
     Forbidden,
     NotFound,
     Unauthorized,
+    WalkError,
 )
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
@@ -154,7 +155,8 @@ class Export:
                 await runner.run()
         except CallMeBackError as error:
             job.state, job.error = "failed", self.explained(error)
-            job.resumable = sidecar(job.path, "checkpoint").exists()
+            begins_again = isinstance(error, WalkError) and not error.retryable
+            job.resumable = sidecar(job.path, "checkpoint").exists() and not begins_again
             if names is not None:
                 names.give(error)
         else:
