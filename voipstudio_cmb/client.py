@@ -13,15 +13,7 @@ from .auth.profile import Environment, resolve
 from .auth.secret import Secret
 from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
-from .errors import (
-    BadPayload,
-    BadRequest,
-    ClientMisuse,
-    ConfigError,
-    Forbidden,
-    NotFound,
-    UnexpectedStatus,
-)
+from .errors import CallMeBackError, ClientMisuse, ConfigError, Unauthorized
 from .events import Usage
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
@@ -217,15 +209,32 @@ class CallMeBackClient:
     async def identity(self) -> str:
         """A text without secrets that is the same for all clients of one account.
 
-        The id that `GET /me` returns. Where it returns none, a hash of the token, or "any" if
-        tokens are fetched and change.
+        The id that `GET /me` returns. Where it returns none, for whatever reason, a hash of the
+        token, or "any" if tokens are fetched and change.
+
+        Raises:
+            Unauthorized: the token was refused.
+        """
+        names, _ = await self.identities()
+        return names[0]
+
+    async def identities(self) -> tuple[list[str], CallMeBackError | None]:
+        """What `identity` may return for this account, the best first.
+
+        And the error with which `GET /me` failed, if it did.
+
+        Raises:
+            Unauthorized: the token was refused.
         """
         request = Request(method="GET", path="/me", operation="me", parse=envelopes.read_identity)
+        by_token = self._auth.fingerprint()
         try:
             response: Response = await self._handler(request)
-        except (BadRequest, Forbidden, NotFound, BadPayload, UnexpectedStatus):
-            return self._auth.fingerprint()
-        return f"id {response.value}"
+        except (ClientMisuse, Unauthorized):
+            raise
+        except CallMeBackError as error:
+            return [by_token], error
+        return [f"id {response.value}", by_token], None
 
     async def aclose(self) -> None:
         """Ends what is running and closes the session; a second call does nothing.

@@ -77,19 +77,19 @@ class Preflight:
             "replaced with --overwrite (overwrite=True)"
         )
 
-    def check_owner(self, identity: str) -> None:
-        """Raises ClientMisuse if a file that is continued is not of the account `identity`."""
-        owner = owner_hash(identity, self._base_url)
+    def check_owner(self, *identities: str) -> None:
+        """Raises ClientMisuse if a file that is continued has none of these `identities`."""
+        owners = {owner_hash(identity, self._base_url) for identity in identities}
         appended = {file.path.name for file in self._files if file.append}
         for name, entry in self._entries.items():
             series = self._plan.since and entry.identity["resource"] in self._plan.resources
-            if (series or name in appended) and entry.owner_hash != owner:
+            if (series or name in appended) and entry.owner_hash not in owners:
                 raise ClientMisuse(
                     f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
                     "export to another directory"
                 )
         for file, state in zip(self._files, self.states, strict=True):
-            if isinstance(state, Interrupted) and state.checkpoint.owner_hash != owner:
+            if isinstance(state, Interrupted) and state.checkpoint.owner_hash not in owners:
                 raise ClientMisuse(
                     f"the interrupted export to {str(file.path)!r} is another account's: use its "
                     "token, or begin again with --restart (restart=True)"

@@ -38,6 +38,7 @@ from voipstudio_cmb.tracebacks import forget_locals
 from .file_writer import FileWriter
 from .job import Job, Summary
 from .job_runner import JobRunner
+from .owner import checked_owner
 
 
 class Export:
@@ -107,7 +108,7 @@ class Export:
         base_url = self.client.base_url
         preflight = await in_thread(lambda: Preflight(self.plan, self._files, base_url))
         try:
-            identity = await self.client.identity()
+            identity = await checked_owner(self.client, preflight)
         except ClientMisuse:
             raise
         except CallMeBackError as error:
@@ -115,7 +116,6 @@ class Export:
                 job.state, job.error = "failed", self.explained(error)
                 job.resumable = isinstance(state, Interrupted)
             return
-        preflight.check_owner(identity)
         await self._run_jobs(identity, preflight.states)
 
     async def _run_jobs(self, identity: str, states: Sequence[State]) -> None:

@@ -15,6 +15,8 @@ from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.services import Collection
 
+from .owner import checked_owner
+
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
 
@@ -48,7 +50,7 @@ async def forecast(client: CallMeBackClient, plan: Plan) -> list[Forecast]:
     """
     files = plan.files()
     preflight = Preflight(plan, files, client.base_url, dry_run=True)
-    preflight.check_owner(await client.identity())
+    await checked_owner(client, preflight)
     pairs = zip(files, preflight.states, strict=True)
     return [await _forecast(client, plan, file, state) for file, state in pairs]
 
