@@ -12,6 +12,7 @@
     progress     how far jobs are (arithmetic)    displays    shows that: bars, lines, events
     report       what became of an export         exit_codes  what that means for scripts
     terminal     prints text, events, tables      ext.rich    draws bars and tables
+    ending       what is done last of all
 
 A command's file has `HELP`, `add_options(parser)` and `run(arguments)`, which returns the exit
 code. It imports whatever is heavy inside `run`, so that `--help` answers at once.

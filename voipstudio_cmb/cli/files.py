@@ -11,6 +11,7 @@ from voipstudio_cmb.limits import RateLimit
 
 from .clients import open_client
 from .displays import open_display, run_with_display, summary_event
+from .ending import at_the_end
 from .exit_codes import exit_code
 from .progress import ProgressTracker
 from .report import print_files, report
@@ -28,8 +29,9 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
         tracker = ProgressTracker()
         with open_display(arguments.progress, tracker) as show:
             summary: Summary = await run_with_display(
-                exports.run(), lambda: show(tracker.measure(exports.jobs))
+                exports.run_marked(), lambda: show(tracker.measure(exports.jobs))
             )
+        at_the_end(exports.end)
         if arguments.progress != "json":
             return report(summary, tracker.seconds)
         print_files(summary.jobs)

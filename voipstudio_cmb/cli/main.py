@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
+from .ending import ending
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
 from .options import EPILOG, check_numbers
 from .terminal import discard_stdout, notify
@@ -20,6 +21,7 @@ from .terminal import discard_stdout, notify
 _RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
 
 
+@ending()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
     parser = _parser()

@@ -38,6 +38,8 @@ def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
     code = exit_code(summary.jobs)
     if undone:
         advice = _ADVICE.get(code, "fix what the errors above say, and run the same command again")
+        if code == RESUMABLE and not summary.resumable:
+            advice = "run the same command again"
         print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
     return code
 
