@@ -15,8 +15,9 @@ import attrs
 import pytest
 
 from voipstudio_cmb import CallMeBackClient, ClientConfig
+from voipstudio_cmb.auth.credentials import Basic
 from voipstudio_cmb.auth.profile import Credentials, Environment, resolve
-from voipstudio_cmb.auth.secret import HeaderSecret, Secret
+from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
 
@@ -104,13 +105,14 @@ def test_a_secret_does_not_show_itself() -> None:
 
     holder = Holder(secret)
     for text in (repr(secret), str(secret), f"{secret}", repr(holder), repr(attrs.asdict(holder)),
-                 repr(Credentials(secret, "https://x")), repr({"h": secret.header()})):  # fmt: skip
+                 repr(Credentials(secret, "https://x")), repr(secret.reveal),
+                 repr(vars(Basic(7, secret)))):  # fmt: skip
         assert CANARY not in text
     for leak in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="can't be pickled"):
             leak(secret)
-    assert secret.header() == CANARY
-    assert isinstance(secret.header(), HeaderSecret)
+    assert secret.reveal() == CANARY
+    assert type(secret.reveal()) is str
 
 
 def test_a_secret_masks_itself_in_texts() -> None:
@@ -166,7 +168,7 @@ PROFILES = {
 
 
 def found(credentials: Credentials) -> tuple[str, str]:
-    return str.__str__(credentials.token.header()), credentials.base_url
+    return credentials.token.reveal(), credentials.base_url
 
 
 def test_the_environment_goes_first(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ def test_a_profile_that_is_named_decides_token_and_url(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
-        ("missing", "no profile 'missing'.*default, empty, newline, other, plain"),
+        ("missing", "no profile of that name.*default, empty, newline, other, plain"),
         ("empty", "profile 'empty'.*the token is empty"),
         ("plain", "profile 'plain'.*clear text"),
         ("newline", "profile 'newline'.*white space"),

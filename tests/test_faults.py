@@ -159,9 +159,11 @@ def test_what_is_said_to_be_proved_elsewhere_is(entry: str) -> None:
     assert any(ELSEWHERE[entry] in _tests_in(file) for file in HERE.rglob("test_*.py"))
 
 
-@pytest.mark.parametrize("some", ["GET", pytest.param("", marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    "some", ["GET or test_bodies", pytest.param("", marks=pytest.mark.campaign)]
+)
 def test_the_wire_is_the_same_to_aiohttps_parser_in_python(some: str) -> None:
-    names = ("broken_answers",) if some else ("broken_answers", "connections")
+    names = ("broken_answers", "bodies") if some else ("broken_answers", "bodies", "connections")
     files = [str(HERE / "transport" / f"test_{name}.py") for name in names]
     ran = subprocess.run(
         [
@@ -416,7 +418,9 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
 
     async def network(request: Request) -> Response:
         nonlocal last
-        fresh = loop.time() - last < 1800 and request.headers["X-Auth-Token"] == handed_out[-1]
+        fresh = (
+            loop.time() - last < 1800 and request.credentials()["X-Auth-Token"] == handed_out[-1]
+        )
         last = loop.time() if fresh else last
         return json_response({}) if fresh else Response(status=401)
 

@@ -73,7 +73,7 @@ def test_half_a_surrogate_pair_is_no_text() -> None:
 def test_between_and_not_equal_are_refused_with_a_way_out() -> None:
     with pytest.raises(ClientMisuse, match="write two conditions, gte and lte"):
         Filter("x", "between", 1)  # type: ignore[arg-type]
-    with pytest.raises(ClientMisuse, match="unknown filter operator 'ne'"):
+    with pytest.raises(ClientMisuse, match=r"unknown filter operator \(known"):
         Filter("x", "ne", 1)  # type: ignore[arg-type]
     with pytest.raises(ClientMisuse, match="not equal"):
         where("x") != 1  # noqa: B015 - the comparison is the test

@@ -9,7 +9,7 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "http", "models", "resources"}
+FOR_ALL = {"checks", "errors", "http", "models", "resources", "text", "tracebacks"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
@@ -17,7 +17,7 @@ LAW = {
     "cli": "client codec export export.run export.sinks ext filters limits sandbox",
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
-    "export.accounts": "auth config",
+    "export.accounts": "auth codec config",
     "export.run": "client config export.accounts export.plan export.source export.store limits",
     "export.source": "client codec export.plan filters services",
     "export.plan": "export.sinks export.store filters query",
@@ -29,19 +29,22 @@ LAW = {
     "query": "codec filters",
     "middleware": "auth codec events limits retry timeouts",
     "auth": "codec config",
-    "transport": "config timeouts",
+    "transport": "config slots timeouts",
     "codec": "",
     "config": "retry",
     "events": "",
     "filters": "codec",
-    "limits": "timeouts",
+    "limits": "slots timeouts",
     "retry": "",
+    "slots": "",
     "timeouts": "",
     "checks": "",
     "models": "",
     "errors": "",
     "http": "",
     "resources": "",
+    "text": "",
+    "tracebacks": "",
 }
 """What each room may import beside those for all. Lazy and type-only imports count."""
 

@@ -38,7 +38,7 @@ def _run(command: list[str], directory: Path) -> subprocess.CompletedProcess[str
             **dict.fromkeys(re.findall(r'token_env = "(.*)"', TOML), api.token),
             "VOIPSTUDIO_API_TOKEN": api.token,
             "VOIPSTUDIO_API_URL": api.base_url,
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]]),
         }
         return subprocess.run(
             command,

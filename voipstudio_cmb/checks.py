@@ -1,11 +1,26 @@
-"""Checks of numbers that a caller passes: one wording, and one idea of what a number is."""
+"""Checks of values that a caller passes: one wording, and one idea of what a number is."""
 
 from __future__ import annotations
 
 import math
 import operator
+from numbers import Real
 
 from .errors import ClientMisuse
+
+
+def described(value: object) -> str:
+    """What an error says of a `value` that can't be used: a number, else no more than its type.
+
+    Whatever else it is, it may be a token in the wrong place, and would be quoted back into a log.
+    """
+    if value is None or isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, int):  # of many digits, none can be written
+        return repr(value) if value.bit_length() < 128 else "an integer of so many digits"
+    if isinstance(value, float):
+        return repr(float(value))
+    return "an empty string" if value == "" else f"a value of the type {type(value).__name__}"
 
 
 def checked_integer(
@@ -29,7 +44,7 @@ def checked_integer(
         number = None
     if number is None or number < low or (high is not None and number > high):
         allowed = f"of at least {low}" if high is None else f"from {low} to {high}"
-        raise error(f"{name} must be an integer {allowed}, not {value!r}")
+        raise error(f"{name} must be an integer {allowed}, not {described(value)}")
     return number
 
 
@@ -39,7 +54,11 @@ def checked_number(name: str, value: object, *, error: type[ClientMisuse] = Clie
     Raises:
         ClientMisuse: `value` is no such number; another class of `error` if it is given.
     """
-    usable = isinstance(value, int | float) and not isinstance(value, bool)
-    if not usable or not math.isfinite(value) or value <= 0:  # type: ignore[arg-type,operator]
-        raise error(f"{name} must be a finite number above 0, not {value!r}")
-    return value  # type: ignore[return-value]
+    try:
+        # Of any type that is a real number (numpy's too), but not bool and no text of one.
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else None
+    except (OverflowError, ValueError):
+        number = None
+    if number is None or not math.isfinite(number) or number <= 0:
+        raise error(f"{name} must be a finite number above 0, not {described(value)}")
+    return value if type(value) is int else number

@@ -13,7 +13,15 @@ from .auth.profile import Environment, resolve
 from .auth.secret import Secret
 from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
-from .errors import BadPayload, BadRequest, ClientMisuse, Forbidden, NotFound, UnexpectedStatus
+from .errors import (
+    BadPayload,
+    BadRequest,
+    ClientMisuse,
+    ConfigError,
+    Forbidden,
+    NotFound,
+    UnexpectedStatus,
+)
 from .events import Usage
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
@@ -25,6 +33,7 @@ from .middleware.observe import Observe
 from .retry import RetryBudget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .timeouts import Timeouts
+from .tracebacks import forget_locals
 from .transport.session import ClientSession, Session
 from .walk import Capabilities, Tasks
 
@@ -60,7 +69,7 @@ class CallMeBackClient:
 
     def __init__(
         self,
-        token: str | TokenProvider | Basic | Login | None = None,
+        token: str | Secret | TokenProvider | Basic | Login | None = None,
         *,
         base_url: str = DEFAULT_BASE_URL,
         session: ClientSession | None = None,
@@ -91,7 +100,13 @@ class CallMeBackClient:
         self._capabilities = Capabilities()
         self._timeouts = Timeouts()
         self.usage: Usage = Usage()
-        self._base_url = checked_base_url(base_url)
+        try:
+            self._base_url = checked_base_url(base_url)
+        except ConfigError as error:
+            forget_locals(error)
+            raise
+        finally:
+            del base_url  # it may be a token in the wrong place
         self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True
         self._assemble()
@@ -118,9 +133,14 @@ class CallMeBackClient:
         """
         hidden = Environment(env)
         del env  # or a traceback with locals would show the token in it
-        credentials = resolve(profile, hidden)
+        try:
+            credentials = resolve(profile, hidden)
+        except BaseException as error:
+            del profile  # it may be a token in the wrong place, as what the frames below hold
+            forget_locals(error)
+            raise
         return cls(
-            credentials.token.header(),
+            credentials.token,
             base_url=credentials.base_url,
             session=session,
             config=config,
@@ -197,13 +217,19 @@ class CallMeBackClient:
         return f"id {response.value}"
 
     async def aclose(self) -> None:
-        """Ends what is running and closes the session; a second call does nothing."""
+        """Ends what is running and closes the session; a second call does nothing.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop or thread, or in the process that was
+                forked; nothing is closed then.
+        """
         if self._owner:
             self._timeouts.close()
             await self._tasks.aclose()
             await self._session.aclose()
 
     async def __aenter__(self) -> Self:
+        self._timeouts.check_owner()
         return self
 
     async def __aexit__(self, *_: object) -> None:

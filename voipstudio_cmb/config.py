@@ -29,7 +29,7 @@ def _integer(low: int) -> Callable[[object, attrs.Attribute[Any], object], objec
 
 def _header(_: object, field: attrs.Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not re.fullmatch(r"[!-~][ -~]*", value):
-        raise ConfigError(f"{field.name} must be printable ASCII, not {value!r}")
+        raise ConfigError(f"{field.name} must be printable ASCII that begins with no blank")
 
 
 def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -69,6 +69,9 @@ class ClientConfig:
         return self.retry or Backoff(attempts=self.attempts, max_retry_after=self.max_retry_after)
 
 
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
@@ -84,23 +87,28 @@ def checked_base_url(text: object) -> str:
     """
     if not isinstance(text, str) or not text:
         raise ConfigError(f"the base URL is empty or not a string: try {DEFAULT_BASE_URL}")
+    # First, as `urlsplit` remembers what it was given, and it may be a token in the wrong place.
+    if not _URL.match(text) or re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ConfigError(f"the base URL needs a scheme and a host, like {DEFAULT_BASE_URL}")
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigError(f"the base URL can't be read: {error}") from None
+    except ValueError:
+        raise ConfigError(
+            f"the base URL's host or port can't be read: write it like {DEFAULT_BASE_URL}"
+        ) from None
     if "@" in parts.netloc:
         raise ConfigError(
             "the base URL contains user information, which would end up in logs: pass the token "
             "as token=… instead"
         )
-    if not host or re.search(r"[\s\x00-\x1f\x7f]", text):
+    if not host:
         raise ConfigError(f"the base URL needs a scheme and a host, like {DEFAULT_BASE_URL}")
     if parts.query or parts.fragment or text.endswith(("?", "#")):
         raise ConfigError("the base URL must end with its path: remove the query and the fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
         raise ConfigError(
-            f"the base URL must begin with https://, not {parts.scheme}://: the token would cross "
-            "the network in clear text (http:// is accepted for loopback hosts only)"
+            "the base URL must begin with https://, or the token would cross the network in clear "
+            "text (http:// is accepted for loopback hosts only)"
         )
     return text.rstrip("/")

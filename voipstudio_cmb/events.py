@@ -20,9 +20,9 @@ LOGGED_HEADERS = frozenset(
 A list of what is allowed: a header that nobody has thought of may hold a secret."""
 
 
-def harmless_headers(headers: Mapping[str, str], mask: Callable[[str], str]) -> dict[str, str]:
-    """Those of `headers` (lower-case names) that may be logged, without what `mask` removes."""
-    return {name: mask(value) for name, value in headers.items() if name in LOGGED_HEADERS}
+def harmless_headers(headers: Mapping[str, str], quote: Callable[[str], str]) -> dict[str, str]:
+    """Those of `headers` (lower-case names) that may be logged, made harmless by `quote`."""
+    return {name: quote(value) for name, value in headers.items() if name in LOGGED_HEADERS}
 
 
 @attrs.frozen(kw_only=True)

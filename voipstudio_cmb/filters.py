@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import attrs
 
+from .checks import described
 from .codec.json import plain
 from .codec.surrogates import is_text
 from .errors import ClientMisuse
@@ -56,14 +57,12 @@ def _plain(value: Any) -> str | int | float | bool:
 def _known(_: object, __: object, operator: str) -> None:
     if operator not in _OPERATORS:
         hint = ": write two conditions, gte and lte" if operator == "between" else ""
-        raise ClientMisuse(
-            f"unknown filter operator {operator!r}{hint} (known: {', '.join(_OPERATORS)})"
-        )
+        raise ClientMisuse(f"unknown filter operator{hint} (known: {', '.join(_OPERATORS)})")
 
 
 def _named(_: object, __: object, name: Any) -> None:
     if not isinstance(name, str) or not name:
-        raise ClientMisuse(f"a filter needs the name of a property, not {name!r}")
+        raise ClientMisuse(f"a filter needs the name of a property, not {described(name)}")
 
 
 @attrs.frozen
@@ -146,7 +145,7 @@ def parse(text: str) -> Filter:
     found = _CONDITION.fullmatch(text)
     if found is None:
         raise ClientMisuse(
-            f"the filter {text!r} is not PROPERTY OPERATOR VALUE, like 'id>100' "
+            "a filter is not PROPERTY OPERATOR VALUE, like 'id>100' "
             f"(operators: {' '.join(_SIGNS)})"
         )
     name, sign, value = found[1], found[2], found[3].strip()

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from .text import on_one_line
+
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
 """Whether a request reached the server: certainly not, nobody knows, or a response came back."""
 
@@ -47,8 +49,23 @@ class Call:
     """A 401 has already cost this call a fresh token."""
     tries: list[Any] | None = attrs.field(default=None, repr=False)
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
-    mask: Callable[[str], str] = attrs.field(default=str, repr=False)
-    """Removes this call's secrets from a text that a server sent back."""
+    masks: list[Callable[[str], str]] = attrs.field(factory=list, repr=False)
+    """Each removes one of this call's secrets from a text."""
+
+    def hide(self, mask: Callable[[str], str]) -> None:
+        """Adds to `masks`: a server may echo the token that has just been replaced, too."""
+        if mask not in self.masks:
+            self.masks.append(mask)
+
+    def quote(self, text: str) -> str:
+        """A server's `text` as it may stand in a message: without secrets, on one line.
+
+        What is longer than any message is cut first; the masks know what a cut leaves of a secret.
+        """
+        text = text[:16384]
+        for mask in self.masks:
+            text = mask(text)
+        return on_one_line(text)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,9 +84,11 @@ class Request:
     parse: Callable[[Response], Any] | None = attrs.field(default=None, repr=False)
     """Makes the value of a 2xx response, or raises `BadPayload`; called inside the retry."""
     call: Call = attrs.field(factory=Call, repr=False, eq=False)
+    credentials: Callable[[], Mapping[str, str]] = attrs.field(default=dict, repr=False, eq=False)
+    """Makes the headers that say who asks: called by what sends the request, and kept nowhere."""
 
-    def with_headers(self, headers: Mapping[str, str]) -> Request:
-        """The same request of the same call with further `headers`."""
+    def with_credentials(self, credentials: Callable[[], Mapping[str, str]]) -> Request:
+        """The same request of the same call with these `credentials`."""
         # Not attrs.evolve, which takes several times as long: this is done for every attempt.
         return Request(
             method=self.method,
@@ -77,9 +96,10 @@ class Request:
             operation=self.operation,
             query=self.query,
             body=self.body,
-            headers={**self.headers, **headers},
+            headers=self.headers,
             parse=self.parse,
             call=self.call,
+            credentials=credentials,
         )
 
     @property

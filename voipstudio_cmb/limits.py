@@ -11,6 +11,7 @@ from collections import deque
 from typing import Protocol
 
 from .checks import checked_number
+from .slots import Slots
 from .timeouts import LoopGuard
 
 
@@ -42,14 +43,14 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._turn = asyncio.Lock()
+        self._turn = Slots(1)
         self._guard = LoopGuard("limiter")
 
     async def pass_through(self, schedule: Schedule) -> None:
         """Returns when this caller may pass."""
-        earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.locked())
-        if loop is not earlier:  # a lock that others waited for belongs to their loop
-            self._turn = asyncio.Lock()
+        earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.taken)
+        if loop is not earlier:  # what others waited for belongs to their loop
+            self._turn = Slots(1)
         async with self._turn:
             while (wait := schedule.wait(loop.time())) > 0:
                 await asyncio.sleep(wait)

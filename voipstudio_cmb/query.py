@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 
 import attrs
 
-from .checks import checked_integer
+from .checks import checked_integer, described
 from .codec.json import to_json
 from .errors import ClientMisuse
 from .filters import Filter, checked
@@ -158,10 +158,10 @@ class WalkQuery:
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.sort, str) or not self.sort:
-            raise ClientMisuse(f"sort must be the name of a property, not {self.sort!r}")
+            raise ClientMisuse(f"sort must be the name of a property, not {described(self.sort)}")
         if self.walk not in get_args(WalkStrategy):
             names = ", ".join(get_args(WalkStrategy))
-            raise ClientMisuse(f"walk must be one of {names}, not {self.walk!r}")
+            raise ClientMisuse(f"walk must be one of {names}")
         if not self.by_id and (self.walk == "keyset" or self.cursor is not None):
             what = "a keyset walk is" if self.cursor is None else "a walk resumes"
             raise ClientMisuse(f"{what} in the order of ids: leave out sort and descending")

@@ -30,18 +30,14 @@ class LoopGuard:
         Raises:
             ClientMisuse: it is closed, or busy or pinned elsewhere.
         """
-        what = self._what
         if self.closed:
             raise ClientMisuse(
-                f"the {what} is closed: make a new one (or keep the async with open)"
+                f"the {self._what} is closed: make a new one (or keep the async with open)"
             )
         loop = asyncio.get_running_loop()
         if loop is not self.loop:
             if self.loop is not None and (busy or self._pinned):
-                self._check_fork()
-                raise ClientMisuse(
-                    f"the {what} is in use on another event loop: make one {what} for each loop"
-                )
+                self._check_elsewhere(self.loop)
             self.loop, self._pid = loop, os.getpid()
         return loop
 
@@ -51,6 +47,33 @@ class LoopGuard:
         self._check_fork()
         self._pinned = True
         return loop
+
+    def check_owner(self, *, busy: bool = False) -> None:
+        """Raises `ClientMisuse` if it is in use elsewhere: it is not this caller's to close.
+
+        What belonged to a loop that is closed is nobody's any more.
+        """
+        loop = self.loop
+        if self.closed or loop is None or not (busy or self._pinned):
+            return
+        self._check_fork()
+        if loop is not asyncio.get_running_loop() and not loop.is_closed():
+            self._check_elsewhere(loop)
+
+    def _check_elsewhere(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Raises `ClientMisuse`, as it belongs to `loop`, which is not the running one."""
+        what = self._what
+        self._check_fork()
+        if loop.is_closed():
+            if not self._pinned:
+                return  # whoever was busy with it can't be any more
+            raise ClientMisuse(
+                f"the {what} belongs to an event loop that has been closed: make one {what} for "
+                "each asyncio.run()"
+            )
+        raise ClientMisuse(
+            f"the {what} is in use on another event loop: make one {what} for each loop"
+        )
 
     def _check_fork(self) -> None:
         # Not in `enter`, where a system call would cost more than all else.
@@ -140,9 +163,20 @@ class Timeouts:
         if following < inf:
             self._ring_at(following)
 
+    def check_owner(self) -> None:
+        """Raises `ClientMisuse` where it is not the running loop's to close."""
+        self.guard.check_owner(busy=bool(self.running))
+
     def close(self) -> None:
-        """Ends every block that is running within one of them, and lets none begin."""
+        """Ends every block that is running within one of them, and lets none begin.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop, or in the process that was forked.
+        """
+        self.check_owner()
         self.guard.closed = True
+        if self._loop is None or self._loop.is_closed():
+            return  # nothing runs there any more
         for timeout in tuple(self.running):
             timeout.expire()
         if self._timer is not None:

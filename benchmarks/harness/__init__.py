@@ -5,6 +5,8 @@ clocks       event loops whose waits take no time      workers      many jobs, a
 processes    work in a process of its own              memory       how much a process holds
 disks        disks that count, fail or are full
 
+loopback/    the guard that keeps all of it, and its child processes, on this machine
+
 peer         a raw HTTP server, which can say anything on the wire
   tables       large collections at a peer in another process
   rate_limits  servers that enforce an allowance, and clients measured against it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import traceback
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
-from tests.fakes.handlers import ScriptedHandler
+from tests.fakes.handlers import ScriptedHandler, full_chain
+from tests.fakes.secrets import reports_of
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.auth.credentials import Basic, Login, login
+from voipstudio_cmb.auth.credentials import Basic, Login, Token, login
+from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.codec.envelopes import read_total
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -22,6 +26,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.middleware.auth import Auth
+from voipstudio_cmb.retry import Backoff
 from voipstudio_cmb.sandbox import Sandbox, Temper
 
 PASSWORD = "canary-not-a-password"
@@ -46,7 +51,7 @@ async def test_basic_is_sent_as_documented_and_taken_by_the_stand_in() -> None:
         assert TOKEN not in shown(caught.value)
     encoded = base64.b64encode(f"{api.user_id}:{TOKEN}".encode()).decode()
     assert basic.headers() == {"Authorization": f"Basic {encoded}"}
-    for text in (repr(basic), repr(vars(basic)), repr(basic.headers())):
+    for text in (repr(basic), repr(vars(basic))):
         assert TOKEN not in text
         assert encoded not in text
     assert basic.mask(f"{TOKEN} or {encoded} refused") == "*** or *** refused"
@@ -119,6 +124,45 @@ async def test_other_faults_of_a_login_stay_what_they_are() -> None:
         )
     with pytest.raises(CallMeBackError):
         await Auth(Login("me@x.example", PASSWORD))(GET, ScriptedHandler([Response(status=200)]))
+
+
+SESSION = "canary-of-a-session-0123456789"
+HANDED_OUT = {
+    "cut short": (200, '{"user_token":"%s",'),
+    "cut within": (200, '{"user_token":"%s'),
+    "not a number": (200, '{"user_token":"%s","x":NaN}'),
+    "a list": (200, '["%s"]'),
+    "a string": (200, '"%s"'),
+    "in an object": (200, '{"user_token":{"token":"%s"}}'),
+    "another name": (200, '{"data":{"user_token":"%s"}}'),
+    "HTML": (200, "<html>%s"),
+    "a nonce": (202, '{"nonce":"%s"}'),
+    "a nonce that is cut": (202, '{"nonce":"%s'),
+    "a nonce with a status of its own": (403, '{"nonce":"%s"}'),
+    "a failure": (500, '{"message":"session %s was made"}'),
+    "a failure in HTML": (502, "<html>%s"),
+    "a redirect": (302, "%s"),
+    "nothing known": (299, "%s"),
+}
+
+
+@pytest.mark.parametrize("path", ["/login", "/login2fa", "/apitokens"])
+@pytest.mark.parametrize("case", HANDED_OUT)
+@virtual
+async def test_no_response_that_may_hand_out_a_token_is_quoted(
+    case: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    status, text = HANDED_OUT[case]
+    sent = Response(status=status, body=(text % SESSION).encode())
+    request, auth = GET, Auth(Login("me@x.example", PASSWORD))
+    if path != "/login":
+        request = Request(method="POST", path=path, parse=read_total)
+        auth = Auth(Token(Secret(PASSWORD)))
+    with caplog.at_level(logging.DEBUG), pytest.raises(CallMeBackError) as caught:
+        await full_chain(ScriptedHandler([sent]), auth=auth, policy=Backoff(attempts=2))(request)
+    told = [*reports_of(caught.value), caplog.text, *(repr(vars(r)) for r in caplog.records)]
+    assert [each for each in told if SESSION[:10] in each] == []
+    assert caught.value.path == path
 
 
 @virtual

@@ -35,14 +35,14 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--accounts", "x", "--sandbox"], "leave out --profile and --sandbox"),
         (["--to", "a", "--accounts", "x", "--profile", "p"], "leave out --profile and --sandbox"),
         (["--to", "a", "--accounts", "nowhere"], "can't be read: No such file"),
-        (["--to", "s3://bucket/x"], "--to (to=) 's3://bucket/x' is a URL"),
+        (["--to", "s3://bucket/x"], "--to (to=) is a URL (s3:), and exports are written to"),
         (["--to", "s3:/bucket/x", "--dry-run"], "is a URL"),
         (["--to", "gs://bucket/x", "--since", "last", "--format", "sqlite"], "is a URL"),
         (["--to", "file:///x", "--accounts", "x"], "give the path alone"),
         (["--to=~/x"], "would be a directory named '~'"),
         (["--to", "a", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
-        (["--to", "a", "--progress", "loud"], "invalid choice: 'loud'"),
-        (["--to", "a", "--since", "yesterday"], "invalid choice: 'yesterday'"),
+        (["--to", "a", "--progress", "loud"], "invalid choice (choose from 'auto'"),
+        (["--to", "a", "--since", "yesterday"], "invalid choice (choose from 'last'"),
         (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
         (["--to", "a", "--window", "5"], "--window is called --concurrency"),
         (["--to", "a", "--dry-run", "--rate", "0"], "--rate must be a finite number"),
@@ -134,7 +134,7 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
     [
         ({"after": 4, "status": 500}, 5, "run the same command again to resume"),
         ({"after": 4, "status": 401}, 4, "with a valid token to resume"),
-        ({"status": 403}, 1, "fix what the errors above say"),
+        ({"status": 403}, 1, "cdrs: failed: GET /callmeback/cdrs page 1: 403"),
         ({"status": 429, "headers": {"Retry-After": "90"}}, 5, "run the same command again"),
     ],
 )
@@ -172,6 +172,25 @@ def test_filters_and_restart_reach_the_export(api: Sandbox, run: Any, tmp_path: 
     assert run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "30", "--restart").code == 0
 
 
+def test_one_wrong_token_or_one_host_that_is_down_is_one_sentence(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argv = ["export", "--to", tmp_path / "a"]
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong")
+    labels = "cdrs, visitors, websites, settings, buttons: failed: GET /me: "
+    done = run(*argv)
+    assert (done.code, done.out, len(done.err.splitlines())) == (4, "", 1)
+    assert done.err.startswith(f"{labels}401 Unauthorized; ")
+    assert done.err.endswith("; run the same command again with a valid token to resume\n")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    drawn = run(*argv)
+    assert drawn.err.count("cdrs") == 1  # no bar
+    monkeypatch.setenv("VOIPSTUDIO_API_URL", "http://127.0.0.1:9")
+    down = run(*argv, "--progress", "none")
+    assert (down.code, len(down.err.splitlines())) == (5, 1)
+    assert down.err.startswith(f"{labels}no connection could be made")
+
+
 # Many accounts
 
 
@@ -189,7 +208,8 @@ def test_accounts_are_exported_into_directories_of_their_names(
     monkeypatch.setenv("PARIS_TOKEN", api.token)
     forecast = run(*argv, "--dry-run", "--rate-per-account", "1")
     assert forecast.code == 4
-    assert "rome/cdrs: failed: GET /me: 401" in forecast.err
+    assert forecast.err.count("rome: failed: GET /me: 401") == forecast.err.count("401") == 1
+    assert "; the token of 'rome' comes from ROME_TOKEN\n" in forecast.err
     assert "; about 4 s at the rate that is set" in forecast.err
     assert not (tmp_path / "out").exists()
     done = run(*argv, "--jobs", "1", "--progress", "json")
@@ -199,6 +219,7 @@ def test_accounts_are_exported_into_directories_of_their_names(
     events = [json.loads(line) for line in done.err.splitlines()]
     assert {each["account"] for each in events if each["event"] == "done"} == {"berlin", "paris"}
     assert {each["account"] for each in events if each["event"] == "failed"} == {"rome"}
+    assert all("ROME_TOKEN" in each["error"] for each in events if each["event"] == "failed")
     assert events[-1]["event"] == "summary"
     assert (events[-1]["done"], events[-1]["failed"], events[-1]["exit_code"]) == (4, 2, 4)
     asked = len(api.journal)

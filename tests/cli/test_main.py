@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -19,7 +18,7 @@ from typing import Any
 import pytest
 
 import voipstudio_cmb
-from tests.fakes.commands import COMMAND, INTERRUPTIBLE, run_process
+from tests.fakes.commands import INTERRUPTIBLE, run_process, run_terminal
 from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 
@@ -90,15 +89,15 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["export", "--to", "{}/a", "calls"], "unknown resource 'calls'"),
-        (["export", "--to", "{}/a", "--format", "xml"], "unknown format 'xml'"),
+        (["export", "--to", "{}/a", "calls"], "unknown resource (known"),
+        (["export", "--to", "{}/a", "--format", "xml"], "unknown format (known"),
         (["export", "--to", "{}/a", "--page-size", "0"], "page_size must be an integer from 1"),
         (["export", "--to", "{}/a", "--concurrency", "0"], "concurrency must be an integer from 1"),
         (["export", "--to", "{}/a", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["export", "--to", "{}/a", "--rate", "0"], "--rate must be a finite number above 0"),
         (["export", "--to", "/proc/x"], "can't be written"),
         (["export"], "the following arguments are required: --to"),
-        (["list", "calls"], "unknown collection 'calls'"),
+        (["list", "calls"], "unknown collection (known"),
         (["list", "buttons"], "no collection of buttons: use `get buttons ID`"),
         (["list", "cdrs", "--limit", "0"], "--limit must be an integer of at least 1"),
         (["list", "cdrs", "--page-size", "0"], "page_size must be an integer from 1"),
@@ -107,7 +106,7 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["list", "cdrs", "--limit", "1", "--all"], "not allowed with"),
         (["get", "settings", "0"], "id must be an integer from 1"),
         (["get", "settings", "x"], "invalid int value"),
-        (["get", "cdrs", "1"], "invalid choice: 'cdrs'"),
+        (["get", "cdrs", "1"], "invalid choice (choose from"),
         (["ping", "--profile", "nobody"], "no profile file"),
         (["sandbox", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["sandbox", "--port", "99999"], "the sandbox can't be started"),
@@ -147,7 +146,9 @@ def test_a_token_with_a_line_end_is_refused_unseen(
 def test_a_wrong_token_is_exit_4(run: Any, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong")
     assert run("ping").code == 4
-    assert run("list", "cdrs").code == 4
+    for form in ("csv", "json", "table"):
+        listed = run("list", "cdrs", "--format", form)
+        assert (listed.code, listed.out) == (4, "")
 
 
 def test_ping_answers_json(run: Any, api: Sandbox) -> None:
@@ -191,6 +192,9 @@ def test_get_prints_one(run: Any, api: Sandbox) -> None:
     ran = run("get", "settings", str(first["id"]))
     assert ran.code == 0
     assert json.loads(ran.out) == first
+    api.script(Fault(path="/callmeback/settings/7", body=b'{"data":{"id":7,"name":"\\ud83d"}}'))
+    half = run("get", "settings", "7")  # a surrogate pair, which UTF-8 can't hold
+    assert json.loads(half.out) == {"id": 7, "name": "\ud83d"}
     missing = run("get", "buttons", "999999999")
     assert missing.code == 1
     assert "404" in missing.err
@@ -214,30 +218,58 @@ def test_the_progress_is_bars_on_a_terminal_and_lines_without_rich(
 def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -> None:
     seen = {}
     for name, more in (("colour", {}), ("plain", {"NO_COLOR": "1"})):
-        parent, child = pty.openpty()
-        env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", **more}
-        with subprocess.Popen(
-            [*COMMAND, "export", "--to", str(tmp_path / name)],
-            env=env, stdout=subprocess.PIPE, stderr=child,
-        ) as process:  # fmt: skip
-            os.close(child)
-            shown = b""
-            while True:
-                try:
-                    part = os.read(parent, 65536)
-                except OSError:
-                    break
-                if not part:
-                    break
-                shown += part
-            os.close(parent)
-            out = process.stdout.read() if process.stdout else b""
-        assert process.returncode == 0
-        assert len(out.splitlines()) == 5
-        assert b"\x1b" not in out
-        seen[name] = shown
-    assert b"\x1b[3" in seen["colour"]
-    assert b"\x1b[3" not in seen["plain"]
+        done = run_terminal("export", "--to", str(tmp_path / name), COLUMNS="100", **more)
+        assert done.code == 0
+        assert len(done.out.splitlines()) == 5
+        assert "\x1b" not in done.out
+        seen[name] = done.err
+    assert "\x1b[3" in seen["colour"]
+    assert "\x1b[3" not in seen["plain"]
+
+
+def test_a_file_for_tls_keys_that_can_not_be_opened_is_named(api: Sandbox) -> None:
+    done = run_process("ping", SSLKEYLOGFILE="/nowhere/keys")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: SSLKEYLOGFILE names '/nowhere/keys', which can't be op")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "env"),
+    [
+        ((80, 24), {"COLUMNS": "0", "LINES": "0"}),
+        ((80, 24), {"COLUMNS": "9" * 10}),
+        ((80, 24), {"TERM": "dumb"}),
+        ((80, 24), {"TTY_COMPATIBLE": "0"}),
+        ((0, 0), {}),
+        ((1, 1), {}),
+        ((19, 24), {}),
+        ((80, 24), {"COLUMNS": "7"}),
+    ],
+    ids=[
+        "COLUMNS=0",
+        "COLUMNS=99999",
+        "TERM=dumb",
+        "incompatible",
+        "0x0",
+        "1x1",
+        "19",
+        "COLUMNS=7",
+    ],
+)
+def test_odd_terminals_see_all(
+    api: Sandbox, tmp_path: Path, size: tuple[int, int], env: dict[str, str]
+) -> None:
+    done = run_terminal("list", "cdrs", "--limit", "1", out=True, size=size, **env)
+    assert done.code == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", done.out)
+    assert re.search(r"\bid\b", text)
+    assert str(api.data.cdrs.id_at(0)) in text
+    done = run_terminal("export", "cdrs", "--to", str(tmp_path), size=size, **env)
+    assert done.code == 0
+    text = re.sub(r"\x1b\[[0-9;]*m", "", done.err)
+    assert re.search(r"cdrs.*300 rows, done|cdrs: done, 300 rows", text)
+    assert re.search(r"cdrs\W+done\W+300\b", text)
 
 
 def test_an_interrupted_list_does_not_claim_to_be_complete(api: Sandbox) -> None:

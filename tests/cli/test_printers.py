@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.hostile import HOSTILE, harmful
 from voipstudio_cmb import Cdr
 from voipstudio_cmb.cli.printers import PRINTERS
-from voipstudio_cmb.cli.terminal import escape_controls, sanitize
+from voipstudio_cmb.cli.terminal import escape_controls, print_message
 
 EVIL = "\x1b[31mred\x07\x9b0m\u202eevil\tx"
 RECORDS = [Cdr(id=1, name="a", extra={"calls": [1, 2]}), Cdr(id=2, name="b[/]", title=EVIL)]
@@ -27,10 +28,7 @@ class Terminal(io.StringIO):
 def printed(form: str, records: list[Cdr], stream: io.StringIO | None = None) -> str:
     stream = stream or io.StringIO()
     printer = PRINTERS[form](Cdr, stream)
-    for record in records:
-        printer.add(record)
-    printer.finish()
-    return stream.getvalue()
+    return "".join(map(printer.add, records)) + printer.finish()
 
 
 ROWS = [{"id": 1, "name": "a", "calls": [1, 2]}, {"id": 2, "name": "b[/]", "title": EVIL}]
@@ -91,7 +89,35 @@ def test_no_value_steers_the_terminal(form: str) -> None:
         assert control not in text
 
 
-def test_escaping_keeps_json_the_same_and_messages_readable() -> None:
-    value: Any = {"a": EVIL + "\x7f\u2066"}
-    assert json.loads(escape_controls(json.dumps(value, ensure_ascii=False))) == value
-    assert sanitize("two\nlines\x1b[0m") == "two\nlines\N{REPLACEMENT CHARACTER}[0m"
+def test_escaping_keeps_json_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    value: Any = {"a": EVIL + HOSTILE, HOSTILE: ["\U000e0041", "\n"]}
+    text = escape_controls(json.dumps(value, indent=1, ensure_ascii=False))
+    assert json.loads(text) == value
+    assert harmful(text.replace("\n", "")) == []
+    print_message(f"two\nlines\x1b[0m and {HOSTILE}.")
+    shown = capsys.readouterr().err
+    assert shown.startswith("two lines\N{REPLACEMENT CHARACTER}[0m and ")
+    assert harmful(shown.removesuffix("\n")) == []
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "table"])
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_no_name_of_a_field_steers_what_reads_it(
+    form: str, on_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    named = [
+        Cdr(id=id, name="n", extra={f"{HOSTILE}[red]x{n}": f"\n{HOSTILE}" for n in range(9)})
+        for id in (1, 2)
+    ]
+    for rich in (True, False):
+        if not rich:
+            monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
+        text = printed(form, named, Terminal() if on_terminal else io.StringIO())
+        if form == "csv" and not on_terminal:
+            continue  # the same file as an export's
+        plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+        assert harmful(plain.replace("\r\n", "").replace("\n", "")) == []
+        assert "FORGED" not in [line.strip() for line in plain.splitlines()]
+        if form == "table":
+            assert "[red]x0" in plain

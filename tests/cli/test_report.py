@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import json
@@ -22,8 +23,8 @@ from voipstudio_cmb.cli.displays import (
 )
 from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker, RateMeter
-from voipstudio_cmb.cli.report import report
-from voipstudio_cmb.cli.terminal import print_table
+from voipstudio_cmb.cli.report import failures, print_files, report
+from voipstudio_cmb.cli.terminal import table_text
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -104,7 +105,9 @@ def test_the_exit_code_is_4_before_5_before_3_and_1(jobs: list[Job], code: int) 
 
 def told(capsys: pytest.CaptureFixture[str], *jobs: Job, seconds: float | None = 2.0) -> Any:
     summary = Summary(jobs=jobs, requests=12, retries=1, seconds=3.21)
-    code = report(summary, lambda _: seconds)
+    code = exit_code(jobs)
+    assert asyncio.run(print_files(jobs))
+    report(summary, code, lambda _: seconds)
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -149,8 +152,41 @@ def test_the_table_has_what_there_is_to_tell(capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_it_ends_with_what_to_do(capsys: pytest.CaptureFixture[str], one: Job, words: str) -> None:
-    assert words in told(capsys, one)[2].splitlines()[-1]
+    assert words in told(capsys, DONE, one)[2].splitlines()[-1]
     assert "not done" not in told(capsys, DONE)[2]
+
+
+def test_one_reason_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def full(resource: str, account: str) -> Job:
+        one = job(resource, account=account, state="failed")
+        one.error = ExportError(f"{str(one.path)!r} can't be written: No space left on device")
+        return one
+
+    def expired(resource: str, account: str) -> Job:
+        path = f"/callmeback/{resource}"
+        error = Unauthorized("401 expired", method="GET", path=path, request_id=f"r-{resource}")
+        error.message += f"; request {error.request_id}"
+        return job(resource, account=account, state="failed", error=error)
+
+    disks = [full(resource, "paris") for resource in ("cdrs", "visitors")]
+    tokens = [expired(resource, "rome") for resource in ("cdrs", "visitors")]
+    other = job("settings", account="rome", state="failed", error=Forbidden("403"))
+    assert failures([*disks, *tokens, other, job(account="rome", state="done")]) == [
+        "paris: failed: 'out/cdrs.jsonl' can't be written: No space left on device",
+        "rome/cdrs, rome/visitors: failed: 401 expired; request r-cdrs",
+        "rome/settings: failed: 403",
+    ]
+    many = [failed(ConnectFailed("no line"), account=f"a{n}") for n in range(50)]
+    assert failures(many) == ["a0, a1, a2, a3, a4, a5, a6, a7 and 42 more: failed: no line"]
+    closed = [failed(ClientMisuse(f"the export directory 'all/{name}' can't be written"))
+              for name in "ab"]  # fmt: skip
+    for one, name in zip(closed, "ab", strict=True):
+        one.account, one.path = name, Path("all") / name / "cdrs.jsonl"
+    assert failures(closed) == ["a, b: failed: the export directory 'all/a' can't be written"]
+    _, _, err = told(capsys, *many)
+    assert err == failures(many)[0] + "; run the same command again\n"
+    _, _, err = told(capsys, *many, DONE)
+    assert err.count("no line") == 1
 
 
 def test_v14_no_name_or_error_steers_the_terminal(
@@ -261,7 +297,7 @@ def test_of_hundreds_of_jobs_the_lines_are_few(capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().err.splitlines()
     assert len(said) <= 6
     assert said[-1].startswith("0 of 200 jobs done, 8 running, ")
-    jobs[0].state, jobs[1].state = "done", "failed"
+    jobs[0].state, jobs[1].state, jobs[1].pages = "done", "failed", 1
     lines.show(tracker.measure(jobs))
     assert capsys.readouterr().err.splitlines()[0] == "a0/cdrs: done, 1,000 rows"
     assert totals(tracker.measure(jobs)).startswith("1 of 200 jobs done, 6 running, 1 failed")
@@ -279,6 +315,9 @@ def test_bars_of_hundreds_of_jobs_are_those_that_run_and_one_for_all() -> None:
 
     terminal = Terminal()
     tracker = ProgressTracker(Clock())
+    idle = [job(state="waiting"), job(state="failed"), job(state="done", total=5)]
+    draw_bars(terminal, tracker.measure(idle))
+    assert [bar[3] for bar in terminal.drawn[0]] == ["0 rows, done"]  # the others would pulse
     jobs = [job(account=f"a{i}", state="running" if i < 7 else "done") for i in range(200)]
     draw_bars(terminal, tracker.measure(jobs))
     bars, line = terminal.drawn
@@ -291,7 +330,7 @@ def test_bars_of_hundreds_of_jobs_are_those_that_run_and_one_for_all() -> None:
 
 def test_bars_come_and_go_on_a_terminal() -> None:
     stream = io.StringIO()
-    with Bars(stream) as bars:
+    with Bars(stream, 80, 24) as bars:
         bars.show([("a", 1, 2, "[bold]x"), ("b", 1, None, "y")], "")
         bars.show([("b", 3, 3, "y")], "the total")
     drawn = stream.getvalue()
@@ -348,9 +387,8 @@ def test_a_table_is_drawn_on_a_terminal_and_plain_without_rich(
         def isatty(self) -> bool:
             return True
 
-    drawn, plain = Terminal(), Terminal()
-    print_table([{"a": "[red]x"}], drawn)
+    drawn = table_text([{"a": "[red]x"}], Terminal())
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
-    print_table([{"a": "[red]x"}], plain)
-    assert "[red]x" in drawn.getvalue()
-    assert drawn.getvalue() != plain.getvalue() == "a\n[red]x\n"
+    plain = table_text([{"a": "[red]x"}], Terminal())
+    assert "[red]x" in drawn
+    assert drawn != plain == "a\n[red]x\n"

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
+import tempfile
+import termios
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,13 +47,43 @@ def run_command(capture: pytest.CaptureFixture[str], *argv: object) -> CommandRe
     return CommandResult(code, *capture.readouterr())
 
 
-def run_process(*argv: object, shell: str = "", **env: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs a command in a process of its own; `shell` follows it on the shell's line."""
-    command = " ".join([*COMMAND, *map(str, argv), shell])
+def run_process(
+    *argv: object, before: str = "", shell: str = "", **env: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs a command in a process of its own, between `before` and `shell` on the shell's line."""
+    command = " ".join([before, *COMMAND, *map(str, argv), shell])
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         env={**os.environ, **env}, capture_output=True, check=False, timeout=90,
     )  # fmt: skip
+
+
+def run_terminal(
+    *argv: str, out: bool = False, size: tuple[int, int] = (80, 24), **env: str
+) -> CommandResult:
+    """Runs a command with a terminal of `size` as standard error, and as standard output if `out`.
+
+    What the terminal shows is the result's `err`, or `out`.
+    """
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color", **env}
+    for name in {"COLUMNS", "LINES", "NO_COLOR"} - set(env):
+        environment.pop(name, None)
+    with tempfile.TemporaryFile() as file:
+        with subprocess.Popen(
+            [*COMMAND, *argv], env=environment, stdout=child if out else file, stderr=child
+        ) as process:
+            os.close(child)
+            shown = b""
+            with contextlib.suppress(OSError):  # what a terminal says when nobody is there
+                while part := os.read(parent, 65536):
+                    shown += part
+            os.close(parent)
+        file.seek(0)
+        printed = file.read().decode()
+    text = shown.decode().replace("\r\n", "\n")
+    return CommandResult(process.returncode, *((text, "") if out else (printed, text)))
 
 
 def accounts_file(directory: Path, api: Sandbox, *names: str) -> Path:

@@ -516,7 +516,8 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
 
     network = ScriptedHandler([OK])
     await full_chain(network, middlewares=[mine])(request())
-    assert dict(network.requests[0].headers) == {"X-Mine": "1", "X-Auth-Token": CANARY}
+    assert network.requests[0].headers == {"X-Mine": "1"}
+    assert network.requests[0].credentials() == {"X-Auth-Token": CANARY}
     assert CANARY not in repr(network.requests[0])
     assert CANARY not in repr(outside)
     assert "X-Auth-Token" not in outside[0].headers
@@ -541,7 +542,7 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
     provider = Provider("old", "new")
 
     async def network(request: Request) -> Response:
-        token = request.headers["X-Auth-Token"]
+        token = request.credentials()["X-Auth-Token"]
         await asyncio.sleep(0.1)
         return OK if token == "new" else Response(status=401)
 
@@ -618,7 +619,7 @@ async def test_a_provider_that_hangs_is_bounded_by_the_deadline() -> None:
 async def test_a_login_that_can_not_be_read_is_named_and_not_the_call_behind_it() -> None:
     network = ScriptedHandler([Response(status=200, body=b"<html>password")])
     auth = Auth(Login("me@x.example", "password"))
-    with pytest.raises(NotJSON, match=r"^POST /login: .*<html>\*\*\*") as caught:
+    with pytest.raises(NotJSON, match=r"^POST /login: .*is not JSON") as caught:
         await full_chain(network, auth=auth)(request())
     assert caught.value.path == "/login"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.plain_client import CDRS, get_page, send
+from tests.fakes.plain_client import CDRS, SETTINGS, get_page, send
 from voipstudio_cmb.sandbox import Sandbox, Temper
 
 
@@ -66,6 +66,45 @@ async def test_rows_meet_all_conditions_and_changes_show_at_once(api: Sandbox) -
     assert (await get_page(api, where=where, limit=500)).ids[-1] == new["id"]
 
 
+async def test_a_bare_date_is_its_midnight_in_a_column_of_times_and_text_elsewhere(
+    api: Sandbox,
+) -> None:
+    cdrs = api.data.cdrs
+    for row_id in cdrs.ids:
+        cdrs.update(row_id, created_at="2026-03-01 12:00:00", title="2026-03-01 12:00:00")
+    before, midnight, after, zero, none = cdrs.ids[:5]
+    for row_id, time in (
+        (before, "2026-03-01 23:59:59"), (midnight, "2026-03-02 00:00:00"),
+        (after, "2026-03-02 00:00:01"), (zero, "0000-00-00 00:00:00"), (none, None),
+    ):  # fmt: skip
+        cdrs.update(row_id, created_at=time, title=time)
+    expected = {
+        "gt": ([after], [midnight, after]),
+        "gte": ([midnight, after], [midnight, after]),
+        "eq": ([midnight], []),
+        "lte": ([before, midnight, zero], [before, zero]),
+        "lt": ([before, zero], [before, zero]),
+        "like": ([midnight, after], [midnight, after]),
+    }
+    for operator, ids in expected.items():
+        for name, found in zip(("created_at", "title"), ids, strict=True):
+            got = await get_page(api, where=[(name, operator, "2026-03-02")], limit=500)
+            assert [each for each in got.ids if each <= none] == found, (name, operator)
+
+
+async def test_a_bare_fragment_is_found_anywhere_in_a_text(api: Sandbox) -> None:
+    api.data.cdrs.update(api.data.cdrs.ids[7], info="the Needle in a haystack")
+    got = await get_page(api, where=[("info", "like", "needle")])
+    assert got.ids == [api.data.cdrs.ids[7]]
+
+
+async def test_any_field_of_a_call_record_can_be_filtered_and_sorted_by(api: Sandbox) -> None:
+    for name in api.data.cdrs.get(api.data.cdrs.ids[0]):
+        where = [(name, operator, 1) for operator in ("eq", "gt", "like")]
+        assert (await get_page(api, where=where, sort=name)).status == 200
+        assert (await get_page(api, sort=name)).json["total"] == 120
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -117,6 +156,26 @@ async def test_a_server_can_ignore_a_parameter(temper: Temper, expected: slice) 
 async def test_a_server_that_ignores_filters_does_not_check_them() -> None:
     async with Sandbox(rows=60, temper=Temper(ignore_filter=True)) as api:
         assert (await get_page(api, filter="nonsense")).json["total"] == 60
+
+
+async def test_a_lower_id_can_show_up_after_a_higher_one() -> None:
+    async with Sandbox(rows=60, temper=Temper(late_visibility=2)) as api:
+        cdrs = api.data.cdrs
+        last = cdrs.ids[-1]
+        odd, even = (last + 1, last + 2) if last % 2 == 0 else (last + 2, last + 3)
+        cdrs.insert(id=odd)
+        cdrs.insert(id=even)
+        where = [("id", "gt", last)]
+        for expected in ([even], [even], [odd, even]):
+            got = await get_page(api, where=where)
+            assert (got.ids, got.json["total"]) == (expected, len(expected))
+        assert len((await get_page(api, limit=100)).ids) == 62
+        made = [await send(api, "POST", SETTINGS, json={}) for _ in range(2)]
+        [late] = [row_id for each in made if (row_id := each.json["data"]["id"]) % 2]
+        assert (await send(api, "GET", f"{SETTINGS}/{late}")).status == 200
+        pages = [(await get_page(api, SETTINGS, limit=100)).ids for _ in range(4)]
+        assert [late in ids for ids in pages] == [False, False, True, True]
+        assert [len(ids) for ids in pages] == [41, 41, 42, 42]
 
 
 async def test_a_page_can_be_empty_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -87,6 +88,31 @@ async def test_requests_over_the_rate_are_refused_with_a_retry_after() -> None:
         assert [each.status for each in got] == [200, 200, 429]
         assert got[2].headers["Retry-After"] == "30"
         assert got[2].json == {"message": "Too many requests"}
+
+
+async def test_a_response_can_be_later_than_the_effect(api: Sandbox) -> None:
+    api.script(Fault(method="POST", path=SETTINGS, response_delay=60))
+    before = len(api.data.settings)
+    waiting = asyncio.create_task(send(api, "POST", SETTINGS, json={}))
+    while len(api.data.settings) == before:
+        await asyncio.sleep(0.001)
+    assert not waiting.done()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_requests_over_the_rate_can_be_refused_as_a_proxy_does_it() -> None:
+    temper = Temper(throttle_status=503)
+    async with Sandbox(rows=0, rate=(1, 30.0), temper=temper) as api:
+        got = [await send(api, "GET", "/ping") for _ in range(2)]
+        assert [each.status for each in got] == [200, 503]
+        assert got[1].headers["Content-Type"].startswith("text/html")
+        assert b"503 Service Temporarily Unavailable" in got[1].body
+        assert "Retry-After" not in got[1].headers
+        assert [each.status for each in api.journal] == [200, 503]
+    with pytest.raises(ValueError, match="throttle_status"):
+        Temper(throttle_status=500)  # type: ignore[arg-type]
 
 
 def test_the_rate_window_slides() -> None:

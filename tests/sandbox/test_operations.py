@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import aiohttp
 import pytest
 
@@ -25,13 +27,13 @@ async def test_a_setting_lives_from_creation_to_deletion(api: Sandbox) -> None:
     assert created.json["links"] == {}
     assert row.keys() >= DOCUMENTED
     assert (row["name"], row["ddi"], row["culture"]) == ("Shop ✓", 442079460001, 3)
-    assert (row["position"], row["max_call_rate"]) == (2, "7.00")
+    assert (row["position"], row["max_call_rate"]) == (2, 7)
     assert (row["allowed_countries"], row["floating_icon"]) == ("GB,IE", None)
     assert (await send(api, "GET", item)).json["data"] == row
     assert (await get_page(api, SETTINGS, limit=100)).ids[-1] == row["id"]
     changed = await send(api, "PATCH", item, json={"max_call_rate": "12.5"})
     assert changed.status == 200
-    assert changed.json["data"] == {**row, "max_call_rate": "12.50"}
+    assert changed.json["data"] == {**row, "max_call_rate": 12.5}
     deleted = await send(api, "DELETE", item)
     assert (deleted.status, deleted.body) == (204, b"")
     assert (await send(api, "GET", item)).status == 404
@@ -108,8 +110,60 @@ async def test_a_new_token_locks_the_old_one_out_and_a_login_returns_it(api: San
 async def test_a_login_with_two_factors_returns_a_nonce() -> None:
     async with Sandbox(rows=0, temper=Temper(two_factor=True)) as api:
         got = await send(api, "POST", "/login", json={"email": "a", "password": "b"}, headers={})
-        assert got.status == 202
-        assert "nonce" in got.json
+        assert (got.status, got.json.keys()) == (202, {"message", "nonce"})
+        nonce = got.json["nonce"]
+        for body, status in (
+            ({"code": "123456"}, 400),
+            ({"code": "12345", "nonce": nonce}, 401),
+            ({"code": "123456", "nonce": "another"}, 401),
+            ({"code": "123456", "nonce": nonce}, 200),
+            ({"code": "123456", "nonce": nonce}, 401),
+        ):
+            got = await send(api, "POST", "/login2fa", json=body, headers={})
+            assert got.status == status
+            if status == 200:
+                assert got.json["user_token"] == api.token
+        assert {each.body for each in api.journal} == {b'"***"'}
+
+
+async def test_a_logout_ends_the_session_and_the_next_login_gives_another_token(
+    api: Sandbox,
+) -> None:
+    old = api.token
+    assert (await send(api, "POST", "/logout")).status == 200
+    assert (await send(api, "GET", "/ping", headers={"X-Auth-Token": old})).status == 401
+    login = {"email": "jane@example.com", "password": "secret-word"}
+    fresh = (await send(api, "POST", "/login", json=login, headers={})).json["user_token"]
+    assert fresh == api.token != old
+    assert (await send(api, "GET", "/ping")).status == 200
+
+
+async def test_api_tokens_are_accepted_listed_by_name_and_deleted(api: Sandbox) -> None:
+    made = {}
+    for name in ("nightly export", "dashboard"):
+        body = {"name": name, "expiry": 7}
+        got = await send(api, "POST", "/apitokens", json=body)
+        assert got.status == 201
+        made[name] = got.json["data"]["token"]
+    assert all(len(token) == 40 and int(token, 16) for token in made.values())
+    by_name = json.dumps([{"property": "name", "operator": "like", "value": "export"}])
+    for params, names in (({}, list(made)), ({"filter": by_name}, ["nightly export"])):
+        got = await send(api, "GET", "/apitokens", params=params)
+        assert [row["name"] for row in got.json["data"]] == names
+        assert got.json["total"] == len(names)
+    token = made["dashboard"]
+    basic = {"Authorization": aiohttp.encode_basic_auth(str(api.user_id), token)}
+    for headers in ({"X-Auth-Token": token}, basic):
+        assert (await send(api, "GET", "/ping", headers=headers)).status == 200
+    # It ends no session, and outlives the token that made it.
+    assert (await send(api, "POST", "/logout", headers={"X-Auth-Token": token})).status == 200
+    api.token = "another"
+    assert (await send(api, "DELETE", f"/apitokens/{token}")).status == 204
+    assert (await send(api, "DELETE", f"/apitokens/{token}")).status == 404
+    assert (await send(api, "GET", "/ping", headers={"X-Auth-Token": token})).status == 401
+    assert (await send(api, "POST", "/apitokens", json={})).status == 400
+    assert (await send(api, "GET", "/apitokens", headers={})).status == 401
+    assert token not in repr(api.journal)
 
 
 async def test_only_the_documented_paths_are_served_under_both_versions(

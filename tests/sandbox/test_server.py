@@ -39,7 +39,14 @@ def test_it_listens_on_loopback_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"rows": -1}, {"limit_cap": 0}, {"rate": (0, 1.0)}, {"latency": (2.0, 1.0)}]
+    "wrong",
+    [
+        {"rows": -1},
+        {"limit_cap": 0},
+        {"rate": (0, 1.0)},
+        {"latency": (2.0, 1.0)},
+        {"zero_dates": 1.5},
+    ],
 )
 def test_it_refuses_invalid_parameters(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|needs"):

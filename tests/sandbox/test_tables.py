@@ -28,7 +28,7 @@ def test_the_default_data_set_is_large_and_quick_to_make() -> None:
 
 
 def test_ids_ascend_with_gaps_and_higher_ids_were_created_later() -> None:
-    cdrs = Data.generate(rows=500, seed=1).cdrs
+    cdrs = Data.generate(rows=500, seed=1, zero_dates=0).cdrs
     steps = {after - before for before, after in zip(cdrs.ids, cdrs.ids[1:], strict=False)}
     moments = [cdrs.get(each)["created_at"] for each in cdrs.ids]
     assert min(steps) >= 1
@@ -47,6 +47,44 @@ def test_rows_have_the_documented_fields_and_realistic_ones_beyond() -> None:
     assert all(data.settings.get(each)["button_id"] in data.buttons for each in data.settings.ids)
     agents = {data.cdrs.get(each)["agent"] for each in data.cdrs.ids}
     assert any(not name.isascii() for name in agents)
+
+
+def test_call_records_are_as_live_sources_say() -> None:
+    cdrs = Data.generate(rows=200, seed=1).cdrs
+    rows = [cdrs.get(each) for each in cdrs.ids]
+    assert {type(row[name]) for row in rows for name in ("charge", "rate")} == {float}
+    assert {len(row["type"]) for row in rows} == {1}
+    assert {type(row["is_root"]) for row in rows} == {bool}
+    assert {type(row["labels"]) for row in rows} == {list}
+    assert {type(row["metadata"]) for row in rows} >= {dict, str}
+    assert any(row["labels"] for row in rows)
+    nested = [row["metadata"] for row in rows if isinstance(row["metadata"], dict)]
+    assert any(isinstance(each["utm"], dict) for each in nested)
+    assert rows[0].keys() >= {
+        "call_id", "live_id", "root_live_id", "parent_live_id", "user_id", "sip_endpoint_id",
+        "server_id", "clid", "src_id", "src_name", "src", "src_ua", "src_codec", "dst_id", "dst",
+        "dst_name", "dst_ua", "dst_codec", "destination", "context", "t_cause", "info", "nb_notes",
+        "nb_children",
+    }  # fmt: skip
+    settings = Data.generate(rows=0, seed=1).settings
+    rates = {settings.get(each)["max_call_rate"] for each in settings.ids}
+    assert rates == {0.15, 3.2, 8.11, 100}
+
+
+def test_the_ids_decide_which_rows_have_zero_dates() -> None:
+    def zeros(rows: int, **options: Any) -> set[int]:
+        cdrs = Data.generate(rows=rows, seed=1, **options).cdrs
+        times = {each: cdrs.get(each) for each in cdrs.ids}
+        assert all(row["created_at"] == row["calldate"] for row in times.values())
+        zero = "0000-00-00 00:00:00"
+        return {each for each, row in times.items() if row["created_at"] == zero}
+
+    assert zeros(300, zero_dates=0) == set()
+    assert len(zeros(300, zero_dates=1)) == 300
+    assert 2 <= len(zeros(5000)) <= 10
+    assert 15 < len(zeros(300, zero_dates=0.1)) < 45
+    assert zeros(300, zero_dates=0.1) == zeros(300, zero_dates=0.1)
+    assert zeros(300, zero_dates=0.1) < zeros(300, zero_dates=0.2)
 
 
 def test_a_table_can_be_changed_and_refuses_unknown_ids() -> None:
@@ -86,6 +124,10 @@ def test_a_table_can_be_changed_and_refuses_unknown_ids() -> None:
         ("abc", "like", "a.c", False),
         ("two\nlines", "like", "two%lines", True),
         (None, "like", "%", False),
+        (["VIP", "x"], "like", "vip", True),
+        ({"a": {"b": None}}, "like", "null", True),
+        ([2], "gt", 1, True),
+        ([], "eq", None, False),
     ],
 )
 def test_a_condition_compares_numbers_as_numbers_and_all_else_as_text(

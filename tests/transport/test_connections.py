@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -209,6 +210,18 @@ async def test_t8_the_clients_own_session_verifies_and_has_no_switch_for_it() ->
     names = {*inspect.signature(CallMeBackClient).parameters}
     names |= {*inspect.signature(ClientConfig).parameters}
     assert not [name for name in names if any(word in name for word in ("ssl", "tls", "verif"))]
+
+
+async def test_certificates_that_are_not_where_the_environment_says_are_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    async with serving(healthy, tls=server_context()) as server, client(server.url) as cmb:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path))
+        assert "SSL_CERT_FILE" not in str(await failure(cmb))
+        monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates")
+        error = await failure(cmb)
+        assert "SSL_CERT_FILE names '/nowhere/certificates', which can't be read" in str(error)
 
 
 @every_method

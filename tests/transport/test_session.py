@@ -19,6 +19,7 @@ from aioresponses import aioresponses
 from benchmarks.harness.peer import closed_port, url_of
 from tests.fakes.secrets import CANARY, reports_of
 from tests.fakes.sockets import Peer, healthy, once, reply, resets, serving
+from voipstudio_cmb.auth.credentials import Token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
@@ -37,7 +38,7 @@ from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
 from voipstudio_cmb.transport.session import Session
 
-GET = Request(method="GET", path="/x", headers={"X-Auth-Token": Secret(CANARY).header()})
+GET = Request(method="GET", path="/x", credentials=Token(Secret(CANARY)).headers)
 
 
 @pytest.fixture
@@ -133,13 +134,12 @@ async def test_an_attempt_ends_by_its_timeout_whatever_the_peer_does(sessions: A
             await peer.send(b" ")
             await asyncio.sleep(0.01)
 
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n"
     loop = asyncio.get_running_loop()
-    for script in (once(hold=True), drips, once(chunked, b"zz\r\n", hold=True)):
+    for script in (once(hold=True), drips):
         async with serving(script) as server:
             began = loop.time()
             error = await failure(sessions(server.url, timeout=0.2))
-            assert isinstance(error, RequestTimeout | ProtocolFault)
+            assert isinstance(error, RequestTimeout)
             assert error.sent == "maybe"
             assert loop.time() - began < 0.2 * 1.1 + 0.05
 

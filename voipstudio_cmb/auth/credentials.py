@@ -13,8 +13,9 @@ from voipstudio_cmb.codec.envelopes import read_object
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadRequest, ConfigError, Forbidden, Unauthorized
 from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.tracebacks import forget_locals
 
-from .secret import HeaderSecret, Secret
+from .secret import Secret
 
 TokenProvider: TypeAlias = Callable[[], Awaitable[str]]
 """Fetches a fresh token; awaited before the first request and after a 401."""
@@ -23,25 +24,25 @@ TokenProvider: TypeAlias = Callable[[], Awaitable[str]]
 class Basic:
     """HTTP Basic with a user's id and token: the older form, which the API still accepts."""
 
-    def __init__(self, user_id: int, token: str) -> None:
+    def __init__(self, user_id: int, token: str | Secret) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
-        secret.checked()
+        self._token = secret.checked()
         user_id = checked_integer("the user id", user_id, 1, error=ConfigError)
-        self._token = secret
-        self._encoded = Secret(b64encode(f"{user_id}:{secret.header()}".encode()).decode())
-        self._unpadded = Secret(self._encoded.header().rstrip("="))
+        self._header = Secret(
+            "Basic " + b64encode(f"{user_id}:{secret.reveal()}".encode()).decode()
+        )
 
     def __repr__(self) -> str:
         return "Basic('***')"
 
     def headers(self) -> dict[str, str]:
-        """The header to send."""
-        return {"Authorization": HeaderSecret(f"Basic {self._encoded.header()}")}
+        """The header to send; nobody but who sends it calls this."""
+        return {"Authorization": self._header.reveal()}
 
     def mask(self, text: str) -> str:
         """`text` without the token in any form that was sent."""
-        return self._unpadded.mask(self._encoded.mask(self._token.mask(text)))
+        return self._token.mask(text)
 
 
 @attrs.frozen
@@ -51,8 +52,8 @@ class Token:
     secret: Secret
 
     def headers(self) -> dict[str, str]:
-        """The header to send."""
-        return {"X-Auth-Token": self.secret.header()}
+        """The header to send; nobody but who sends it calls this."""
+        return {"X-Auth-Token": self.secret.reveal()}
 
     def mask(self, text: str) -> str:
         """`text` without the token in any form that was sent."""
@@ -68,7 +69,7 @@ class Login:
     """
 
     def __init__(self, email: str, password: str | Secret) -> None:
-        secret = password if isinstance(password, Secret) else Secret(password)
+        secret = Secret(password)
         del password  # or a traceback with locals would show it
         self._email = email
         self._password = secret
@@ -79,27 +80,21 @@ class Login:
     def __repr__(self) -> str:
         return f"Login({self._email!r}, '***')"
 
-    async def fetch(self, handler: Handler) -> str:
+    async def fetch(self, handler: Handler) -> Secret:
         """A session token, by `POST /login` through `handler`, which raises for a bad status.
 
         Raises:
             Unauthorized: the login was refused, or the account requires a second factor.
         """
-        login = Request(
-            method="POST",
-            path="/login",
-            operation="login",
-            body=to_json({"email": self._email, "password": str(self._password.header())}),
-            parse=_user_token,  # in the chain, or an unreadable body would be quoted unmasked
-        )
-        login.call.mask = self._password.mask
+        login = self._request()
+        login.call.hide(self._password.mask)
         refusal = None
         try:
             response = await handler(login)
         except (BadRequest, Unauthorized, Forbidden) as error:
             refusal = f"the e-mail address or the password was refused ({error.message})"
         else:
-            token: str | None = response.value
+            token: Secret | None = response.value
             if token is not None:
                 return token
             refusal = (
@@ -108,13 +103,26 @@ class Login:
             )
         raise Unauthorized(refusal, status=401, sent="yes", method="POST", path="/login")
 
+    def _request(self) -> Request:
+        try:
+            return Request(
+                method="POST",
+                path="/login",
+                operation="login",
+                body=to_json({"email": self._email, "password": self._password.reveal()}),
+                parse=_user_token,
+            )
+        except BaseException as error:
+            forget_locals(error)
+            raise
 
-def _user_token(response: Response) -> str | None:
+
+def _user_token(response: Response) -> Secret | None:
     """The token, or None if the account requires a second factor first."""
     if response.status == 202:
         return None
-    token = read_object(response).get("user_token")
-    if not isinstance(token, str):
+    token = Secret(read_object(response).get("user_token"))
+    if not token.reveal():
         raise ConfigError("the response to POST /login has no user_token: use an API key instead")
     return token
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import attrs
 
+from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
 
@@ -53,7 +54,7 @@ def _parse_profiles(content: bytes) -> tuple[str, _Profiles] | None:
     None instead of an exception: a traceback would hold the text with its tokens.
     """
     try:
-        data = json.loads(content)
+        data = json.loads(decode_handwritten(content))
         known = {
             str(name): (Secret(profile.get("token")), profile.get("apiUrl"))
             for name, profile in data["profiles"].items()
@@ -67,7 +68,7 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
     """The credentials of one profile of the vendor's file, which is only ever read."""
     how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
     if name is not None:  # which takes precedence over the environment
-        how = f"run `vs auth login`, or do without the profile {name!r}"
+        how = "run `vs auth login`, or do without a profile"
     try:
         profiles = _parse_profiles(path.read_bytes())
     except FileNotFoundError:
@@ -84,7 +85,8 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
         raise NoToken(f"no token: {how} (the profile file {path} holds no profile)")
     if chosen not in known:
         names = ", ".join(sorted(known)) or "none"
-        raise ConfigError(f"no profile {chosen!r} in {path}: use one of its own ({names})")
+        which = "current profile" if name is None else "profile of that name"
+        raise ConfigError(f"no {which} in {path}: use one of its own ({names})")
     token, stored_url = known[chosen]
     try:
         return Credentials(token.checked(), checked_base_url(url or stored_url or DEFAULT_BASE_URL))

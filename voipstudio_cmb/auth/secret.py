@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Callable
 from typing import NoReturn
 
 from voipstudio_cmb.errors import ConfigError
 
+from .mask import masked
+
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
-
-
-class HeaderSecret(str):
-    """A header's value that its `repr` hides, and so do dicts, tracebacks and logs."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
 
 
 class Secret:
     """A token that does not show itself: not in `repr`, `str`, `attrs.asdict` or a pickle.
 
-    Making one never raises, so that no traceback holds the bare token; `checked` does.
+    Making one never raises, so that no traceback holds the bare token; `checked` does. One that is
+    made of another is the same.
     """
 
-    __slots__ = ("_reveal",)
+    __slots__ = ("reveal",)
+
+    reveal: Callable[[], str]
+    """Returns the plain text, "" if it was none. Pass on what it returns, and give it no name: a
+    traceback with locals would show it."""
 
     def __init__(self, value: object) -> None:
-        # A closure, because tools that print an object's slots or locals do not look into one.
-        self._reveal: Callable[[], object] = lambda: value
+        # A method of the string, which is neither shown nor cut by tools that print an object's
+        # slots, and has no frame whose variables they could print, as a closure has.
+        if isinstance(value, Secret):
+            self.reveal = value.reveal
+        else:
+            self.reveal = (str.__str__(value) if isinstance(value, str) else "").__str__
 
     def __repr__(self) -> str:
         return "Secret('***')"
@@ -48,7 +49,7 @@ class Secret:
             ConfigError: it is no string, empty, or has characters that no header may carry.
         """
         self.checked_text("token")
-        if not _PRINTABLE.fullmatch(self.header()):
+        if not _PRINTABLE.fullmatch(self.reveal()):
             raise ConfigError(
                 "the token contains white space, control or non-ASCII characters (a line end from "
                 "a file?): strip it before passing it"
@@ -61,22 +62,10 @@ class Secret:
         Raises:
             ConfigError: it is not.
         """
-        if not isinstance(self._reveal(), str) or not self._reveal():
+        if not self.reveal():
             raise ConfigError(f"the {name} is empty or not a string: pass the {name} itself")
         return self
 
-    def header(self) -> HeaderSecret:
-        """The token as the value of a header."""
-        return HeaderSecret(self._reveal())
-
     def mask(self, text: str) -> str:
-        """`text` with the secret replaced by ***: as it is, in base64, and as JSON may escape it.
-
-        In any case of its letters, because a host name is lower-cased on its way.
-        """
-        plain = str(self.header())
-        forms = {plain, b64encode(plain.encode()).decode().rstrip("="), plain.replace("/", "\\/")}
-        for form in forms:
-            if len(form) > 3:  # or every such letter of the text would be taken for the secret
-                text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-        return text
+        """`text` with *** wherever the secret stands in it, however it is spelt."""
+        return masked(text, self.reveal)

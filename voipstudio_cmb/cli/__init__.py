@@ -11,7 +11,8 @@
     options      options that commands share      clients     a client as the options ask for it
     progress     how far jobs are (arithmetic)    displays    shows that: bars, lines, events
     report       what became of an export         exit_codes  what that means for scripts
-    terminal     prints text, events, tables      ext.rich    draws bars and tables
+    terminal     messages, events, JSON, tables   ext.rich    draws bars and tables
+    stdio        standard output, written whole or an error, and standard error, which may be lost
     ending       what is done last of all
 
 A command's file has `HELP`, `add_options(parser)` and `run(arguments)`, which returns the exit

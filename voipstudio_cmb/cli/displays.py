@@ -7,22 +7,26 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.text import on_one_line
 
 from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker
 from .report import label
-from .terminal import print_event, print_message, rich_for, sanitize
+from .stdio import log_is_behind
+from .terminal import print_event, print_message, rich_for, terminal_size
 
 INTERVAL = 2.0
 """Seconds from one line, or event, about a job to the next."""
 
 FEW_JOBS = 8
 """Up to this many jobs are shown one by one; of more, those that run, and one line about all."""
+
+BARS_WIDTH = 40
+"""Columns below which too little of a bar's text can be seen, so that lines are printed."""
 
 ENDED, RUNNING = ("done", "failed"), ("running", "writing")
 
@@ -33,10 +37,11 @@ T = TypeVar("T")
 @contextlib.contextmanager
 def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     """The function that shows jobs in `mode`: "auto" draws bars if it can, else prints lines."""
-    rich = rich_for(sys.stderr) if mode == "auto" else None
+    width, height = terminal_size(sys.stderr)
+    rich = rich_for(sys.stderr) if mode == "auto" and width >= BARS_WIDTH else None
     if rich is not None:
-        with rich.Bars(sys.stderr) as bars:
-            yield partial(draw_bars, bars)
+        with rich.Bars(sys.stderr, width, height) as bars:
+            yield lambda jobs: None if log_is_behind() else draw_bars(bars, jobs)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show
     elif mode == "none":
@@ -90,6 +95,11 @@ def _rows(each: JobProgress) -> str:
     return f"{job.rows:,}{total} rows{rate}{left}"
 
 
+def _refused(job: Job) -> bool:
+    """Whether `job` failed before it had anything to show: the report says why, once for all."""
+    return job.state == "failed" and not job.pages
+
+
 class LineDisplay:
     """Prints a line when a job's state changes, and every two seconds how far it is."""
 
@@ -106,7 +116,7 @@ class LineDisplay:
             self._next = now + INTERVAL
         for each in jobs:
             job, printed = each.job, self._printed.get(each.job)
-            if job.state == "waiting" or printed in ENDED:
+            if job.state == "waiting" or printed in ENDED or (_refused(job) and printed is None):
                 continue
             if job.state in ENDED or (few and (due or printed != job.state)):
                 self._printed[job] = job.state
@@ -184,16 +194,19 @@ def _rounded(value: float | None) -> float | None:
 
 
 def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:
-    """Draws a bar for each of a few jobs; of more, for those that run, and a line about all.
+    """Draws a bar for each of a few jobs that run or are done; of many, for those that run, and a
+    line about all.
 
     `bars` is a `voipstudio_cmb.ext.rich.Bars`.
     """
     few = len(jobs) <= min(FEW_JOBS, bars.room)
-    shown = [each for each in jobs if few or each.job.state in RUNNING][: bars.room]
+    # A bar without a total pulses, as if something happened: those that wait or failed have none.
+    states = (*RUNNING, "done") if few else RUNNING
+    shown = [each for each in jobs if each.job.state in states][: bars.room]
     bars.show([_bar(each) for each in shown], "" if few else totals(jobs))
 
 
 def _bar(each: JobProgress) -> tuple[str, int, int | None, str]:
     job = each.job
     total = job.rows if job.state == "done" else job.total
-    return sanitize(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"
+    return on_one_line(label(job)), job.rows, total, f"{_rows(each)}, {job.state}"

@@ -12,8 +12,9 @@ from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
 from .clients import open_client
 from .exit_codes import exit_code
 from .files import account_exports
-from .report import label
-from .terminal import notify, print_table
+from .report import failures
+from .stdio import print_text
+from .terminal import notify, table_text
 
 
 async def run(arguments: argparse.Namespace, plan: Plan) -> int:
@@ -27,10 +28,9 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
         rates = {each.name: each.rate or arguments.rate_per_account for each in accounts}
         forecasts = await account_exports(arguments, plan).forecast()
     jobs = [_job(each, plan) for each in forecasts]
-    for job in jobs:
-        if job.error is not None:
-            notify(arguments, f"{label(job)}: failed: {' '.join(str(job.error).split())}")
-    print_table([_row(each) for each in forecasts], sys.stdout)
+    for reason in failures(jobs):
+        notify(arguments, reason)
+    await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
     unknown = any(each.requests is None and each.error is None for each in forecasts)
     notify(
         arguments,

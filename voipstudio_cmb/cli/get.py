@@ -25,5 +25,5 @@ async def run(arguments: argparse.Namespace) -> int:
 
     async with open_client(arguments) as client:
         record = await getattr(client, arguments.resource).get(arguments.id)
-    print_json(to_dict(record))
+    await print_json(to_dict(record))
     return DONE

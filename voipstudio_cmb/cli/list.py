@@ -9,6 +9,7 @@ from voipstudio_cmb.resources import COLLECTIONS
 
 from .exit_codes import DONE
 from .options import add_account_options, add_filter_option
+from .stdio import print_data, print_text
 from .terminal import print_message
 
 HELP = "print rows of a collection"
@@ -37,7 +38,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ClientMisuse("the API has no collection of buttons: use `get buttons ID`")
     if arguments.resource not in COLLECTIONS:
         known = ", ".join(COLLECTIONS)
-        raise ClientMisuse(f"unknown collection {arguments.resource!r} (known: {known})")
+        raise ClientMisuse(f"unknown collection (known: {known})")
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -62,15 +63,18 @@ async def run(arguments: argparse.Namespace) -> int:
         )
         printer = PRINTERS[format](service.record, sys.stdout)
         printed, note = 0, ""
+
+        async def show(text: str) -> None:
+            await (print_text(text) if printer.words else print_data(text.encode()))
+
         async with walk:
             async for record in walk:
                 if printed == limit:
                     note = f"only the first {limit} printed; --limit N or --all for more"
                     break
-                printer.add(record)
+                await show(printer.add(record))
                 printed += 1
-        printer.finish()
-        sys.stdout.flush()
+        await show(printer.finish())
     if note or not printed:
         print_message(note or "no rows")
     return DONE

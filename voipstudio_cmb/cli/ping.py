@@ -21,5 +21,5 @@ async def run(arguments: argparse.Namespace) -> int:
         started = time.monotonic()
         answer = await client.ping()
     print_message(f"answered in {time.monotonic() - started:.3f} s")
-    print_json(answer)
+    await print_json(answer)
     return DONE

@@ -1,30 +1,34 @@
-"""Prints records on a stream: as JSON, JSON Lines, CSV or a table. Not a word of progress."""
+"""Records as they are printed: as JSON, JSON Lines, CSV or a table. Not a word of progress."""
 
 from __future__ import annotations
 
-import shutil
-from typing import IO
+from typing import TextIO
 
 from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
+from voipstudio_cmb.text import on_one_line
 
-from .terminal import escape_controls, print_table, sanitize
+from .terminal import escape_controls, table_text, terminal_size
 
 
 class Printer:
-    """Prints records one by one."""
+    """Makes text of records one by one, for `stream`, on which it prints nothing itself."""
 
-    def __init__(self, record: type[Record], stream: IO[str]) -> None:
+    words = False
+    """Whether the text is for people, and not data."""
+
+    def __init__(self, record: type[Record], stream: TextIO) -> None:
         self._stream = stream
 
-    def add(self, record: Record) -> None:
-        """Prints `record`, or keeps it for `finish`."""
+    def add(self, record: Record) -> str:
+        """What comes now: `record`, or nothing if it is kept for `finish`."""
         raise NotImplementedError
 
-    def finish(self) -> None:
-        """Prints what `add` has kept."""
+    def finish(self) -> str:
+        """What comes behind all records."""
+        return ""
 
 
 def _json(record: Record) -> str:
@@ -34,8 +38,8 @@ def _json(record: Record) -> str:
 class JsonLines(Printer):
     """Prints a row a line, as the API sent it."""
 
-    def add(self, record: Record) -> None:
-        self._stream.write(_json(record) + "\n")
+    def add(self, record: Record) -> str:
+        return _json(record) + "\n"
 
 
 class JsonArray(Printer):
@@ -43,25 +47,30 @@ class JsonArray(Printer):
 
     _before = "[\n  "
 
-    def add(self, record: Record) -> None:
-        self._stream.write(self._before + _json(record))
-        self._before = ",\n  "
+    def add(self, record: Record) -> str:
+        before, self._before = self._before, ",\n  "
+        return before + _json(record)
 
-    def finish(self) -> None:
-        self._stream.write("\n]\n" if self._before.startswith(",") else "[]\n")
+    def finish(self) -> str:
+        return "\n]\n" if self._before.startswith(",") else "[]\n"
 
 
 class Csv(Printer):
     """Prints the CSV of an export."""
 
-    def __init__(self, record: type[Record], stream: IO[str]) -> None:
+    def __init__(self, record: type[Record], stream: TextIO) -> None:
         super().__init__(record, stream)
         self._lines = CsvLines(record)
-        self._stream.write(self._lines.header().decode())
+        self._header = self._lines.header().decode()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record) -> str:
         line = self._lines.line(to_json(to_dict(record))).decode()
-        self._stream.write(sanitize(line) if self._stream.isatty() else line)
+        return self.finish() + (on_one_line(line) + "\r\n" if self._stream.isatty() else line)
+
+    def finish(self) -> str:
+        # The header, once: with the first row, because a walk may fail before there is one.
+        header, self._header = self._header, ""
+        return header
 
 
 class Table(Printer):
@@ -71,37 +80,42 @@ class Table(Printer):
     table. Elsewhere nothing is cut.
     """
 
+    words = True
     _FIRST = ("id", "name", "created_at")
 
-    def __init__(self, record: type[Record], stream: IO[str]) -> None:
+    def __init__(self, record: type[Record], stream: TextIO) -> None:
         super().__init__(record, stream)
         self._rows: list[dict[str, str]] = []
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Record) -> str:
         row = to_dict(record).items()
         self._rows.append({name: self._cell(value) for name, value in row if value is not None})
+        return ""
 
     def _cell(self, value: object) -> str:
         text = value if isinstance(value, str) else to_json(value).decode()
         text = " ".join(text.split())
         return text[:29] + "…" if self._stream.isatty() and len(text) > 30 else text
 
-    def finish(self) -> None:
+    def finish(self) -> str:
         names = dict.fromkeys(name for row in self._rows for name in row)
         columns = [name for name in self._FIRST if name in names]
         columns += [name for name in names if name not in columns]
         shown = self._fitting(columns) if self._stream.isatty() else columns
-        if shown:
-            print_table(self._rows, self._stream, shown)
+        text = table_text(self._rows, self._stream, shown) if shown else ""
         if hidden := [name for name in columns if name not in shown]:
-            self._stream.write(f"not shown: {', '.join(hidden)} (--format json shows all)\n")
+            rest = ", ".join(map(on_one_line, hidden))
+            text += f"not shown: {rest} (--format json shows all)\n"
+        return text
 
     def _fitting(self, columns: list[str]) -> list[str]:
         """The columns that fit into the terminal's width: at least the first."""
         shown: list[str] = []
-        room = shutil.get_terminal_size().columns - 1
+        room = terminal_size(self._stream)[0] - 1
         for column in columns:
-            room -= max(len(column), *(len(row.get(column, "")) for row in self._rows)) + 3
+            room -= (
+                max(len(on_one_line(column)), *(len(row.get(column, "")) for row in self._rows)) + 3
+            )
             if room >= 0 or not shown:
                 shown.append(column)
         return shown

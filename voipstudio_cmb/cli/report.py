@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .exit_codes import NOT_AUTHORISED, RESUMABLE, exit_code
-from .terminal import discard_stdout, print_message, print_table
+from .exit_codes import NOT_AUTHORISED, RESUMABLE
+from .stdio import OutputError, print_data
+from .terminal import print_message, table_text
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
@@ -17,17 +21,39 @@ _ADVICE = {
     RESUMABLE: "run the same command again to resume",
 }
 
+NAMED = 8
+"""The most jobs that one message names."""
 
-def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
-    """Prints the files on stdout, all else about them on stderr; returns the exit code.
 
-    `seconds` returns how long a job took.
+async def print_files(jobs: Sequence[Job]) -> bool:
+    """Prints each complete file on stdout, and its rows; returns whether who reads them has them.
+
+    A reader that has gone, or never was, wants none.
     """
-    print_files(summary.jobs)
+    lines = [b"%s\t%d\n" % (os.fsencode(job.path), job.rows) for job in jobs if job.made]
+    try:
+        await print_data(b"".join(lines))
+    except OutputError as error:
+        if error.errno in (errno.EPIPE, errno.EBADF):
+            return True
+        print_message(f"error: the list of files can't be written: {error}")
+        return False
+    return True
+
+
+def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) -> None:
+    """Prints all about the jobs but their files on stderr. `seconds` returns how long one took."""
+    reasons = failures(summary.jobs)
+    if len(reasons) == 1 and all(job.state == "failed" and not job.rows for job in summary.jobs):
+        advice = _advice(summary, code)
+        print_message(reasons[0] + (f"; {advice}" if advice else ""))  # nothing else to tell
+        return
     for job in summary.jobs:
         for text in _notes(job):
-            print_message(f"{label(job)}: {' '.join(text.split())}")
-    print_table([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr)
+            print_message(f"{label(job)}: {text}")
+    for reason in reasons:
+        print_message(reason)
+    sys.stderr.write(table_text([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr))
     done = [job for job in summary.jobs if job.state == "done"]
     undone, made = len(summary.jobs) - len(done), sum(job.made for job in done)
     print_message(
@@ -35,23 +61,17 @@ def report(summary: Summary, seconds: Callable[[Job], float | None]) -> int:
         f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
         f"{made} of {undone + made} files"
     )
-    code = exit_code(summary.jobs)
     if undone:
-        advice = _ADVICE.get(code, "fix what the errors above say, and run the same command again")
-        if code == RESUMABLE and not summary.resumable:
-            advice = "run the same command again"
+        again = "fix what the errors above say, and run the same command again"
+        advice = _advice(summary, code) or again
         print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
-    return code
 
 
-def print_files(jobs: Sequence[Job]) -> None:
-    """Prints each complete file on stdout, and its rows."""
-    for job in jobs:
-        if job.made:
-            try:
-                print(f"{job.path}\t{job.rows}")
-            except BrokenPipeError:
-                discard_stdout()  # the report and the exit code still matter
+def _advice(summary: Summary, code: int) -> str | None:
+    """What to do, if it is known; nothing can be resumed where nothing is kept."""
+    if code == RESUMABLE and not summary.resumable:
+        return "run the same command again"
+    return _ADVICE.get(code)
 
 
 def _notes(job: Job) -> Iterator[str]:
@@ -68,13 +88,43 @@ def _notes(job: Job) -> Iterator[str]:
         yield f"{len(job.missing)} are named and do not exist (ids {ids})"
     if job.rejected:
         yield f"{job.rejected:,} rows could not be used"
-    if job.error is not None:
-        yield f"failed: {job.error}"
-    elif job.total is not None and job.rows + job.rejected < job.total and not job.already:
+    fewer = job.total is not None and job.rows + job.rejected < job.total
+    if fewer and job.error is None and not job.already:
         yield (
             f"the API's total is {job.total:,}, but after {job.rows:,} rows "
             "its pages are empty: its totals can be too high"
         )
+
+
+def failures(jobs: Sequence[Job]) -> list[str]:
+    """What failed and why, a line for each reason, however many of `jobs` it stopped."""
+    groups: dict[str, list[Job]] = {}
+    for job in jobs:
+        if (error := job.error) is not None:
+            reason = error.message
+            # What each job has of its own: where its file is, which request it was.
+            paths = (repr(str(path)) for path in (job.path, job.path.parent))
+            for own in (*paths, getattr(error, "request_id", None)):
+                reason = reason.replace(own or "\0", "")
+            groups.setdefault(reason, []).append(job)
+    sizes = Counter(job.account for job in jobs)
+    lines = []
+    for group in groups.values():
+        error, texts = group[0].error, {str(job.error) for job in group}
+        assert error is not None
+        text = error.message if len(texts) > 1 else str(error)
+        lines.append(f"{_labels(group, sizes)}: failed: {text}")
+    return lines
+
+
+def _labels(group: Sequence[Job], sizes: Counter[str]) -> str:
+    """The names of the jobs in `group`, or of an account that has all of its `sizes` in it."""
+    own = Counter(job.account for job in group)
+    complete = {account for account in own if account and own[account] == sizes[account]}
+    of_each = (job.account if job.account in complete else label(job) for job in group)
+    names = list(dict.fromkeys(of_each))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def label(job: Job) -> str:

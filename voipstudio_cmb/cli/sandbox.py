@@ -6,6 +6,7 @@ import argparse
 import asyncio
 
 from .exit_codes import DONE
+from .stdio import print_text
 from .terminal import print_message
 
 HELP = "serve a stand-in for the API on loopback"
@@ -30,8 +31,8 @@ async def run(arguments: argparse.Namespace) -> int:
     try:
         api = Sandbox(port=arguments.port, rows=arguments.rows, seed=arguments.seed, rate=allowed)
         async with api:
-            print(f"export VOIPSTUDIO_API_URL={api.base_url}")
-            print(f"export VOIPSTUDIO_API_TOKEN={api.token}", flush=True)
+            await print_text(f"export VOIPSTUDIO_API_URL={api.base_url}\n")
+            await print_text(f"export VOIPSTUDIO_API_TOKEN={api.token}\n")
             print_message("serving until interrupted; the two lines above point the client at it")
             await asyncio.Event().wait()
     except (ValueError, OverflowError, OSError) as error:

@@ -13,6 +13,7 @@ from .clients import open_client
 from .displays import open_display, run_with_display
 from .exit_codes import DONE, FAILED, INCOMPLETE
 from .progress import ProgressTracker
+from .stdio import print_data
 from .terminal import escape_controls, notify, print_event, print_message
 
 
@@ -21,7 +22,7 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
     _check(arguments, plan)
     terminal = sys.stdout.isatty()
     async with open_client(arguments) as client:
-        stream = Stream(client, plan, sys.stdout.fileno(), _escape if terminal else bytes)
+        stream = Stream(client, plan, print_data, _escape if terminal else bytes)
         tracker, printed = ProgressTracker(), 0
         # On a terminal the rows are progress enough.
         mode = "none" if terminal and arguments.progress == "auto" else arguments.progress

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import IO, Any
+from typing import Any, TextIO
 
-# What could steer a terminal or reverse the order in which text is shown.
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+from voipstudio_cmb.text import UNPRINTABLE, on_one_line
 
-
-def sanitize(text: str) -> str:
-    """Replaces control characters except line ends: the API's texts may hold any."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+from .stdio import print_data
 
 
 def escape_controls(json_text: str) -> str:
-    """Writes the control characters that JSON allows raw as escapes: the same JSON still."""
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
+    """Escapes what JSON allows raw and a terminal may obey or hide: the same JSON still."""
+    return UNPRINTABLE.sub(_escape, json_text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code == 10:
+        return "\n"  # between values: within one, JSON does not allow it raw
+    pair = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))
 
 
 def print_message(text: str) -> None:
-    """Prints `text` on standard error, sanitized."""
-    print(sanitize(text), file=sys.stderr)
+    """Prints `text` on standard error, as one line."""
+    print(on_one_line(text), file=sys.stderr)
 
 
 def print_event(name: str, **members: Any) -> None:
@@ -44,41 +49,55 @@ def notify(arguments: argparse.Namespace, text: str) -> None:
         print_message(text)
 
 
-def print_json(value: Any) -> None:
+async def print_json(value: Any) -> None:
     """Prints `value` as JSON on standard output."""
-    print(escape_controls(json.dumps(value, indent=2, ensure_ascii=False)))
+    text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False))
+    await print_data(f"{text}\n".encode())
 
 
-def discard_stdout() -> None:
-    """Sends what is left of standard output nowhere, or Python's flush at exit would complain."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def terminal_size(stream: TextIO) -> tuple[int, int]:
+    """Columns and lines of the terminal `stream`: `COLUMNS` and `LINES`, else its own, else 80, 24.
+
+    Zeros are nobody's size: they come from terminals that were never told theirs.
+    """
+    own = os.terminal_size((0, 0))
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        own = os.get_terminal_size(stream.fileno())
+    given = (os.environ.get(name, "") for name in ("COLUMNS", "LINES"))
+    columns, lines = (int(text) if text.isdecimal() and len(text) < 5 else 0 for text in given)
+    return columns or own.columns or 80, lines or own.lines or 24
 
 
-def rich_for(stream: IO[str]) -> ModuleType | None:
-    """The module that draws with rich, if `stream` is a terminal and rich is installed."""
+def rich_for(stream: TextIO) -> ModuleType | None:
+    """The module that draws with rich, if it is installed and can draw on `stream`."""
     if not stream.isatty():
         return None
     try:
         import voipstudio_cmb.ext.rich as rich
     except ImportError:
         return None
-    return rich
+    return rich if rich.can_draw(stream) else None
 
 
-def print_table(
-    rows: Sequence[Mapping[str, str]], stream: IO[str], columns: Sequence[str] | None = None
-) -> None:
-    """Prints the `columns` of `rows`: drawn by rich on a terminal, plain elsewhere.
+def table_text(
+    rows: Sequence[Mapping[str, str]], stream: TextIO, columns: Sequence[str] | None = None
+) -> str:
+    """The `columns` of `rows` as text: drawn by rich if `stream` is a terminal on which they fit.
 
     By default, the columns are those of the first row in which any row has a text.
     """
     if columns is None:
         columns = [name for row in rows[:1] for name in row if any(each[name] for each in rows)]
-    cells = [[sanitize(" ".join(row.get(name, "").split())) for name in columns] for row in rows]
+    heads = [*map(on_one_line, columns)]
+    cells = [[on_one_line(row.get(name, "")) for name in columns] for row in rows]
     if rich := rich_for(stream):
-        rich.print_table(stream, columns, cells)
-        return
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    for line in (columns, *cells):
+        width = terminal_size(stream)[0]
+        drawn: str | None = rich.draw_table(heads, cells, width, stream.encoding)
+        if drawn is not None:
+            return drawn
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    lines = []
+    for line in (heads, *cells):
         aligned = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        stream.write("  ".join(aligned).rstrip() + "\n")
+        lines.append("  ".join(aligned).rstrip() + "\n")
+    return "".join(lines)

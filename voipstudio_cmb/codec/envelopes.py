@@ -130,12 +130,12 @@ def read_messages(body: bytes) -> dict[str, list[str]]:
     return messages
 
 
-def excerpt(body: bytes, mask: Callable[[str], str]) -> str:
-    """The beginning of `body` for a message: at most 200 characters, on one line.
+def excerpt(body: bytes, quote: Callable[[str], str]) -> str:
+    """The beginning of `body` for a message: at most 200 characters, made harmless by `quote`.
 
-    Masked before it is cut, or the cut could leave most of a secret standing.
+    By that before it is cut, or the cut could leave most of a secret standing.
     """
-    text = " ".join(mask(body[:65536].decode("utf-8", "replace")).split())
+    text = quote(body[:65536].decode("utf-8", "replace"))
     return text if len(text) <= 200 else text[:199] + "…"
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, get_type_hints
 
+from voipstudio_cmb.checks import described
 from voipstudio_cmb.errors import ClientMisuse
 
 from .json import plain, to_json
@@ -46,9 +47,9 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
         if not _fits(value, known[name]):
             wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
             hint = " (digits only, without quotes or a plus sign)" if known[name] == (int,) else ""
-            raise ClientMisuse(f"{name} must be {wanted} or None, not {value!r}{hint}")
+            raise ClientMisuse(f"{name} must be {wanted} or None, not {described(value)}{hint}")
         if isinstance(value, str) and not is_text(value):
-            raise ClientMisuse(f"{name} holds half a surrogate pair, which is no text: {value!a}")
+            raise ClientMisuse(f"{name} holds half a surrogate pair: pass valid text")
     try:
         return to_json({name: plain(value) for name, value in values.items()}) if values else None
     except OverflowError as error:

@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from voipstudio_cmb.models import Row, Rows
+from voipstudio_cmb.text import on_one_line
 
 from .json import MAX_ID
 from .surrogates import tolerant
@@ -118,7 +119,7 @@ def id_problem(json: bytes) -> str:
     cells = tokens(json)
     if "id" not in cells:
         return "it has no id"
-    sent = cells["id"][:40].decode("utf-8", "replace")
+    sent = on_one_line(cells["id"][:40].decode("utf-8", "replace"))
     return f"its id is no integer from 1 to 2**63 - 1: {sent}"
 
 

@@ -13,6 +13,7 @@ import attrs
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.checks import checked_number
+from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 
@@ -26,17 +27,14 @@ _KEYS = ("token_env", "base_url", "rate")
 def _checked_name(name: object) -> str:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{str(name)[:80]!r} is no name for an account, because its files go to a directory of "
-            "that name: 1 to 64 letters, digits, '-', '_' and '.', the first of them no '.'"
+            "an account's name is none that its directory can have: choose 1 to 64 letters, "
+            "digits, '-', '_' and '.', the first of them no '.'"
         )
     return name
 
 
 def _checked_rate(rate: object) -> float | None:
-    if rate is None:
-        return None
-    shown = rate[:40] if isinstance(rate, str) else rate  # it may be a token in the wrong place
-    return checked_number("rate", shown, error=ConfigError)
+    return None if rate is None else checked_number("rate", rate, error=ConfigError)
 
 
 @attrs.frozen(init=False, repr=False)
@@ -55,19 +53,23 @@ class Account:
     """Which API it is an account of."""
     rate: float | None
     """The requests a second that its client may send, whatever is allowed the others."""
+    token_env: str
+    """The environment variable that holds the token, or "": errors name it."""
 
     def __init__(
         self,
         name: str,
-        token: str,
+        token: str | Secret,
         *,
         base_url: str = DEFAULT_BASE_URL,
         rate: float | None = None,
+        token_env: str = "",
     ) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
+        name, base_url, rate = _checked_name(name), checked_base_url(base_url), _checked_rate(rate)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
-            _checked_name(name), secret.checked(), checked_base_url(base_url), _checked_rate(rate)
+            name, secret.checked(), base_url, rate, token_env
         )
 
     def __repr__(self) -> str:
@@ -133,9 +135,9 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     accounts = []
     for name, table in tables.items():
         secret = Secret(env.get(table["token_env"]))
-        options = {key: table[key] for key in ("base_url", "rate") if key in table}
+        options = {key: table[key] for key in _KEYS if key in table}
         try:
-            accounts.append(Account(name, secret.header(), **options))
+            accounts.append(Account(name, secret, **options))
         except ConfigError as error:
             return ConfigError(f"{where}: accounts.{name}: {error}")
     return accounts
@@ -143,15 +145,15 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(decode_handwritten(path.read_bytes()))
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at (.*)\)", str(error))  # the rest of it may quote the file
         return ConfigError(f"{where} is no TOML: fix it at {line[1] if line else 'its end'}")
     except UnicodeDecodeError:
-        return ConfigError(f"{where} is not UTF-8 text")
+        return ConfigError(f"{where} is no text: save it as UTF-8")
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or "no such path"
-        return ConfigError(f"{where} can't be read: {reason}")
+        return ConfigError(f"the accounts file can't be read: {reason}")
     for key in data:
         if key != "accounts":
             return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")
@@ -164,13 +166,13 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
 def _unknown(key: str, known: str) -> str:
     if key.lower() == "token":
         return "tokens do not belong in this file: name an environment variable in token_env"
-    return f"unknown key {key[:64]!r} (known: {known})"
+    return f"it has a key that is not known (known: {known})"
 
 
 def _complaints(name: str, table: object) -> list[str]:
     """What is wrong with one account's `table`: no value of it, but for those that are checked."""
     if not isinstance(table, dict):
-        return [f"accounts.{name[:64]} is no table: write [accounts.NAME], and its keys below"]
+        return ["an account is no table: write [accounts.NAME], and its keys below"]
     try:
         at = f"accounts.{_checked_name(name)}"
     except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import IO, Self
 
@@ -10,12 +11,15 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
 
+_ANY = 1_000_000
+"""More columns than any table needs."""
+
 
 class Bars:
-    """Progress bars on a terminal, of which at most `room` fit."""
+    """Progress bars on a terminal of `width` and `height`, of which at most `room` fit."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        console = Console(file=stream)
+    def __init__(self, stream: IO[str], width: int, height: int) -> None:
+        console = Console(file=stream, width=width, height=height)
         # Not redirecting, or rich would send what is printed to standard output the same way.
         self._progress = Progress(
             SpinnerColumn(),
@@ -25,8 +29,9 @@ class Bars:
             console=console,
             redirect_stdout=False,
             redirect_stderr=False,
+            auto_refresh=False,  # by a thread: it would draw for a reader that does not read, too
         )
-        self.room: int = max(1, console.height - 3)
+        self.room: int = max(1, height - 3)
         self._bars: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
@@ -44,15 +49,29 @@ class Bars:
             if name not in self._bars:
                 self._bars[name] = self._progress.add_task(name, text=text, total=None)
             self._progress.update(self._bars[name], completed=done, total=total, text=text)
+        self._progress.refresh()
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
 
-def print_table(stream: IO[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints `rows` under `columns`, fitted to the terminal."""
-    table = Table(*(Column(name, no_wrap=True) for name in columns))
+def can_draw(stream: IO[str]) -> bool:
+    """Whether `stream` is a terminal on which a cursor moves; rich's own variables are obeyed."""
+    return bool(Console(file=stream).is_interactive)
+
+
+def draw_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, encoding: str | None
+) -> str | None:
+    """The table of `rows` under `columns` as a terminal shows it; None if `width` is too small."""
+    table = Table(*(Column(Text(name), no_wrap=True) for name in columns))
     for row in rows:
-        # As Text, or brackets in a value would be taken for markup.
+        # As Text, as the names are, or brackets in them would be taken for markup.
         table.add_row(*(Text(cell) for cell in row))
-    Console(file=stream).print(table)
+    drawn = io.BytesIO()
+    file = io.TextIOWrapper(drawn, encoding or "utf-8", "backslashreplace", write_through=True)
+    console = Console(file=file, force_terminal=True, width=width)
+    if console.measure(table, options=console.options.update(width=_ANY)).maximum > width:
+        return None
+    console.print(table)
+    return drawn.getvalue().decode(file.encoding)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
-from collections.abc import Callable
 
 import attrs
 
@@ -27,7 +26,7 @@ class Auth:
     def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
         self._fixed = source if isinstance(source, Token | Basic) else None
         self._source = None if isinstance(source, Token | Basic) else source
-        self._current = None if self._fixed is None else _Current(self._fixed)
+        self._current: Token | Basic | None = self._fixed
         self._fetching = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -35,10 +34,8 @@ class Auth:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         current = self._current or await self._fetch(handler)
-        earlier = request.call.mask
-        # With those before: a server may echo the token that has just been replaced.
-        request.call.mask = lambda text: current.mask(earlier(text))
-        response = await handler(request.with_headers(current.headers()))
+        request.call.hide(current.mask)
+        response = await handler(request.with_credentials(current.headers))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True
             if self._current is current:  # else somebody has renewed it meanwhile
@@ -50,32 +47,20 @@ class Auth:
         """A hash of the token that is always sent; "any" where tokens are fetched and change."""
         if self._fixed is None:
             return "any"
-        sent = "".join(self._fixed.headers().values())
-        return f"token {hashlib.sha256(sent.encode()).hexdigest()}"
+        digest = hashlib.sha256("".join(self._fixed.headers().values()).encode())
+        return f"token {digest.hexdigest()}"
 
-    async def _fetch(self, handler: Handler) -> _Current:
+    async def _fetch(self, handler: Handler) -> Token | Basic:
         async with self._fetching:
             if self._current is None:
                 assert self._source is not None
-                self._current = _Current(await _fetched(self._source, handler))
+                self._current = await _fetched(self._source, handler)
             return self._current
-
-
-class _Current:
-    """Credentials in use, whose headers are made once and not for every attempt."""
-
-    __slots__ = ("headers", "mask")
-
-    def __init__(self, credentials: Token | Basic) -> None:
-        headers = credentials.headers()
-        # A closure, because tools that print an object's slots or locals do not look into one.
-        self.headers: Callable[[], dict[str, str]] = lambda: headers
-        self.mask: Callable[[str], str] = credentials.mask
 
 
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
     if isinstance(source, Login):
-        return Token(Secret(await source.fetch(chain(handler, [check_status]))).checked())
+        return Token((await source.fetch(chain(handler, [check_status]))).checked())
     try:
         awaitable = source()
         if not inspect.isawaitable(awaitable):

@@ -101,7 +101,7 @@ def _attempt_event(call: Call, outcome: Outcome, known: dict[str, Any]) -> Attem
     event = AttemptEvent(
         number=call.attempts,
         sent=outcome.sent if isinstance(outcome, CallMeBackError) else sent,
-        headers=harmless_headers(headers, call.mask),
+        headers=harmless_headers(headers, call.quote),
         **known,
     )
     if call.tries is not None:

@@ -22,6 +22,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.events import harmless_headers
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
+from voipstudio_cmb.tracebacks import forget_locals
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     400: BadRequest,
@@ -49,6 +50,22 @@ _HINTS: dict[type[HTTPStatusError], str] = {
 }
 
 
+_QUOTABLE = ("/callmeback/", "/ping")
+"""The paths below which responses hold no credential.
+
+A list of what is allowed: /login and /apitokens hand out tokens, and so may what nobody thought of.
+"""
+
+
+def _quotable(request: Request) -> bool:
+    return request.path.startswith(_QUOTABLE)
+
+
+def _excerpt(request: Request, body: bytes) -> str:
+    """What a message may show of a response's `body`."""
+    return excerpt(body, request.call.quote) if _quotable(request) else ""
+
+
 def _origin(location: str) -> str:
     """Scheme and host of `location`: whatever follows the host may hold a secret."""
     try:
@@ -61,23 +78,26 @@ def _origin(location: str) -> str:
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that `response`, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response.status)
-    mask = request.call.mask
-    text = excerpt(response.body, mask)
+    quote = request.call.quote
+    text = _excerpt(request, response.body)
+    # A refusal's own words may be quoted wherever they come from: they hand out nothing.
+    spoken = _quotable(request) or 400 <= response.status < 500
     messages = {
-        mask(field): [mask(words) for words in said]
-        for field, said in read_messages(response.body).items()
+        quote(field)[:200]: [quote(words)[:500] for words in said]
+        for field, said in (read_messages(response.body) if spoken else {}).items()
     }
     said = "; ".join(
         f"{field}: {words}" if field else words
         for field, all_words in messages.items()
         for words in all_words
-    )
+    )[:2000]
     if kind is UnexpectedRedirect:
-        origin = mask(_origin(response.headers.get("location", "")))
+        origin = quote(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
     asked = asked_to_wait(response)
     request_id = response.headers.get("x-request-id")
-    words = [f"{response.status} {said or text or 'without a body'}"]
+    unquoted = "with a body that is not shown here" if response.body else "without a body"
+    words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
     if asked is not None:
@@ -87,8 +107,8 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         status=response.status,
         messages=messages,
         retry_after=asked,
-        request_id=None if request_id is None else mask(request_id),
-        headers=harmless_headers(response.headers, mask),
+        request_id=None if request_id is None else quote(request_id),
+        headers=harmless_headers(response.headers, quote),
         body=text,
         sent="yes",
         retryable=response.status in RETRYABLE_STATUSES or response.renew,
@@ -102,7 +122,6 @@ async def check_status(request: Request, handler: Handler) -> Response:
     The body is parsed here (`Request.parse`), inside the retry, so that a page cut short on the way
     is requested again.
     """
-    body = b""
     try:
         response = await handler(request)
         if not isinstance(response, Response):
@@ -110,23 +129,26 @@ async def check_status(request: Request, handler: Handler) -> Response:
                 f"a middleware returned {type(response).__name__} and no Response: "
                 "end it with `return await handler(request)`"
             )
-        if not 200 <= response.status < 300:
-            raise status_error(request, response)
-        if request.parse is None:
-            return response
-        body = response.body
-        return response.with_value(request.parse(response))
+        return _checked(request, response)
     except CallMeBackError as error:
-        place = request.place() if error.path is None else {}
-        message = error.message
-        if isinstance(error, BadPayload):
-            quoted = f": {excerpt(body, request.call.mask)}" if body else ""
-            message = request.call.mask(message + quoted)
-        elif not place:
+        if error.path is not None:
             raise
-        # Without the frames of the error: the parser's hold the body, which may echo the token.
-        failure = error.with_context(message=message, **place)
+        message = request.call.quote(error.message)
+        failure = error.with_context(message=message, **request.place())
     try:
         raise failure
     finally:
         del failure  # or frame and error would keep each other alive
+
+
+def _checked(request: Request, response: Response) -> Response:
+    """`response` with its value, if it is a success; no error has the body in its frames."""
+    try:
+        if not 200 <= response.status < 300:
+            raise status_error(request, response)
+        return response if request.parse is None else response.with_value(request.parse(response))
+    except BaseException as error:
+        forget_locals(error)
+        if not isinstance(error, BadPayload) or not (begins := _excerpt(request, response.body)):
+            raise
+        raise error.with_context(message=f"{error.message}: {begins}") from None

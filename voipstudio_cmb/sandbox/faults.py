@@ -43,6 +43,8 @@ class Fault:
     or in the middle of the response."""
     delay: float = 0.0
     """Seconds to wait first."""
+    response_delay: float = 0.0
+    """Seconds to wait between the effect and the response."""
     change: Callable[[Data], object] | None = None
     """Changes the data right before the response is made."""
 

@@ -15,13 +15,20 @@ from aiohttp import web
 from .api import Account, json_response
 from .data import Data
 from .faults import Fault, Scripted
-from .journal import Received, masked_body, masked_headers
+from .journal import LOGINS, Received, masked_body, masked_headers, masked_path
 from .rate import RateWindow
 from .refusal import Refusal
+from .temper import Temper
 
 BASES: Final = ("/v1.2/voipstudio", "/v1.1/voipstudio")
 
 MAX_JOURNAL: Final = 100_000
+# As nginx says it when `limit_req` refuses a request.
+_BUSY: Final = (
+    b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
+    b"<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n<hr><center>nginx</center>"
+    b"\r\n</body>\r\n</html>\r\n"
+)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,6 +42,7 @@ class Gate:
 
     account: Account
     data: Data
+    temper: Temper
     latency: tuple[float, float]
     rate: RateWindow | None
     random: random.Random
@@ -73,7 +81,7 @@ class Gate:
             path = path.removeprefix(base)
         received = Received(
             method=request.method,
-            path=path,
+            path=masked_path(path),
             query=dict(request.query.items()),
             headers=masked_headers(request.headers),
             body=masked_body(path, await request.read()),
@@ -88,7 +96,13 @@ class Gate:
     async def _serve(
         self, request: web.Request, received: Received, handler: _Handler
     ) -> web.StreamResponse:
+        wait = self.rate.admit(time.monotonic()) if self.rate else 0.0
         try:
+            if wait > 0 and self.temper.throttle_status == 503:
+                received.status = 503
+                return web.Response(status=503, body=_BUSY, content_type="text/html")
+            if wait > 0:
+                raise Refusal(429, "Too many requests", retry_after=math.ceil(wait))
             await self._admit(request, received)
             response = await handler(request)
         except Refusal as refusal:
@@ -103,13 +117,10 @@ class Gate:
         return response
 
     async def _admit(self, request: web.Request, received: Received) -> None:
-        wait = self.rate.admit(time.monotonic()) if self.rate else 0.0
-        if wait > 0:
-            raise Refusal(429, "Too many requests", retry_after=math.ceil(wait))
         pause = self.random.uniform(*self.latency)
         if pause > 0:
             await asyncio.sleep(pause)
-        if received.path != "/login" and not self.account.accepts(request.headers):
+        if received.path not in LOGINS and not self.account.presented(request.headers):
             raise Refusal(401, "Unauthorized")
 
     async def _apply(
@@ -127,6 +138,8 @@ class Gate:
             response = web.Response(status=received.status, body=body, content_type=content_type)
         else:
             response = await self._serve(request, received, handler)
+        if fault.response_delay > 0:
+            await asyncio.sleep(fault.response_delay)
         response.headers.update(fault.headers)
         if fault.drop is None:
             return response

@@ -8,6 +8,8 @@ from typing import Any, Final
 import attrs
 import msgspec
 
+LOGINS: Final = frozenset({"/login", "/login2fa"})
+"""The paths whose bodies carry the credentials."""
 MASK: Final = "***"
 _SECRET_HEADERS: Final = frozenset({"x-auth-token", "authorization", "cookie"})
 
@@ -18,7 +20,7 @@ class Received:
 
     method: str
     path: str
-    """The path below the base URL."""
+    """The path below the base URL, an API token in it as ``***``."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
     """The headers, with credentials as ``***``."""
@@ -53,4 +55,10 @@ def masked_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 def masked_body(path: str, body: bytes) -> bytes:
     """Returns `body`, with ``"***"`` for that of a login."""
-    return b'"***"' if path == "/login" and body else body
+    return b'"***"' if path in LOGINS and body else body
+
+
+def masked_path(path: str) -> str:
+    """Returns `path`, with ``***`` for the API token to delete."""
+    parent = "/apitokens/"
+    return f"{parent}{MASK}" if path.startswith(parent) else path

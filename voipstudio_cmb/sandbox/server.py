@@ -11,8 +11,8 @@ from typing import Final, Self
 
 from aiohttp import web
 
-from .api import Account, Operations, collections_of
-from .data import Data, Drift
+from .api import Account, Operations, Sessions, collections_of
+from .data import ZERO_DATES, Data, Drift
 from .faults import Fault, Scripted
 from .gate import BASES, Gate
 from .journal import Received
@@ -37,6 +37,7 @@ class Sandbox:
     `limit_cap`: the most rows on a page, whatever a request asks for.
     `temper`: everything in which servers may differ.
     `drift`: rows that come and go between requests.
+    `zero_dates`: the share of rows whose times are ``0000-00-00 00:00:00``; their ids decide.
     `port`: 0 takes a free one.
     """
 
@@ -52,29 +53,33 @@ class Sandbox:
         limit_cap: int = 5000,
         temper: Temper | None = None,
         drift: Drift | None = None,
+        zero_dates: float = ZERO_DATES,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         if rows < 0 or limit_cap < 1:
             raise ValueError("rows must not be negative, limit_cap must be at least 1")
+        if not 0 <= zero_dates <= 1:
+            raise ValueError(f"zero_dates must be a share from 0 to 1, not {zero_dates!r}")
+        temper, drift = temper or Temper(), drift or Drift()
         self._host = _loopback(host)
         self._port = port
-        self._account = Account(user_id, token)
-        self._data = Data.generate(rows=rows, seed=seed)
+        self._account = Account(user_id, token, random.Random(f"{seed} tokens"))
+        self._data = Data.generate(rows=rows, seed=seed, zero_dates=zero_dates)
         self._gate = Gate(
             account=self._account,
             data=self._data,
+            temper=temper,
             latency=_range(latency),
             rate=RateWindow(*rate) if rate else None,
             random=random.Random(seed),
         )
-        temper, drift = temper or Temper(), drift or Drift()
         self._operations = Operations(
             data=self._data,
-            account=self._account,
             temper=temper,
             collections=collections_of(self._data, temper, drift, limit_cap=limit_cap, seed=seed),
         )
+        self._sessions = Sessions(account=self._account, temper=temper)
         self._runner: web.AppRunner | None = None
         self._thread: _LoopThread | None = None
 
@@ -129,7 +134,7 @@ class Sandbox:
             raise RuntimeError("the sandbox is running already")
         app = web.Application(middlewares=[self._gate.handle])
         for base in BASES:
-            app.add_routes(self._operations.routes(base))
+            app.add_routes([*self._operations.routes(base), *self._sessions.routes(base)])
         runner = web.AppRunner(
             app,
             access_log=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import attrs
-from attrs.validators import ge
+from attrs.validators import ge, in_
 
 
 @attrs.frozen(kw_only=True)
@@ -43,12 +43,19 @@ class Temper:
     past_end: Literal["empty", "repeat", "missing"] = "empty"
     """Pages after the last one: empty, the last one again, or 404. Page 1 always exists."""
 
+    late_visibility: int = attrs.field(default=0, validator=ge(0))
+    """The requests for a collection after which a new row with an odd id is in it. Meanwhile those
+    with even ids are: a lower id shows up after a higher one."""
+    throttle_status: Literal[429, 503] = attrs.field(default=429, validator=in_((429, 503)))
+    """The status of a request above the rate limit. The 503 is that of a proxy: a small HTML page,
+    and no ``Retry-After``."""
+
     delete_missing_status: int = 404
     """The status for deleting a row that does not exist."""
     forbidden_ids: frozenset[int] = attrs.field(default=frozenset(), converter=frozenset)
     """The settings and buttons that are refused with 403."""
     two_factor: bool = False
-    """Makes ``POST /login`` return 202 with a nonce."""
+    """Makes ``POST /login`` return 202 with a nonce, which ``POST /login2fa`` takes with a code."""
 
     def ignored(self) -> frozenset[str]:
         """Returns the names of the query parameters that this server ignores."""

@@ -1,6 +1,6 @@
 """One attempt on the wire: the only folder of the client that knows aiohttp.
 
-session.py   sends a request once, reads the whole response
+session.py   sends a request once; body.py reads the whole response
   │ aiohttp session           │ what it raises
   ▼                           ▼
 guards.py                   faults.py

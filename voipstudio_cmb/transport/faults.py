@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import aiohttp
 from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError
 
@@ -45,7 +47,9 @@ def translate(error: BaseException) -> CallMeBackError:
         | aiohttp.ClientConnectorSSLError
         | aiohttp.ServerFingerprintMismatch,
     ):
-        return TLSFailed(f"the server's certificate or TLS handshake was refused ({what})")
+        return TLSFailed(
+            f"the server's certificate or TLS handshake was refused ({what}){_no_authorities()}"
+        )
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return RequestTimeout("no connection within the connect timeout", phase="connect")
     if isinstance(error, aiohttp.ClientConnectorError):
@@ -69,6 +73,14 @@ def translate(error: BaseException) -> CallMeBackError:
     if isinstance(error, ValueError | LookupError):
         return ProtocolFault(f"the response could not be read ({what})", sent="maybe")
     return ConnectionLost(f"the connection broke ({what})", sent="maybe")
+
+
+def _no_authorities() -> str:
+    """What to know if there are no certificates to compare the server's with: OpenSSL is silent."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+        if (path := os.environ.get(name)) and not os.access(path, os.R_OK):
+            return f"; {name} names {path!r}, which can't be read: fix or unset it"
+    return ""
 
 
 def _not_http(error: BaseException) -> ProtocolFault:

@@ -21,11 +21,13 @@ from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
     RequestTimeout,
-    TooLarge,
 )
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.slots import Slots
 from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.tracebacks import forget_locals
 
+from .body import read_body
 from .faults import _FAULTS, translate
 from .guards import CleanRequest, _Unclean, send_once
 
@@ -72,7 +74,7 @@ class Session:
         }
         self._given = session
         self._own: ClientSession | None = None
-        self._slots = asyncio.Semaphore(config.connections)
+        self._slots = Slots(config.connections)
 
     def __repr__(self) -> str:
         return f"Session({self._base_url!r})"
@@ -112,6 +114,9 @@ class Session:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
                 failure = self._failure(error, seconds if timeout.expired else None)
+            except BaseException as error:  # out of memory, Ctrl-C, a bug: with its lines
+                forget_locals(error)
+                raise
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
         try:
             raise failure
@@ -130,15 +135,14 @@ class Session:
         return translate(error)
 
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
-        headers = {**self._headers, **request.headers}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
+        content = {} if request.body is None else {"Content-Type": "application/json"}
         async with session.request(
             request.method,
             self._base_url + request.path,
             params=request.query,
             data=request.body,
-            headers=headers,
+            # Made here and kept by no frame of ours.
+            headers={**self._headers, **request.headers, **content, **request.credentials()},
             allow_redirects=False,
             raise_for_status=False,
             timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
@@ -147,33 +151,17 @@ class Session:
             # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
             if encoding.lower() not in ("", "identity", "gzip", "deflate"):
                 raise BadPayload(
-                    f"the response is encoded as {encoding[:50]!r}, which was not requested",
+                    "the response is encoded as "
+                    f"{request.call.quote(encoding)[:50]!r}, "
+                    "which was not requested",
                     sent="yes",
                 )
-            body = await self._read(response)
+            body = await read_body(response, self._config.max_body)
             return Response(
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},
                 body=body,
             )
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        cap = self._config.max_body
-        chunks: list[bytes] = []
-        size = 0
-        content = response.content
-        while not content.at_eof():
-            chunk = await content.readany()
-            size += len(chunk)
-            if size > cap:
-                response.close()
-                raise TooLarge(
-                    f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
-                    "ClientConfig.max_body",
-                    sent="yes",
-                )
-            chunks.append(chunk)
-        return b"".join(chunks)
 
     def _opened(self) -> ClientSession:
         """The aiohttp session, made on the first use."""
@@ -195,10 +183,19 @@ class Session:
         return self._own
 
     async def aclose(self) -> None:
-        """Closes what was opened here; a second time does nothing."""
-        self._timeouts.guard.closed = True
+        """Closes what was opened here; a second time does nothing.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop, or in the process that was forked.
+        """
+        self._timeouts.close()
         own, self._own = self._own, None
-        if own is not None:
+        if own is None:
+            return
+        loop = self._timeouts.guard.loop
+        if loop is not None and loop.is_closed():
+            _abandon(own, loop)
+        else:
             await own.close()
 
     def __del__(self, _warn: Any = warnings.warn) -> None:

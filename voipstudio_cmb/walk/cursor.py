@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
+from voipstudio_cmb.checks import described
 from voipstudio_cmb.errors import ClientMisuse
 
 _WIDTH = 9
@@ -93,7 +94,7 @@ def parse_cursor(text: object, checksum: str) -> Cursor:
         ClientMisuse: it is no cursor, or of another collection, or of a walk that can't be resumed.
     """
     if not isinstance(text, str):
-        raise ClientMisuse(f"cursor must be the cursor of a walk, a string, not {text!r}")
+        raise ClientMisuse(f"cursor must be the cursor of a walk, a string, not {described(text)}")
     kind, _, rest = text.partition(":")
     identified, *digits = rest.split(":")
     known = kind in ("keyset", "page", "none")

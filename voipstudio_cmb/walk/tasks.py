@@ -42,8 +42,14 @@ class Tasks:
 
 
 async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]) -> None:
-    """Cancels `tasks` and waits until they have ended."""
-    running = [task for task in tasks if not task.done()]
+    """Cancels `tasks` and waits until they have ended, which those of a closed loop have.
+
+    Raises:
+        ClientMisuse: they run on another event loop; they are left alone.
+    """
+    running = [task for task in tasks if not task.done() and not task.get_loop().is_closed()]
+    for task in running:
+        _check_loop(task)
     for task in running:
         task.cancel()
     if running:
@@ -52,11 +58,19 @@ async def cancel_all(tasks: Sequence[asyncio.Task[Any]] | set[asyncio.Task[Any]]
 
 async def result_of(task: asyncio.Task[T]) -> T:
     """The result of `task`, one of a walk's; raises `ClientMisuse` if the client has ended it."""
+    _check_loop(task)
     # Only waited for: if the consumer is cancelled here, the walk ends the task.
     await asyncio.wait((task,))
     if task.cancelled():
         raise ClientMisuse("the client was closed while this walk was running")
     return task.result()
+
+
+def _check_loop(task: asyncio.Task[Any]) -> None:
+    if task.get_loop() is not asyncio.get_running_loop():
+        raise ClientMisuse(
+            "this walk runs on another event loop: iterate over it, and end it, where it began"
+        )
 
 
 class PageWindow(Generic[R]):

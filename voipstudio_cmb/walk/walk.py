@@ -115,11 +115,19 @@ class Walk(AsyncIterator[T]):
         return getattr(self._items, "ag_frame", self) is None
 
     def _check_consumer(self) -> None:
-        """Raises `ClientMisuse` if another task, which is still running, iterates over it."""
+        """Raises `ClientMisuse` if another task, which is still running, iterates over it.
+
+        And on another event loop than that of its requests, unless that is closed.
+        """
         consumer = self._consumer
-        if consumer is None or consumer is asyncio.current_task() or consumer.done():
+        if consumer is None or consumer is asyncio.current_task() or self._has_ended():
             return
-        if not self._has_ended():
+        loop = consumer.get_loop()
+        if loop.is_closed():
+            return
+        if loop is not asyncio.get_running_loop():
+            raise ClientMisuse("this walk runs on another event loop: end it there")
+        if not consumer.done():
             raise ClientMisuse("another task iterates over this walk: call list() for each task")
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -147,7 +155,8 @@ class Walk(AsyncIterator[T]):
         """Ends the walk; its requests in flight are cancelled and waited for.
 
         Raises:
-            ClientMisuse: another task iterates over it, and is still running.
+            ClientMisuse: another task iterates over it, and is still running; or it runs on another
+                event loop.
         """
         self._check_consumer()
         if self._items is None:

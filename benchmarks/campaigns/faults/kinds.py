@@ -70,6 +70,18 @@ def _bad_chunk(rng: random.Random, response: bytes) -> Reply:
     )
 
 
+def _late_bad_chunk(rng: random.Random, response: bytes) -> Reply:
+    """A chunk that is none, in a later segment than the headers and the first chunks."""
+    body = _body(response) or b'{"data": {}, "links": {}}'
+    cut = rng.randint(1, len(body) - 1)
+    later = b"%x\r\n%s\r\n" % (len(body) - cut, body[cut:])
+    bad = rng.choice((b"zz\r\nwhat\r\n", b"-1\r\n", later[:-2] + b"what\r\n"))
+    parts = (
+        (_chunked(body[:cut]), later, bad) if rng.random() < 0.5 else (_chunked(body[:cut]), bad)
+    )
+    return Reply(parts=parts, pause=rng.choice((0.001, 0.05, 0.3)), end=_ends(rng))
+
+
 def _slow(rng: random.Random, response: bytes) -> Reply:
     first, second = sorted(rng.randint(1, len(response)) for _ in range(2))
     parts = (response[:first], response[first:second], response[second:])
@@ -126,6 +138,30 @@ STALE = (
 # A cut may remove only the check sum, and a deletion needs no content: both are successes.
 UNPACKED = ("", "BadPayload", "NotJSON", "EmptyBody")
 MAYBE = (True, False)
+GATEWAYS = tuple(
+    http(
+        body % status, f"{status} Gateway", "Content-Type: text/html", *(["Server: proxy"] * named)
+    )
+    for status in (500, 502, 503, 504, *range(520, 528))
+    for named, body in enumerate(
+        (
+            b"<html><body><h1>%d Gateway Time-out</h1>\nThe server didn't respond.\n</body></html>",
+            b"<html>\r\n<head><title>%d</title></head>\r\n<body>\r\n</body>\r\n</html>\r\n",
+        )
+    )
+)
+"""What proxies say that have passed a request on, and then given up on it."""
+BUSY = tuple(
+    http(
+        b"<html>\r\n<head><title>503 Service Temporarily Unavailable</title></head>\r\n<body>\r\n"
+        b"<center><h1>503 Service Temporarily Unavailable</h1></center>\r\n</body>\r\n</html>\r\n",
+        "503 Service Temporarily Unavailable",
+        "Content-Type: text/html",
+        *more,
+    )
+    for more in ((), ("Retry-After: 1",))
+)
+"""What a proxy says that limits the rate, and passes nothing on."""
 HTML = http(b"<html><body>Down for maintenance</body></html>")
 FAILING = tuple(
     scripted(f"{status} Failing", *more)
@@ -151,7 +187,8 @@ KINDS = (
     Kind("cut head", _cut_head, LOST, MAYBE),
     Kind("cut body", _cut_body, LOST),
     Kind("cut chunked", _cut_chunked, LOST),
-    Kind("bad chunk", _bad_chunk, ("RequestTimeout", "ProtocolFault", "ConnectionLost")),
+    Kind("bad chunk", _bad_chunk, ("ProtocolFault", "ConnectionLost")),
+    Kind("late bad chunk", _late_bad_chunk, ("ProtocolFault", "ConnectionLost")),
     Kind("slow", _slow, ("",)),
     Kind("429", _any_of(scripted("429 Slow Down"), *SLOW_DOWN), ("RateLimited",), (False,)),
     Kind(
@@ -167,9 +204,11 @@ KINDS = (
         MAYBE,
     ),
     Kind("failing", _any_of(*FAILING), ("ServerFault",), MAYBE),
-    Kind(
-        "408", _any_of(scripted("408 Timeout"), scripted("425 Early")), ("UnexpectedStatus",), MAYBE
-    ),
+    Kind("gateway", _any_of(*GATEWAYS), ("ServerFault",), (True,)),
+    Kind("503 throttling", _any_of(*BUSY), ("ServerFault", "RateLimited"), (False,)),
+    Kind("408", _any_of(scripted("408 Timeout")), ("UnexpectedStatus",), MAYBE),
+    # Who says so has not processed the request (RFC 8470, 5.2).
+    Kind("425", _any_of(scripted("425 Too Early")), ("UnexpectedStatus",), (False,)),
     Kind("501", _any_of(scripted("501 Not Implemented")), ("ServerFault",), (False,)),
     Kind("html", _any_of(HTML), ("NotJSON",), MAYBE),
     Kind("empty", _any_of(http()), ("EmptyBody",), MAYBE, ("GET", "POST", "PATCH")),

@@ -231,7 +231,7 @@ class ModelServer:
         temper = self.temper
         if request.path == "/login":
             return json_response({"user_token": self.token})
-        if request.headers.get("X-Auth-Token") != self.token:
+        if request.credentials().get("X-Auth-Token") != self.token:
             self.troubles.setdefault(id(request.call), []).append("401")
             return json_response({"message": "expired"}, 401)
         query = dict(request.query)

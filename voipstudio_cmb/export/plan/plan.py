@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer
+from voipstudio_cmb.checks import checked_integer, checked_number, described
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -38,10 +38,12 @@ _COPY = (
 def _directory(to: str | os.PathLike[str]) -> Path:
     text = os.fspath(to) if isinstance(to, str | os.PathLike) else None
     if not isinstance(text, str) or not text:
-        raise ClientMisuse(f"an export needs the path of a directory to write to, not {to!r}")
+        raise ClientMisuse(
+            f"an export needs the path of a directory to write to, not {described(to)}"
+        )
     if url := _URL.match(text):
         raise ClientMisuse(
-            f"--to (to=) {text!r} is a URL, and exports are written to directories: "
+            f"--to (to=) is a URL ({url[1]}:), and exports are written to directories: "
             + ("give the path alone" if url[1].lower() == "file" else _COPY.format(url[1]))
         )
     if text == "~" or text.startswith("~/"):
@@ -57,7 +59,7 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
     unique: tuple[Any, ...] = tuple(dict.fromkeys(chosen)) or RESOURCES
     for name in unique:
         if name not in RESOURCES:
-            raise ClientMisuse(f"unknown resource {name!r} (known: {', '.join(RESOURCES)})")
+            raise ClientMisuse(f"unknown resource (known: {', '.join(RESOURCES)})")
     return unique
 
 
@@ -67,7 +69,7 @@ def _sink_of(plan: Plan) -> Sink:
     if isinstance(plan.format, type) or not hasattr(plan.format, "spool_is_output"):
         raise ClientMisuse(
             f"a format is a name ({', '.join(FORMATS)}) or an instance of a subclass of "
-            f"export.Sink, not {plan.format!r}"
+            f"export.Sink, not {described(plan.format)}"
         )
     return plan.format
 
@@ -121,16 +123,14 @@ class Plan:
         checked_integer("page_size", self.page_size, 1, MAX_PAGE_SIZE)
         checked_integer("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
         if self.since not in (None, "last"):
-            raise ClientMisuse(f'since must be "last" or None, not {self.since!r}')
+            raise ClientMisuse('since must be "last" or None')
         if self.since and self.overwrite:
             raise ClientMisuse(
                 "since and overwrite do not go together: an incremental export adds to the "
                 "existing files"
             )
-        if not self.checkpoint >= 0:
-            raise ClientMisuse(
-                f"checkpoint must be a number of seconds from 0, not {self.checkpoint!r}"
-            )
+        if self.checkpoint != 0:
+            checked_number("checkpoint", self.checkpoint)
 
     def path(self, resource: str) -> Path:
         """The file that `resource` goes to."""

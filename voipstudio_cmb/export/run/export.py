@@ -14,7 +14,14 @@ from pathlib import Path
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, Forbidden, NotFound
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ExportError,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+)
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
@@ -44,7 +51,8 @@ class Export:
     """An export of what `plan` says through `client`, to be run once.
 
     `slots`, if there are any, are shared with other exports: a job takes one while it runs, and
-    `mark` is the file that says that they are all complete. `disk` is for tests.
+    `mark` is the file that says that they are all complete. Errors about the token name its
+    environment variable, `token_env`. `disk` is for tests.
     """
 
     jobs: Sequence[Job]
@@ -56,6 +64,7 @@ class Export:
         plan: Plan,
         *,
         account: str = "",
+        token_env: str = "",
         slots: contextlib.AbstractAsyncContextManager[None] | None = None,
         disk: Disk | None = None,
         mark: Path | None = None,
@@ -63,6 +72,7 @@ class Export:
         self.client = client
         self.plan = plan
         self.account = account
+        self._token_env = token_env
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
         self.mark = mark or end_mark(plan.to)
@@ -126,7 +136,7 @@ class Export:
             raise
         except CallMeBackError as error:
             for job, state in zip(self.jobs, states, strict=True):
-                job.state, job.error = "failed", error
+                job.state, job.error = "failed", self.explained(error)
                 job.resumable = isinstance(state, Interrupted)
             return
         preflight.check_owner(identity)
@@ -169,7 +179,7 @@ class Export:
             async with self._slots:
                 await runner.run()
         except CallMeBackError as error:
-            job.state, job.error = "failed", error
+            job.state, job.error = "failed", self.explained(error)
             kept = saved_rows(sidecar(job.path, "checkpoint")) is not None
             job.resumable = kept and getattr(error, "resumable", True)
             if names is not None:
@@ -192,6 +202,12 @@ class Export:
         """Removes the mark: what is complete has been told."""
         with contextlib.suppress(OSError):
             self._disk.unlink(self.mark)
+
+    def explained(self, error: CallMeBackError) -> CallMeBackError:
+        """`error`, which names the account's variable if it is about the token."""
+        if not self._token_env or not isinstance(error, Unauthorized):
+            return error
+        return error.with_detail(f"the token of {self.account!r} comes from {self._token_env}")
 
     def clean_up(self, jobs: Sequence[Job]) -> None:
         """Removes what would let this export be resumed, unless one of `jobs` has to be.

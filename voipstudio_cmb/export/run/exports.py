@@ -81,7 +81,12 @@ async def _forecast(export: Export, turns: Turns) -> list[Forecast]:
             forecasts = await forecast(export.client, export.plan, mark=export.mark)
         except CallMeBackError as error:
             forecasts = [Forecast(resource=each, error=error) for each in export.plan.resources]
-    return [attrs.evolve(each, account=export.account) for each in forecasts]
+    return [
+        attrs.evolve(
+            each, account=export.account, error=each.error and export.explained(each.error)
+        )
+        for each in forecasts
+    ]
 
 
 class Exports:
@@ -117,14 +122,21 @@ class Exports:
         for account in checked_accounts(accounts):
             own = rate if account.rate is None else account.rate
             client = CallMeBackClient(
-                account.token.header(),
+                account.token,
                 base_url=account.base_url,
                 config=config,
                 limiter=limiter if own is None else RateLimit(own),
             )
             turns = Turns(shared)
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
-            export = Export(client, own_plan, account=account.name, slots=turns, mark=mark)
+            export = Export(
+                client,
+                own_plan,
+                account=account.name,
+                token_env=account.token_env,
+                slots=turns,
+                mark=mark,
+            )
             self._exports.append((export, turns))
         self.jobs = [job for export, _ in self._exports for job in export.jobs]
 

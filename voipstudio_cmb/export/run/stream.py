@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import select
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 from voipstudio_cmb.client import CallMeBackClient
@@ -21,7 +18,7 @@ from .job import Job
 
 
 class Stream:
-    """The rows of the one resource of `plan`, written to the open `file` as the API sent them.
+    """The rows of the one resource of `plan`, given to `write` as the API sent them, page by page.
 
     `each` may alter a line on its way.
     """
@@ -33,14 +30,14 @@ class Stream:
         self,
         client: CallMeBackClient,
         plan: Plan,
-        file: int,
+        write: Callable[[bytes], Awaitable[None]],
         each: Callable[[bytes], bytes] = bytes,
     ) -> None:
         if len(plan.resources) != 1:
             raise ClientMisuse("a stream is of exactly one resource: name it")
         self._client = client
         self._plan = plan
-        self._file = file
+        self._write = write
         self._each = each
         self.job = Job(resource=plan.resources[0], path=plan.to)
         self._rejects: dict[bytes, Reject] = {}
@@ -55,7 +52,7 @@ class Stream:
 
         Raises:
             CallMeBackError: from the request that failed; `job.rows` are written by then.
-            OSError: they can't be written.
+            Exception: what `write` raised.
         """
         try:
             await self._run()
@@ -83,14 +80,3 @@ class Stream:
         for key, reject in keyed(rejects):
             self._rejects.setdefault(key, reject)
         self.job.rejected = len(self._rejects)
-
-    async def _write(self, data: bytes) -> None:
-        """Writes all of `data`. A reader that takes its time stops neither the loop nor Ctrl-C."""
-        poll = select.poll()
-        poll.register(self._file, select.POLLOUT)
-        left = memoryview(data)
-        while left:
-            while not poll.poll(0):
-                await asyncio.sleep(0.005)
-            # So many bytes fit into a pipe that can be written to at all.
-            left = left[os.write(self._file, left[: select.PIPE_BUF]) :]

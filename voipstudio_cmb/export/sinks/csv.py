@@ -106,8 +106,8 @@ class CsvSink(Sink):
         self._compress: Compression | None = compress
         if not isinstance(null, str) or _NO_MARKER.search(null):
             raise ClientMisuse(
-                f"{null!r} can't stand for null in CSV: choose a text without commas, quotes, line "
-                r"ends and blanks around it, such as \N"
+                "this text can't stand for null in CSV: choose one without commas, quotes, "
+                r"line ends and blanks around it, such as \N"
             )
         self._null = null
 

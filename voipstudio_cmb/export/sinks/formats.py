@@ -30,9 +30,9 @@ def sink(format: Format, compress: Compression | None = None, *, csv_null: str =
             needs a package that is not installed.
     """
     if format not in FORMATS:
-        raise ClientMisuse(f"unknown format {format!r} (known: {', '.join(FORMATS)})")
+        raise ClientMisuse(f"unknown format (known: {', '.join(FORMATS)})")
     if compress is not None and compress not in COMPRESSIONS:
-        raise ClientMisuse(f"unknown compression {compress!r} (known: {', '.join(COMPRESSIONS)})")
+        raise ClientMisuse(f"unknown compression (known: {', '.join(COMPRESSIONS)})")
     if compress is not None and format == "sqlite":
         raise ClientMisuse(f"{format} can't be compressed: leave {compress!r} away")
     if csv_null and format != "csv":

@@ -5,7 +5,8 @@
     operations.py    the routes, one per operation; they read and change the tables of data/
     collections.py   lists: query parameters in, one page of rows out
     bodies.py        create and update: a request body in, the fields of a row out
-    account.py       the user: the token and the id that the gate accepts
+    sessions.py      the routes of the account: who one is, logins, API tokens
+    account.py       the user: the tokens and the id that the gate accepts
 """
 
 from __future__ import annotations
@@ -13,5 +14,6 @@ from __future__ import annotations
 from .account import Account
 from .collections import collections_of
 from .operations import Operations, json_response
+from .sessions import Sessions
 
-__all__ = ["Account", "Operations", "collections_of", "json_response"]
+__all__ = ["Account", "Operations", "Sessions", "collections_of", "json_response"]

@@ -47,12 +47,12 @@ def _choice(value: object) -> int:
     return _integer(value, "a string or an integer")
 
 
-def _rate(value: object) -> str:
-    """A rate is documented as a float and returned as text: ``"100.00"``."""
+def _rate(value: object) -> float:
+    """A rate is documented as a float, shown as text in examples, and returned as a number."""
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _MAX_RATE:
-        return f"{value:.2f}"
+        return value
     raise _WrongTypeError("a number, or a string that holds one")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 import attrs
 import msgspec
@@ -24,12 +24,14 @@ class Collection:
     random: random.Random
     """Decides which totals are wrong."""
     _emptied: set[int] = attrs.field(factory=set, init=False)
+    _late: dict[int, int] = attrs.field(factory=dict, init=False)
+    """For how many requests more a new row is not there yet, by id."""
 
     def page(self, params: Mapping[str, str]) -> msgspec.Raw:
         """Returns the JSON of the page that `params` ask for; raises `Refusal`."""
         try:
             query = self._query(params)
-            page = self._page(query)
+            page = self._page(query, self._hidden())
             ids = () if self._is_emptied(query.page) else page.ids
             rows = b",".join([self.table.encoded(row_id) for row_id in ids])
             return msgspec.Raw(b'{"data":[%b]%b}' % (rows, self._total(page.total)))
@@ -55,14 +57,27 @@ class Collection:
             descending=query.descending or (temper.newest_first and unordered),
         )
 
-    def _page(self, query: Query) -> TablePage:
-        page = self.table.page(query)
+    def _hidden(self) -> Set[int]:
+        """Returns the new rows that this request does not see yet."""
+        requests = self.temper.late_visibility
+        if not requests:
+            return frozenset()
+        new = {row_id for row_id in self.table.new_ids if row_id % 2}
+        for row_id in new - self._late.keys():
+            self._late[row_id] = requests
+        hidden = {row_id for row_id in new if self._late[row_id] > 0}
+        for row_id in hidden:
+            self._late[row_id] -= 1
+        return hidden
+
+    def _page(self, query: Query, hidden: Set[int]) -> TablePage:
+        page = self.table.page(query, hidden)
         if page.ids or query.page == 1 or self.temper.past_end == "empty":
             return page
         if self.temper.past_end == "missing":
             raise Refusal(404, "Resource not found")
         last = -(-page.total // (query.limit or page.total or 1))
-        return self.table.page(attrs.evolve(query, page=max(1, last)))
+        return self.table.page(attrs.evolve(query, page=max(1, last)), hidden)
 
     def _is_emptied(self, page: int) -> bool:
         if page in self.temper.empty_once and page not in self._emptied:

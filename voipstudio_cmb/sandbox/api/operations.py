@@ -13,8 +13,7 @@ from voipstudio_cmb.sandbox.data import Data, Row, Table
 from voipstudio_cmb.sandbox.refusal import Refusal
 from voipstudio_cmb.sandbox.temper import Temper
 
-from .account import Account
-from .bodies import BUTTON, SETTING, Attributes, fields_of, json_object
+from .bodies import BUTTON, SETTING, Attributes, fields_of
 from .collections import Collection
 
 
@@ -25,10 +24,9 @@ def json_response(content: object, status: int = 200) -> web.Response:
 
 @attrs.frozen(kw_only=True)
 class Operations:
-    """The twelve operations of the module, and the three of the account that clients use."""
+    """The twelve operations of the module."""
 
     data: Data
-    account: Account
     temper: Temper
     collections: Mapping[str, Collection]
 
@@ -49,12 +47,7 @@ class Operations:
                 web.patch(item, partial(self._update, table, attributes)),
                 web.delete(item, partial(self._delete, table)),
             ]
-        return [
-            *routes,
-            get(f"{base}/ping", self._ping),
-            get(f"{base}/me", self._me),
-            web.post(f"{base}/login", self._login),
-        ]
+        return routes
 
     async def _list(self, collection: Collection, request: web.Request) -> web.Response:
         return json_response(collection.page(request.query))
@@ -96,26 +89,6 @@ class Operations:
         if row_id not in table:
             raise Refusal(404, "Resource not found")
         return row_id
-
-    async def _ping(self, request: web.Request) -> web.Response:
-        return json_response({"data": {"response": "Pong", "user_id": self.account.user_id}})
-
-    async def _me(self, request: web.Request) -> web.Response:
-        user = {"email": "jane.doe@example.com", "first_name": "Jane", "last_name": "Doe"}
-        return _single({"id": self.account.user_id, **user, "timezone": "Europe/London"})
-
-    async def _login(self, request: web.Request) -> web.Response:
-        body = json_object(await request.read())
-        names = ("email", "password")
-        if wrong := [
-            name for name in names if not isinstance(body.get(name), str) or not body[name]
-        ]:
-            raise Refusal(400, "Validation error", dict.fromkeys(wrong, "Must be a string."))
-        if self.temper.two_factor:
-            return json_response({"message": "Two-factor code sent", "nonce": "sandbox-nonce"}, 202)
-        token, user_id = self.account.token, self.account.user_id
-        content = {"message": "Login successful", "user_token": token, "user_id": user_id}
-        return json_response(content)
 
 
 def _single(row: Row, status: int = 200) -> web.Response:

@@ -11,8 +11,11 @@
 from __future__ import annotations
 
 from .drift import Drift, TableDrift
-from .query import Query, parse
+from .query import Query, matches, parse
 from .rows import Row
-from .tables import Data, Table, TablePage, Watch
+from .tables import ZERO_DATES, Data, Table, TablePage, Watch
 
-__all__ = ["Data", "Drift", "Query", "Row", "Table", "TableDrift", "TablePage", "Watch", "parse"]
+__all__ = [
+    "ZERO_DATES", "Data", "Drift", "Query", "Row", "Table", "TableDrift", "TablePage", "Watch",
+    "matches", "parse",
+]  # fmt: skip

@@ -19,7 +19,11 @@ from .rows import Row
 
 Scalar = str | int | float | bool | None
 
+TIMES: Final = frozenset({"created_at", "calldate"})
+"""The columns that a database compares as times, not as text."""
+
 PAGE_SIZE: Final = 25
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _DIGITS = re.compile(r"[0-9]{1,100}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,100}(\.[0-9]{1,100})?")
 
@@ -92,6 +96,8 @@ def _condition(entry: object, columns: frozenset[str]) -> Condition:
         raise _filtration_error(f"There is no operator {symbol!r}.")
     if value is not None and not isinstance(value, (str, int, float)):
         raise _filtration_error(f"The value for {name!r} must be a single one.")
+    if name in TIMES and symbol != "like" and isinstance(value, str) and _DATE.fullmatch(value):
+        value = f"{value} 00:00:00"  # to a column of text it would be a text like any other
     return Condition(name, symbol, value)
 
 
@@ -104,8 +110,10 @@ def matches(row: Row, conditions: Iterable[Condition]) -> bool:
     return all(_OPERATORS[each.operator](row.get(each.property), each.value) for each in conditions)
 
 
-def _compare(compare: Callable[[Any, Any], bool], found: Scalar, wanted: Scalar) -> bool:
+def _compare(compare: Callable[[Any, Any], bool], found: object, wanted: Scalar) -> bool:
     """Compares as numbers when both sides are numbers, else as text, like the database.
+
+    Times compare as their text: they all have the same form, and zero dates come first.
 
     Null equals null and compares with nothing else.
     """
@@ -118,7 +126,7 @@ def _compare(compare: Callable[[Any, Any], bool], found: Scalar, wanted: Scalar)
     return compare(left, right)
 
 
-def _like(found: Scalar, wanted: Scalar) -> bool:
+def _like(found: object, wanted: Scalar) -> bool:
     return found is not None and bool(_like_pattern(_as_text(wanted)).fullmatch(_as_text(found)))
 
 
@@ -134,7 +142,7 @@ def _like_pattern(text: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-_OPERATORS: Final[Mapping[str, Callable[[Scalar, Scalar], bool]]] = {
+_OPERATORS: Final[Mapping[str, Callable[[object, Scalar], bool]]] = {
     "eq": partial(_compare, operator.eq),
     "gt": partial(_compare, operator.gt),
     "gte": partial(_compare, operator.ge),
@@ -144,23 +152,25 @@ _OPERATORS: Final[Mapping[str, Callable[[Scalar, Scalar], bool]]] = {
 }
 
 
-def _as_number(value: Scalar) -> int | float | None:
+def _as_number(value: object) -> int | float | None:
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):
             return None
         return float(value) if "." in value else int(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value
+    return value if isinstance(value, (int, float)) else None
 
 
-def _as_text(value: Scalar) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
+    if isinstance(value, (list, dict)):
+        return msgspec.json.encode(value).decode()  # a database keeps it as text
     return "" if value is None else str(value)
 
 
-def sort_key(value: Scalar) -> tuple[int, int | float, str]:
+def sort_key(value: object) -> tuple[int, int | float, str]:
     """Returns the key that sorts values of a field: nulls first, then numbers, then text."""
     if value is None:
         return 0, 0, ""

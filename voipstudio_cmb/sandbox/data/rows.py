@@ -23,6 +23,7 @@ _SHOPS: Final = (
     "Kraków Rowery", "東京デンキ",
 )  # fmt: skip
 _COUNTRIES: Final = ("GB", "US", "DE", "FR", "PL", "ES", "IE", "SE")
+_RATES: Final = (0.15, 3.2, 8.11, 100)
 _ALLOWED: Final = ("GB", "GB,IE", "US,CA", "DE,AT,CH", "", None)
 _DISPOSITIONS: Final = ("ANSWERED", "ANSWERED", "ANSWERED", "NO ANSWER", "BUSY", "FAILED")
 _BROWSERS: Final = (
@@ -34,11 +35,24 @@ _BROWSERS: Final = (
 _NETWORKS: Final = ("192.0.2", "198.51.100", "203.0.113")
 _PAGES: Final = ("", "pricing", "contact", "blog/how-we-work", "search?q=k%C3%A4se&page=2")
 _REFERRERS: Final = ("https://search.example/", "https://news.example/a,b", "", None)
+_CODECS: Final = ("PCMA", "PCMU", "OPUS", "G722", None)
+_PHONES: Final = ("Deskphone 2.1", "WebRTC", 'Softphone/5.0 ("beta"; x64)', None)
+_LABELS: Final = ((), (), ("VIP",), ("call back", "größer als 5"))
+_METADATA: Final[tuple[str | Row | None, ...]] = (
+    "",
+    None,
+    '{"as": "text"}',
+    {"utm": {"source": "news,letter", "terms": ["käse", None]}, "score": 0.75, "first": True},
+)
+
+ZERO_DATE: Final = "0000-00-00 00:00:00"
+"""What MySQL stores for a time that is none."""
 
 _EPOCH: Final = datetime(2024, 1, 1)
 _DAY: Final = 24 * 3600
 _TWO_YEARS: Final = 2 * 365 * _DAY
 _CENTURY: Final = 100 * 365 * _DAY
+_SHARES: Final = 1_000_000
 _MASK: Final = (1 << 64) - 1
 _STRIDE: Final = 3
 
@@ -87,6 +101,8 @@ class RowMaker:
     """The rows that the table begins with; they spread over two years."""
     campaigns: Sequence[Row]
     visitor_ids: Sequence[int] = ()
+    zero_dates: float = 0.0
+    """The share of rows whose times are zero dates; the id decides."""
 
     def website(self, row_id: int) -> Row:
         """Returns a row that has the documented fields alone."""
@@ -94,7 +110,7 @@ class RowMaker:
 
     def setting(self, row_id: int) -> Row:
         """Returns a setting, with the ``max_call_rate`` that a later version of the API added."""
-        return {**self._record(row_id, row_id), "max_call_rate": f"{row_id % 4 * 50}.00"}
+        return {**self._record(row_id, row_id), "max_call_rate": _RATES[row_id % 4]}
 
     def button(self, row_id: int) -> Row:
         """Returns a button, with its pictures and with its own id as ``button_id``."""
@@ -108,17 +124,21 @@ class RowMaker:
         disposition = _DISPOSITIONS[bits % 6]
         billsec = (bits >> 8) % 1800 if disposition == "ANSWERED" else 0
         visitors = self.visitor_ids
+        agent = _PEOPLE[(bits >> 50) % len(_PEOPLE)]
+        src = f"44207946{(bits >> 24) % 1000:04}"
         return {
             **row,
             "calldate": row["created_at"],
-            "src": f"44207946{(bits >> 24) % 1000:04}",
+            "src": src,
             "dst": _phone(bits >> 34),
             "duration": billsec + (bits >> 44) % 30,
             "billsec": billsec,
             "disposition": disposition,
-            "charge": f"{billsec / 2400:.4f}",
+            "charge": round(billsec / 2400, 4),
             "visitor_id": visitors[(bits >> 20) % len(visitors)] if visitors else None,
-            "agent": _PEOPLE[(bits >> 50) % len(_PEOPLE)],
+            "agent": agent,
+            "clid": f'"{agent}" <{src}>',
+            **_legs(row_id, bits),
         }
 
     def visitor(self, row_id: int) -> Row:
@@ -144,8 +164,43 @@ class RowMaker:
         # A test may insert any id, and Python's calendar ends in the year 9999.
         seconds = min(max(0, row_id - self.first) * step, _CENTURY)
         created_at = str(_EPOCH + timedelta(seconds=seconds))
+        if mix(self.seed + 1, row_id) % _SHARES < self.zero_dates * _SHARES:
+            created_at = ZERO_DATE
         campaign = self.campaigns[number % len(self.campaigns)]
         return {"id": row_id, "created_at": created_at, **campaign}
+
+
+def _legs(row_id: int, bits: int) -> Row:
+    """Returns what a call record tells about the two ends of its call, and what is nested in it."""
+    root = bits >> 9 & 3 != 0
+    return {
+        "type": "IOL"[(bits >> 5) % 3],
+        "call_id": f"{bits:016x}",
+        "live_id": row_id * 2,
+        "root_live_id": row_id * 2 if root else row_id * 2 - 2,
+        "parent_live_id": None if root else row_id * 2 - 2,
+        "is_root": root,
+        "nb_children": (bits >> 13) % 3,
+        "user_id": 100_100 + (bits >> 15) % 50,
+        "sip_endpoint_id": 7000 + (bits >> 17) % 50,
+        "server_id": 1 + (bits >> 19) % 4,
+        "src_id": 100_100 + (bits >> 21) % 50,
+        "src_name": _PEOPLE[(bits >> 23) % len(_PEOPLE)],
+        "src_ua": _PHONES[(bits >> 25) % 4],
+        "src_codec": _CODECS[(bits >> 27) % 5],
+        "dst_id": 100_100 + (bits >> 29) % 50,
+        "dst_name": _PEOPLE[(bits >> 31) % len(_PEOPLE)],
+        "dst_ua": _PHONES[(bits >> 33) % 4],
+        "dst_codec": _CODECS[(bits >> 35) % 5],
+        "destination": _COUNTRIES[(bits >> 37) % len(_COUNTRIES)],
+        "context": ("LOCAL", "OUT", "IN")[(bits >> 39) % 3],
+        "t_cause": (16, 17, 19, 31)[(bits >> 41) % 4],
+        "rate": round(0.005 + (bits >> 43) % 200 / 1000, 4),
+        "info": (None, "", "transferred;\ncall back later")[(bits >> 45) % 3],
+        "nb_notes": (bits >> 47) % 3,
+        "labels": list(_LABELS[(bits >> 49) % 4]),
+        "metadata": _METADATA[(bits >> 51) % 4],
+    }
 
 
 def _phone(bits: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -18,6 +18,9 @@ WEBSITES: Final = 12
 BUTTONS: Final = 30
 SETTINGS: Final = 40
 COLLECTIONS: Final = ("websites", "settings", "cdrs", "visitors")
+
+ZERO_DATES: Final = 0.001
+"""Seldom enough that a test with few rows meets none, often enough that a large export does."""
 
 _MAX_ENCODED_ROWS: Final = 100_000
 _MAX_VIEWS: Final = 16
@@ -50,7 +53,7 @@ class Table:
     def __init__(self, ids: list[int], make: Callable[[int], Row], *, first: int) -> None:
         self._ids = ids
         self._make = make
-        self._last = ids[-1] if ids else first - 1
+        self._last = self._first_last = ids[-1] if ids else first - 1
         self._changed: dict[int, Row] = {}
         self._encoded: dict[int, bytes] = {}
         self._views: dict[tuple[tuple[Condition, ...], str, bool], list[int]] = {}
@@ -70,6 +73,11 @@ class Table:
     def ids(self) -> Sequence[int]:
         """The current ids, ascending."""
         return tuple(self._ids)
+
+    @property
+    def new_ids(self) -> Sequence[int]:
+        """The current ids above those with which the table began."""
+        return tuple(self._ids[bisect_right(self._ids, self._first_last) :])
 
     def id_at(self, index: int) -> int:
         """Returns one of the current ids, without a copy of them all; -1 is the last."""
@@ -120,11 +128,13 @@ class Table:
         self._changed.pop(row_id, None)
         self._drop_cached(row_id)
 
-    def page(self, query: Query) -> TablePage:
-        """Returns the page of ids that `query` asks for."""
+    def page(self, query: Query, hidden: Set[int] = frozenset()) -> TablePage:
+        """Returns the page of ids that `query` asks for, as if the `hidden` ones did not exist."""
         # Id ranges are bisected on each request: a walk asks for a different one each time.
         ranges = [each for each in query.conditions if query.sort == "id" and is_id_range(each)]
         view = self._view(query, tuple(each for each in query.conditions if each not in ranges))
+        if hidden:
+            view = [row_id for row_id in view if row_id not in hidden]
         low, high = bisect_ids(view, ranges)
         total = high - low
         size = total if query.limit is None else query.limit
@@ -186,8 +196,10 @@ class Data:
     buttons: Table
 
     @classmethod
-    def generate(cls, *, rows: int, seed: int) -> Data:
+    def generate(cls, *, rows: int, seed: int, zero_dates: float = ZERO_DATES) -> Data:
         """Returns `rows` call records, and the visitors and campaigns that they refer to.
+
+        A share of `zero_dates` among the rows of each table has no valid times.
 
         The same `rows` and `seed` give the same data on every machine and in every run.
         """
@@ -201,7 +213,7 @@ class Data:
             count: int,
             visitor_ids: Sequence[int] = (),
         ) -> Table:
-            maker = RowMaker(seed + salt, first, count, campaigns, visitor_ids)
+            maker = RowMaker(seed + salt, first, count, campaigns, visitor_ids, zero_dates)
             return Table(ids(maker.seed, first, count), partial(make, maker), first=first)
 
         visitors = table(RowMaker.visitor, 2, 50_001, max(min(rows, 20), rows // 8))
