@@ -109,3 +109,93 @@ def test_filters_are_copied_and_checked() -> None:
     for wrong in ("id>5", b"x", 5, where("id"), [where("id")], ["id>5"], [{"property": "id"}]):
         with pytest.raises(ClientMisuse, match="filters must be Filter objects"):
             checked(wrong)
+
+
+WRONG = [
+    ("created_at>yesterday", "a time"),
+    ("created_at>31.12.2025", "a time"),
+    ("created_at>2025-13-01", "a time"),
+    ("created_at=2025-02-30", "a time"),
+    ("created_at<=2025-12", "a time"),
+    ("created_at<20251201", "a time"),
+    ("created_at<2025-12-01T10:00:00Z", "a time without a zone"),
+    ("created_at<2025-12-01 10:00:00+01:00", "a time without a zone"),
+    ("created_at<2025-12-01 25:00:00", "a time"),
+    ("created_at<2025-12-01x", "a time"),
+    ("created_at=", "a time"),
+    ("id>abc", "an integer"),
+    ("id>1,000", "an integer"),
+    ("id>1.5", "an integer"),
+    ("id=", "an integer"),
+    ("button_id=0x10", "an integer"),
+    ("ddi=+44 20", "an integer"),
+    ("ddi_e164=none", "an integer"),
+    ("floating_icon=yes", "a boolean"),
+    ("floating_icon=2", "a boolean"),
+    ("show_to_allowed_countries_only=", "a boolean"),
+    ("max_call_rate>12,5", "a decimal"),
+    ("max_call_rate>$5", "a decimal"),
+    ("max_call_rate>nan", "a decimal"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), WRONG)
+def test_a_value_that_is_none_of_its_field_is_refused(text: str, kind: str) -> None:
+    name = text.split("=")[0].split(">")[0].split("<")[0]
+    with pytest.raises(
+        ClientMisuse, match=rf"^the filter '.*' can't be met: {name} is {kind}"
+    ) as e:
+        parse(text)
+    assert f"'{text}'" in str(e.value)
+    assert "write one like" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("created_at", "yesterday"), ("created_at", 2025), ("created_at", True),
+        ("created_at", 1.5), ("created_at", ""), ("id", "x"), ("id", True), ("id", 1.0),
+        ("id", date(2026, 1, 1)),
+        ("id", Decimal("1.5")), ("floating_icon", "true"), ("floating_icon", 2),
+        ("floating_icon", 0.5), ("max_call_rate", True), ("max_call_rate", "a lot"),
+    ],
+)  # fmt: skip
+def test_so_it_is_in_python(name: str, value: Any) -> None:
+    for make in (
+        lambda: Filter(name, "gte", value),
+        lambda: where(name) == value,
+        lambda: where(name) < value,
+    ):
+        with pytest.raises(ClientMisuse, match=f"{name} is an? .*: write one like"):
+            make()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("created_at>2026-01-31", "2026-01-31"),
+        ("created_at>2026-01-31 08:30", "2026-01-31 08:30"),
+        ("created_at>2026-01-31 08:30:00", "2026-01-31 08:30:00"),
+        ("created_at>2026-01-31T08:30:00.5", "2026-01-31T08:30:00.5"),
+        ("created_at>2024-02-29", "2024-02-29"),
+        ("created_at>0000-00-00", "0000-00-00"),
+        ("created_at~2026-01", "2026-01"),
+        ("id=5", 5),
+        ("ddi=0044", "0044"),
+        ("ddi=+442012345678", "+442012345678"),
+        ("id~55", 55),
+        ("floating_icon=true", True),
+        ("floating_icon=False", False),
+        ("floating_icon=1", "1"),
+        ("max_call_rate>=0.15", "0.15"),
+        ("max_call_rate>=100", 100),
+        ("name=5", "5"),
+        ("culture=5", 5),
+        ("culture=en", "en"),
+        ("anything>yesterday", "yesterday"),
+        ("calldate>2026", 2026),
+    ],
+)
+def test_what_fits_is_sent_as_it_is_compared(text: str, value: Any) -> None:
+    sent = parse(text).value
+    assert (sent, type(sent)) == (value, type(value))

@@ -78,7 +78,10 @@ def test_the_limit_is_checked_at_the_call(value: Any) -> None:
         ("window", "it is called `concurrency`"),
         ("after", "it is called `cursor`"),
         ("max", "it is called `limit`"),
-        ("colour", "it takes filters, limit, page_size, concurrency, walk, cursor"),
+        (
+            "colour",
+            "it takes filters, on_ignored_filter, limit, page_size, concurrency, walk, cursor",
+        ),
     ],
 )
 def test_an_unknown_argument_is_refused_at_the_call(name: str, hint: str) -> None:
@@ -94,7 +97,7 @@ def test_raw_pages_come_in_the_order_of_ids() -> None:
         Cdrs(ScriptedHandler([NOBODY])).raw_pages(reject=print, sort="name")  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("sort", ["", None, 3])
+@pytest.mark.parametrize("sort", ["", 3])
 def test_sort_is_a_property(sort: Any) -> None:
     with pytest.raises(ClientMisuse, match="sort must be the name of a property"):
         Cdrs(ScriptedHandler([NOBODY])).list(sort=sort)
@@ -123,7 +126,7 @@ def test_a_filter_that_no_url_can_carry_is_refused() -> None:
 
 
 async def test_count_is_one_request_for_one_row() -> None:
-    network = ScriptedHandler([json_response({"data": [{"id": 1}], "total": 59})])
+    network = ScriptedHandler([json_response({"data": [{"id": 6}], "total": 59})])
     assert await Cdrs(network).count(filters=where("id") > 5) == 59
     assert len(network.requests) == 1
     assert dict(network.requests[0].query)["limit"] == "1"

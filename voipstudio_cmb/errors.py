@@ -25,6 +25,8 @@
     │   ├── WrongShape
     │   └── TooLarge
     ├── WalkError
+    │   ├── FilterIgnored                         rows contradict a condition; .condition
+    │   ├── SortIgnored                           rows contradict the order; .sort
     │   ├── PageDrift                             pages contradict each other; rows may be missing
     │   └── IncompleteWalk                        a page stayed empty in the middle
     └── ExportError                               a file could not be written
@@ -218,15 +220,36 @@ class WalkError(CallMeBackError):
     """A walk over a collection can't go on."""
 
 
-class PageDrift(WalkError):
-    """Pages contradict each other, so rows may have been missed."""
+class FilterIgnored(WalkError):
+    """The server sent rows that certainly do not meet a condition: it ignores it.
 
+    Raised before any row of that page is handed out.
+    """
+
+    condition: str = ""
+    """The condition, as on a command line."""
+
+
+class SortIgnored(WalkError):
+    """The server sent rows that are certainly not in the order that was asked for."""
+
+    sort: str = ""
+    """The property that the rows were to be sorted by."""
+
+
+class PageDrift(WalkError):
+    """Pages contradict each other, so rows may have been missed.
+
+    `retryable` unless the server would do the same again, as one that ignores `page`.
+    """
+
+    retryable = True
     evidence: str = ""
     """How they contradict each other."""
 
 
 class IncompleteWalk(WalkError):
-    """A page stayed empty although there are rows after it, so rows are missing."""
+    """A page stayed empty, however often it was read, and there are rows after it."""
 
 
 class ExportError(CallMeBackError):

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import attrs
 
 from .checks import described
+from .codec.conversion import values_of
 from .codec.json import plain
 from .codec.surrogates import is_text
+from .comparison import meets, problem, type_of
 from .errors import ClientMisuse
+
+T = TypeVar("T")
 
 Operator: TypeAlias = Literal["eq", "like", "gt", "gte", "lt", "lte"]
 """How a `Filter` compares, in the API's words."""
@@ -65,14 +69,25 @@ def _named(_: object, __: object, name: Any) -> None:
         raise ClientMisuse(f"a filter needs the name of a property, not {described(name)}")
 
 
+def _fitting(condition: Filter, _: object, value: Any) -> None:
+    why = None if condition.operator == "like" else problem(condition.property, value)
+    if why is not None:
+        raise ClientMisuse(f"the filter {str(condition)[:80]!r} can't be met: {why}")
+
+
 @attrs.frozen
 class Filter:
-    """One condition; a row must meet all that are given."""
+    """One condition; a row must meet all that are given.
+
+    Raises:
+        ClientMisuse: the value is none of the documented type of the property, or of no type that
+            a filter takes. What the API does not document may be compared with anything.
+    """
 
     property: str = attrs.field(validator=_named)
     """A field's name."""
     operator: Operator = attrs.field(validator=_known)
-    value: str | int | float | bool = attrs.field(converter=_plain)
+    value: str | int | float | bool = attrs.field(converter=_plain, validator=_fitting)
 
     def __str__(self) -> str:
         """The condition as on a command line: "id>100"."""
@@ -137,10 +152,11 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
 def parse(text: str) -> Filter:
     """The condition that `text` writes, as on a command line: "id>100", "name~%shop%".
 
-    A value that is an integer is compared as one.
+    A value that is an integer is compared as one, unless the field is documented as something else;
+    `true` and `false` are what they say where a boolean is documented.
 
     Raises:
-        ClientMisuse: `text` is not property, operator, value.
+        ClientMisuse: `text` is not property, operator, value, or the value does not fit the field.
     """
     found = _CONDITION.fullmatch(text)
     if found is None:
@@ -149,7 +165,28 @@ def parse(text: str) -> Filter:
             f"(operators: {' '.join(_SIGNS)})"
         )
     name, sign, value = found[1], found[2], found[3].strip()
-    return Filter(name, _SIGNS[sign], int(value) if _INTEGER.fullmatch(value) else value)
+    return Filter(name, _SIGNS[sign], _typed(name, value))
+
+
+def _typed(name: str, text: str) -> str | int | bool:
+    kind = type_of(name)
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    as_integer = kind in (int, Decimal, None) and _INTEGER.fullmatch(text)
+    return int(text) if as_integer else text
+
+
+def matching(conditions: Iterable[Filter], records: Sequence[T]) -> Sequence[T]:
+    """Those of `records` (or rows as they were sent) that meet all `conditions`, compared here.
+
+    Numbers are compared as numbers, times as times, texts without case and accents; `like` looks
+    for a fragment anywhere unless it has a `%`. Null meets no condition.
+    """
+    for each in conditions:
+        name, how, wanted = each.property, each.operator, each.value
+        values = zip(records, values_of(records, name), strict=True)
+        records = [record for record, found in values if meets(name, how, wanted, found)]
+    return records
 
 
 def checked(filters: Filter | Iterable[Filter] | None) -> tuple[Filter, ...]:

@@ -29,6 +29,7 @@ _MAX_FILTER = 4_000
 _MAX_ID = 2**63 - 1
 
 WalkStrategy: TypeAlias = Literal["auto", "page", "keyset"]
+OnIgnoredFilter: TypeAlias = Literal["raise", "client"]
 
 
 class RawWalkOptions(TypedDict, total=False):
@@ -36,6 +37,13 @@ class RawWalkOptions(TypedDict, total=False):
 
     filters: Filter | Iterable[Filter] | None
     """Only rows that meet all of them."""
+    on_ignored_filter: OnIgnoredFilter
+    """What to do about a server that ignores filters.
+
+    "raise", the default, raises `FilterIgnored` where its rows prove that.
+
+    "client" sends no filters: all rows are walked, and compared here. The walk's `progress` then
+    counts them all, and its pages have no total."""
     limit: int | None
     """The most rows to hand out; None for all. No more are asked for, as far as that is known."""
     page_size: int
@@ -62,8 +70,11 @@ class RawWalkOptions(TypedDict, total=False):
 class WalkOptions(RawWalkOptions, total=False):
     """What `list` and `pages` take."""
 
-    sort: str
-    """The property to sort by; "id" unless it is given."""
+    sort: str | None
+    """The property to sort by; "id" unless it is given.
+
+    Where an order is named, by `sort` or by `descending`, `SortIgnored` is raised if the rows prove
+    that the server ignores it."""
     descending: bool
     """Whether the highest comes first."""
 
@@ -130,13 +141,32 @@ class WalkQuery:
     """The options of one walk, checked; `WalkOptions` says what they mean."""
 
     conditions: tuple[Filter, ...] = attrs.field(default=(), alias="filters", converter=checked)
-    sort: str = "id"
+    on_ignored_filter: OnIgnoredFilter = "raise"
+    sort: str | None = None
     descending: bool = False
     limit: int | None = None
     page_size: int = PAGE_SIZE
     concurrency: int = 4
     walk: WalkStrategy = "auto"
     cursor: str | None = None
+    names_order: bool = attrs.field(init=False)
+    """Whether the caller has named an order."""
+    conditions_here: tuple[Filter, ...] = attrs.field(init=False)
+    """The conditions that rows are compared with here, because the server ignores them."""
+    most: int | None = attrs.field(init=False)
+    """The most rows to ask for; None if that is not known."""
+
+    @names_order.default
+    def _names_order(self) -> bool:
+        return self.sort is not None or self.descending
+
+    @conditions_here.default
+    def _conditions_here(self) -> tuple[Filter, ...]:
+        return self.conditions if self.on_ignored_filter == "client" else ()
+
+    @most.default
+    def _most(self) -> int | None:
+        return None if self.conditions_here else self.limit
 
     @classmethod
     def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:
@@ -157,8 +187,10 @@ class WalkQuery:
         return cls(**{**options, **numbers})
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.sort, str) or not self.sort:
+        if self.sort is not None and (not isinstance(self.sort, str) or not self.sort):
             raise ClientMisuse(f"sort must be the name of a property, not {described(self.sort)}")
+        if self.on_ignored_filter not in get_args(OnIgnoredFilter):
+            raise ClientMisuse('on_ignored_filter must be "raise" or "client"')
         if self.walk not in get_args(WalkStrategy):
             names = ", ".join(get_args(WalkStrategy))
             raise ClientMisuse(f"walk must be one of {names}")
@@ -170,12 +202,12 @@ class WalkQuery:
     @property
     def by_id(self) -> bool:
         """Whether rows are asked for in ascending order of ids."""
-        return self.sort == "id" and not self.descending
+        return self.sort in ("id", None) and not self.descending
 
     @property
     def fits_keyset(self) -> bool:
         """Whether the filters leave room for the two conditions of a keyset walk."""
-        if not self.conditions:
+        if not self.conditions or self.conditions_here:
             return True
         try:
             attrs.evolve(self.page_request(), after=_MAX_ID, through=_MAX_ID).query()
@@ -185,9 +217,11 @@ class WalkQuery:
 
     def page_request(self) -> PageRequest:
         """The request for the first page."""
+        size = self.page_size if self.most is None else min(self.page_size, self.most)
         return PageRequest(
-            page_size=self.page_size if self.limit is None else min(self.page_size, self.limit),
-            sort=self.sort,
+            # One row would show no order.
+            page_size=max(size, min(2, self.page_size)) if self.names_order else size,
+            sort=self.sort or "id",
             descending=self.descending,
-            conditions=self.conditions,
+            conditions=() if self.conditions_here else self.conditions,
         )

@@ -31,11 +31,19 @@ from .models import (
     Website,
 )
 from .query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
-from .walk import Capabilities, Strategy, Tasks, Walk
+from .walk import Capabilities, Strategy, Tasks, Walk, check_conditions
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
 Item = TypeVar("Item", bound=Identified)
+
+
+def _total_and_row(response: Response, request: PageRequest) -> int:
+    total = envelopes.read_total(response)
+    if request.conditions:
+        page = envelopes.read_rows(response, 1, reject=lambda _: None)
+        check_conditions(page, request)
+    return total
 
 
 class _Service(Generic[R]):
@@ -89,6 +97,8 @@ class Collection(_Service[R]):
 
         Raises:
             ClientMisuse: an argument is unknown or out of range; at the call, nothing is sent.
+            FilterIgnored, SortIgnored: from the iteration, before the first row that certainly
+                contradicts what was asked for; most often before any.
             WalkError: from the iteration, if rows would be missed; `PageDrift` says how.
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
@@ -116,11 +126,21 @@ class Collection(_Service[R]):
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets `filters`), by one request for one row.
 
+        All that can be seen of a server that ignores filters is that row. Where it contradicts them
+        the count raises; where it meets them by chance, the total is that of all rows.
+
         Raises:
+            FilterIgnored: the row contradicts a filter.
             WrongShape: the server claims no total.
         """
-        query = PageRequest(page_size=1, conditions=checked(filters)).query()
-        return await self._send("GET", "count", envelopes.read_total, query=query)
+        conditions = checked(filters)
+        # The end of the collection that contradicts them first.
+        descending = any(each.operator in ("lt", "lte") for each in conditions) and not any(
+            each.operator in ("gt", "gte") for each in conditions
+        )
+        request = PageRequest(page_size=1, descending=descending, conditions=conditions)
+        parse = partial(_total_and_row, request=request)
+        return await self._send("GET", "count", parse, query=request.query())
 
     async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
         parse = partial(parse, number=request.number)

@@ -30,9 +30,18 @@ from voipstudio_cmb.errors import (
     ClientMisuse,
     ConnectFailed,
     ExportError,
+    FilterIgnored,
     Forbidden,
+    IncompleteWalk,
+    NotFound,
+    NotJSON,
     NoToken,
+    PageDrift,
+    RateLimited,
+    RequestTimeout,
+    TLSFailed,
     Unauthorized,
+    WrongShape,
 )
 from voipstudio_cmb.export import Job, Summary
 from voipstudio_cmb.ext.rich import Bars
@@ -57,7 +66,7 @@ def failed(error: CallMeBackError, **more: Any) -> Job:
     return job(state="failed", error=error, **more)
 
 
-def because(cause: CallMeBackError) -> CallMeBackError:
+def because(cause: Exception) -> CallMeBackError:
     error = ExportError("the buttons are known from settings, which could not be read")
     error.__cause__ = cause
     return error
@@ -96,6 +105,21 @@ REJECTED = job(state="done", rows=5, rejected=1)
         ([CAN_RESUME, REFUSED, REJECTED, DONE], 5),
         ([REFUSED, PASSES], 5),
         ([REFUSED, REJECTED], 3),
+        # What the same command would meet again is no 5, though something is kept.
+        ([failed(Forbidden("403"), resumable=True)], 1),
+        ([failed(Forbidden("403"), resumable=True), DONE], 3),
+        ([failed(because(NotFound("404")), resumable=True)], 1),
+        ([failed(FilterIgnored("x"), resumable=True)], 1),
+        ([failed(PageDrift("x", retryable=False), resumable=True)], 1),
+        ([failed(IncompleteWalk("x"), resumable=True)], 1),
+        ([failed(WrongShape("x"), resumable=True)], 1),
+        ([failed(TLSFailed("x"), resumable=True)], 1),
+        ([failed(because(FileExistsError("x")), resumable=True)], 1),
+        # And what passes is, though nothing is.
+        ([failed(PageDrift("x"))], 5),
+        ([failed(NotJSON("x"))], 5),
+        ([failed(RateLimited("429", retryable=False))], 5),
+        ([failed(RequestTimeout("a pause", retryable=False))], 5),
     ],
 )
 def test_the_exit_code_is_4_before_5_before_3_and_1(jobs: list[Job], code: int) -> None:

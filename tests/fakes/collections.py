@@ -220,3 +220,48 @@ class Pages:
         self.asked.append(int(query["page"]))
         ids = self.ids_of(int(query["page"]), int(query["limit"]))
         return page(ids)
+
+
+@attrs.define(kw_only=True)
+class Database:
+    """Serves `rows` as a database would; what it ignores, it ignores without a word."""
+
+    rows: list[dict[str, Any]]
+    ignores: frozenset[str] = attrs.field(default=frozenset(), converter=frozenset)
+    """Of "filter", "sort" and "dir"."""
+    shown: Callable[[dict[str, Any]], dict[str, Any]] = dict
+    """How a row is written in a response."""
+    key: Callable[[Any], Any] = lambda value: value
+    """What a value is compared and sorted by."""
+    cap: int = 10**6
+    asked: list[dict[str, str]] = attrs.field(factory=list)
+
+    async def __call__(self, request: Request) -> Response:
+        query = dict(request.query)
+        self.asked.append(query)
+        rows = self.rows
+        for condition in json.loads(query.get("filter", "[]")):
+            if "filter" not in self.ignores:
+                rows = [each for each in rows if self._takes(each, condition)]
+        if "sort" not in self.ignores and "sort" in query:
+            down = query["dir"] == "DESC" and "dir" not in self.ignores
+            name = query["sort"]
+            rows = sorted(rows, key=lambda each: self._rank(each.get(name)), reverse=down)
+        size = min(int(query["limit"]), self.cap)
+        start = (int(query["page"]) - 1) * size
+        return page([self.shown(each) for each in rows[start : start + size]], len(rows))
+
+    def _rank(self, value: Any) -> tuple[bool, Any]:
+        return value is not None, None if value is None else self.key(value)
+
+    def _takes(self, each: dict[str, Any], condition: Condition) -> bool:
+        found, wanted = each.get(condition["property"]), condition["value"]
+        if found is None:
+            return False
+        if isinstance(found, float) and isinstance(wanted, str):
+            wanted = float(wanted)
+        if condition["property"] == "created_at" and len(wanted) == 10:
+            wanted += " 00:00:00"
+        if condition["operator"] == "like":
+            return str(self.key(wanted)) in str(self.key(found))
+        return bool(RIGHT[condition["operator"]](self.key(found), self.key(wanted)))

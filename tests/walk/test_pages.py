@@ -565,7 +565,8 @@ async def test_what_fits_on_one_page_takes_one_request() -> None:
     for options in ({}, {"sort": "id", "descending": True}, {"sort": "name"}):
         before = len(table.asked)
         assert len(await cdrs.list(limit=7, **options).collect()) == 7  # type: ignore[arg-type]
-        assert len(table.asked) - before == 1
+        # No row has a name, so that these seven show no order: more rows are asked for.
+        assert len(table.asked) - before == (2 if options.get("sort") == "name" else 1)
     walk = cdrs.list(limit=7)
     await walk.collect()
     table.ids.extend((1001, 1002))  # before the end was asked for

@@ -22,7 +22,21 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def retryable(job: Job) -> bool:
     """Whether the error of `job` may be gone when the job is run again."""
-    return any(getattr(error, "retryable", False) for error in causes(job.error))
+    from voipstudio_cmb.errors import RateLimited, RequestTimeout
+
+    return any(
+        getattr(error, "retryable", False) or isinstance(error, RateLimited | RequestTimeout)
+        for error in causes(job.error)
+    )
+
+
+def may_pass(job: Job) -> bool:
+    """Whether the same command may end what `job` has begun: not if it meets the same error."""
+    from voipstudio_cmb import errors
+
+    lasting = errors.WalkError | errors.HTTPStatusError | errors.BadPayload | errors.TransportError
+    lasts = any(isinstance(error, lasting | FileExistsError) for error in causes(job.error))
+    return retryable(job) or (job.resumable and not lasts)
 
 
 def exit_code(jobs: Sequence[Job]) -> int:
@@ -33,7 +47,7 @@ def exit_code(jobs: Sequence[Job]) -> int:
     errors = [error for job in failed for error in causes(job.error)]
     if any(isinstance(error, Unauthorized | NoToken) for error in errors):
         return NOT_AUTHORISED
-    if any(job.resumable or retryable(job) for job in failed):
+    if any(map(may_pass, failed)):
         return RESUMABLE
     if failed and len(failed) == len(jobs):
         return USAGE if all(isinstance(job.error, ClientMisuse) for job in jobs) else FAILED

@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--page-size", type=int, default=500, metavar="N", help="rows per page (default 500)")
     add("--concurrency", type=int, default=4, metavar="N", help="requests in flight (default 4)")
     add_filter_option(parser)
-    add("--sort", default="id", metavar="PROPERTY", help="default: id")
+    add("--sort", metavar="PROPERTY", help="default: id")
     add("--desc", action="store_true", help="descending")
     formats = ("json", "jsonl", "csv", "table")
     add("--format", choices=formats, help="default: table on a terminal, jsonl elsewhere")
@@ -55,6 +55,7 @@ async def run(arguments: argparse.Namespace) -> int:
         service = getattr(client, arguments.resource)
         walk = service.list(
             filters=filters,
+            on_ignored_filter=arguments.on_ignored_filter,
             sort=arguments.sort,
             descending=arguments.desc,
             limit=None if limit is None else limit + 1,  # whether there are more

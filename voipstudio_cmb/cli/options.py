@@ -22,6 +22,14 @@ def add_account_options(parser: argparse.ArgumentParser) -> None:
 def add_filter_option(parser: argparse.ArgumentParser) -> None:
     like = "only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable"
     parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help=like)
+    parser.add_argument(
+        "--filter-here",
+        dest="on_ignored_filter",
+        action="store_const",
+        const="client",
+        default="raise",
+        help="send no --filter: read all rows and compare them here, for an API that ignores it",
+    )
 
 
 def check_numbers(arguments: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from voipstudio_cmb.errors import WrongShape
-from voipstudio_cmb.models import Record
+from voipstudio_cmb.models import Record, Row, Rows
 
 from .json import INTEGER, MAX_ID, to_json
-from .rows import id_problem
+from .rows import as_rows, column, id_problem
 from .shape import alternatives, shape
 
 if TYPE_CHECKING:
@@ -110,6 +110,23 @@ def to_dict(record: Record) -> dict[str, Any]:
     }
     # A field that was changed takes precedence over the value that had not fitted it.
     return row | {name: value for name, value in record.extra.items() if name not in row}
+
+
+def values_of(records: Sequence[Any], name: str) -> list[Any]:
+    """What `records`, or rows, were sent with for `name`; None where that is null or nothing."""
+    if isinstance(records, Rows):
+        return column(records, name)
+    if records and isinstance(records[0], Row):
+        return column(as_rows(records), name)
+    return [_sent_as(record, name) for record in records]
+
+
+def _sent_as(record: Record, name: str) -> Any:
+    values = record.__dict__
+    if "_sent" not in values:
+        return to_dict(record).get(name)
+    row, retyped = values["_sent"], f"_sent.{name}"
+    return values.get(retyped, values.get(name)) if row is None else row.get(name)
 
 
 def make_converter() -> cattrs.Converter:

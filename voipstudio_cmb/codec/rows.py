@@ -6,7 +6,9 @@ So every digit, key and nesting stays what it was. msgspec finds where values be
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import attrgetter
 from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
@@ -99,6 +101,31 @@ def dated_lines(lines: bytes) -> tuple[list[int], list[Any]]:
     """The ids of the rows in `lines`, one a line, and what they give for `created_at`."""
     heads = _head_lines(lines)
     return [head.id for head in heads], [head.created_at for head in heads]
+
+
+def column(rows: Rows, name: str) -> list[Any]:
+    """What `rows` give for `name`; None where that is null or nothing."""
+    if name in ("id", "created_at"):
+        return rows.ids if name == "id" else rows.created
+    try:
+        return _cells(name)(rows.lines())
+    except msgspec.MsgspecError:  # some number is too large for a float
+        return [_value(tokens(row.json).get(name, b"null")) for row in rows]
+
+
+@lru_cache(maxsize=32)
+def _cells(name: str) -> Callable[[bytes], list[Any]]:
+    members = [("value", Any, None)]
+    cell = msgspec.defstruct("Cell", members, rename={"value": name}, gc=False)
+    decode, value = msgspec.json.Decoder(cell).decode_lines, attrgetter("value")
+    return tolerant(lambda lines: [*map(value, decode(lines))])
+
+
+def _value(token: bytes) -> Any:
+    try:
+        return msgspec.json.decode(token)
+    except msgspec.MsgspecError:
+        return token.decode("utf-8", "replace")
 
 
 def _on_one_line(body: bytes) -> bytes:

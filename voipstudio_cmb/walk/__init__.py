@@ -6,7 +6,8 @@
           |                                  which ranges it asks for: ranges.py
         PageWalk                pages.py     page numbers, with a window of requests (tasks.py),
           |                                  read by reader.py, accounted for in ledger.py
-          PageFetcher           fetcher.py   how many requests at once, and what a 404 means
+          PageFetcher           fetcher.py   how many requests at once, what a 404 means, and
+            |                                whether rows contradict the caller: contradiction.py
             Fetch               PageRequest -> Page, given by a service: all of the network
 
 Beside these: cursor.py writes and reads the text of a cursor, ids.py knows which ids have come, and
@@ -16,9 +17,10 @@ tasks.py holds the tasks of all walks of a client. A page comes back the same wa
 
 from __future__ import annotations
 
+from .contradiction import check_conditions
 from .probe import Capabilities
 from .strategy import Strategy
 from .tasks import Tasks
 from .walk import Progress, Walk
 
-__all__ = ["Capabilities", "Progress", "Strategy", "Tasks", "Walk"]
+__all__ = ["Capabilities", "Progress", "Strategy", "Tasks", "Walk", "check_conditions"]

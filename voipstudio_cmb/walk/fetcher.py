@@ -1,4 +1,8 @@
-"""The requests of one walk: how many at a time, how many so far, and what a 404 means."""
+"""The requests of one walk: how many at a time, how many so far, and what a 404 means.
+
+Each request meets its page here, so this is where a server is caught that ignores a condition or an
+order of the caller's. What the walk itself adds (ranges of ids) is for `Probe` to judge.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,12 @@ from voipstudio_cmb.errors import NotFound
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, PageRequest, R
 
+from .contradiction import check_conditions, check_order, same_both_ways, sort_ignored
 from .tasks import Tasks
 from .walk import Progress
+
+_MANY = 100
+"""Rows that show an order where a few do not."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -27,15 +35,51 @@ class PageFetcher(Generic[R]):
     """The most rows that the caller wants."""
     tasks: Tasks
     progress: Progress
+    names_order: bool = False
+    """Whether the caller has named the order of `first`, so that ignoring it is an error."""
+    _order_is_known: bool = attrs.field(init=False, default=False)
     _slots: asyncio.Semaphore = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = asyncio.Semaphore(self.concurrency)
 
     async def fetch(self, request: PageRequest) -> Page[R]:
+        """The page that `request` asks for.
+
+        Raises:
+            FilterIgnored, SortIgnored: its rows contradict what the caller asked for.
+        """
         async with self._slots:
             self.progress.requests += 1
-            return await self.send(request)
+            page = await self.send(request)
+        if request.conditions:
+            check_conditions(page, request)
+        if self.names_order and not request.after and request.through is None:
+            await self._check_order(page, request)
+        return page
+
+    async def _check_order(self, page: Page[R], request: PageRequest) -> None:
+        """Makes sure that `page` is in the order that the caller has named.
+
+        Where its rows leave a doubt, the same is asked for in the other direction, once. Where they
+        show no order, as a single row does, more are.
+        """
+        first, rows = self.first, len(page.records)
+        if (request.sort, request.descending) != (first.sort, first.descending):
+            return
+        order = check_order(page, request)
+        is_all = rows < request.page_size and (page.total or 0) <= rows
+        if order == "fine" or self._order_is_known or (is_all and order != "doubt"):
+            return
+        if order == "same":
+            if request.number == 1 and request.page_size < _MANY:
+                await self.fetch(attrs.evolve(request, page_size=_MANY))
+                self._order_is_known = True
+            return
+        self._order_is_known = True
+        turned = attrs.evolve(request, descending=not request.descending)
+        if same_both_ways(page, await self.fetch(turned), request.sort or ""):
+            raise sort_ignored(request)
 
     async def page(self, number: int, page_size: int) -> Page[R]:
         """Page `number`, which is empty if the server does not find it; the first must be found."""
@@ -71,6 +115,11 @@ class PageFetcher(Generic[R]):
             return await self.fetch(request)
         except NotFound:
             return Page(records=[], number=1, total=None)
+
+    @property
+    def is_one_page(self) -> bool:
+        """Whether all rows that the caller wants fit on one page."""
+        return self.limit is not None and self.limit <= self.first.page_size
 
     def has_all(self, first: Page[R]) -> bool:
         """Whether the `first` page holds all rows that the caller wants."""

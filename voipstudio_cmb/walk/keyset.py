@@ -103,7 +103,7 @@ class KeysetWalk(Generic[R]):
     async def _begin(self) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first pages, and those after them."""
         proved = self.resource in self.capabilities.supported
-        if proved and self._fetcher.limit == self._fetcher.first.page_size:
+        if proved and self._fetcher.is_one_page:
             page = await self._fetcher.ids(0, None)
             if self._fetcher.has_all(page) and within(page, 0, None):
                 # All that is wanted. Where the walk would end is found out when it is resumed.

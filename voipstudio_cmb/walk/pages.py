@@ -163,7 +163,7 @@ class PageWalk(Generic[R]):
                     return
                 repeats = 0 if 2 * fresh > len(received) else repeats + 1
                 if repeats > reader.fetcher.concurrency:
-                    raise reader.drift("its pages repeat each other")
+                    raise reader.lasting_drift("its pages repeat each other")
                 before, page = received, await self._next(window, number)
         finally:
             await window.aclose()
@@ -215,7 +215,7 @@ class PageWalk(Generic[R]):
             if known:
                 return
         if self._end > 2 and overlap(page, await reader.ask(2)):
-            raise reader.drift("page 2 repeats page 1: the server seems to ignore `page`")
+            raise reader.lasting_drift("page 2 repeats page 1: the server seems to ignore `page`")
 
     def _late(self, page: Page[R]) -> Page[R]:
         """The `page` with what is new to the walk, late."""

@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias
 
 import attrs
 
-from voipstudio_cmb.errors import BadRequest
+from voipstudio_cmb.errors import BadRequest, FilterIgnored
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
@@ -125,6 +125,12 @@ class Probe(Generic[R]):
         except BadRequest:
             if self.refusal is None:
                 self._capabilities.refused.add(self._resource)
+            raise KeysetUnsupported from None
+        except FilterIgnored:
+            if self.opening is None:
+                raise
+            # Only where conditions on ids go with it, as where a server takes the last one alone.
+            self._capabilities.refused.add(self._resource)
             raise KeysetUnsupported from None
 
     async def _open(self) -> tuple[Page[R], int]:

@@ -73,7 +73,7 @@ class PageReader(Generic[R]):
         self, window: PageWindow[R], again: bool
     ) -> tuple[Page[R], Page[R] | None, int]:
         fetcher = self.fetcher
-        if not self.by_id and fetcher.limit == self.page_size and not again:
+        if not self.by_id and fetcher.is_one_page and not again:
             # If it has all that is wanted, nothing has to be accounted for.
             window.reach(1, 1)
             first = await window.next()
@@ -161,7 +161,7 @@ class PageReader(Generic[R]):
         if not same:
             return second
         if not self.reached_top() and self.ledger.rows != self.ledger.highest_total:
-            raise self.drift("page 2 is page 1 again: the server seems to ignore `page`")
+            raise self.lasting_drift("page 2 is page 1 again: the server seems to ignore `page`")
         return attrs.evolve(second, records=[])
 
     async def confirm_empty(self, number: int) -> Page[R]:
@@ -176,7 +176,8 @@ class PageReader(Generic[R]):
                 return page
         raise IncompleteWalk(
             f"page {number} stays empty, and page {number + 1} is not: "
-            "the server has left out rows. Walk again later",
+            "the server leaves out rows, and stays by it. With another page size (page_size, "
+            "--page-size) they may come; if not, only the API's makers can help",
             sent="yes",
         )
 
@@ -218,7 +219,7 @@ class PageReader(Generic[R]):
         # Rows that were added since are higher.
         now = await self.ask_top(max(2, self.page_size))
         if now is not None and top in ids_of(now):
-            raise self.drift(f"the row with the highest id, {top}, is on none of them")
+            raise self.lasting_drift(f"the row with the highest id, {top}, is on none of them")
 
     def expects_more(self) -> bool:
         """Whether there should be more rows than have come."""
@@ -227,12 +228,23 @@ class PageReader(Generic[R]):
 
     def drift(self, why: str) -> PageDrift:
         """The error that says `why` this walk can't be complete, with the evidence."""
+        return self._drift(why, "Walk again when it is quieter, or by keyset", retryable=True)
+
+    def lasting_drift(self, why: str) -> PageDrift:
+        """As `drift`, of a server that would do the same again."""
+        what_to_do = (
+            "This does not pass by itself: ask for pages that hold all rows (page_size, "
+            "--page-size), filter for fewer, or walk by keyset"
+        )
+        return self._drift(why, what_to_do, retryable=False)
+
+    def _drift(self, why: str, what_to_do: str, *, retryable: bool) -> PageDrift:
         ledger = self.ledger
         mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
         return PageDrift(
-            f"this collection can't be walked without loss by its pages: {why}. Walk again when it "
-            "is quieter, or by keyset",
+            f"this collection can't be walked without loss by its pages: {why}. {what_to_do}",
             evidence=f"rows at the beginning: {mark}; of these came {ledger.rows_to_mark}, of all "
             f"{ledger.rows}; the total is {self.fetcher.progress.total}",
             sent="yes",
+            retryable=retryable,
         )

@@ -10,6 +10,7 @@ from typing import Generic
 import attrs
 
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, WalkError
+from voipstudio_cmb.filters import matching
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 
@@ -43,7 +44,8 @@ class Strategy(Generic[R]):
     """Where to resume."""
 
     def __attrs_post_init__(self) -> None:
-        rows = repr((self.resource, *self.query.page_request().rows()))
+        here = self.query.conditions_here
+        rows = repr((self.resource, *self.query.page_request().rows(), *here))
         self.checksum = f"{zlib.crc32(rows.encode()):08x}"
         text = self.query.cursor
         self.cursor = None if text is None else parse_cursor(text, self.checksum)
@@ -81,10 +83,17 @@ class Strategy(Generic[R]):
         try:
             async with aclosing(self._all_pages(state)) as pages:
                 async for page in pages:
+                    last = page.records[-1].id
+                    if self.query.conditions_here:
+                        records = matching(self.query.conditions_here, page.records)
+                        page = attrs.evolve(page, records=records, total=None)
+                        if not records:
+                            continue
                     if left is not None and len(page.records) >= left:
                         await pages.aclose()  # before it is handed out: no more is asked for
                         page = attrs.evolve(page, records=page.records[:left])
-                    state.last = page.records[-1].id
+                        last = page.records[-1].id
+                    state.last = last
                     yield page
                     left = None if left is None else left - len(page.records)
         except GeneratorExit:
@@ -98,9 +107,10 @@ class Strategy(Generic[R]):
             send=self.fetch,
             first=self.query.page_request(),
             concurrency=self.query.concurrency,
-            limit=self.query.limit,
+            limit=self.query.most,
             tasks=self.tasks,
             progress=state.progress,
+            names_order=self.query.names_order,
         )
         probe: Probe[R] | None = None
         if self._tries_keyset():
@@ -146,7 +156,8 @@ class Strategy(Generic[R]):
     ) -> AsyncGenerator[Page[R]]:
         """The pages by number, after a `probe` has ruled out a keyset walk, if it was tried."""
         refusal = None if probe is None else probe.refusal
-        unsorted = self.query.by_id and self.resource in self.capabilities.unsorted
+        may_do_without = self.query.by_id and not self.query.names_order
+        unsorted = may_do_without and self.resource in self.capabilities.unsorted
         if refusal is None:
             try:
                 walk = self._page_walk(fetcher, state, unsorted)
@@ -156,10 +167,14 @@ class Strategy(Generic[R]):
                 return
             except BadRequest as error:
                 begun = state.progress.pages or self.cursor
-                if unsorted or not self.query.by_id or begun:
+                if unsorted or not may_do_without or begun:
                     raise
                 refusal = error
-        if "filter" in refusal.messages or "filtration" in str(refusal).lower():
+        if (
+            not may_do_without
+            or "filter" in refusal.messages
+            or "filtration" in str(refusal).lower()
+        ):
             raise refusal
         # The caller named no order, so the server's own will do if it is ours that it refuses.
         try:

@@ -7,7 +7,7 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import attrs
 
@@ -22,7 +22,7 @@ from voipstudio_cmb.export.store.disk import sidecar, status
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import Entry, latest, read_manifest
 from voipstudio_cmb.filters import Filter, checked
-from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
+from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import IdRange, LateRows, OutputFile
@@ -94,6 +94,9 @@ class Plan:
     """What stands for null in CSV."""
     filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
     """Only rows that meet all of them are exported. Buttons are not filtered."""
+    on_ignored_filter: OnIgnoredFilter = "raise"
+    """What to do about a server that ignores filters: "client" sends none and compares all rows
+    here, "raise" fails what is certain to be ignored."""
     page_size: int = 500
     """The rows asked for in one request."""
     concurrency: int = 4
@@ -122,6 +125,8 @@ class Plan:
     def __attrs_post_init__(self) -> None:
         checked_integer("page_size", self.page_size, 1, MAX_PAGE_SIZE)
         checked_integer("concurrency", self.concurrency, 1, MAX_CONCURRENCY)
+        if self.on_ignored_filter not in get_args(OnIgnoredFilter):
+            raise ClientMisuse('on_ignored_filter must be "raise" or "client"')
         if self.since not in (None, "last"):
             raise ClientMisuse('since must be "last" or None')
         if self.since and self.overwrite:
@@ -131,6 +136,16 @@ class Plan:
             )
         if self.checkpoint != 0:
             checked_number("checkpoint", self.checkpoint)
+
+    @property
+    def sent_filters(self) -> tuple[Filter, ...]:
+        """The filters that the API is asked to apply."""
+        return self.filters if self.on_ignored_filter == "raise" else ()
+
+    @property
+    def filters_here(self) -> tuple[Filter, ...]:
+        """The filters that rows are compared with when they have come."""
+        return self.filters if self.on_ignored_filter == "client" else ()
 
     def path(self, resource: str) -> Path:
         """The file that `resource` goes to."""

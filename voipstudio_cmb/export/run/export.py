@@ -21,6 +21,7 @@ from voipstudio_cmb.errors import (
     Forbidden,
     NotFound,
     Unauthorized,
+    WalkError,
 )
 from voipstudio_cmb.export.plan.files import IdRange, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
@@ -180,7 +181,8 @@ class Export:
                 await runner.run()
         except CallMeBackError as error:
             job.state, job.error = "failed", self.explained(error)
-            kept = saved_rows(sidecar(job.path, "checkpoint")) is not None
+            begins_again = isinstance(error, WalkError) and not error.retryable
+            kept = saved_rows(sidecar(job.path, "checkpoint")) is not None and not begins_again
             job.resumable = kept and getattr(error, "resumable", True)
             if names is not None:
                 names.give(error)

@@ -55,7 +55,8 @@ class FileWriter:
             self.names.take(_until(stop, workspace.spool.rows()))
         if file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
             remove_sidecars(workspace.disk, path)
-            self.job.state, self.job.note = "done", "nothing new"
+            self.job.state = "done"
+            self.job.note = "; ".join(filter(None, ("nothing new", self.job.note)))
             return
         if plan.sink.spool_is_output:
             new, made = workspace.spool.path, (workspace.spool.size, workspace.spool.digest)
@@ -70,12 +71,12 @@ class FileWriter:
         plan.sink.check(path)
         try:
             publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
-        except FileExistsError:
+        except FileExistsError as error:
             raise ExportError(
                 f"{str(path)!r} has appeared while it was exported, and stays: "
                 "export to another directory, or with --overwrite (overwrite=True)",
                 resumable=False,
-            ) from None
+            ) from error
         self.close()
 
     def _convert(self, new: Path, stop: threading.Event) -> tuple[int, str]:

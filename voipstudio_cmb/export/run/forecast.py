@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import CallMeBackError, ExportError
+from voipstudio_cmb.errors import BadRequest, CallMeBackError, ExportError, FilterIgnored
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.store.disk import end_mark, status
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
+from voipstudio_cmb.services import Collection
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
@@ -29,7 +31,7 @@ class Forecast:
     account: str = ""
     """The name of the account, where many would be."""
     rows: int | None = None
-    """How many rows there are, as the API counts them; None: not known before others are read."""
+    """How many rows are read, as the API counts them; None: not known before others are read."""
     kept: int = 0
     """How many of them an interrupted run has left."""
     requests: int | None = None
@@ -78,12 +80,22 @@ async def _forecast(
     if name == "buttons":
         return Forecast(resource=name, kept=kept)
     try:
-        filters = [*plan.filters, *file.ids.conditions()]
-        rows = await getattr(client, name).count(filters=filters)
+        rows = await _count(getattr(client, name), plan, file)
     except CallMeBackError as error:
         return Forecast(resource=name, kept=kept, error=error)
     pages = max(1, -(-max(0, rows - kept) // plan.page_size))  # an empty one is asked for too
     return Forecast(resource=name, rows=rows, kept=kept, requests=pages + BESIDES)
+
+
+async def _count(service: Collection[Any], plan: Plan, file: OutputFile) -> int:
+    """How many rows would be read."""
+    conditions = file.ids.conditions()
+    try:
+        return await service.count(filters=[*plan.sent_filters, *conditions])
+    except (FilterIgnored, BadRequest):
+        if not conditions:
+            raise
+        return await service.count(filters=plan.sent_filters)  # and those of the file are chosen
 
 
 def requests(forecasts: Sequence[Forecast]) -> int:

@@ -101,6 +101,7 @@ class JobRunner:
                         savable, due = True, loop.time() + self.source.plan.checkpoint
             workspace.complete()
             self._show()
+            self.job.note = self.job.note or self.source.note
         except OSError as error:
             # The last checkpoint holds: a disk that has failed is not asked a second time.
             savable = isinstance(error, CallMeBackError)

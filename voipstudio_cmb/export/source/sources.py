@@ -12,10 +12,10 @@ import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.codec.rows import as_rows, is_time
-from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound
+from voipstudio_cmb.errors import BadRequest, ClientMisuse, FilterIgnored, NotFound
 from voipstudio_cmb.export.plan.files import LateRows, OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.filters import Filter, where
+from voipstudio_cmb.filters import Filter, matching, where
 from voipstudio_cmb.models import Reject, Rows
 from voipstudio_cmb.services import Collection
 
@@ -45,6 +45,8 @@ class Source(ABC):
     file: OutputFile
     missing: set[int] = attrs.field(factory=set)
     """The ids that were asked for and do not exist."""
+    note: str = ""
+    """What is worth knowing of how the rows were found."""
 
     async def ready(self) -> None:
         """Returns when the rows can be asked for."""
@@ -64,6 +66,7 @@ class CollectionSource(Source):
     async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
         """A page at a time; late rows come last."""
         ids = self.file.ids
+        all_ids = not ids.conditions()
         for conditions in (ids.conditions(), []):
             begun = False
             try:
@@ -73,14 +76,19 @@ class CollectionSource(Source):
                         # Chosen here too: the API may ignore what it is asked for.
                         if not ids.has_all(batch.rows.ids):
                             rows = as_rows(row for row in batch.rows if row.id in ids)
-                            batch = attrs.evolve(batch, rows=rows)
-                        yield batch
+                            batch = attrs.evolve(batch, rows=rows, total=None)
+                        # A total of all rows is not that of the ones that are chosen.
+                        yield batch if conditions or all_ids else attrs.evolve(batch, total=None)
                 break
-            except (BadRequest, ClientMisuse):
+            except (BadRequest, ClientMisuse, FilterIgnored) as error:
                 # The API may not know conditions on ids; then an export that was interrupted went
                 # without them too, and so does its cursor. All rows come, and are chosen here.
                 if begun or not conditions:
                     raise
+                if not isinstance(error, ClientMisuse):
+                    does = "ignores" if isinstance(error, FilterIgnored) else "refuses"
+                    named = " and ".join(map(str, conditions))
+                    self.note = f"the API {does} {named}: all rows were read, and these were chosen"
         if self.file.late is not None:
             async with aclosing(self._late(self.file.late, on_rejects)) as late:
                 async for batch in late:
@@ -98,7 +106,9 @@ class CollectionSource(Source):
                         return  # the API ignores the condition: this would be all rows
                     rows = (r for r in batch.rows if r.id <= after and r.id not in late.known)
                     yield Batch(rows=as_rows(rows))
-        except BadRequest:
+        except (BadRequest, FilterIgnored) as error:
+            if getattr(error, "condition", "") in map(str, self.plan.sent_filters):
+                raise
             return  # it knows no such condition
         if rejects:
             on_rejects(rejects)
@@ -108,7 +118,7 @@ class CollectionSource(Source):
     ) -> AsyncGenerator[Batch]:
         walk = self.service.raw_pages(
             reject=on_rejects,
-            filters=[*self.plan.filters, *conditions],
+            filters=[*self.plan.sent_filters, *conditions],
             page_size=self.plan.page_size,
             concurrency=self.plan.concurrency,
             cursor=cursor,
@@ -122,11 +132,13 @@ class CollectionSource(Source):
                 if through is not None and max(rows.ids, default=0) > through:
                     rows = as_rows(row for row in rows if row.id <= through)
                 # A resumed walk by keyset is only told of the rows that are left.
-                of_the_rest = cursor is not None and walk.progress.strategy == "keyset"
+                unknown = cursor is not None and walk.progress.strategy == "keyset"
+                if self.plan.filters_here:
+                    rows, unknown = as_rows(matching(self.plan.filters_here, rows)), True
                 yield Batch(
                     rows=rows,
                     cursor=walk.cursor if walk.resumable else None,
-                    total=None if of_the_rest else walk.progress.total,
+                    total=None if unknown else walk.progress.total,
                 )
 
 
