@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.fakes.commands import accounts_file, run_process
+from voipstudio_cmb.cli import files
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.sandbox import Sandbox
 
@@ -43,6 +47,43 @@ def test_killed_when_all_is_printed_the_same_command_answers_already(
     assert again.out.encode() == killed.stdout
     assert api.requests - asked <= 2  # who each account is
     assert run(*command).code == 2
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
+def test_interrupted_while_it_tells_the_same_command_answers_already(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise error
+
+    command = ("export", "cdrs", "--to", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "report", interrupt)
+        assert run(*command).code in (130, 143)
+    again = run(*command)
+    assert again.code == 0
+    assert "already complete" in again.err
+    assert run(*command).code == 2
+
+
+def test_a_list_of_files_that_could_not_be_written_can_be_had_again(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    command = ("export", "cdrs", "--to", str(tmp_path))
+    assert run_process(*command, shell="> /dev/full").returncode == 1
+    again = run(*command)
+    assert (again.code, again.out) == (0, f"{tmp_path / 'cdrs.jsonl'}\t300\n")
+
+
+def test_events_of_a_directory_whose_name_is_no_utf_8_are_valid_json(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    to = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    done = run("export", "cdrs", "--to", to, "--progress", "json")
+    assert done.code == 0
+    events = [orjson.loads(line) for line in done.err.splitlines()]
+    paths = [event["path"] for event in events if "path" in event]
+    assert paths == [f"{tmp_path}/\\xff/cdrs.jsonl"] * 2
 
 
 def test_an_overlapping_run_is_to_be_run_again(api: Sandbox, run: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from voipstudio_cmb.limits import RateLimit
 from .clients import open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
-from .exit_codes import DONE, FAILED, exit_code
+from .exit_codes import DONE, FAILED, INCOMPLETE, exit_code
 from .progress import ProgressTracker
 from .report import print_files, report
 
@@ -31,13 +31,14 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
             summary: Summary = await run_with_display(
                 exports.run_marked(), lambda: show(tracker.measure(exports.jobs))
             )
-        at_the_end(exports.end)
         printed = await print_files(summary.jobs)
         code = exit_code(summary.jobs) or (DONE if printed else FAILED)
         if arguments.progress == "json":
             summary_event(summary, code)
         else:
             report(summary, code, tracker.seconds)
+        if code in (DONE, INCOMPLETE):  # who does not know yet what is complete may ask again
+            at_the_end(exports.end)
         return code
 
 

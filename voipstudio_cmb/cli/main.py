@@ -19,7 +19,7 @@ from .stdio import OutputError, guarded_stdio
 from .terminal import notify
 
 
-@ending()
+@ending
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
     arguments = argparse.Namespace()
