@@ -254,3 +254,6 @@ class IncompleteWalk(WalkError):
 
 class ExportError(CallMeBackError):
     """A file of an export could not be written. An earlier file is untouched."""
+
+    resumable: bool = True
+    """Whether the same export, run again, may get further."""

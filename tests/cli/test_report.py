@@ -208,7 +208,7 @@ def test_one_reason_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
         one.account, one.path = name, Path("all") / name / "cdrs.jsonl"
     assert failures(closed) == ["a, b: failed: the export directory 'all/a' can't be written"]
     _, _, err = told(capsys, *many)
-    assert err == failures(many)[0] + "; run the same command again to resume\n"
+    assert err == failures(many)[0] + "; run the same command again\n"
     _, _, err = told(capsys, *many, DONE)
     assert err.count("no line") == 1
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
@@ -141,7 +143,7 @@ class EventDisplay:
                 continue
             if job not in self._next:
                 self._next[job] = now + INTERVAL
-                self._print("start", job, path=str(job.path))
+                self._print("start", job, path=_valid(job.path))
             if job.state in ENDED:
                 self._ended.add(job)
                 self._end(job)
@@ -163,7 +165,7 @@ class EventDisplay:
             "missing": len(job.missing), "note": job.note, "since": job.since,
         }  # fmt: skip
         if job.error is None:
-            path = str(job.path) if job.made else None
+            path = _valid(job.path) if job.made else None
             self._print("done", job, **members, path=path, already=job.already)
         else:
             self._print(
@@ -181,6 +183,11 @@ def summary_event(summary: Summary, code: int) -> None:
         rejected=summary.rejected, requests=summary.requests, retries=summary.retries,
         seconds=_rounded(summary.seconds), exit_code=code,
     )  # fmt: skip
+
+
+def _valid(path: Path) -> str:
+    """The `path` as any parser of JSON takes it: bytes that are no UTF-8 as backslash escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _rounded(value: float | None) -> float | None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
+from .ending import ending
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
 from .options import EPILOG, check_certificates, check_numbers
 from .parser import Parser, unrecognized
@@ -18,6 +19,7 @@ from .stdio import OutputError, guarded_stdio
 from .terminal import notify
 
 
+@ending
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
     arguments = argparse.Namespace()
