@@ -1,4 +1,4 @@
-"""Files that a user names to read: regular ones of a size that such a file has.
+"""Files that a user names to read: regular ones of a size that such a file has, in any encoding.
 
 A FIFO or a device may keep `open` waiting where no signal ends it, and 3 GB fill the memory.
 """
@@ -6,6 +6,7 @@ A FIFO or a device may keep `open` waiting where no signal ends it, and 3 GB fil
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 
@@ -49,3 +50,15 @@ def _check(found: os.stat_result, limit: int) -> None:
 
 def _too_large(limit: int) -> OSError:
     return OSError(errno.EFBIG, f"it is larger than {limit // 1024} KiB")
+
+
+def decode_handwritten(content: bytes) -> str:
+    """The text of a file: UTF-8, UTF-16 or UTF-32, without byte order marks, lines ending in LF.
+
+    The file begins with an ASCII character, as TOML and JSON do: that tells the encodings apart.
+
+    Raises:
+        UnicodeDecodeError: it is none of these. It holds `content`, which may hold a secret.
+    """
+    text = content.decode(json.detect_encoding(content)).lstrip("\ufeff")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

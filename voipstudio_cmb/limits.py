@@ -12,8 +12,7 @@ from typing import Protocol
 
 from .checks import checked_number
 from .errors import ClientMisuse
-from .slots import Slots
-from .timeouts import LoopGuard
+from .timeouts import LoopGuard, Slots
 
 _MOST = 1_000_000
 """The most grants that are counted one by one: more in a period are as many in a shorter one."""

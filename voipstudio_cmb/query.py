@@ -148,6 +148,17 @@ def _most(query: WalkQuery) -> int | None:
     return None if query.conditions_here else query.limit
 
 
+def _first(query: WalkQuery) -> PageRequest:
+    size = query.page_size if query.most is None else min(query.page_size, query.most)
+    return PageRequest(
+        # One row would show no order.
+        page_size=max(size, min(2, query.page_size)) if query.names_order else size,
+        sort=query.sort or "id",
+        descending=query.descending,
+        conditions=() if query.conditions_here else query.conditions,
+    )
+
+
 @attrs.frozen(kw_only=True)
 class WalkQuery:
     """The options of one walk, checked; `WalkOptions` says what they mean."""
@@ -169,6 +180,8 @@ class WalkQuery:
     """The conditions that rows are compared with here, because the server ignores them."""
     most: int | None = attrs.field(init=False, default=attrs.Factory(_most, True))
     """The most rows to ask for; None if that is not known."""
+    first: PageRequest = attrs.field(init=False, default=attrs.Factory(_first, True))
+    """The request for the first page."""
 
     @classmethod
     def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:
@@ -199,7 +212,7 @@ class WalkQuery:
         if not self.by_id and (self.walk == "keyset" or self.cursor is not None):
             what = "a keyset walk is" if self.cursor is None else "a walk resumes"
             raise ClientMisuse(f"{what} in the order of ids: leave out sort and descending")
-        self.page_request().query()  # raises if the filters are too long
+        self.first.query()  # raises if the filters are too long
 
     @property
     def by_id(self) -> bool:
@@ -212,18 +225,7 @@ class WalkQuery:
         if not self.conditions or self.conditions_here:
             return True
         try:
-            attrs.evolve(self.page_request(), after=_MAX_ID, through=_MAX_ID).query()
+            attrs.evolve(self.first, after=_MAX_ID, through=_MAX_ID).query()
         except ClientMisuse:
             return False
         return True
-
-    def page_request(self) -> PageRequest:
-        """The request for the first page."""
-        size = self.page_size if self.most is None else min(self.page_size, self.most)
-        return PageRequest(
-            # One row would show no order.
-            page_size=max(size, min(2, self.page_size)) if self.names_order else size,
-            sort=self.sort or "id",
-            descending=self.descending,
-            conditions=() if self.conditions_here else self.conditions,
-        )

@@ -13,10 +13,9 @@ import attrs
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.checks import checked_number
-from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
-from voipstudio_cmb.files import read_regular
+from voipstudio_cmb.files import decode_handwritten, read_regular
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -23,8 +23,7 @@ from voipstudio_cmb.errors import (
     RequestTimeout,
 )
 from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.slots import Slots
-from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.timeouts import Slots, Timeouts
 from voipstudio_cmb.tracebacks import forget_locals
 
 from .body import read_body
