@@ -7,8 +7,15 @@ from typing import Any
 
 import pytest
 
+from benchmarks.harness.peer import closed_port
 from voipstudio_cmb import CallMeBackClient, ClientConfig
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ServerFault, Unauthorized
+from voipstudio_cmb.errors import (
+    CallMeBackError,
+    ClientMisuse,
+    ConnectFailed,
+    ServerFault,
+    Unauthorized,
+)
 from voipstudio_cmb.export import Export, Plan, Summary, forecast
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
@@ -105,3 +112,12 @@ async def test_another_accounts_files_are_still_refused(tmp_path: Path) -> None:
         api.token = "another-token"  # of which nothing says that it is the same account's
         with pytest.raises(ClientMisuse, match="is another account's"):
             await exported(api, tmp_path, since="last")
+
+
+async def test_a_host_that_is_down_is_asked_nothing_more(tmp_path: Path) -> None:
+    with closed_port() as bound:
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        async with CallMeBackClient("token", base_url=url, config=AT_ONCE) as cmb:
+            summary = await Export(cmb, Plan(to=tmp_path, resources=["cdrs", "visitors"])).run()
+            assert cmb.usage.calls == 1
+    assert [type(job.error) for job in summary.jobs] == [ConnectFailed] * 2

@@ -12,9 +12,12 @@ async def checked_owner(client: CallMeBackClient, preflight: Preflight) -> str:
 
     Raises:
         ClientMisuse: they are another account's.
-        CallMeBackError: only `GET /me` can tell, and it fails for now; or the token was refused.
+        CallMeBackError: only `GET /me` can tell, and it fails for now; or the token was refused, or
+            no server was reached.
     """
     names, failure = await client.identities()
+    if failure is not None and failure.sent == "no":
+        raise failure  # no other request would fare better, and all would say the same
     try:
         preflight.check_owner(*names)
     except ClientMisuse:
