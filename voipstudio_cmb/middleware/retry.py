@@ -39,7 +39,8 @@ class Retry:
             except CallMeBackError as error:
                 failure = _booked(error, request)
             else:
-                self._earn(call)
+                if call.spent or self.budget.tokens < self.budget.capacity:
+                    self._earn(call)
                 return response
             if await self._already_gone(failure, request, handler):
                 self._earn(call)
@@ -58,9 +59,8 @@ class Retry:
 
     def _earn(self, call: Call) -> None:
         """Books the success of `call`, whose retries are not charged then."""
-        if call.spent or self.budget.tokens < self.budget.capacity:
-            self.budget.earn(call.spent)
-            call.spent = 0
+        self.budget.earn(call.spent)
+        call.spent = 0
 
     async def _already_gone(
         self, failure: CallMeBackError, request: Request, handler: Handler

@@ -92,7 +92,8 @@ class KeysetWalk(Generic[R]):
         if proved or self.after is not None or self.probe.opening is None:
             return KeysetCursor(self.checksum, last, self._through).encode()
         # Nothing is proved while the first page is everything: it can only be counted from.
-        page, rows = self.probe.opening[0], len(self.probe.opening[0])
+        page = self.probe.opening[0]
+        rows = len(page.records)
         mark = HighWaterMark(page.records[-1].id, rows)
         ledger = Ledger(
             top=mark.id, highest_total=page.total or 0, mark=mark, rows_to_mark=rows, rows=rows
@@ -153,7 +154,8 @@ class KeysetWalk(Generic[R]):
 
         The page right before took `near` ids.
         """
-        if self._fetcher.concurrency == 1 or rows is None:  # or there is no density to go by
+        # Nothing to ask for, one request at a time, or no density to go by.
+        if low >= high or self._fetcher.concurrency == 1 or rows is None:
             return self._one_by_one(low, high)
         return self._in_ranges(Cutter(low, high, rows, self._size, near))
 

@@ -9,6 +9,7 @@ come, they may have been deleted: the first page is read again, and must not hol
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Generic, TypeAlias
 
 import attrs
@@ -159,6 +160,7 @@ class Probe(Generic[R]):
         oldest = self._fetcher.tasks.start(self._fetcher.ids(0, None))
         newest = self._fetcher.tasks.start(self._fetcher.newest(2))
         try:
+            await asyncio.wait((oldest, newest), return_when=asyncio.FIRST_EXCEPTION)
             try:
                 first = await result_of(oldest)
             except BadRequest as error:

@@ -60,7 +60,8 @@ async def result_of(task: asyncio.Task[T]) -> T:
     """The result of `task`, one of a walk's; raises `ClientMisuse` if the client has ended it."""
     _check_loop(task)
     # Only waited for: if the consumer is cancelled here, the walk ends the task.
-    await asyncio.wait((task,))
+    if not task.done():
+        await asyncio.wait((task,))
     if task.cancelled():
         raise ClientMisuse("the client was closed while this walk was running")
     return task.result()
