@@ -14,7 +14,6 @@ from voipstudio_cmb.errors import (
     ConnectFailed,
     ConnectionLost,
     NotJSON,
-    ProtocolFault,
     RateLimited,
     ServerFault,
     TLSFailed,
@@ -41,6 +40,23 @@ def saying(retry_after: str) -> Response:
         ("Tue, 14 Nov 2023 22:13:30 GMT", 10.0),
         ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
         ("Tue, 14 Nov 2023 22:13:30 -0000", None),
+        ("Tue, 14 Nov 2023 23:13:30 +0100", 10.0),
+        ("Tuesday, 14-Nov-23 22:13:30 GMT", 10.0),
+        ("Tue Nov 14 22:13:30 2023", 10.0),
+        ("  Tue Nov 14 22:13:30 2023 ", 10.0),
+        ("Wed Nov  1 22:13:30 2023", 0.0),
+        ("Fri Dec  1 22:13:20 2023", 17 * 86400.0),
+        ("Tue Nov 14 22:13:30", None),
+        ("Tue Nov 14 22:13:30 23", None),
+        ("Tue Nov 99 22:13:30 2023", None),
+        ("Tue Nov 14 99:99:99 2023", None),
+        ("Tue Nov 14 :::::::: 2023", None),
+        ("   ", None),
+        ("+5", None),
+        ("-1.5", None),
+        ("120, 60", None),
+        ("1.", None),
+        ("0x10", None),
         ("", None),
         ("-1", None),
         ("nan", None),
@@ -61,13 +77,41 @@ def test_retry_after_is_believed_only_where_it_makes_sense(
     assert asked_to_wait(saying(text), now=lambda: NOW) == seconds
 
 
+@pytest.mark.parametrize("off", [-3600.0, 0.0, 3600.0, 40 * 86400.0])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "Tue, 14 Nov 2023 22:13:30 GMT",
+        "Tuesday, 14-Nov-23 22:13:30 GMT",
+        "Tue Nov 14 22:13:30 2023",
+    ],
+)
+@pytest.mark.parametrize("date", ["Tue, 14 Nov 2023 22:13:20 GMT", "Tue Nov 14 22:13:20 2023"])
+def test_a_date_is_judged_by_that_of_the_answer(asked: str, date: str, off: float) -> None:
+    response = Response(status=429, headers={"retry-after": asked, "date": date})
+    assert asked_to_wait(response, now=lambda: NOW + off) == 10.0
+
+
+@pytest.mark.parametrize("date", ["", "soon", "0", "Tue, 99 Nov 2023 99:99:99 GMT", "\u0665"])
+def test_without_a_date_that_can_be_read_our_clock_judges(date: str) -> None:
+    asked = "Tue, 14 Nov 2023 22:13:30 GMT"
+    response = Response(status=429, headers={"retry-after": asked, "date": date})
+    assert asked_to_wait(response, now=lambda: NOW) == 10.0
+
+
+def test_seconds_need_no_date() -> None:
+    headers = {"retry-after": "7", "date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+    assert asked_to_wait(Response(status=429, headers=headers), now=lambda: 0.0) == 7.0
+
+
 def test_no_header_asks_for_nothing() -> None:
     assert asked_to_wait(Response(status=429)) is None
 
 
-@given(st.text())
-def test_retry_after_never_raises_and_never_waits_backwards(text: str) -> None:
-    seconds = asked_to_wait(saying(text))
+@given(st.text(), st.text())
+def test_retry_after_never_raises_and_never_waits_backwards(text: str, date: str) -> None:
+    headers = {"retry-after": text, "date": date}
+    seconds = asked_to_wait(Response(status=429, headers=headers))
     assert seconds is None or 0 <= seconds < 1e12
 
 
@@ -108,13 +152,13 @@ def test_the_delay_is_fully_jittered() -> None:
     assert Backoff(rng=lambda: 0.0)(fault(), Request(method="GET", path="/x"), 1) == 0.0
 
 
-def test_throttling_waits_longer_and_is_not_charged_to_the_attempts() -> None:
-    assert delay(RateLimited("x"), attempts=1, throttled=1) == 1.0
+def test_throttling_is_not_charged_to_the_attempts() -> None:
+    throttled = [delay(RateLimited("x"), attempts=n, throttled=n) for n in (1, 2, 3, 4)]
+    assert throttled == [0.0, 0.25, 0.5, 1.0]  # everybody is held at the first
     assert delay(RateLimited("x"), attempts=50, throttled=50) == 20.0
     assert delay(RateLimited("x"), attempts=9000, throttled=9000) == 20.0
     assert delay(fault(), attempts=6, throttled=3) == 1.0
     assert delay(fault(), attempts=7, throttled=3) is None
-    assert delay(ProtocolFault("x", sent="maybe")) == 1.0
 
 
 def test_the_attempts_end() -> None:

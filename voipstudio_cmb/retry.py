@@ -12,10 +12,10 @@ from typing import TypeAlias
 import attrs
 
 from .errors import (
+    BadPayload,
     CallMeBackError,
     HTTPStatusError,
     NotJSON,
-    ProtocolFault,
     RateLimited,
     Unauthorized,
 )
@@ -32,25 +32,40 @@ And a 101, which nobody requested: the line is confused, and a new connection is
 MAX_RETRY_AFTER = 120.0
 """The longest wait in seconds that a server may ask for, unless the client is told otherwise."""
 
+_RESENT = ("GET", "HEAD", "DELETE")
+
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+
+_ASCTIME = re.compile(r"[A-Za-z]{3} [A-Za-z]{3} [ 0-9][0-9] [0-9:]{8} [0-9]{4}", re.ASCII)
+"""`Sun Nov  6 08:49:37 1994`: the one form of an HTTP date that names no zone; it means GMT."""
+
+
+def _http_date(text: str) -> float | None:
+    """The Unix time that an HTTP date in any of its three forms says, or None."""
+    if _ASCTIME.fullmatch(text):
+        text += " GMT"
+    try:
+        when = parsedate_to_datetime(text)
+        return None if when.tzinfo is None else when.timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def asked_to_wait(response: Response, *, now: Callable[[], float] = time) -> float | None:
     """The seconds that a response asks to wait by its `Retry-After`, or None.
 
-    Takes decimal seconds and HTTP dates (a past one is 0.0). Anything else (signs, nan, lists,
-    units, other digits) is None: `float()` would take several of these and sleep for ever.
+    Takes decimal seconds and HTTP dates (a past one is 0.0), which are judged by the response's own
+    `Date` where it has one: our clock may be off. Anything else (signs, nan, lists, units, other
+    digits) is None: `float()` would take several of these and sleep for ever.
     """
     text = response.headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+    when = _http_date(text)
+    if when is None:
         return None
-    if when.tzinfo is None:
-        return None
-    return max(0.0, when.timestamp() - now())
+    made = _http_date(response.headers.get("date", "").strip())
+    return max(0.0, when - (now() if made is None else made))
 
 
 def repeatable(error: CallMeBackError, method: str) -> bool:
@@ -63,7 +78,34 @@ def repeatable(error: CallMeBackError, method: str) -> bool:
     unsent = error.sent == "no" and not error.repeated
     if unsent or isinstance(error, RateLimited | Unauthorized):
         return True
-    return method in ("GET", "HEAD", "DELETE")
+    return method in _RESENT
+
+
+_VERBS = {
+    "POST": ("created", "look before creating again"),
+    "PATCH": ("changed", "look before changing it again"),
+    "DELETE": ("deleted", "deleting it again does no harm"),
+}
+
+
+def doubtful(error: CallMeBackError) -> bool:
+    """Whether the request that `error` ended may have been carried out."""
+    return error.sent == "maybe" or isinstance(error, BadPayload)
+
+
+def concluded(error: CallMeBackError, request: Request) -> CallMeBackError:
+    """`error` as the end of its call: what is known over all attempts, and what was done or not."""
+    call = request.call
+    doubt = call.repeated or call.sent == "maybe"
+    again = error.retryable and (request.method in _RESENT or not doubt)
+    ended = error.with_context(sent=call.sent, retryable=again)
+    if request.method not in _VERBS:
+        return ended
+    done, look = _VERBS[request.method]
+    if not doubt:
+        return ended.with_detail(f"nothing was {done}")
+    probably = "was probably" if isinstance(error, BadPayload) else "may have been"
+    return ended.with_detail(f"the resource {probably} {done}: {look}")
 
 
 @attrs.frozen(kw_only=True)
@@ -73,9 +115,10 @@ class Backoff:
     attempts: int = 4
     """The most attempts of one call; a 429 is not charged to them but to the deadline."""
     base: float = 0.25
-    """The first delay in seconds after a fault; it doubles with each."""
-    throttled_base: float = 1.0
-    """The first delay in seconds after throttling."""
+    """The first delay in seconds after a fault; it doubles with each.
+
+    After its first 429 a call waits no longer than the limit stage makes everybody wait: one that
+    comes without a reason would else cost more than it is worth."""
     cap: float = 20.0
     """The longest delay in seconds, unless the server asks for a longer one."""
     max_retry_after: float = MAX_RETRY_AFTER
@@ -93,19 +136,19 @@ class Backoff:
         if isinstance(error, Unauthorized):
             return 0.0
         if isinstance(error, RateLimited):
-            return self._delay(error, self.throttled_base, request.call.throttled)
+            return self._delay(error, request.call.throttled - 1)
         charged = attempts - request.call.throttled
         if charged >= self.attempts or (isinstance(error, NotJSON) and charged >= self.garbled):
             return None
-        slow = isinstance(error, ProtocolFault)
-        return self._delay(error, self.throttled_base if slow else self.base, charged)
+        return self._delay(error, charged)
 
-    def _delay(self, error: CallMeBackError, base: float, failures: int) -> float | None:
+    def _delay(self, error: CallMeBackError, failures: int) -> float | None:
         asked = error.retry_after if isinstance(error, HTTPStatusError) else None
         if asked is not None and asked > self.max_retry_after:
             return None
         # The exponent is bounded, or the power overflows in a call that is throttled for hours.
-        jittered = self.rng() * min(self.cap, base * 2.0 ** min(failures - 1, 32))
+        doubled = self.base * 2.0 ** min(failures - 1, 32) if failures > 0 else 0.0
+        jittered = self.rng() * min(self.cap, doubled)
         # "Wait 0 seconds" (or until a time that our clock has passed) says nothing: obeyed, a call
         # would be sent again as fast as it can.
         return asked + self.rng() * min(1.0, 0.1 * asked) if asked else jittered

@@ -5,6 +5,7 @@
     timeouts       no call outlives its deadline, and no response fills the memory
     outage         an outage is not met with a flood of requests
     limiter        an allowance is used up, and never exceeded
+    throttle       a limit that nobody has told is found, and refusals without a reason cost little
     model          a walk keeps its contract over a table that changes
     walk_speed     8 requests in flight make a walk 8 times as fast
     memory         a long walk needs no more memory than a short one
@@ -18,6 +19,6 @@
 """
 
 CAMPAIGNS = (
-    "faults", "fuzz", "timeouts", "outage", "limiter", "model", "walk_speed", "memory", "exports",
-    "accounts", "kills", "soak", "crash_points",
+    "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed", "memory",
+    "exports", "accounts", "kills", "soak", "crash_points",
 )  # fmt: skip

@@ -10,6 +10,7 @@ loopback/    the guard that keeps all of it, and its child processes, on this ma
 peer         a raw HTTP server, which can say anything on the wire
   tables       large collections at a peer in another process
   rate_limits  servers that enforce an allowance, and clients measured against it
+  throttling   clients that know no limit, at servers that refuse, on virtual time
 responses    responses for handlers without a network
   offline      an account in memory, for exports
   walk_model/  a server answered step by step, and the contract of a walk

@@ -26,26 +26,32 @@ ITEM = http(b'{"data": {"id": 1}, "links": {}}')
 REFUSED = http(b'{"message": "Too many requests"}', "429 Too Many Requests")
 
 
-def fixed_window() -> Callable[[float], bool]:
+Admit = Callable[[float, float], bool]
+"""`(now, requests a second that are allowed now)` -> whether one more is admitted."""
+
+
+def fixed_window(period: float) -> Admit:
     """Admits so many requests in each period of the clock."""
     window, count = -math.inf, 0
 
-    def admit(now: float) -> bool:
+    def admit(now: float, rate: float) -> bool:
         nonlocal window, count
-        if now // PERIOD != window:
-            window, count = now // PERIOD, 0
+        if now // period != window:
+            window, count = now // period, 0
         count += 1
-        return count <= ALLOWED
+        return count <= rate * period
 
     return admit
 
 
-def sliding_window() -> Callable[[float], bool]:
+def sliding_window(period: float) -> Admit:
     """Admits so many requests in any period."""
-    passed: deque[float] = deque(maxlen=ALLOWED)
+    passed: deque[float] = deque()
 
-    def admit(now: float) -> bool:
-        if len(passed) == ALLOWED and now - passed[0] < PERIOD:
+    def admit(now: float, rate: float) -> bool:
+        while passed and now - passed[0] >= period:
+            passed.popleft()
+        if len(passed) >= rate * period:
             return False
         passed.append(now)
         return True
@@ -53,16 +59,13 @@ def sliding_window() -> Callable[[float], bool]:
     return admit
 
 
-def token_bucket() -> Callable[[float], bool]:
-    """Admits what a bucket of so many tokens, filled evenly, has left."""
-    tokens, at = float(ALLOWED), 0.0
+def token_bucket(period: float) -> Admit:
+    """Admits what a bucket has left that holds a period's tokens and is filled evenly."""
+    tokens, at = math.inf, 0.0
 
-    def admit(now: float) -> bool:
+    def admit(now: float, rate: float) -> bool:
         nonlocal tokens, at
-        tokens = (
-            min(ALLOWED, tokens + (now - at) * ALLOWED / PERIOD) if tokens < ALLOWED else tokens
-        )
-        at = now
+        tokens, at = min(rate * period, tokens + (now - at) * rate), now
         if tokens < 1:
             return False
         tokens -= 1
@@ -138,12 +141,12 @@ class Meter:
 
     def __init__(self, server: str, rng: random.Random) -> None:
         self.counts = Counts()
-        self._admit = SERVERS[server]()
+        self._admit = SERVERS[server](PERIOD)
         self._rng = rng
         self.now = asyncio.get_running_loop().time
 
     def respond(self, request: RawRequest) -> Reply:
-        if not self._admit(self.now()):
+        if not self._admit(self.now(), ALLOWED / PERIOD):
             self.counts.refused += 1
             return Reply(parts=(REFUSED,))
         self.counts.admitted += 1

@@ -7,6 +7,7 @@ import inspect
 
 import attrs
 
+from voipstudio_cmb.codec.envelopes import is_throttling
 from voipstudio_cmb.errors import ClientMisuse, ProtocolFault, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.limits import Limiter
@@ -14,14 +15,22 @@ from voipstudio_cmb.retry import MAX_RETRY_AFTER, asked_to_wait
 
 from .throttle import AdaptiveThrottle
 
+LONGEST_UNAVAILABLE = 1.0
+"""The longest pause in seconds after a 503 that asks for none: it may be an outage as well."""
+
+SMALL_PAGE = 4096
+"""What a proxy says by itself is no longer, in bytes."""
+
 
 @attrs.frozen
 class Limit:
     """Makes every attempt wait for its turn, and all callers wait when the server says so.
 
-    A 429, and a response that is not HTTP, pause and slow all callers, for as long as a
-    `Retry-After` asks or for a while of the throttle's own. A 503 with a `Retry-After` pauses them
-    too. A pause that outlasts a call's deadline ends the call.
+    A 429 pauses and slows all callers, for as long as a `Retry-After` asks or for a while of the
+    throttle's own. So does a 503 where it may be a rate limit, as it is by default in nginx: a
+    proxy's small page, or the second without a success between. Any other 503 with a `Retry-After`
+    pauses them, and so does a response that is not HTTP. A pause that outlasts a call's deadline
+    ends the call.
     """
 
     limiter: Limiter | None = None
@@ -43,22 +52,30 @@ class Limit:
         try:
             response = await handler(request)
         except ProtocolFault:
-            self.throttle.throttled(left_at, None)
+            self.throttle.refused(left_at, None, learn=False)
             raise
-        if response.status == 429 or response.status >= 500:
-            self._hold(response, left_at)
-        else:
+        if response.status < 400:
             self.throttle.passed()
+        else:
+            self._hold(response, left_at)
         return response
 
     def _hold(self, response: Response, left_at: float) -> None:
         """Holds all callers if `response`, to a request that left at `left_at`, asks for it."""
+        throttling = is_throttling(response)
+        if response.status < 500 and not throttling:
+            self.throttle.passed()
+            return
         asked = asked_to_wait(response)
+        if response.status == 503:
+            self.throttle.unavailable += 1
         if asked is not None and asked > self.max_retry_after:
             return
-        if response.status == 429:
-            # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
-            self.throttle.throttled(left_at, asked or None)
+        # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
+        if throttling:
+            self.throttle.refused(left_at, asked or None)
+        elif response.status == 503 and (self.throttle.unavailable > 1 or _by_proxy(response)):
+            self.throttle.refused(left_at, asked or None, longest=LONGEST_UNAVAILABLE)
         elif response.status == 503 and asked is not None:
             self.throttle.pause(asked)
 
@@ -90,3 +107,9 @@ class Limit:
             # A pause that began meanwhile is kept: this turn is then spent for nothing.
             if self.throttle.paused() <= 0:
                 return
+
+
+def _by_proxy(response: Response) -> bool:
+    """Whether a proxy has answered by itself: the API sends JSON."""
+    is_page = response.headers.get("content-type", "").lower().startswith("text/html")
+    return is_page and len(response.body) <= SMALL_PAGE

@@ -1,9 +1,15 @@
-"""The rate that the API allows, found from its 429s, and the pauses that it asks for."""
+"""The rate that the API allows, found from its refusals, and the pauses that it asks for.
+
+Traffic            how fast requests get through while callers are busy
+RateEstimate       the pace: arithmetic on times that it is given
+AdaptiveThrottle   the same on the loop's clock, shared by all callers of a client
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 
 import attrs
 
@@ -11,81 +17,192 @@ from voipstudio_cmb.limits import Queue
 
 
 @attrs.define(kw_only=True)
-class RateEstimate:
-    """An estimate of a rate limit that is not documented: down at once, up slowly.
+class Traffic:
+    """How fast requests get through while callers are busy. Quiet times do not count."""
 
-    Unbounded until the first 429. An episode of them sets `ceiling` to the rate that was allowed
-    when it began, or to what has really got through if that is far less. The rate starts again
-    below it and climbs to it, which keeps episodes rare, and beyond it ever faster, which finds a
-    limit that was raised. What was sent before an episode began belongs to it, however late its 429
-    comes in.
+    quiet: float = 2.0
+    """A gap of more seconds between two requests is no busy traffic: the count begins again."""
+    known: int = 10
+    """Requests that tell a rate; fewer tell nothing."""
+    count: int = 0
+    """Requests of the present busy time."""
+    _last: float = -math.inf
+    _paused: float = 0.0
+    _gap: float = 0.0
+    _whole_gap: float = 0.0
+
+    def passed(self, now: float) -> None:
+        """Books a request that got through at `now`."""
+        whole = now - self._last
+        gap = whole - min(whole, self._paused)
+        self._last, self._paused = now, 0.0
+        if gap > self.quiet:
+            self.count = 0
+            return
+        self.count += 1
+        self._gap += (gap - self._gap) / min(self.count, 100)
+        self._whole_gap += (whole - self._whole_gap) / self._memory()
+
+    def paused(self, seconds: float) -> None:
+        """Books seconds from now in which nobody may send."""
+        self._paused += seconds
+
+    def rate(self) -> float | None:
+        """Requests a second outside of pauses; None if too few are known."""
+        return None if self.count < self.known else 1 / max(self._gap, 1e-6)
+
+    def throughput(self, now: float) -> float:
+        """Requests a second with all pauses, over three seconds or 150 requests at least."""
+        return 1 / max(self._whole_gap + (now - self._last) / self._memory(), 1e-6)
+
+    def _memory(self) -> float:
+        return max(1.0, min(self.count, max(150, 3.0 / max(self._gap, 1e-6))))
+
+
+@attrs.define(kw_only=True)
+class RateEstimate:
+    """The pace that keeps below a rate limit that is not documented.
+
+    A refusal is no proof of a limit: an account's allowance may be shared, a gateway flaky. So each
+    one only pauses all callers, for about ten requests' time, and lowers the pace a little below
+    what was busily passing. From there it climbs by successes: slowly up to the ceiling, then ever
+    faster, until the next refusal or until nobody is held any more. Two findings change this.
+
+    Refusals that come densely prove a limit: the ceiling falls to what really got through, and the
+    pace stays below it for longer. Refusals below the ceiling, where requests had passed, show that
+    they do not depend on the pace: until some come densely, they only pause, and the pace climbs.
     """
 
-    back: float = 0.92
-    """The share of the ceiling at which the rate starts again."""
-    climb: float = 60.0
-    """Seconds in which it reaches the ceiling."""
+    back: float = 0.93
+    """The share of the ceiling at which the pace starts again."""
+    hold: float = 9.0
+    """The most seconds in which it climbs to the ceiling."""
+    held: int = 120
+    """Successes in which it does so earlier, if the ceiling is not proved."""
     lowest: float = 0.1
     """The lowest ceiling, in requests a second."""
+    requests: float = 10.0
+    """A pause after a refusal that asks for none, as the time of so many requests."""
     unasked: float = 0.5
-    """The first pause in seconds after a 429 that asks for none; it doubles with each in a row."""
+    """The longest first such pause in seconds; it doubles with each in a row."""
     longest: float = 20.0
     """The longest such pause."""
+    late: float = 0.005
+    """Seconds of a late wake-up that may be made up for."""
     ceiling: float = math.inf
-    """The rate that met the last episode."""
+    """The rate that met refusals; infinite while none is known."""
+    pace: float = math.inf
+    """Requests a second that may leave now."""
     until: float = -math.inf
     """When the present pause ends."""
-    _began: float = -math.inf
-    _start: float = 1.0
-    _since: float = math.inf
+    _traffic: Traffic = attrs.field(factory=Traffic)
     _passed: int = 0
-    _in_a_row: int = 0
-    _counted_once: bool = False
+    _refusals: deque[int] = attrs.field(factory=lambda: deque(maxlen=3))  # when, by `_passed`
+    _began: float = -math.inf  # when the present episode of refusals did
+    _in_a_row: int = 0  # episodes without a success between them
+    _pause: float = 0.0
+    _proved: bool = False
+    _strays: bool = False  # refusals do not depend on the pace
+    _stray: tuple[int, float] = (-1000, -math.inf)  # the last refusal below the ceiling
+    _lowered: tuple[int, float] = (0, -math.inf)  # when the pace was, and when that begins to count
+    _beyond: int = 0
     _due: float = -math.inf
 
-    def rate(self, now: float) -> float:
-        """Requests a second that are allowed at `now`."""
-        if math.isinf(self.ceiling):
-            return math.inf
-        at = max(0.0, now - self.until) / self.climb
-        return self.ceiling * (
-            self._start + (1 - self._start) * min(at, 1.0) + max(0.0, at - 1) ** 2
-        )
+    @property
+    def free(self) -> bool:
+        """Whether nothing but a pause holds anybody."""
+        return math.isinf(self.pace) and self._in_a_row < 2
 
     def passed(self, now: float) -> None:
         """Books a request that the server let through."""
-        self._since = min(self._since, now)
+        self._traffic.passed(now)
         self._passed += 1
         self._in_a_row = 0
+        if math.isinf(self.ceiling):
+            return
+        if self._strays and self._passed - self._refusals[-1] > 400:
+            self._strays = False
+        requests, since = self._lowered
+        done = (now - since) / self.hold
+        if not self._proved:
+            done = max(done, (self._passed - requests) / self.held)
+        if done < 1 and not self._strays:
+            climbed = self.ceiling * (self.back + (1 - self.back) * done)
+            self.pace = max(self.pace, climbed)
+        else:
+            self._climb_beyond()
 
-    def throttled(self, sent: float, now: float, asked: float | None) -> bool:
-        """Books a 429 for what was sent at `sent`; all wait for the seconds `asked` for, if any.
+    def _climb_beyond(self) -> None:
+        """Raises the pace above the ceiling, doubling it within about two seconds, then faster."""
+        self._beyond += 1
+        doubling, power = (30, 2) if self._strays else (60, 3)
+        doubling = max(8, min(doubling, int(2 * self.ceiling)))
+        self.pace = max(self.pace, self.ceiling * 2 ** ((self._beyond / doubling) ** power))
+        if self.pace > 4 * (self._traffic.rate() or self.ceiling):  # it holds nobody any more
+            self.pace = self.ceiling = math.inf
+            self._proved = False
 
-        Returns whether this began an episode.
+    def refused(
+        self,
+        sent: float,
+        now: float,
+        asked: float | None,
+        *,
+        learn: bool = True,
+        longest: float | None = None,
+    ) -> None:
+        """Books a refusal of what was sent at `sent`; all wait for the seconds `asked` for, if any.
+
+        What was sent before an episode of refusals began belongs to it, however late it is refused.
+        With `learn` false it pauses and tells nothing about a rate. `longest` is for a shorter
+        longest pause.
         """
-        pause = asked
-        if pause is None:
-            pause = min(self.unasked * 2.0 ** min(self._in_a_row, 16), self.longest)
+        busy = self._traffic.rate()
+        self._pause = self.unasked if busy is None else min(self.unasked, self.requests / busy)
+        self._pause *= 2.0 ** min(self._in_a_row, 16)
+        self._pause = min(self._pause, longest or self.longest) if asked is None else asked
+        self.pause(now, self._pause)
+        if learn:
+            self._refusals.append(self._passed)
         if sent <= self._began:
-            self.until = max(self.until, now + pause)
-            return False
-        horizon = now - self._since
-        base = self.ceiling if self._in_a_row else self.rate(now)
-        # Short after a new beginning the count says nothing, but for the very first one, which
-        # holds the burst that met the limit.
-        if horizon > 0 and (horizon >= 30 or not self._counted_once):
-            through = self._passed / horizon
-            base = through if base > 2 * through else base
-        # No request passed since the last episode: that says how long, and not how fast.
-        if not self._in_a_row:
-            self._start = 0.7 if now - self.until < 5.0 else self.back
-        self.ceiling = max(self.lowest, min(base, 1e6))
+            return
+        if learn and busy is not None:
+            self._learn(now, busy)
         self._began = now
-        self.until = max(self.until, now + pause)
         self._in_a_row += 1
-        if horizon >= 60:
-            self._since, self._passed, self._counted_once = now, 0, True
-        return True
+
+    def pause(self, now: float, seconds: float) -> None:
+        """Makes all wait for `seconds`."""
+        until = max(self.until, now + seconds)
+        self._traffic.paused(until - max(self.until, now))
+        self.until = until
+
+    def _learn(self, now: float, busy: float) -> None:
+        full = len(self._refusals) == self._refusals.maxlen
+        if full and self._passed - self._refusals[0] <= 20:
+            highest = min(self.ceiling, busy)
+            self._lower(now, max(highest / 2, min(highest, self._traffic.throughput(now))))
+            self._proved, self._strays = True, False
+            for _ in range(2):
+                self._refusals.popleft()
+        elif self._in_a_row or self._strays:
+            return  # that says how long, and not how fast
+        elif self.pace >= self.ceiling:
+            self._lower(now, min(self.pace, busy, 1.08 * self._traffic.throughput(now)))
+        else:
+            self.ceiling *= 0.97
+            self.pace *= 0.97
+            requests, at = self._stray
+            if self._passed - requests < 60 and now - at < 5.0:
+                self._strays, self._proved = True, False
+            self._stray = self._passed, now
+
+    def _lower(self, now: float, ceiling: float) -> None:
+        self.ceiling = max(self.lowest, ceiling)
+        self.pace = self.ceiling * self.back
+        self._lowered = self._passed, self.until
+        self._stray = -1000, -math.inf
+        self._beyond = 0
 
     def wait(self, now: float) -> float:
         """Seconds from `now` until a request may leave; 0 or less: now."""
@@ -93,14 +210,17 @@ class RateEstimate:
 
     def take(self, now: float) -> None:
         """Books one request that leaves at `now`."""
-        self._due = max(self._due, now) + 1.0 / self.rate(now)
+        spacing = 1.0 / self.pace
+        if self._in_a_row > 1:  # a few try whether the server takes requests again
+            spacing = max(spacing, self._pause / 8)
+        self._due = max(self._due, now - self.late) + spacing
 
 
 class AdaptiveThrottle:
     """What all callers of a client share about the API's limit: a pause, and a rate to stay under.
 
-    Nothing until the first 429 (or a response that is not HTTP: the vendor's own client has met a
-    rate-limit page that no parser takes).
+    Nothing until the first refusal (or a response that is not HTTP: the vendor's own client has met
+    a rate-limit page that no parser takes).
     """
 
     def __init__(self) -> None:
@@ -108,37 +228,47 @@ class AdaptiveThrottle:
         self._queue = Queue()
         self.idle: bool = True
         """Whether nobody was ever asked to slow down or to wait."""
+        self.unavailable: int = 0
+        """The 503s since a request was let through."""
 
     @property
     def rate(self) -> float:
-        """Requests a second that are let through now; infinite while nothing has been throttled."""
-        return self._estimate.rate(asyncio.get_running_loop().time())
+        """Requests a second that are let through now; infinite while no limit is known."""
+        return self._estimate.pace
 
     def paused(self) -> float:
         """Seconds that the present pause still lasts; 0 or less if none does."""
         return self._estimate.until - asyncio.get_running_loop().time()
 
-    def throttled(self, sent: float, asked: float | None) -> bool:
-        """Makes all callers wait, after a request that left at `sent` met a 429.
+    def refused(
+        self,
+        sent: float,
+        asked: float | None,
+        *,
+        learn: bool = True,
+        longest: float | None = None,
+    ) -> None:
+        """Makes all callers wait, after a request that left at `sent` was refused.
 
-        For the seconds `asked` for; if none were, for a while. Returns whether this began an
-        episode, which lowers the rate.
+        For the seconds `asked` for; if none were, for a while, at most `longest`. With `learn`
+        false the refusal tells nothing about a rate.
         """
         self.idle = False
-        return self._estimate.throttled(sent, asyncio.get_running_loop().time(), asked)
+        now = asyncio.get_running_loop().time()
+        self._estimate.refused(sent, now, asked, learn=learn, longest=longest)
 
     def pause(self, seconds: float) -> None:
         """Makes all callers wait for `seconds` without lowering the rate."""
         self.idle = False
-        until = asyncio.get_running_loop().time() + seconds
-        self._estimate.until = max(self._estimate.until, until)
+        self._estimate.pause(asyncio.get_running_loop().time(), seconds)
 
     def passed(self) -> None:
         """Books a request that the server let through."""
+        self.unavailable = 0
         self._estimate.passed(asyncio.get_running_loop().time())
 
     async def wait(self) -> None:
         """Returns when this caller's request may leave."""
-        if math.isinf(self._estimate.ceiling) and self.paused() <= 0:
+        if self._estimate.free and self.paused() <= 0:
             return
         await self._queue.pass_through(self._estimate)

@@ -46,7 +46,7 @@ class Strategy(Generic[R]):
 
     def __attrs_post_init__(self) -> None:
         here = self.query.conditions_here
-        rows = repr((self.resource, *self.query.page_request().rows(), *here))
+        rows = repr((self.resource, *self.query.first.rows(), *here))
         self.checksum = f"{zlib.crc32(rows.encode()):08x}"
         text = self.query.cursor
         self.cursor = None if text is None else parse_cursor(text, self.checksum)
@@ -114,7 +114,7 @@ class Strategy(Generic[R]):
     async def _all_pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         fetcher = PageFetcher(
             send=self.fetch,
-            first=self.query.page_request(),
+            first=self.query.first,
             concurrency=self.query.concurrency,
             limit=self.query.most,
             tasks=self.tasks,
