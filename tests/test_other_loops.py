@@ -6,7 +6,7 @@ import asyncio
 import gc
 import os
 import warnings
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +141,10 @@ async def test_a_walk_is_iterated_and_ended_where_it_began(
                 await cdrs.aclose()
 
 
-def collect_quietly() -> None:
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
     """Collects what was left on a closed loop: that asyncio warns of its sockets is right."""
+    yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -163,8 +165,6 @@ def test_a_client_whose_loop_is_closed_can_be_closed_and_not_used(use: str, tmp_
         asyncio.run(call(USES["aclose"], cmb, tmp_path))
         with pytest.raises(ClientMisuse, match="the client is closed"):
             asyncio.run(call(USES[use], cmb, tmp_path))
-    del cmb
-    collect_quietly()
     assert not list(tmp_path.iterdir())
 
 
@@ -198,7 +198,6 @@ def test_what_a_closed_loop_has_left_unfinished_keeps_nobody_waiting(tmp_path: P
             await cmb.aclose()
 
         asyncio.run(asyncio.wait_for(ends(), AT_ONCE))
-    collect_quietly()
 
 
 def test_a_limiter_follows_to_another_loop_once_its_own_is_closed() -> None:
