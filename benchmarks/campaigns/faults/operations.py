@@ -13,7 +13,7 @@ import attrs
 from benchmarks.campaigns.faults.server import COLLECTIONS, ScheduleServer
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.codec.conversion import to_dict
-from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.errors import BadPayload, CallMeBackError
 
 
 @attrs.define
@@ -144,6 +144,8 @@ class Operations:
             record = await call()
         except Exception as error:
             self._failed(key, error)
+            if key.startswith(("POST", "PATCH")) and isinstance(error, CallMeBackError):
+                self._check_advice(key, error)
         else:
             result.outcomes["done"] += 1
             if row is not None:
@@ -156,6 +158,14 @@ class Operations:
             result.check(server.executed[key] <= 1, f"{key}: done {server.executed[key]} times")
             met = [seen.kind.name for seen in server.seen.get(key, [])][:-1]
             result.check(set(met) <= {"429", "401"}, f"{key}: resent after {met}")
+
+    def _check_advice(self, key: str, error: CallMeBackError) -> None:
+        """What a caller does who reads the error of a call that creates or changes."""
+        doubtful = error.sent == "maybe" or isinstance(error, BadPayload)
+        check, what = self.result.check, f"{key}: {error!r}"
+        check(doubtful or not self.server.executed[key], f"{what} denies what was done")
+        check(not (doubtful and error.retryable), f"{what} advises to do again what may be done")
+        check(("look before" in str(error)) == doubtful, f"{what} is not clear on what to do")
 
 
 def _matches(row: dict[str, Any], record: Any) -> bool:
