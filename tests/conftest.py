@@ -9,7 +9,6 @@ import logging
 import pkgutil
 from collections.abc import AsyncIterator
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -51,34 +50,6 @@ async def quiet_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     ]
     assert not left, f"tasks left over: {left}"
     assert not complaints, f"asyncio complained: {complaints}"
-
-
-def _mend_aioresponses() -> None:
-    """Lets aioresponses make responses for aiohttp >= 3.14, which asks for a `stream_writer`.
-
-    Does nothing where aiohttp does not ask for one, or where aioresponses gives it by itself.
-    """
-    import inspect
-
-    import aiohttp
-    import aioresponses.core as core
-
-    wanted = "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters
-    if not wanted or "stream_writer" in inspect.getsource(core):
-        return
-
-    class Response(aiohttp.ClientResponse):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            kwargs.setdefault("stream_writer", Mock())
-            super().__init__(*args, **kwargs)
-
-    core.ClientResponse = Response  # type: ignore[attr-defined]
-    core.stream_reader_factory = lambda loop=None: aiohttp.StreamReader(
-        Mock(_reading_paused=False), 2**16, loop=asyncio.get_running_loop()
-    )
-
-
-_mend_aioresponses()
 
 
 def pytest_collection_finish() -> None:

@@ -19,7 +19,8 @@ from voipstudio_cmb.auth.credentials import Basic
 from voipstudio_cmb.auth.profile import Credentials, Environment, resolve
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
-from voipstudio_cmb.errors import ConfigError, NoToken
+from voipstudio_cmb.errors import ConfigError, ConnectFailed, NoToken, Unauthorized
+from voipstudio_cmb.sandbox import Sandbox
 
 CANARY = "canary-not-a-token"
 
@@ -105,7 +106,7 @@ def test_a_secret_does_not_show_itself() -> None:
 
     holder = Holder(secret)
     for text in (repr(secret), str(secret), f"{secret}", repr(holder), repr(attrs.asdict(holder)),
-                 repr(Credentials(secret, "https://x")), repr(secret.reveal),
+                 repr(Credentials(secret, "https://x", "")), repr(secret.reveal),
                  repr(vars(Basic(7, secret)))):  # fmt: skip
         assert CANARY not in text
     for leak in (pickle.dumps, copy.copy, copy.deepcopy):
@@ -163,6 +164,8 @@ PROFILES = {
         "empty": {"email": "a@b.example"},
         "plain": {"token": "plain-token", "apiUrl": "http://file.example"},
         "newline": {"token": CANARY + "\n"},
+        "unset": {"token": "unset-token", "apiUrl": ""},
+        "odd": {"token": "odd-token", "apiUrl": 5},
     },
 }
 
@@ -171,13 +174,75 @@ def found(credentials: Credentials) -> tuple[str, str]:
     return credentials.token.reveal(), credentials.base_url
 
 
-def test_the_environment_goes_first(tmp_path: Path) -> None:
+FILE, OURS, VARIABLE = "https://file.example/v1.2", DEFAULT_BASE_URL, "https://env.example"
+
+
+@pytest.mark.parametrize(
+    ("profile", "token", "url", "expected"),
+    [
+        (None, "", "", ("file-token", FILE)),
+        (None, "", VARIABLE, ("file-token", FILE)),
+        (None, "env-token", "", ("env-token", OURS)),
+        (None, "env-token", VARIABLE, ("env-token", VARIABLE)),
+        ("default", "", VARIABLE, ("file-token", FILE)),
+        ("default", "env-token", VARIABLE, ("env-token", VARIABLE)),
+        ("default", "env-token", "", ("env-token", OURS)),
+        ("other", "", "", ("other-token", OURS)),
+        ("other", "", VARIABLE, ("other-token", VARIABLE)),
+        ("other", "env-token", "", ("env-token", OURS)),
+        ("unset", "", VARIABLE, ("unset-token", VARIABLE)),
+        ("missing", "env-token", VARIABLE, ("env-token", VARIABLE)),
+    ],
+)
+def test_a_token_goes_only_where_what_it_is_from_says(
+    tmp_path: Path, profile: str | None, token: str, url: str, expected: tuple[str, str]
+) -> None:
+    path = profile_file(tmp_path, PROFILES)
+    env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_TOKEN": token, "VOIPSTUDIO_API_URL": url + "/"}
+    if not url:
+        del env["VOIPSTUDIO_API_URL"]
+    credentials = resolve(profile, Environment(env))
+    assert found(credentials) == expected
+    client = CallMeBackClient.from_env(profile, env=env)
+    assert (client.base_url, client.source) == (expected[1], credentials.source)
+    used, where = expected
+    assert f"the base URL {where} from " in credentials.source
+    assert ("VOIPSTUDIO_API_TOKEN" in credentials.source) == (used == "env-token")
+    assert (str(path) in credentials.source) == (used != "env-token")
+    assert ("VOIPSTUDIO_API_URL" in credentials.source) == (where == VARIABLE)
+    assert ("precedence over a profile" in credentials.source) == bool(profile and token)
+    assert "-token" not in credentials.source
+
+
+def test_what_a_url_that_cant_be_used_is_from_is_said(tmp_path: Path) -> None:
     profile_file(tmp_path, PROFILES)
-    env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_TOKEN": "env-token"}
-    # Never the environment's token with the file's URL.
-    assert found(resolve(None, Environment(env))) == ("env-token", DEFAULT_BASE_URL)
-    env["VOIPSTUDIO_API_URL"] = "https://env.example/"
-    assert found(resolve(None, Environment(env))) == ("env-token", "https://env.example")
+    env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_URL": "ftp://x"}
+    with pytest.raises(ConfigError, match="^VOIPSTUDIO_API_URL: the base URL must begin"):
+        resolve("other", Environment(env))
+    with pytest.raises(ConfigError, match="^VOIPSTUDIO_API_TOKEN: the token contains white"):
+        resolve(None, Environment(env | {"VOIPSTUDIO_API_TOKEN": "a b"}))
+    with pytest.raises(ConfigError, match="^apiUrl of the profile 'odd' in .* is empty or not a"):
+        resolve("odd", Environment(env))
+
+
+async def test_an_error_says_which_url_profile_and_variable_were_used(tmp_path: Path) -> None:
+    async with Sandbox(rows=1, token="another-token") as api:
+        stored = {"token": "fake-token", "apiUrl": api.base_url}
+        path = profile_file(tmp_path, {"profiles": {"mine": stored}})
+        env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_URL": "http://127.0.0.1:1"}
+        async with CallMeBackClient.from_env("mine", env=env) as cmb:
+            with pytest.raises(Unauthorized) as refused:
+                await cmb.ping()
+        said = str(refused.value)
+        assert f"from the profile 'mine' in {path}, the base URL {api.base_url}" in said
+        env["VOIPSTUDIO_API_TOKEN"] = "another-token"
+        config = ClientConfig(attempts=1)
+        async with CallMeBackClient.from_env(env=env, config=config) as cmb:
+            with pytest.raises(ConnectFailed, match="from VOIPSTUDIO_API_TOKEN, the base URL http"):
+                await cmb.ping()
+        async with CallMeBackClient("no", base_url=api.base_url) as cmb:
+            with pytest.raises(Unauthorized, match=f"the base URL is {api.base_url}"):
+                await cmb.ping()
 
 
 def test_then_the_current_profile_of_the_vendors_file(tmp_path: Path) -> None:
@@ -185,8 +250,6 @@ def test_then_the_current_profile_of_the_vendors_file(tmp_path: Path) -> None:
     before = path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns
     env = {"HOME": str(tmp_path), "VOIPSTUDIO_API_TOKEN": ""}
     assert found(resolve(None, Environment(env))) == ("file-token", "https://file.example/v1.2")
-    env["VOIPSTUDIO_API_URL"] = "https://env.example"
-    assert found(resolve(None, Environment(env))) == ("file-token", "https://env.example")
     after = path.read_bytes(), stat.S_IMODE(path.stat().st_mode), path.stat().st_mtime_ns
     assert after == before
     assert list(path.parent.iterdir()) == [path]
@@ -198,20 +261,10 @@ def test_xdg_config_home_is_honoured(tmp_path: Path) -> None:
     assert found(resolve(None, Environment(env)))[0] == "file-token"
 
 
-def test_a_profile_that_is_named_decides_token_and_url(tmp_path: Path) -> None:
-    profile_file(tmp_path, PROFILES)
-    env = {
-        "HOME": str(tmp_path),
-        "VOIPSTUDIO_API_TOKEN": "env-token",
-        "VOIPSTUDIO_API_URL": "https://env.example",
-    }
-    assert found(resolve("other", Environment(env))) == ("other-token", DEFAULT_BASE_URL)
-
-
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
-        ("missing", "no profile of that name.*default, empty, newline, other, plain"),
+        ("missing", "no profile of that name.*default, empty, newline, odd, other, plain, unset"),
         ("empty", "profile 'empty'.*the token is empty"),
         ("plain", "profile 'plain'.*clear text"),
         ("newline", "profile 'newline'.*white space"),
@@ -231,7 +284,8 @@ def test_a_profile_that_cant_be_used_says_why_and_shows_no_token(
     "content",
     ["", "{", "[]", "null", '{"profiles": 5}', '{"profiles": {"default": "canary-not-a-token"}}',
      '{"profiles": ["canary-not-a-token"]}', '{"token": "canary-not-a-token"',
-     "[" * 100_000],
+     "[" * 100_000, "[" * 5000, "[" * 5000 + "]" * 5000, '{"a":' * 5000 + "1" + "}" * 5000,
+     '{"profiles":' + "9" * 5000 + "}"],
 )  # fmt: skip
 def test_a_broken_profile_file_is_refused_with_a_clear_error(tmp_path: Path, content: str) -> None:
     path = profile_file(tmp_path, content)

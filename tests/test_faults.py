@@ -266,6 +266,16 @@ async def test_h3_a_creation_whose_answer_cant_be_read_says_what_has_happened(bo
             assert (caught.value.sent, len(server.requests)) == ("yes", 1)
 
 
+async def test_a_creation_cut_short_after_a_refusal_may_have_been_carried_out() -> None:
+    refused = reply(b"{}", "429 Too Many Requests", "Retry-After: 0.05")
+    async with serving(once(refused, hold=True)) as server:
+        async with client(server.url, deadline=0.5, retry=lambda e, r, n: 0.0) as cmb:
+            with pytest.raises(RequestTimeout, match="look before creating again") as caught:
+                await cmb.settings.create(name="x")
+    assert caught.value.attempts == 2
+    assert (caught.value.sent, caught.value.retryable) == ("maybe", False)
+
+
 async def test_x1_a_call_that_is_cancelled_at_any_step_gives_its_connection_back() -> None:
     async with serving(healthy) as server, client(server.url) as cmb:
         for steps in range(60):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voipstudio_cmb.http import Handler, Middleware, Request, Response, chain
+from voipstudio_cmb.http import Call, Handler, Middleware, Request, Response, chain
 
 
 async def test_the_first_middleware_is_outermost() -> None:
@@ -30,3 +30,12 @@ async def test_the_first_middleware_is_outermost() -> None:
 def test_a_request_describes_itself() -> None:
     assert Request(method="GET", path="/x").describe() == "GET /x"
     assert Request(method="GET", path="/x", query=(("page", "3"),)).describe() == "GET /x page 3"
+
+
+def test_a_call_masks_with_every_token_that_it_had() -> None:
+    call = Call()
+    for number in range(3000):
+        call.hide(lambda text, secret=f"<{number}>": text.replace(secret, "***"))  # type: ignore[misc]
+    assert call.quote("<0> <7> <2999> <3000>") == "*** *** *** <3000>"
+    call.hide(call.masks[0])
+    assert len(call.masks) == 3000

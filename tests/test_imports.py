@@ -9,12 +9,12 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "http", "models", "resources", "text", "tracebacks"}
+FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "text", "tracebacks"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
     "__main__": "cli",
-    "cli": "client codec export export.run export.sinks ext filters limits sandbox",
+    "cli": "auth client codec export export.run export.sinks ext filters limits sandbox",
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth codec config",
@@ -31,19 +31,19 @@ LAW = {
     "query": "codec filters",
     "middleware": "auth codec events limits retry timeouts",
     "auth": "codec config",
-    "transport": "config slots timeouts",
+    "transport": "config timeouts",
     "codec": "",
     "config": "retry",
     "events": "",
     "filters": "codec comparison",
     "comparison": "codec",
-    "limits": "slots timeouts",
+    "limits": "timeouts",
     "retry": "",
-    "slots": "",
     "timeouts": "",
     "checks": "",
     "models": "",
     "errors": "",
+    "files": "",
     "http": "",
     "resources": "",
     "text": "",

@@ -114,3 +114,20 @@ def test_it_moves_to_a_new_loop_but_not_away_from_waiters() -> None:
 
 def test_it_says_what_it_is() -> None:
     assert repr(RateLimit(60, per=2.0)) == "RateLimit(60, per=2.0)"
+
+
+@pytest.mark.parametrize(
+    ("n", "per"), [(1e-320, 1.0), (1e-300, 1e300), (1, 1e300), (5e-324, 1e-300), (1e300, 1e-300)]
+)
+def test_a_rate_that_no_clock_can_keep_is_refused(n: float, per: float) -> None:
+    with pytest.raises(ClientMisuse, match="no rate that can be kept|must be a finite number"):
+        RateLimit(n, per=per)
+
+
+@virtual
+async def test_a_rate_without_end_holds_nobody() -> None:
+    limit = RateLimit(1e300)
+    began = asyncio.get_running_loop().time()
+    for _ in range(2000):
+        await limit.acquire()
+    assert asyncio.get_running_loop().time() - began < 0.01

@@ -110,7 +110,7 @@ async def test_an_unknown_attribute_is_refused_before_anything_is_sent(service: 
 @pytest.mark.parametrize(
     ("attributes", "words"),
     [
-        ({"floating_icon": "yes"}, "floating_icon must be bool or None, not 'yes'"),
+        ({"floating_icon": "yes"}, "floating_icon must be bool or None, not a value of"),
         ({"floating_icon": 1}, "floating_icon must be bool"),
         ({"button_id": True}, "button_id must be int"),
         ({"button_id": "7"}, "button_id must be int"),

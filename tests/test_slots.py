@@ -11,7 +11,7 @@ import pytest
 from tests.fakes.sockets import once, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.slots import Slots
+from voipstudio_cmb.timeouts import Slots
 
 
 async def test_no_more_than_allowed_and_first_come_first_served() -> None:

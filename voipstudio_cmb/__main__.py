@@ -1,7 +1,25 @@
 """`python -m voipstudio_cmb` is the command line."""
 
+import contextlib
+import os
 import sys
+from typing import NoReturn
 
 from .cli.main import main
 
-sys.exit(main())
+
+def run() -> NoReturn:
+    """Runs the command, and ends the process at once.
+
+    To take down all modules takes an interpreter longer than many a command, and who kills it
+    meanwhile would take what is complete for interrupted.
+    """
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -13,15 +13,7 @@ from .auth.profile import Environment, resolve
 from .auth.secret import Secret
 from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
-from .errors import (
-    BadPayload,
-    BadRequest,
-    ClientMisuse,
-    ConfigError,
-    Forbidden,
-    NotFound,
-    UnexpectedStatus,
-)
+from .errors import CallMeBackError, ClientMisuse, ConfigError, Unauthorized
 from .events import Usage
 from .http import Middleware, Request, Response, chain
 from .limits import Limiter
@@ -107,6 +99,7 @@ class CallMeBackClient:
             raise
         finally:
             del base_url  # it may be a token in the wrong place
+        self._auth.source = f"the base URL is {self._base_url}"
         self._session = Session(self._base_url, self._config, session, self._timeouts)
         self._owner = True
         self._assemble()
@@ -124,9 +117,12 @@ class CallMeBackClient:
     ) -> Self:
         """A client for the account that the environment names.
 
-        `VOIPSTUDIO_API_TOKEN` and `VOIPSTUDIO_API_URL`, else the current profile of the vendor's
-        command line (`~/.config/voipstudio/config.json`, read only). A named `profile` takes
-        precedence over both. `env` replaces `os.environ`.
+        The token is `VOIPSTUDIO_API_TOKEN`, else that of `profile`, or of the current profile, of
+        the vendor's command line (`~/.config/voipstudio/config.json`, read only). A profile's token
+        goes to the URL of its profile; one that names none, and the variable's token, go to
+        `VOIPSTUDIO_API_URL`, else to the default. There is no `base_url` here, so that no token
+        goes where it does not belong: pass both to the class instead, which reads no variable.
+        `source` says what was found. `env` replaces `os.environ`.
 
         Raises:
             ConfigError: no token was found, or the profile file can't be used.
@@ -139,7 +135,7 @@ class CallMeBackClient:
             del profile  # it may be a token in the wrong place, as what the frames below hold
             forget_locals(error)
             raise
-        return cls(
+        client = cls(
             credentials.token,
             base_url=credentials.base_url,
             session=session,
@@ -147,6 +143,8 @@ class CallMeBackClient:
             middlewares=middlewares,
             limiter=limiter,
         )
+        client._auth.source = credentials.source
+        return client
 
     def _assemble(self) -> None:
         """Builds the chain and the services from the parts."""
@@ -203,18 +201,40 @@ class CallMeBackClient:
         """Where the requests go."""
         return self._base_url
 
+    @property
+    def source(self) -> str:
+        """Where the token and the base URL come from, in words: variables, profile, or a call."""
+        return self._auth.source
+
     async def identity(self) -> str:
         """A text without secrets that is the same for all clients of one account.
 
-        The id that `GET /me` returns. Where it returns none, a hash of the token, or "any" if
-        tokens are fetched and change.
+        The id that `GET /me` returns. Where it returns none, for whatever reason, a hash of the
+        token, or "any" if tokens are fetched and change.
+
+        Raises:
+            Unauthorized: the token was refused.
+        """
+        names, _ = await self.identities()
+        return names[0]
+
+    async def identities(self) -> tuple[list[str], CallMeBackError | None]:
+        """What `identity` may return for this account, the best first.
+
+        And the error with which `GET /me` failed, if it did.
+
+        Raises:
+            Unauthorized: the token was refused.
         """
         request = Request(method="GET", path="/me", operation="me", parse=envelopes.read_identity)
+        by_token = self._auth.fingerprint()
         try:
             response: Response = await self._handler(request)
-        except (BadRequest, Forbidden, NotFound, BadPayload, UnexpectedStatus):
-            return self._auth.fingerprint()
-        return f"id {response.value}"
+        except (ClientMisuse, Unauthorized):
+            raise
+        except CallMeBackError as error:
+            return [by_token], error
+        return [f"id {response.value}", by_token], None
 
     async def aclose(self) -> None:
         """Ends what is running and closes the session; a second call does nothing.

@@ -47,7 +47,7 @@ class CallMeBackError(Exception):
     message: str
     """What went wrong, without the request."""
     sent: Sent
-    """Whether the request reached the server."""
+    """Whether the request reached the server; after "maybe", look before you create again."""
     attempts: int = 0
     """How often it was tried."""
     waited: float = 0.0
@@ -59,7 +59,9 @@ class CallMeBackError(Exception):
     page: int | None = None
     """The page that was requested, if any."""
     retryable: bool = False
-    """Whether the same request may succeed later."""
+    """Whether the same request may succeed later, and can do no harm if it is made again."""
+    request_id: str | None = None
+    """The server's name for the request, or None."""
     repeated: bool = False
     """Whether an earlier attempt of the call may have been carried out."""
 
@@ -147,8 +149,6 @@ class HTTPStatusError(CallMeBackError):
     """The response's headers that are harmless to log."""
     retry_after: float | None = None
     """Seconds that the server asked to wait, or None."""
-    request_id: str | None = None
-    """The server's name for the request, or None."""
     body: str = ""
     """At most 200 characters of the response's text."""
 
@@ -167,7 +167,7 @@ class Unauthorized(HTTPStatusError):
 
 
 class Forbidden(HTTPStatusError):
-    """403: the token is valid and may not do this."""
+    """403: the token may not do this; some servers say so of a wrong one too."""
 
 
 class NotFound(HTTPStatusError):
@@ -175,7 +175,7 @@ class NotFound(HTTPStatusError):
 
 
 class RateLimited(HTTPStatusError):
-    """429: too many requests."""
+    """429, or another refusal that speaks of too many requests."""
 
     retryable = True
 
@@ -254,3 +254,6 @@ class IncompleteWalk(WalkError):
 
 class ExportError(CallMeBackError):
     """A file of an export could not be written. An earlier file is untouched."""
+
+    resumable: bool = True
+    """Whether the same export, run again, may get further."""

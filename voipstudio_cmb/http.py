@@ -18,7 +18,9 @@ import attrs
 from .text import on_one_line
 
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
-"""Whether a request reached the server: certainly not, nobody knows, or a response came back."""
+"""What is known of a request that failed: it did not arrive, nobody knows, or it was answered.
+
+A gateway's 5xx to a POST, PATCH or DELETE leaves open whether that arrived: "maybe"."""
 
 
 UNREAD: Any = object()
@@ -40,7 +42,7 @@ class Call:
     waited: float = 0.0
     """Seconds spent in back-off and in the limiter."""
     sent: Sent = "no"
-    """The most that is known over all attempts so far."""
+    """What is known over all attempts so far; see `Request.book`."""
     repeated: bool = False
     """An earlier attempt may have been carried out, though its response was lost or a fault."""
     queued: bool = False
@@ -49,6 +51,10 @@ class Call:
     """A 401 has already cost this call a fresh token."""
     tries: list[Any] | None = attrs.field(default=None, repr=False)
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
+    spent: int = 0
+    """What its retries have cost of the client's budget."""
+    source: str = attrs.field(default="", repr=False)
+    """Where token and base URL come from, for messages."""
     masks: list[Callable[[str], str]] = attrs.field(factory=list, repr=False)
     """Each removes one of this call's secrets from a text."""
 
@@ -107,6 +113,21 @@ class Request:
         """The page that is requested, or None."""
         page = dict(self.query).get("page")
         return None if page is None else int(page)
+
+    @property
+    def reads(self) -> bool:
+        """Whether it changes nothing at the server."""
+        return self.method in ("GET", "HEAD")
+
+    def book(self, sent: Sent) -> None:
+        """Adds to the call what is known of one more attempt.
+
+        Of a read the most counts, and of all else the worst: an attempt that was refused does not
+        say what came of another.
+        """
+        order = ("no", "maybe", "yes") if self.reads else ("no", "yes", "maybe")
+        if order.index(sent) > order.index(self.call.sent):
+            self.call.sent = sent
 
     def place(self) -> dict[str, Any]:
         """Method, path and page, as the attributes of an error."""

@@ -11,8 +11,14 @@ from collections import deque
 from typing import Protocol
 
 from .checks import checked_number
-from .slots import Slots
-from .timeouts import LoopGuard
+from .errors import ClientMisuse
+from .timeouts import LoopGuard, Slots
+
+_MOST = 1_000_000
+"""The most grants that are counted one by one: more in a period are as many in a shorter one."""
+
+_LONGEST = 1e9
+"""The longest period in seconds."""
 
 
 class Limiter(Protocol):
@@ -101,8 +107,14 @@ class RateLimit:
         self.n: float = checked_number("RateLimit: n", n)
         self.per: float = checked_number("RateLimit: per", per)
         # Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
-        count = max(1, int(n))
-        self._spacing = EvenSpacing(count, 1.02 * per * count / n)
+        count = max(1, min(int(self.n), _MOST))
+        period = 1.02 * self.per * count / self.n
+        if not 0 < period < _LONGEST:
+            raise ClientMisuse(
+                f"RateLimit: {self.n} requests in {self.per} s are no rate that can be kept: "
+                "choose other numbers"
+            )
+        self._spacing = EvenSpacing(count, period)
         self._queue = Queue()
 
     def __repr__(self) -> str:

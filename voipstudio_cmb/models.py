@@ -161,6 +161,8 @@ class Rows(Sequence[Row]):
     created: list[Any]
     """What each row gives for `created_at`, unchecked; None where it gives nothing."""
     _objects: Sequence[Any]
+    columns: Mapping[str, Sequence[Any]] = attrs.field(factory=dict)
+    """What each row gives for other fields, where somebody has asked for them."""
 
     def __len__(self) -> int:
         return len(self.ids)

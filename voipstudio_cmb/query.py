@@ -136,6 +136,29 @@ Fetch = Callable[[PageRequest], Awaitable[Page[R]]]
 """Fetches one page. All that a walk knows of the network."""
 
 
+def _names_order(query: WalkQuery) -> bool:
+    return query.sort is not None or query.descending
+
+
+def _conditions_here(query: WalkQuery) -> tuple[Filter, ...]:
+    return query.conditions if query.on_ignored_filter == "client" else ()
+
+
+def _most(query: WalkQuery) -> int | None:
+    return None if query.conditions_here else query.limit
+
+
+def _first(query: WalkQuery) -> PageRequest:
+    size = query.page_size if query.most is None else min(query.page_size, query.most)
+    return PageRequest(
+        # One row would show no order.
+        page_size=max(size, min(2, query.page_size)) if query.names_order else size,
+        sort=query.sort or "id",
+        descending=query.descending,
+        conditions=() if query.conditions_here else query.conditions,
+    )
+
+
 @attrs.frozen(kw_only=True)
 class WalkQuery:
     """The options of one walk, checked; `WalkOptions` says what they mean."""
@@ -149,24 +172,16 @@ class WalkQuery:
     concurrency: int = 4
     walk: WalkStrategy = "auto"
     cursor: str | None = None
-    names_order: bool = attrs.field(init=False)
+    names_order: bool = attrs.field(init=False, default=attrs.Factory(_names_order, True))
     """Whether the caller has named an order."""
-    conditions_here: tuple[Filter, ...] = attrs.field(init=False)
+    conditions_here: tuple[Filter, ...] = attrs.field(
+        init=False, default=attrs.Factory(_conditions_here, True)
+    )
     """The conditions that rows are compared with here, because the server ignores them."""
-    most: int | None = attrs.field(init=False)
+    most: int | None = attrs.field(init=False, default=attrs.Factory(_most, True))
     """The most rows to ask for; None if that is not known."""
-
-    @names_order.default
-    def _names_order(self) -> bool:
-        return self.sort is not None or self.descending
-
-    @conditions_here.default
-    def _conditions_here(self) -> tuple[Filter, ...]:
-        return self.conditions if self.on_ignored_filter == "client" else ()
-
-    @most.default
-    def _most(self) -> int | None:
-        return None if self.conditions_here else self.limit
+    first: PageRequest = attrs.field(init=False, default=attrs.Factory(_first, True))
+    """The request for the first page."""
 
     @classmethod
     def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:
@@ -197,7 +212,7 @@ class WalkQuery:
         if not self.by_id and (self.walk == "keyset" or self.cursor is not None):
             what = "a keyset walk is" if self.cursor is None else "a walk resumes"
             raise ClientMisuse(f"{what} in the order of ids: leave out sort and descending")
-        self.page_request().query()  # raises if the filters are too long
+        self.first.query()  # raises if the filters are too long
 
     @property
     def by_id(self) -> bool:
@@ -210,18 +225,7 @@ class WalkQuery:
         if not self.conditions or self.conditions_here:
             return True
         try:
-            attrs.evolve(self.page_request(), after=_MAX_ID, through=_MAX_ID).query()
+            attrs.evolve(self.first, after=_MAX_ID, through=_MAX_ID).query()
         except ClientMisuse:
             return False
         return True
-
-    def page_request(self) -> PageRequest:
-        """The request for the first page."""
-        size = self.page_size if self.most is None else min(self.page_size, self.most)
-        return PageRequest(
-            # One row would show no order.
-            page_size=max(size, min(2, self.page_size)) if self.names_order else size,
-            sort=self.sort or "id",
-            descending=self.descending,
-            conditions=() if self.conditions_here else self.conditions,
-        )

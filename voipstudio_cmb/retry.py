@@ -12,6 +12,7 @@ from typing import TypeAlias
 import attrs
 
 from .errors import (
+    BadPayload,
     CallMeBackError,
     HTTPStatusError,
     NotJSON,
@@ -30,6 +31,8 @@ And a 101, which nobody requested: the line is confused, and a new connection is
 
 MAX_RETRY_AFTER = 120.0
 """The longest wait in seconds that a server may ask for, unless the client is told otherwise."""
+
+_RESENT = ("GET", "HEAD", "DELETE")
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
 
@@ -75,7 +78,34 @@ def repeatable(error: CallMeBackError, method: str) -> bool:
     unsent = error.sent == "no" and not error.repeated
     if unsent or isinstance(error, RateLimited | Unauthorized):
         return True
-    return method in ("GET", "HEAD", "DELETE")
+    return method in _RESENT
+
+
+_VERBS = {
+    "POST": ("created", "look before creating again"),
+    "PATCH": ("changed", "look before changing it again"),
+    "DELETE": ("deleted", "deleting it again does no harm"),
+}
+
+
+def doubtful(error: CallMeBackError) -> bool:
+    """Whether the request that `error` ended may have been carried out."""
+    return error.sent == "maybe" or isinstance(error, BadPayload)
+
+
+def concluded(error: CallMeBackError, request: Request) -> CallMeBackError:
+    """`error` as the end of its call: what is known over all attempts, and what was done or not."""
+    call = request.call
+    doubt = call.repeated or call.sent == "maybe"
+    again = error.retryable and (request.method in _RESENT or not doubt)
+    ended = error.with_context(sent=call.sent, retryable=again)
+    if request.method not in _VERBS:
+        return ended
+    done, look = _VERBS[request.method]
+    if not doubt:
+        return ended.with_detail(f"nothing was {done}")
+    probably = "was probably" if isinstance(error, BadPayload) else "may have been"
+    return ended.with_detail(f"the resource {probably} {done}: {look}")
 
 
 @attrs.frozen(kw_only=True)

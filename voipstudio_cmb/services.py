@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Unpack
 from .checks import checked_integer
 from .codec import envelopes
 from .codec.payloads import write_payload
-from .errors import BadPayload, ClientMisuse
+from .errors import ClientMisuse
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
 from .models import (
@@ -120,7 +120,8 @@ class Collection(_Service[R]):
         gets there, and again each time that a page is read again.
         """
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
-        parse = partial(envelopes.read_rows, reject=reject)
+        judged = {each.property for each in query.conditions} - {"id", "created_at"}
+        parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
         return Walk(self._strategy(query, parse).pages, query.cursor)
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
@@ -195,14 +196,7 @@ class Editable(_Service[R]):
 
     async def _create(self, values: dict[str, Any]) -> R:
         body = write_payload(values, self.fields)
-        return await self._send("POST", "create", self._created, body=body)
-
-    def _created(self, response: Response) -> R:
-        try:
-            return self._item(response)
-        except BadPayload as error:
-            what_to_do = "the resource was probably created: look before creating again"
-            raise error.with_detail(what_to_do) from None
+        return await self._send("POST", "create", self._item, body=body)
 
     async def _update(self, id: int, values: dict[str, Any]) -> R:
         path = self._path(id)

@@ -1,12 +1,14 @@
-"""Time bounds around blocks of code, as many as there are calls, under one timer of the loop.
+"""What bounds blocks of code, for as many calls as there are: the loop, the time, how many at once.
 
-`asyncio.timeout` makes a timer each time, which costs more than all else that a call is wrapped in.
+`asyncio.timeout` makes a timer each time, which costs more than all else that a call is wrapped in;
+here there is one timer for all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections import OrderedDict
 from math import inf
 
 from .errors import ClientMisuse
@@ -95,6 +97,7 @@ class Timeout:
         self._timeouts = timeouts
         self.when: float = when
         self.expired: bool = False
+        self._task: asyncio.Task[object] | None = None
 
     def __enter__(self) -> Timeout:
         task = asyncio.current_task()
@@ -105,14 +108,17 @@ class Timeout:
 
     def expire(self) -> None:
         """Ends the block, unless that has been done already."""
-        if not self.expired:
+        if not self.expired and self._task is not None:
             self.expired = True
             self._task.cancel()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._timeouts.running.discard(self)
-        if self.expired:
-            others = self._task.uncancel() > self._cancelling
+        # Or the task, an error that it ends with and the frame that holds this would keep each
+        # other alive.
+        task, self._task = self._task, None
+        if self.expired and task is not None:
+            others = task.uncancel() > self._cancelling
             if kind is asyncio.CancelledError and not others:
                 raise TimeoutError from error
 
@@ -182,3 +188,46 @@ class Timeouts:
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._due = None, inf
+
+
+class Slots:
+    """At most `count` blocks (`async with slots:`) at a time, first come first served.
+
+    asyncio's semaphore and lock look through their line for whoever leaves it: ten thousand who are
+    cancelled would take ten thousand times as long as one. Here leaving costs the same everywhere.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._line: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+
+    @property
+    def taken(self) -> bool:
+        """Whether whoever comes now has to wait."""
+        return not self._free
+
+    async def __aenter__(self) -> None:
+        # One that is given up goes straight to the next in line, so a free one has no line.
+        if self._free:
+            self._free -= 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._line[place] = None
+        try:
+            await place
+        except asyncio.CancelledError:
+            self._line.pop(place, None)
+            if not place.cancelled():  # it was given a slot in the same moment
+                self._give_up()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._give_up()
+
+    def _give_up(self) -> None:
+        while self._line:
+            place, _ = self._line.popitem(last=False)
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1

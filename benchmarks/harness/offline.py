@@ -121,5 +121,5 @@ class _Client:
         self.settings = Settings(account, tasks, proofs)
         self.buttons = Buttons(account, tasks)
 
-    async def identity(self) -> str:
-        return f"id {self._account.user}"
+    async def identities(self) -> tuple[list[str], None]:
+        return [f"id {self._account.user}"], None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
 import traceback
@@ -27,7 +28,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.middleware.auth import Auth
 from voipstudio_cmb.retry import Backoff
-from voipstudio_cmb.sandbox import Sandbox, Temper
+from voipstudio_cmb.sandbox import Fault, Sandbox, Temper
 
 PASSWORD = "canary-not-a-password"
 TOKEN = "canary-not-a-token"
@@ -92,6 +93,18 @@ async def test_a_login_brings_a_token_and_a_new_one_when_that_has_died() -> None
         assert api.journal[0].path == "/login"
     assert repr(source) == "Login('me@example.com', '***')"
     assert PASSWORD not in repr(vars(source))
+
+
+async def test_a_wrong_password_is_tried_once_for_all_calls() -> None:
+    async with Sandbox(rows=5, token=TOKEN) as api:
+        wrong = {"status": 401, "body": {"message": "wrong password"}}
+        fault = api.script(Fault(path="/login", times=None, delay=0.05, **wrong))
+        async with CallMeBackClient(login("me@x.example", PASSWORD), base_url=api.base_url) as cmb:
+            calls = (cmb.ping() for _ in range(50))
+            failures = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(failure) for failure in failures} == {Unauthorized}
+        assert fault.applied == 1
+        assert PASSWORD not in "".join(shown(failure) for failure in failures[:3])  # type: ignore[arg-type]
 
 
 async def test_two_factor_says_how_to_make_an_api_key() -> None:

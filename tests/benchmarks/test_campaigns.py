@@ -7,6 +7,7 @@ import importlib
 import random
 import subprocess
 import sys
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from benchmarks.campaigns.faults.kinds import KINDS
 from benchmarks.campaigns.fuzz import payloads
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads, same
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
+from benchmarks.campaigns.soak import __main__ as soak
 from benchmarks.harness.clocks import HurriedLoop
 from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import Reply, http
@@ -203,3 +205,28 @@ def test_killed_exports_are_identical() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "the claim holds"
+
+
+def test_a_soaked_client_leaves_nothing_over() -> None:
+    # Of its checks those of the structure; memory and objects take longer to tell.
+    done = asyncio.run(soak.soaked(minutes=0.05, seed=1, every=1.0))
+    assert (done.tasks, done.descriptors) == (0, 0)
+    assert done.outcomes["done"]
+    assert done.restarts >= 1
+
+
+def test_the_claim_on_the_soak_is_judged() -> None:
+    def ran(growth: float, **more: Any) -> soak.Soak:
+        minutes = [60.0 * n for n in range(41)]
+        fine = {"outcomes": Counter(done=1), "objects": [100, 90, 110]}
+        held = [50 + 20 * (n < 9) + growth * n / 60 for n in range(41)]
+        return soak.Soak(seconds=minutes, held=held, **fine | more)
+
+    assert soak.failures(ran(3.9), 40) == soak.failures(ran(99), 39) == []
+    assert ran(3.9).slope == pytest.approx(3.9)
+    assert len(soak.failures(ran(4.1), 40)) == 1
+    wrong: tuple[dict[str, Any], ...] = (
+        {"tasks": 1}, {"descriptors": 1}, {"objects": [1, 2, 9_999]}, {"outcomes": Counter()},
+    )  # fmt: skip
+    for each in wrong:
+        assert len(soak.failures(ran(0, **each), 1)) == 1

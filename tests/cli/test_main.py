@@ -107,10 +107,18 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["get", "settings", "0"], "id must be an integer from 1"),
         (["get", "settings", "x"], "invalid int value"),
         (["get", "cdrs", "1"], "invalid choice (choose from"),
-        (["ping", "--profile", "nobody"], "no profile file"),
         (["sandbox", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["sandbox", "--port", "99999"], "the sandbox can't be started"),
-        (["sandbox", "--rows", "-1"], "the sandbox can't be started"),
+        (["sandbox", "--rows", "-1"], "--rows must be an integer from 0 to 1000000"),
+        (["sandbox", "--rows", f"{10**400}"], "--rows must be an integer from 0 to 1000000"),
+        (["sandbox", "--rate", "1e-320"], "--rate must be from"),
+        (["sandbox", "--rate", "1e300"], "--rate must be from"),
+        (["list", "cdrs", "--rate", "1e-320"], "no rate that can be kept"),
+        (["list", "cdrs", "--rate", "1e400"], "--rate must be a finite number above 0"),
+        (["list", "cdrs", "--rate", f"{10**400}"], "--rate must be a finite number above 0"),
+        (["list", "cdrs", "--limit", "9" * 5000], "argument --limit: invalid int value"),
+        (["list", "cdrs", "--page-size", f"{10**400}"], "page_size must be an integer from 1"),
+        (["get", "settings", f"{10**400}"], "id must be an integer from 1"),
         ([], "the following arguments are required: COMMAND"),
     ],
 )
@@ -118,7 +126,7 @@ def test_wrong_usage_sends_nothing_and_is_exit_2(
     api: Sandbox, run: Any, tmp_path: Path, argv: list[str], words: str
 ) -> None:
     ran = run(*(word.format(tmp_path) for word in argv))
-    assert ran.code == (4 if "nobody" in argv else 2)
+    assert ran.code == 2
     assert words in ran.err
     assert ran.out == ""
     assert api.requests == 0
@@ -165,9 +173,15 @@ def test_profile_names_a_profile_of_the_vendors_file(
     path.parent.mkdir(parents=True)
     profile = {"token": api.token, "apiUrl": api.base_url}
     path.write_text(json.dumps({"version": 1, "profiles": {"mine": profile}}))
-    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong")
+    monkeypatch.delenv("VOIPSTUDIO_API_TOKEN")
+    monkeypatch.setenv("VOIPSTUDIO_API_URL", "http://127.0.0.1:1/x")  # not for that profile's token
     assert run("ping", "--profile", "mine").code == 0
     assert run("ping", "--profile", "other").code == 2
+    path.unlink()
+    ran = run("ping", "--profile", "mine")
+    assert (ran.code, ran.out) == (4, "")
+    assert "no profile file" in ran.err
+    assert api.requests == 1
 
 
 def test_list_prints_the_first_rows_and_says_that_there_are_more(run: Any, api: Sandbox) -> None:
@@ -360,3 +374,15 @@ def test_help_imports_nothing_heavy() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "exit codes: 0 done" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_ping_says_whose_token_goes_where(
+    api: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = run("ping", "--profile", "mine").err
+    assert "VOIPSTUDIO_API_TOKEN takes precedence over --profile" in said
+    assert f"the base URL {api.base_url} from VOIPSTUDIO_API_URL" in said
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "wrong-token")
+    code, _, said = run("ping")
+    assert code == 4
+    assert said.count(f"from VOIPSTUDIO_API_TOKEN, the base URL {api.base_url}") == 2

@@ -208,7 +208,7 @@ def test_one_reason_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
         one.account, one.path = name, Path("all") / name / "cdrs.jsonl"
     assert failures(closed) == ["a, b: failed: the export directory 'all/a' can't be written"]
     _, _, err = told(capsys, *many)
-    assert err == failures(many)[0] + "; run the same command again to resume\n"
+    assert err == failures(many)[0] + "; run the same command again\n"
     _, _, err = told(capsys, *many, DONE)
     assert err.count("no line") == 1
 
@@ -356,7 +356,11 @@ def test_bars_come_and_go_on_a_terminal() -> None:
     stream = io.StringIO()
     with Bars(stream, 80, 24) as bars:
         bars.show([("a", 1, 2, "[bold]x"), ("b", 1, None, "y")], "")
-        bars.show([("b", 3, 3, "y")], "the total")
+        assert bars.room == 21
+        bars.resize(200, 2)
+        assert bars.room == 1
+        bars.show([("b", 3, 3, "y" * 150)], "the total")
+    assert "y" * 150 in stream.getvalue()
     drawn = stream.getvalue()
     assert "the total" in drawn
     assert "y" in drawn

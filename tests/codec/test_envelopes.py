@@ -114,3 +114,37 @@ def test_only_documented_exceptions_come_out_of_any_bytes(body: bytes) -> None:
 )  # fmt: skip
 def test_the_apis_own_words_are_read_by_field(body: bytes, messages: dict[str, Any]) -> None:
     assert envelopes.read_messages(body) == messages
+
+
+PRICE = {"errors": [{"field": "max_call_rate", "message": "rate exceeded"}], "message": "Invalid"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "throttling"),
+    [
+        (429, None, True),
+        (400, {"message": "Maximum per minute call rate exceeded for 442012345678"}, True),
+        (400, {"errors": [{"message": "Maximum per minute call rate exceeded for x"}]}, True),
+        (400, {"errors": [{"field": "to", "message": "Call rate exceeded"}]}, True),
+        (400, {"message": "Rate exceeded"}, True),
+        (400, {"error": "RATE LIMIT EXCEEDED"}, True),
+        (400, "You have exceeded the call rate", True),
+        (403, {"message": "API rate limit exceeded for user 7"}, True),
+        (420, {"message": "Too many requests"}, True),
+        (400, {"message": "Filtration error"}, False),
+        (400, {"message": "max_call_rate exceeded"}, False),
+        (400, PRICE, False),
+        (400, {"errors": {"max_call_rate": ["rate exceeded"]}}, False),
+        (400, None, False),
+        (401, {"message": "Too many requests with a wrong password"}, False),
+        (404, {"message": "rate limit"}, False),
+        (503, {"message": "rate limit"}, False),
+    ],
+)
+def test_a_refusal_for_too_many_requests_is_known_by_its_words(
+    status: int, body: Any, throttling: bool
+) -> None:
+    content = b"" if body is None else json.dumps(body).encode()
+    assert envelopes.is_throttling(Response(status=status, body=content)) is throttling
+    html = b"<html><p>Rate limit exceeded</p>"
+    assert envelopes.is_throttling(Response(status=400, body=html))

@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -48,6 +49,12 @@ INTEGERS = {"id", "button_id", "ddi", "ddi_e164"}
 BOOLEANS = {"floating_icon", "show_to_allowed_countries_only"}
 EITHER = {"culture", "position"}
 HALF = re.compile("[\ud800-\udfff]")
+CHARACTERS = [chr(n) for n in range(sys.maxunicode + 1)]
+UNSEEN = "".join(
+    c for c in CHARACTERS
+    if c.isspace() or unicodedata.category(c) in ("Zs", "Zl", "Zp", "Cc", "Cf")
+) + "\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0f\U000e0100"  # fmt: skip
+SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001
 
 
 @attrs.frozen
@@ -117,8 +124,9 @@ def mended(value: str) -> str:
 
 def guarded(value: str) -> str:
     value = mended(value)
-    runs = value[:1] in tuple("=+-@\t\r\n") and value != ""
-    return "'" + value if runs and not re.fullmatch("[+-]?[0-9][0-9 ().-]*", value) else value
+    seen = value.lstrip(UNSEEN)
+    runs = seen[:1] in tuple(SIGNS) and not re.fullmatch("[+-]?[0-9][0-9 ().-]*", seen)
+    return "'" + value if value and (value[0] in "\t\r\n" or (seen and runs)) else value
 
 
 def holds(format: str, name: str, sent: Any, cell: Any, token: str) -> bool:
@@ -362,6 +370,44 @@ def test_a_csv_cell_runs_in_no_spreadsheet_and_has_quotes_where_it_needs_them(
     assert lines.line(row).decode() == f"{before}{line}{after}\r\n"
     assert lines.altered == (line == "\ufffd")
     assert lines.header().decode() == ",".join([*fields(Button), "extra"]) + "\r\n"
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_nothing_unseen_hides_a_formula(raw: bool) -> None:
+    """What the API sent as it is, and as escapes."""
+    values = [
+        *SIGNS,
+        *(c + "=1+1" for c in UNSEEN),
+        *(f"\ufeff \u200b{c}cmd|'/c'!A1" for c in SIGNS),
+    ]
+    values += [
+        f"{UNSEEN[-40:]}@SUM(1)",
+        "\xa0-2-cmd",
+        "\t5",
+        "\n+44 20",
+        " +1+1",
+        "=",
+        "\u3000\uff1d",
+    ]
+    for value in values:
+        row = b'{"id":1,"name":%s}' % json.dumps(value, ensure_ascii=not raw).encode()
+        [_, cells] = csv.reader(
+            io.StringIO((b"h\r\n" + CsvLines(Button).line(row)).decode(), newline="")
+        )
+        assert cells[8] == "'" + value, value
+
+
+def test_no_other_text_is_altered() -> None:
+    texts = [
+        " +44 20", "\xa0-5", "\u200b+442079460000", "a=1", "\xa0a", "한국", "カナ=", "اسم=", "é-",
+        ".5", "1-2", "\u3000", "\ufeff", "👍=", "क=", "※@", "'=1", "\u22125", "x\uff1d1", "ID",
+    ]  # fmt: skip
+    for value in texts:
+        row = b'{"id":1,"name":%s}' % json.dumps(value, ensure_ascii=False).encode()
+        [cells] = csv.reader(io.StringIO(CsvLines(Button).line(row).decode(), newline=""))
+        assert cells[8] == value
+    for record in (Button, Cdr, Setting):  # or Excel would take the file for SYLK
+        assert not CsvLines(record).header().startswith(b"ID")
 
 
 @pytest.mark.parametrize("null", ["", "\\N", "NULL", "-", "7", "true", "a", "{}", "ø", "=1"])

@@ -8,6 +8,7 @@ sockets       a server on a loopback port, scripted byte by byte, on `benchmarks
 nginx         a real proxy in front of a server
 secrets       a token, and all the texts where it could leak
 exports       exports of an account in memory, undisturbed or interrupted
+system_calls  calls to the operating system that fail
 commands      the command line, in this process or in one of its own
 plain_client  requests to the sandbox without the package's client
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import pickle
 from typing import Any
 
 import attrs
@@ -31,6 +32,7 @@ from voipstudio_cmb.errors import (
     RateLimited,
     RequestTimeout,
     ServerFault,
+    TooLarge,
     Unauthorized,
     UnexpectedRedirect,
     UnexpectedStatus,
@@ -191,6 +193,176 @@ async def test_after_a_doubtful_outcome_only_get_and_delete_are_sent_again(
     assert len(network.requests) == sent
     assert caught.value.attempts == sent
     assert caught.value.sent in ("maybe", "yes")
+
+
+GATEWAYS = (
+    500,
+    501,
+    502,
+    503,
+    504,
+    507,
+    520,
+    524,
+    527,
+    529,
+    530,
+    599,
+    600,
+    999,
+    408,
+    499,
+    101,
+    302,
+)
+LOOK = {
+    "POST": "the resource may have been created: look before creating again",
+    "PATCH": "the resource may have been changed: look before changing it again",
+    "DELETE": "the resource may have been deleted: deleting it again does no harm",
+}
+DONE_NOTHING = {
+    "POST": "nothing was created",
+    "PATCH": "nothing was changed",
+    "DELETE": "nothing was deleted",
+}
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "outcome",
+    [*(Response(status=status, body=b"<html>proxy") for status in GATEWAYS),
+     *(error("x", sent="maybe") for error in (ConnectionLost, RequestTimeout, ProtocolFault))],
+)  # fmt: skip
+@virtual
+async def test_a_write_that_nobody_refused_may_have_been_carried_out(
+    method: str, outcome: Any
+) -> None:
+    """A gateway's response to a write is not the API's."""
+    with pytest.raises(CallMeBackError) as caught:
+        await full_chain(ScriptedHandler([outcome]))(request(method))
+    for error in (caught.value, pickle.loads(pickle.dumps(caught.value))):
+        assert error.sent == "maybe"
+        assert LOOK[method] in error.message
+        if method != "DELETE":
+            assert not error.retryable
+
+
+@pytest.mark.parametrize("kind", [EmptyBody, NotJSON, WrongShape, TooLarge])
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@virtual
+async def test_a_success_that_cant_be_read_was_probably_carried_out(
+    method: str, kind: type[CallMeBackError]
+) -> None:
+    words = LOOK[method].replace("may have been", "was probably")
+    for outcomes in ([kind("x", sent="yes")], [kind("x", sent="yes", retryable=True)]):
+        with pytest.raises(kind, match=words) as caught:
+            await full_chain(ScriptedHandler(outcomes))(request(method))
+        assert caught.value.sent == "yes"
+        assert not caught.value.retryable or method == "DELETE"
+
+
+@virtual
+async def test_a_deletion_that_can_not_connect_again_may_have_been_carried_out() -> None:
+    odd = NotJSON("a page", sent="yes")
+    with pytest.raises(ConnectFailed, match="may have been deleted"):
+        await full_chain(ScriptedHandler([odd, ConnectFailed("refused")]))(request("DELETE"))
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    ("outcome", "sent"),
+    [*((json_response({}, status, retry_after="121"), "yes")
+       for status in (301, 307, 308, 400, 401, 403, 404, 405, 409, 422, 425, 429)),
+     (ConnectFailed("refused"), "no"),
+     (RequestTimeout("no connection", phase="connect"), "no")],
+)  # fmt: skip
+@virtual
+async def test_a_write_that_was_refused_or_not_sent_has_done_nothing(
+    method: str, outcome: Any, sent: str
+) -> None:
+    with pytest.raises(CallMeBackError) as caught:
+        await full_chain(ScriptedHandler([outcome]))(request(method))
+    assert caught.value.sent == sent
+    assert DONE_NOTHING[method] in caught.value.message
+    assert "may have been" not in caught.value.message
+
+
+@virtual
+async def test_a_refusal_before_does_not_say_what_came_of_the_last_attempt() -> None:
+    async def hangs(request: Request) -> Response:
+        if request.call.attempts == 1:
+            return json_response({}, 429, retry_after="1")
+        request.book("maybe")  # as the wire does for an attempt that is cancelled
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    refused = json_response({}, 429, retry_after="1")
+    for network in (
+        ScriptedHandler([refused, ConnectionLost("x", sent="maybe")]),
+        ScriptedHandler([refused, json_response({}, 504)]),
+        hangs,
+    ):
+        with pytest.raises(CallMeBackError, match="look before creating again") as caught:
+            await full_chain(network)(request("POST"))
+        assert (caught.value.sent, caught.value.retryable) == ("maybe", False)
+        assert caught.value.attempts == 2
+
+
+@virtual
+async def test_a_deadline_that_passes_before_a_turn_has_created_nothing() -> None:
+    class Never:
+        async def acquire(self) -> None:
+            await asyncio.Event().wait()
+
+    with pytest.raises(RequestTimeout, match="nothing was created") as caught:
+        await full_chain(ScriptedHandler([OK]), limit=Limit(Never()))(request("POST"))
+    assert (caught.value.sent, caught.value.retryable) == ("no", True)
+
+
+@virtual
+async def test_a_policy_that_asks_only_whether_to_retry_creates_nothing_twice() -> None:
+    def policy(error: CallMeBackError, request: Request, attempts: int) -> float | None:
+        return 0.0 if error.retryable else None
+
+    for outcome in (
+        json_response({}, 503),
+        ConnectionLost("x", sent="maybe"),
+        NotJSON("x", sent="yes"),
+    ):
+        network = ScriptedHandler([outcome, OK])
+        with pytest.raises(CallMeBackError):
+            await full_chain(network, policy=policy)(request("POST"))
+        assert len(network.requests) == 1
+
+
+@virtual
+async def test_a_patch_is_still_sent_again_where_the_caller_opted_in() -> None:
+    policy = Backoff(repeat_patch=True, rng=lambda: 1.0)
+    network = ScriptedHandler([json_response({}, 504), OK])
+    assert (await full_chain(network, policy=policy)(request("PATCH"))).status == 200
+    network = ScriptedHandler([json_response({}, 504), json_response({}, 400)])
+    with pytest.raises(BadRequest, match="the resource may have been changed") as caught:
+        await full_chain(network, policy=policy)(request("PATCH"))
+    assert caught.value.sent == "maybe"
+
+
+async def test_a_read_says_nothing_of_what_was_made() -> None:
+    with pytest.raises(ServerFault) as caught:
+        await full_chain(ScriptedHandler([json_response({}, 501)]))(request())
+    assert (caught.value.sent, str(caught.value)) == ("yes", "GET /callmeback/cdrs: 501 {}")
+
+
+@virtual
+async def test_the_message_names_the_servers_request_id() -> None:
+    def parse(response: Response) -> None:
+        raise WrongShape("odd", sent="yes")
+
+    for status in (200, 400, 504):
+        network = ScriptedHandler([json_response({}, status, x_request_id="r-" + "7" * 200)])
+        with pytest.raises(CallMeBackError, match=r"; request id r-7{98}(;|$)") as caught:
+            await full_chain(network)(request("POST", parse=parse))
+        assert caught.value.request_id == "r-" + "7" * 98
+        assert pickle.loads(pickle.dumps(caught.value)).request_id == caught.value.request_id
 
 
 @virtual
@@ -414,6 +586,33 @@ async def test_throttling_without_a_header_holds_everybody_for_a_moment(outcome:
     await first
 
 
+RATE = {"message": "Maximum per minute call rate exceeded for 442012345678"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@virtual
+async def test_a_400_that_speaks_of_the_rate_is_as_good_as_a_429(method: str) -> None:
+    limit = Limit()
+    network = ScriptedHandler([*[json_response(RATE, 400, retry_after="2")] * 9, OK])
+    first = asyncio.create_task(full_chain(network, limit=limit)(request(method)))
+    await asyncio.sleep(0.1)
+    await full_chain(network, limit=limit)(request(method))
+    await first
+    assert len(network.requests) == 11  # charged to the deadline, and not to the attempts
+    assert network.times[1] - network.times[0] >= 2.0
+    assert limit.throttle.rate < float("inf")
+    with pytest.raises(RateLimited, match="call rate exceeded") as caught:
+        await full_chain(ScriptedHandler([json_response(RATE, 400)]))(request("POST"))
+    assert (caught.value.status, caught.value.sent) == (400, "yes")
+    assert caught.value.retryable
+
+
+@virtual
+async def test_a_403_names_both_of_its_reasons() -> None:
+    with pytest.raises(Forbidden, match="the token may not do this, or it is wrong: check .*TOKEN"):
+        await full_chain(ScriptedHandler([json_response({}, 403)]))(request())
+
+
 @virtual
 async def test_a_hold_beyond_the_cap_holds_nobody() -> None:
     network = ScriptedHandler([json_response({}, 429, retry_after="9999"), OK])
@@ -504,6 +703,46 @@ async def test_a_call_that_succeeds_in_the_end_gets_the_cost_of_its_retries_back
     assert budget.tokens == budget.capacity
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "left"),
+    [
+        ([json_response({}, 503), json_response({}, 404)], 500),
+        ([json_response({}, 503), json_response({}, 403), json_response({}, 404)], 500),
+        ([*(json_response({}, n) for n in (503, 403, 500, 404))], 500),
+        ([json_response({}, 503), json_response({}, 403), OK], 487),
+        ([*(json_response({}, n) for n in (503, 403, 500)), OK], 486),
+        ([json_response({}, 503), json_response({}, 400)], 486),
+        ([ConnectFailed("refused"), json_response({}, 404)], 486),
+    ],
+)
+@virtual
+async def test_a_deletion_that_was_done_already_gets_its_retries_back(
+    outcomes: Any, left: int
+) -> None:
+    budget = RetryBudget()
+    handler = full_chain(ScriptedHandler(outcomes), budget=budget)
+    if left == 500:
+        assert (await handler(request("DELETE"))).already_gone
+    else:
+        with pytest.raises(CallMeBackError):
+            await handler(request("DELETE"))
+    assert budget.tokens == left
+
+
+@virtual
+async def test_what_an_attempt_adds_to_a_call_does_not_nest() -> None:
+    more: dict[str, Any] = {
+        "policy": Backoff(attempts=5000, base=0.001, cap=0.001),
+        "budget": RetryBudget(capacity=10**6),
+        "deadline": 1e6,
+    }
+    network = ScriptedHandler([json_response({"message": f"no: {CANARY}"}, 503)])
+    events: list[Event] = []
+    with pytest.raises(ServerFault, match=r"503 no: \*\*\*") as caught:
+        await full_chain(network, events.append, **more)(request())
+    assert (caught.value.attempts, len(events)) == (5000, 5001)
+
+
 # auth
 
 
@@ -550,6 +789,77 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
     responses = await asyncio.gather(*(handler(request("POST")) for _ in range(8)))
     assert {r.status for r in responses} == {200}
     assert provider.calls == 2
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [ConnectionLost("the vault hung up", sent="maybe"), RuntimeError("closed"), "", "a\r\nb",
+     Unauthorized("the password was refused", sent="yes")],
+)  # fmt: skip
+@virtual
+async def test_a_fetch_that_fails_has_failed_for_all_who_wait(outcome: Any) -> None:
+    provider, network = Provider(outcome), ScriptedHandler([OK])
+    handler = full_chain(network, auth=Auth(provider), policy=lambda e, r, n: None)
+    calls = [handler(request(method)) for method in ("GET", "POST", "DELETE") * 16]
+    failures = await asyncio.gather(*calls, return_exceptions=True)
+    assert provider.calls == 1
+    assert len({type(failure) for failure in failures}) == 1
+    assert len(set(map(id, failures))) == 48
+    assert all(isinstance(f, CallMeBackError) and f.sent == "no" for f in failures)
+    assert network.requests == []
+    with pytest.raises(CallMeBackError):  # whoever comes later tries for itself
+        await handler(request())
+    assert provider.calls == 2
+
+
+@virtual
+async def test_a_fetch_that_is_cut_short_is_taken_over_by_one_who_waits() -> None:
+    provider = Provider("token")
+    handler = full_chain(ScriptedHandler([OK]), auth=Auth(provider))
+    calls = [asyncio.create_task(handler(request())) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    calls[0].cancel()
+    assert [r.status for r in await asyncio.gather(*calls[1:])] == [200, 200]
+    assert provider.calls == 2
+
+
+@virtual
+async def test_a_login_that_fails_does_not_make_a_creation_doubtful() -> None:
+    made: list[str] = []
+
+    async def network(request: Request) -> Response:
+        made.append(request.path)
+        if len(made) < 3:
+            return json_response({}, 504)
+        return json_response({"user_token": "token"}) if request.path == "/login" else OK
+
+    auth = Auth(Login("me@x.example", "password"))
+    assert (await full_chain(network, auth=auth)(request("POST"))).status == 200
+    assert made == ["/login", "/login", "/login", "/callmeback/cdrs"]
+
+
+def test_a_provider_is_taken_to_another_loop_but_not_while_it_is_busy() -> None:
+    started: list[str] = []
+
+    async def provider() -> str:
+        started.append("once")
+        await asyncio.sleep(0.05 if len(started) > 1 else 3600)
+        return "token"
+
+    auth, network = Auth(provider), ScriptedHandler([OK])
+
+    async def together() -> list[Any]:
+        return list(await asyncio.gather(*(auth(request(), network) for _ in range(3))))
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.get_loop().create_task(together())
+        first.run(asyncio.sleep(0.01))
+        with pytest.raises(ClientMisuse, match="token provider is in use on another event loop"):
+            second.run(together())
+        waiting.cancel()
+        first.run(asyncio.wait([waiting]))
+        assert [response.status for response in second.run(together())] == [200] * 3
+    assert len(started) == 2
 
 
 @virtual

@@ -31,7 +31,7 @@ def api() -> Iterator[Sandbox]:
 def proxy(api: Sandbox, tmp_path: Path) -> Iterator[Nginx]:
     directory = tmp_path / "nginx"
     directory.mkdir()
-    with nginx(api.base_url, directory, rate=20) as proxy:
+    with nginx(api.base_url, directory, rate=40) as proxy:
         yield proxy
 
 

@@ -22,6 +22,7 @@ from voipstudio_cmb.errors import (
     CallMeBackError,
     ConnectionLost,
     EmptyBody,
+    HTTPStatusError,
     NotJSON,
     ProtocolFault,
     RequestTimeout,
@@ -175,6 +176,21 @@ ROWS = [
     Row(31, "gzip with flipped bytes", packed(PACKED[:12] + b"\xff" * 4 + PACKED[16:]),
         BadPayload, **GARBLED),
     Row(31, "gzip and something after it", packed(PACKED + b"garbage"), BadPayload, **GARBLED),
+    *(Row(31, f"{coding} by its older name", packed(PACKED, coding), OK)
+      for coding in ("x-gzip", "X-GZIP")),
+    Row(31, "x-gzip of two members", packed(gzip.compress(ITEM[:9]) + gzip.compress(ITEM[9:]),
+        "x-gzip"), OK),
+    Row(40, "x-gzip of nothing", packed(b"", "x-gzip"), EmptyBody, **BODY),
+    *(Row(31, f"x-gzip {says}", packed(body, "x-gzip"), BadPayload, **GARBLED)
+      for says, body in {
+        "that is none": b"garbage" * 9,
+        "cut short": PACKED[:-9],
+        "cut within its second member": PACKED + PACKED[:9],
+        "with a wrong checksum": PACKED[:-8] + b"\1\2\3\4" + PACKED[-4:],
+        "and something after it": PACKED + b"garbage",
+      }.items()),
+    Row(41, "a bomb by x-gzip", packed(gzip.compress(b"0" * 5_000_000), "x-gzip"), TooLarge,
+        **NEVER),
     # Where a codec is installed, aiohttp decodes what was not asked for, and we refuse it.
     *(Row(32, coding, packed(b"\x0b\x02\x80{}\x03", coding), (ProtocolFault, BadPayload),
           sent="maybe or yes", resent="n n n n") for coding in ("br", "zstd")),
@@ -234,10 +250,15 @@ async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
             error = caught.value
             kinds = row.error if isinstance(row.error, tuple) else (row.error,)
             assert type(error) in kinds
-            assert error.sent in row.sent
+            # A status to a write that does not refuse it may be a gateway's.
+            odd = method != "GET" and isinstance(error, HTTPStatusError)
+            assert error.sent in ("maybe" if odd else row.sent)
             assert len(server.requests) == (ATTEMPTS if mark == "y" else 1)
             assert error.attempts == len(server.requests)
-            if mark == "y":
+            if method in ("POST", "PATCH"):
+                assert not error.retryable
+                assert "look before" in str(error)
+            elif mark == "y":
                 assert error.retryable
         script.fixed = True
         assert await cmb.ping() == {}

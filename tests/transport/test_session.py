@@ -19,7 +19,8 @@ from aioresponses import aioresponses
 from benchmarks.harness.peer import closed_port, url_of
 from tests.fakes.secrets import CANARY, reports_of
 from tests.fakes.sockets import Peer, healthy, once, reply, resets, serving
-from voipstudio_cmb.auth.credentials import Token
+from voipstudio_cmb import CallMeBackClient
+from voipstudio_cmb.auth.credentials import Basic, Token, login
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
@@ -34,6 +35,7 @@ from voipstudio_cmb.errors import (
     TransportError,
 )
 from voipstudio_cmb.http import Request
+from voipstudio_cmb.sandbox import Sandbox
 from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
 from voipstudio_cmb.transport.session import Session
@@ -327,8 +329,9 @@ async def test_a_forked_process_is_told_so(sessions: Any, monkeypatch: Any) -> N
     async with serving(healthy) as server:
         session = sessions(server.url)
         await session(GET)
-        monkeypatch.setattr(os, "getpid", lambda: 1)
-        assert "before a fork" in str(await failure(session))
+        with monkeypatch.context() as forked:
+            forked.setattr(os, "getpid", lambda: 1)
+            assert "before a fork" in str(await failure(session))
 
 
 async def test_forgetting_to_close_is_one_warning_that_says_what_to_do() -> None:
@@ -380,6 +383,33 @@ def test_every_family_of_aiohttps_errors_has_a_translation(
     assert type(translated) is kind
     assert translated.sent == sent
     assert isinstance(translated, TransportError | ClientMisuse)
+
+
+class Recorder:
+    """A session that keeps what a recorder sees of a request, as vcrpy does."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+        self.closed = False
+        self.seen: list[Any] = []
+
+    def request(self, method: str, url: str, **options: Any) -> Any:
+        self.seen += [method, url, *options["headers"], *options["headers"].values()]
+        self.seen += [text for pair in options["params"] for text in pair]
+        return self.session.request(method, url, **options)
+
+
+@pytest.mark.parametrize("kind", ["token", "basic", "login"])
+async def test_what_a_recorder_sees_is_plain(kind: str) -> None:
+    async with Sandbox(rows=5) as api, aiohttp.ClientSession() as session:
+        recorder: Any = Recorder(session)
+        source: Any = {"token": api.token, "basic": Basic(api.user_id, api.token)}.get(kind)
+        source = source or login("me@x.example", "canary-not-a-password")
+        async with CallMeBackClient(source, base_url=api.base_url, session=recorder) as cmb:
+            await cmb.settings.create(name="x")
+            await cmb.cdrs.list(page_size=2).collect()
+    assert len(recorder.seen) > 20
+    assert {type(value) for value in recorder.seen} == {str}
 
 
 async def test_users_can_mock_it_with_aioresponses(sessions: Any) -> None:

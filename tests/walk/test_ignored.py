@@ -275,6 +275,15 @@ async def test_a_walk_that_filters_here_is_resumed(ignores: Any) -> None:
         assert found + [cdr.id for cdr in more] == every
         with pytest.raises(ClientMisuse, match="other filters"):
             Cdrs(server).list(cursor=walk.cursor)
+    pages = [page.records for page in await Cdrs(server).pages(**options).collect()]
+    for count in range(1, len(pages)):
+        walk_of_pages = Cdrs(server).pages(**options)
+        await take(walk_of_pages, count)
+        assert walk_of_pages.cursor is not None
+        resumed = Cdrs(server).pages(**options, cursor=walk_of_pages.cursor)
+        left = [cdr for page in await resumed.collect() for cdr in page.records]
+        assert left == [cdr for page in pages[count:] for cdr in page]
+        assert resumed.progress.seen < 60
 
 
 def test_what_to_do_about_it_is_checked() -> None:

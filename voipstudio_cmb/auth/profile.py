@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import attrs
 
-from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
+from voipstudio_cmb.files import decode_handwritten, read_regular
 
 from .secret import Secret
 
@@ -26,6 +26,8 @@ class Credentials:
 
     token: Secret
     base_url: str
+    source: str
+    """Where both come from, in words."""
 
 
 class Environment:
@@ -64,17 +66,37 @@ def _parse_profiles(content: bytes) -> tuple[str, _Profiles] | None:
         return None
 
 
-def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
+def _base_url(stored: object, given: str | None, owner: str) -> tuple[str, str]:
+    """The base URL to use and where it is from: `stored` in a profile, else `given`, else ours."""
+    for text, where in ((stored, f"apiUrl of {owner}"), (given, URL_VARIABLE)):
+        if text:
+            try:
+                return checked_base_url(text), where
+            except ConfigError as error:
+                raise ConfigError(f"{where}: {error}") from None
+    return DEFAULT_BASE_URL, "the default"
+
+
+def _credentials(token: Secret, stored: object, given: str | None, owner: str) -> Credentials:
+    try:
+        token.checked()
+    except ConfigError as error:
+        raise ConfigError(f"{owner}: {error}") from None
+    url, where = _base_url(stored, given, owner)
+    return Credentials(token, url, f"the token is from {owner}, the base URL {url} from {where}")
+
+
+def _from_profile(path: Path, name: str | None, given_url: str | None) -> Credentials:
     """The credentials of one profile of the vendor's file, which is only ever read."""
     how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
-    if name is not None:  # which takes precedence over the environment
-        how = "run `vs auth login`, or do without a profile"
     try:
-        profiles = _parse_profiles(path.read_bytes())
+        profiles = _parse_profiles(read_regular(path))
     except FileNotFoundError:
         raise NoToken(f"no token: {how} (no profile file {path})") from None
     except OSError as error:
-        raise ConfigError(f"the profile file {path} can't be read ({error}): {how}") from None
+        raise ConfigError(
+            f"the profile file {path} can't be read ({error.strerror}): {how}"
+        ) from None
     if profiles is None:
         raise ConfigError(
             f"the profile file {path} is not the JSON that `vs auth login` writes: fix it or {how}"
@@ -88,26 +110,21 @@ def _from_profile(path: Path, name: str | None, url: str | None) -> Credentials:
         which = "current profile" if name is None else "profile of that name"
         raise ConfigError(f"no {which} in {path}: use one of its own ({names})")
     token, stored_url = known[chosen]
-    try:
-        return Credentials(token.checked(), checked_base_url(url or stored_url or DEFAULT_BASE_URL))
-    except ConfigError as error:
-        raise ConfigError(f"profile {chosen!r} in {path}: {error}") from None
+    return _credentials(token, stored_url, given_url, f"the profile {chosen!r} in {path}")
 
 
 def resolve(profile: str | None, env: Environment) -> Credentials:
-    """The token and base URL to use.
+    """The token and base URL to use, as the vendor's client finds them.
 
-    A named `profile` decides both. Else the token is `VOIPSTUDIO_API_TOKEN`, or without it that of
-    the current profile of the vendor's file. `VOIPSTUDIO_API_URL` takes precedence over the URL of
-    a profile that was not named. A token from the environment never goes with a URL from a file.
+    The token is `VOIPSTUDIO_API_TOKEN`, or without it that of the named `profile`, or of the
+    current one of the vendor's file. A profile's token goes where the profile says: only if it
+    names no URL, to `VOIPSTUDIO_API_URL`. The variable's token never goes to a profile's URL.
 
     Raises:
         ConfigError: no token, or a token, URL or profile file that can't be used.
     """
-    if profile is not None:
-        return _from_profile(profile_path(env), profile, None)
     url = env.get(URL_VARIABLE)
-    if env.get(TOKEN_VARIABLE):
-        token = Secret(env.get(TOKEN_VARIABLE))
-        return Credentials(token.checked(), checked_base_url(url or DEFAULT_BASE_URL))
-    return _from_profile(profile_path(env), None, url)
+    if not env.get(TOKEN_VARIABLE):
+        return _from_profile(profile_path(env), profile, url)
+    owner = TOKEN_VARIABLE + (", which takes precedence over a profile" if profile else "")
+    return _credentials(Secret(env.get(TOKEN_VARIABLE)), None, url, owner)

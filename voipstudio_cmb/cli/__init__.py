@@ -13,6 +13,7 @@
     report       what became of an export         exit_codes  what that means for scripts
     terminal     messages, events, JSON, tables   ext.rich    draws bars and tables
     stdio        standard output, written whole or an error, and standard error, which may be lost
+    ending       what is done last of all
 
 A command's file has `HELP`, `add_options(parser)` and `run(arguments)`, which returns the exit
 code. It imports whatever is heavy inside `run`, so that `--help` answers at once.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
+from voipstudio_cmb.auth.profile import TOKEN_VARIABLE
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.limits import RateLimit
 
@@ -17,6 +19,8 @@ async def open_client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBack
     """A client for the account that `--profile` or the environment names, or for `--sandbox`."""
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     if not getattr(arguments, "sandbox", False):
+        if arguments.profile and os.environ.get(TOKEN_VARIABLE):
+            notify(arguments, f"{TOKEN_VARIABLE} takes precedence over --profile: unset it")
         async with CallMeBackClient.from_env(arguments.profile, limiter=limiter) as client:
             yield client
         return

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from voipstudio_cmb.export import Job, Summary
@@ -39,7 +42,7 @@ def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     rich = rich_for(sys.stderr) if mode == "auto" and width >= BARS_WIDTH else None
     if rich is not None:
         with rich.Bars(sys.stderr, width, height) as bars:
-            yield lambda jobs: None if log_is_behind() else draw_bars(bars, jobs)
+            yield partial(_draw, bars)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show
     elif mode == "none":
@@ -140,7 +143,7 @@ class EventDisplay:
                 continue
             if job not in self._next:
                 self._next[job] = now + INTERVAL
-                self._print("start", job, path=str(job.path))
+                self._print("start", job, path=_valid(job.path))
             if job.state in ENDED:
                 self._ended.add(job)
                 self._end(job)
@@ -162,7 +165,7 @@ class EventDisplay:
             "missing": len(job.missing), "note": job.note, "since": job.since,
         }  # fmt: skip
         if job.error is None:
-            path = str(job.path) if job.made else None
+            path = _valid(job.path) if job.made else None
             self._print("done", job, **members, path=path, already=job.already)
         else:
             self._print(
@@ -182,8 +185,19 @@ def summary_event(summary: Summary, code: int) -> None:
     )  # fmt: skip
 
 
+def _valid(path: Path) -> str:
+    """The `path` as any parser of JSON takes it: bytes that are no UTF-8 as backslash escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 3)
+
+
+def _draw(bars: Any, jobs: Sequence[JobProgress]) -> None:
+    if not log_is_behind():  # frames that nobody reads would pile up
+        bars.resize(*terminal_size(sys.stderr))
+        draw_bars(bars, jobs)
 
 
 def draw_bars(bars: Any, jobs: Sequence[JobProgress]) -> None:

@@ -11,7 +11,8 @@ from voipstudio_cmb.limits import RateLimit
 
 from .clients import open_client
 from .displays import open_display, run_with_display, summary_event
-from .exit_codes import DONE, FAILED, exit_code
+from .ending import at_the_end
+from .exit_codes import DONE, FAILED, INCOMPLETE, exit_code
 from .progress import ProgressTracker
 from .report import print_files, report
 
@@ -28,7 +29,7 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
         tracker = ProgressTracker()
         with open_display(arguments.progress, tracker) as show:
             summary: Summary = await run_with_display(
-                exports.run(), lambda: show(tracker.measure(exports.jobs))
+                exports.run_marked(), lambda: show(tracker.measure(exports.jobs))
             )
         printed = await print_files(summary.jobs)
         code = exit_code(summary.jobs) or (DONE if printed else FAILED)
@@ -36,6 +37,8 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
             summary_event(summary, code)
         else:
             report(summary, code, tracker.seconds)
+        if code in (DONE, INCOMPLETE):  # who does not know yet what is complete may ask again
+            at_the_end(exports.end)
         return code
 
 

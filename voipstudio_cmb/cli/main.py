@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
+from .ending import ending
 from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
-from .options import EPILOG, check_numbers
+from .options import EPILOG, check_certificates, check_numbers
 from .parser import Parser, unrecognized
 from .stdio import OutputError, guarded_stdio
 from .terminal import notify
 
 
+@ending
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
     arguments = argparse.Namespace()
@@ -55,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     try:
         check_numbers(arguments)
+        check_certificates()
         return asyncio.run(_until_terminated(arguments))
     except CallMeBackError as error:
         notify(arguments, f"error: {error}")

@@ -8,14 +8,19 @@ EPILOG = """exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some ro
 some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
 resume; 130 interrupted and 143 terminated: an export can be resumed likewise
 
-The token comes from the profile that --profile names; else from VOIPSTUDIO_API_TOKEN, and the base
-URL from VOIPSTUDIO_API_URL; else from the current profile that `vs auth login` wrote."""
+The token comes from VOIPSTUDIO_API_TOKEN, else from the profile that --profile names, else from the
+current profile that `vs auth login` wrote. A profile's token goes to the profile's URL; one without
+a URL, and the token of the variable, go to VOIPSTUDIO_API_URL."""
 
 
 def add_account_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--profile` and `--rate`."""
     add = parser.add_argument
-    add("--profile", metavar="NAME", help="a profile of the vendor's command line")
+    add(
+        "--profile",
+        metavar="NAME",
+        help="a profile of the vendor's command line, unless VOIPSTUDIO_API_TOKEN is set",
+    )
     add("--rate", type=float, metavar="PER_SECOND", help="the most requests per second")
 
 
@@ -30,6 +35,22 @@ def add_filter_option(parser: argparse.ArgumentParser) -> None:
         default="raise",
         help="send no --filter: read all rows and compare them here, for an API that ignores it",
     )
+
+
+def check_certificates() -> None:
+    """Raises ClientMisuse if the certificates that the environment names could never be read."""
+    import os
+
+    from voipstudio_cmb.errors import ClientMisuse
+    from voipstudio_cmb.files import check_regular
+
+    try:
+        if path := os.environ.get("SSL_CERT_FILE"):
+            check_regular(path, 64 * 1024 * 1024)
+    except FileNotFoundError:
+        pass  # then there are none, which the handshake will tell
+    except OSError as error:
+        raise ClientMisuse(f"SSL_CERT_FILE can't be read: {error.strerror}") from None
 
 
 def check_numbers(arguments: argparse.Namespace) -> None:

@@ -14,10 +14,11 @@ add_options = add_account_options
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    """Prints the API's answer and how long it took; returns the exit code."""
+    """Prints the API's answer, who asked where and how long it took; returns the exit code."""
     from .clients import open_client
 
     async with open_client(arguments) as client:
+        print_message(client.source)
         started = time.monotonic()
         answer = await client.ping()
     print_message(f"answered in {time.monotonic() - started:.3f} s")

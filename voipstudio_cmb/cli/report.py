@@ -45,8 +45,8 @@ def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) 
     """Prints all about the jobs but their files on stderr. `seconds` returns how long one took."""
     reasons = failures(summary.jobs)
     if len(reasons) == 1 and all(job.state == "failed" and not job.rows for job in summary.jobs):
-        advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
-        print_message(reasons[0] + advice)  # there is nothing else to tell
+        advice = _advice(summary, code)
+        print_message(reasons[0] + (f"; {advice}" if advice else ""))  # nothing else to tell
         return
     for job in summary.jobs:
         for text in _notes(job):
@@ -62,8 +62,16 @@ def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) 
         f"{made} of {undone + made} files"
     )
     if undone:
-        advice = _ADVICE.get(code, "fix what the errors above say, and run the same command again")
+        again = "fix what the errors above say, and run the same command again"
+        advice = _advice(summary, code) or again
         print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
+
+
+def _advice(summary: Summary, code: int) -> str | None:
+    """What to do, if it is known; nothing can be resumed where nothing is kept."""
+    if code == RESUMABLE and not summary.resumable:
+        return "run the same command again"
+    return _ADVICE.get(code)
 
 
 def _notes(job: Job) -> Iterator[str]:

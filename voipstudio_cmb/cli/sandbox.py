@@ -9,6 +9,9 @@ from .exit_codes import DONE
 from .stdio import print_text
 from .terminal import print_message
 
+MAX_ROWS = 1_000_000
+"""The most call records that it makes: they are all in memory."""
+
 HELP = "serve a stand-in for the API on loopback"
 
 
@@ -22,10 +25,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
+    from voipstudio_cmb.checks import checked_integer
     from voipstudio_cmb.errors import ClientMisuse
     from voipstudio_cmb.sandbox import Sandbox
 
+    checked_integer("--rows", arguments.rows, 0, MAX_ROWS)
     rate = arguments.rate
+    if rate is not None and not 1e-6 <= rate <= 1e9:
+        raise ClientMisuse(f"--rate must be from 0.000001 to 1000000000, not {rate}")
     # A server counts whole requests: below one a second it allows one in a longer time.
     allowed = None if rate is None else (int(rate), 1.0) if rate >= 1 else (1, 1 / rate)
     try:

@@ -187,7 +187,7 @@ async def print_data(data: bytes) -> None:
     if isinstance(output, Output):
         await output.send(data)
     else:
-        sys.stdout.write(data.decode())
+        sys.stdout.write(data.decode("utf-8", "backslashreplace"))
 
 
 async def print_text(text: str) -> None:

@@ -118,15 +118,15 @@ def values_of(records: Sequence[Any], name: str) -> list[Any]:
         return column(records, name)
     if records and isinstance(records[0], Row):
         return column(as_rows(records), name)
-    return [_sent_as(record, name) for record in records]
-
-
-def _sent_as(record: Record, name: str) -> Any:
-    values = record.__dict__
-    if "_sent" not in values:
-        return to_dict(record).get(name)
-    row, retyped = values["_sent"], f"_sent.{name}"
-    return values.get(retyped, values.get(name)) if row is None else row.get(name)
+    retyped = f"_sent.{name}"
+    try:
+        return [
+            row.get(name) if (row := values["_sent"]) is not None
+            else values[retyped] if retyped in values else values.get(name)
+            for values in (record.__dict__ for record in records)
+        ]  # fmt: skip
+    except KeyError:  # one was made by hand
+        return [to_dict(record).get(name) for record in records]
 
 
 def make_converter() -> cattrs.Converter:

@@ -6,7 +6,9 @@ shape.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from voipstudio_cmb.errors import BadPayload, WrongShape
@@ -33,13 +35,16 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
 
 
 def read_rows(
-    response: Response, number: int, reject: Callable[[Sequence[Reject]], None]
+    response: Response,
+    number: int,
+    reject: Callable[[Sequence[Reject]], None],
+    fields: tuple[str, ...] = (),
 ) -> Page[Row]:
     """A collection's response as `read_page`, with its rows as they came.
 
     Rows that are no objects or have no usable id go to `reject`, and do not count in the total.
     """
-    page = _read_raw(response, raw_rows, list)
+    page = _read_raw(response, partial(raw_rows, fields=fields), list)
     total = total_of(page.total)
     if page.unusable:
         rows = page.unusable.items()
@@ -128,6 +133,32 @@ def read_messages(body: bytes) -> dict[str, list[str]]:
             field = next((name for name in names if isinstance(name, str)), "")
             messages.setdefault(field, []).append(item["message"])
     return messages
+
+
+_TOO_FAST = re.compile(
+    r"\brate\b.{0,20}\bexceeded|\bexceeded\b.{0,20}\brate\b|\brate[ -]?limit"
+    r"|\btoo many (requests|calls)",
+    re.IGNORECASE,
+)
+
+
+def is_throttling(response: Response) -> bool:
+    """Whether a request was refused because there were too many: by a 429, or in so many words.
+
+    The API has been seen to say "Maximum per minute call rate exceeded for …" by a 400. What it
+    says of a field is not meant, as there is one for the price of a call, `max_call_rate`; nor is a
+    401, after which a password is better not tried again.
+    """
+    if response.status == 429:
+        return True
+    if not 400 <= response.status < 500 or response.status in (401, 404):
+        return False
+    messages = read_messages(response.body)
+    if not messages:
+        text = response.body[:500].decode("utf-8", "replace")
+        return "_rate" not in text and _TOO_FAST.search(text) is not None
+    said = [text for field, texts in messages.items() if "rate" not in field for text in texts]
+    return any(map(_TOO_FAST.search, said))
 
 
 def excerpt(body: bytes, quote: Callable[[str], str]) -> str:

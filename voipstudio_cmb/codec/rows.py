@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from operator import attrgetter
+from types import GenericAlias
 from typing import Annotated, Any, Generic, TypeVar
 
 import attrs
@@ -65,14 +66,26 @@ class RawRows:
     """What the response gives for the total, unchecked."""
 
 
-def raw_rows(body: bytes) -> RawRows:
-    """The rows of a collection's response; `ValueError` or `RecursionError` if it is none."""
+def raw_rows(body: bytes, fields: tuple[str, ...] = ()) -> RawRows:
+    """The rows of a collection's response; `ValueError` or `RecursionError` if it is none.
+
+    What they give for `fields` is read along.
+    """
     body = _on_one_line(body)
     collection = _collection(body)
     rows, unusable = collection.data, dict[int, bytes]()
+    columns: dict[str, list[Any]] = {}
     try:
-        heads = _heads(body).data
+        if fields:
+            heads = _heads_with(fields)(body).data
+            columns = {
+                name: [*map(attrgetter(f"field{at}"), heads)] for at, name in enumerate(fields)
+            }
+        else:
+            heads = _heads(body).data
     except msgspec.ValidationError:
+        if fields:
+            return raw_rows(body)  # some number is too large for a float, or a row is unusable
         rows, heads = [], []
         for index, row in enumerate(collection.data, 1):
             try:
@@ -81,7 +94,8 @@ def raw_rows(body: bytes) -> RawRows:
             except msgspec.ValidationError:
                 unusable[index] = bytes(row)
     created = [head.created_at for head in heads]
-    return RawRows(Rows([head.id for head in heads], created, rows), unusable, collection.total)
+    ids = [head.id for head in heads]
+    return RawRows(Rows(ids, created, rows, columns), unusable, collection.total)
 
 
 def raw_item(body: bytes) -> Row:
@@ -107,10 +121,22 @@ def column(rows: Rows, name: str) -> list[Any]:
     """What `rows` give for `name`; None where that is null or nothing."""
     if name in ("id", "created_at"):
         return rows.ids if name == "id" else rows.created
+    if name in rows.columns:
+        return [*rows.columns[name]]
     try:
         return _cells(name)(rows.lines())
     except msgspec.MsgspecError:  # some number is too large for a float
         return [_value(tokens(row.json).get(name, b"null")) for row in rows]
+
+
+@lru_cache(maxsize=32)
+def _heads_with(fields: tuple[str, ...]) -> Callable[[bytes], Any]:
+    """Reads heads with further `fields`, as `field0` and so on."""
+    names = {f"field{at}": name for at, name in enumerate(fields)}
+    members = [(name, Any, None) for name in names]
+    head = msgspec.defstruct("HeadWith", members, bases=(_Head,), rename=names, gc=False)
+    envelope = GenericAlias(_Envelope, (GenericAlias(list, (head,)),))
+    return tolerant(msgspec.json.Decoder(envelope).decode)
 
 
 @lru_cache(maxsize=32)

@@ -13,14 +13,15 @@ import attrs
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.checks import checked_number
-from voipstudio_cmb.codec.handwritten import decode_handwritten
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
+from voipstudio_cmb.files import decode_handwritten, read_regular
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What is called like this is the name of a variable, and no token that was put in its place.
 _SURELY_A_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+_LONG_LINE = re.compile(r".{1001}")
 _KEYS = ("token_env", "base_url", "rate")
 
 
@@ -145,15 +146,21 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     try:
-        data = tomllib.loads(decode_handwritten(path.read_bytes()))
+        text = decode_handwritten(read_regular(path))
+        if _LONG_LINE.search(text):  # a key of as many parts would be read for minutes
+            return ConfigError(f"{where} has a line of more than 1,000 characters: shorten it")
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"\(at (.*)\)", str(error))  # the rest of it may quote the file
         return ConfigError(f"{where} is no TOML: fix it at {line[1] if line else 'its end'}")
     except UnicodeDecodeError:
         return ConfigError(f"{where} is no text: save it as UTF-8")
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "no such path"
-        return ConfigError(f"the accounts file can't be read: {reason}")
+    except RecursionError:
+        return ConfigError(f"{where} is nested too deeply: fix it at its brackets")
+    except OSError as error:
+        return ConfigError(f"the accounts file can't be read: {error.strerror}")
+    except ValueError:  # a NUL in its path, or a number of thousands of digits
+        return ConfigError("the accounts file can't be read: fix its path and its numbers")
     for key in data:
         if key != "accounts":
             return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import IO, Self
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -16,23 +16,28 @@ _ANY = 1_000_000
 
 
 class Bars:
-    """Progress bars on a terminal of `width` and `height`, of which at most `room` fit."""
+    """Progress bars on a terminal, of which at most `room` fit."""
 
     def __init__(self, stream: IO[str], width: int, height: int) -> None:
-        console = Console(file=stream, width=width, height=height)
+        self._console = Console(file=stream)
         # Not redirecting, or rich would send what is printed to standard output the same way.
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             TextColumn("{task.fields[text]}", markup=False),
-            console=console,
+            console=self._console,
             redirect_stdout=False,
             redirect_stderr=False,
             auto_refresh=False,  # by a thread: it would draw for a reader that does not read, too
         )
-        self.room: int = max(1, height - 3)
         self._bars: dict[str, TaskID] = {}
+        self.resize(width, height)
+
+    def resize(self, width: int, height: int) -> None:
+        """Fits what comes next into `width` columns and `height` lines."""
+        self._console.size = ConsoleDimensions(width, height)
+        self.room: int = max(1, height - 3)
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -12,6 +12,7 @@ from voipstudio_cmb.auth.credentials import Basic, Login, Token, TokenProvider
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import Handler, Request, Response, chain
+from voipstudio_cmb.timeouts import LoopGuard
 
 from .status import check_status
 
@@ -20,7 +21,7 @@ class Auth:
     """Adds the credentials to every attempt.
 
     Those that can be fetched are fetched again after a 401: once, however many requests meet the
-    401 together, and once a call.
+    401 together, and once a call. A fetch that fails has failed for all who wait for it.
     """
 
     def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
@@ -28,6 +29,10 @@ class Auth:
         self._source = None if isinstance(source, Token | Basic) else source
         self._current: Token | Basic | None = self._fixed
         self._fetching = asyncio.Lock()
+        self.source = ""
+        """Where the credentials and the base URL come from, for messages."""
+        self._waiting: set[_Waiter] = set()
+        self._guard = LoopGuard("token provider")
 
     def __repr__(self) -> str:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
@@ -35,6 +40,7 @@ class Auth:
     async def __call__(self, request: Request, handler: Handler) -> Response:
         current = self._current or await self._fetch(handler)
         request.call.hide(current.mask)
+        request.call.source = self.source
         response = await handler(request.with_credentials(current.headers))
         if response.status == 401 and self._source is not None and not request.call.renewed:
             request.call.renewed = True
@@ -51,17 +57,42 @@ class Auth:
         return f"token {digest.hexdigest()}"
 
     async def _fetch(self, handler: Handler) -> Token | Basic:
-        async with self._fetching:
-            if self._current is None:
-                assert self._source is not None
-                self._current = await _fetched(self._source, handler)
-            return self._current
+        earlier = self._guard.loop
+        if self._guard.enter(busy=bool(self._waiting)) is not earlier:
+            self._fetching = asyncio.Lock()  # one that others waited for belongs to their loop
+        waiter = _Waiter()
+        self._waiting.add(waiter)
+        try:
+            async with self._fetching:
+                if waiter.failure is not None:
+                    raise waiter.failure
+                if self._current is None:
+                    assert self._source is not None
+                    self._current = await _fetched(self._source, handler)
+                return self._current
+        except CallMeBackError as error:
+            if waiter.failure is None:
+                for other in self._waiting:  # each its own, with a traceback of its own
+                    other.failure = error.with_context()
+            raise
+        finally:
+            self._waiting.discard(waiter)
+            del waiter  # or frame and error would keep each other alive
+
+
+class _Waiter:
+    """One who waits for a fetch, perhaps by another."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self) -> None:
+        self.failure: CallMeBackError | None = None
 
 
 async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
-    if isinstance(source, Login):
-        return Token((await source.fetch(chain(handler, [check_status]))).checked())
     try:
+        if isinstance(source, Login):
+            return Token((await source.fetch(chain(handler, [check_status]))).checked())
         awaitable = source()
         if not inspect.isawaitable(awaitable):
             raise ClientMisuse("the token provider must be an async function that returns a token")
@@ -69,7 +100,7 @@ async def _fetched(source: Login | TokenProvider, handler: Handler) -> Token:
     except CallMeBackError as error:
         if error.sent == "no":
             raise
-        failure = error.with_context(sent="no")  # what the provider has sent is not this call
+        failure = error.with_context(sent="no")  # what the fetch has sent is not this call
     except Exception as error:  # the caller's own code: whatever it raises is the cause
         raise ClientMisuse(f"the token provider failed with {type(error).__name__}") from error
     else:

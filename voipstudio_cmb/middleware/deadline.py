@@ -9,6 +9,7 @@ import attrs
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.retry import concluded
 from voipstudio_cmb.timeouts import Timeouts
 
 
@@ -36,12 +37,14 @@ class Deadline:
             if isinstance(error, CallMeBackError) or not timeout.expired:
                 raise
         known: dict[str, Any] = request.place()
-        known |= {"sent": call.sent, "attempts": call.attempts, "waited": call.waited}
+        known |= {"attempts": call.attempts, "waited": call.waited}
         if self.timeouts.guard.closed:
-            raise ClientMisuse("the client was closed while this call was running", **known)
-        raise RequestTimeout(
+            closed = ClientMisuse("the client was closed while this call was running", **known)
+            raise concluded(closed, request)
+        late = RequestTimeout(
             f"the call's deadline of {self.seconds:g} s passed"
             + (" while it waited for a free connection" if call.queued else ""),
             phase="pool" if call.queued else "deadline",
             **known,
         )
+        raise concluded(late, request)

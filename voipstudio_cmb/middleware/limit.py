@@ -7,6 +7,7 @@ import inspect
 
 import attrs
 
+from voipstudio_cmb.codec.envelopes import is_throttling
 from voipstudio_cmb.errors import ClientMisuse, ProtocolFault, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.limits import Limiter
@@ -53,21 +54,25 @@ class Limit:
         except ProtocolFault:
             self.throttle.refused(left_at, None, learn=False)
             raise
-        if response.status == 429 or response.status >= 500:
-            self._hold(response, left_at)
-        else:
+        if response.status < 400:
             self.throttle.passed()
+        else:
+            self._hold(response, left_at)
         return response
 
     def _hold(self, response: Response, left_at: float) -> None:
         """Holds all callers if `response`, to a request that left at `left_at`, asks for it."""
+        throttling = is_throttling(response)
+        if response.status < 500 and not throttling:
+            self.throttle.passed()
+            return
         asked = asked_to_wait(response)
         if response.status == 503:
             self.throttle.unavailable += 1
         if asked is not None and asked > self.max_retry_after:
             return
         # "Wait 0 seconds" (or until a time that our clock has passed) says nothing.
-        if response.status == 429:
+        if throttling:
             self.throttle.refused(left_at, asked or None)
         elif response.status == 503 and (self.throttle.unavailable > 1 or _by_proxy(response)):
             self.throttle.refused(left_at, asked or None, longest=LONGEST_UNAVAILABLE)

@@ -6,14 +6,12 @@ import asyncio
 
 import attrs
 
-from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited, Unauthorized
+from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited
 from voipstudio_cmb.events import log
-from voipstudio_cmb.http import Call, Handler, Request, Response, Sent
-from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy
+from voipstudio_cmb.http import Call, Handler, Request, Response
+from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy, concluded, doubtful
 
 from .observe import Observe
-
-_CERTAINTY: tuple[Sent, ...] = ("no", "maybe", "yes")
 
 
 @attrs.frozen
@@ -29,7 +27,6 @@ class Retry:
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
-        spent = 0
         while True:
             call.attempts += 1
             try:
@@ -40,12 +37,12 @@ class Retry:
                     else self.observe.attempt(request, handler)
                 )
             except CallMeBackError as error:
-                failure = _booked(error, call)
+                failure = _booked(error, request)
             else:
-                if spent or self.budget.tokens < self.budget.capacity:
-                    self.budget.earn(spent)
+                self._earn(call)
                 return response
             if await self._already_gone(failure, request, handler):
+                self._earn(call)
                 return Response(status=204, already_gone=True)
             delay = self.policy(failure, request, call.attempts)
             # A sleep that would end past the deadline is hopeless: the real error says more.
@@ -53,11 +50,17 @@ class Retry:
             hopeless = delay is None or now + delay >= call.deadline
             cost = None if hopeless else self.budget.spend(failure)
             if delay is None or cost is None:
-                raise failure.with_context(sent=call.sent)
-            spent += cost
+                raise concluded(failure, request)
+            call.spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
             call.waited += delay
             await asyncio.sleep(delay)
+
+    def _earn(self, call: Call) -> None:
+        """Books the success of `call`, whose retries are not charged then."""
+        if call.spent or self.budget.tokens < self.budget.capacity:
+            self.budget.earn(call.spent)
+            call.spent = 0
 
     async def _already_gone(
         self, failure: CallMeBackError, request: Request, handler: Handler
@@ -70,24 +73,35 @@ class Retry:
         if request.method != "DELETE" or not failure.repeated:
             return False
         if isinstance(failure, Forbidden):
+            call = request.call
+            spent, call.spent = call.spent, 0  # that the GET succeeds is not that this does
             try:
                 await self(attrs.evolve(request, method="GET", parse=None), handler)
             except CallMeBackError as error:
                 return isinstance(error, NotFound)
+            finally:
+                call.spent += spent
             return False
         return isinstance(failure, NotFound)
 
 
-def _booked(error: CallMeBackError, call: Call) -> CallMeBackError:
-    """`error` with what is known of the whole call, after its attempt is added to `call`.
+def _booked(error: CallMeBackError, request: Request) -> CallMeBackError:
+    """`error` with what is known of the whole call, after its attempt is added to that.
 
     But for `sent`, until it is raised: whether to try again is judged by the attempt's own, or what
     a 429 refused could not be tried again after a connection that failed.
     """
-    call.sent = _CERTAINTY[max(map(_CERTAINTY.index, (error.sent, call.sent)))]
-    failure = error.with_context(repeated=call.repeated, attempts=call.attempts, waited=call.waited)
+    call = request.call
+    request.book(error.sent)
+    failure = error.with_context(
+        repeated=call.repeated,
+        attempts=call.attempts,
+        waited=call.waited,
+        # A policy of the user's that asks only for this must not create twice. PATCH is left to it.
+        retryable=error.retryable and not (request.method == "POST" and doubtful(error)),
+    )
     if isinstance(error, RateLimited):
         call.throttled += 1
-    elif error.sent != "no" and not isinstance(error, Unauthorized):
+    if doubtful(error):
         call.repeated = True
     return failure

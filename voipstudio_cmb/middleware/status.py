@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
-from voipstudio_cmb.codec.envelopes import excerpt, read_messages
+from voipstudio_cmb.codec.envelopes import excerpt, is_throttling, read_messages
 from voipstudio_cmb.errors import (
     BadPayload,
     BadRequest,
     CallMeBackError,
     ClientMisuse,
+    ConnectFailed,
     Forbidden,
     HTTPStatusError,
     NotFound,
     RateLimited,
     ServerFault,
+    TLSFailed,
     Unauthorized,
     UnexpectedRedirect,
     UnexpectedStatus,
 )
 from voipstudio_cmb.events import harmless_headers
-from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.http import Handler, Request, Response, Sent
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
 from voipstudio_cmb.tracebacks import forget_locals
 
@@ -29,11 +33,13 @@ _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,
-    429: RateLimited,
 }
 
 
-def _kind_of(status: int) -> type[HTTPStatusError]:
+def _kind_of(response: Response) -> type[HTTPStatusError]:
+    status = response.status
+    if is_throttling(response):
+        return RateLimited
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 300 <= status < 400:
@@ -43,11 +49,30 @@ def _kind_of(status: int) -> type[HTTPStatusError]:
 
 _HINTS: dict[type[HTTPStatusError], str] = {
     Unauthorized: (
-        "the token is wrong or has expired: check VOIPSTUDIO_API_TOKEN, the profile or token=…, "
-        "or make an API key in the dashboard"
+        "the token is wrong or has expired: check it, or make an API key in the dashboard"
     ),
-    Forbidden: "the token is valid and may not do this",
+    Forbidden: (
+        "the token may not do this, or it is wrong: check the user's rights in the dashboard, and "
+        "VOIPSTUDIO_API_TOKEN, the profile or token=…"
+    ),
 }
+
+
+_REFUSALS = frozenset({301, 307, 308, *range(400, 500)} - {408, 499})
+"""Statuses that say for certain that a request was not carried out.
+
+A 5xx may be a gateway's, which has passed the request on and then given up; so may a 408 or 499. A
+302 or 303 may follow upon what was done."""
+
+
+def _sent(request: Request, status: int) -> Sent:
+    return "yes" if request.reads or status in _REFUSALS else "maybe"
+
+
+def _id_of(response: Response, quote: Callable[[str], str]) -> dict[str, Any]:
+    """The server's name for the request, if it gave one, as an attribute of an error."""
+    name = quote(response.headers.get("x-request-id", ""))[:100]
+    return {"request_id": name} if name else {}
 
 
 _QUOTABLE = ("/callmeback/", "/ping")
@@ -77,7 +102,7 @@ def _origin(location: str) -> str:
 
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that `response`, which is no success, stands for. Performs no I/O."""
-    kind = _kind_of(response.status)
+    kind = _kind_of(response)
     quote = request.call.quote
     text = _excerpt(request, response.body)
     # A refusal's own words may be quoted wherever they come from: they hand out nothing.
@@ -95,24 +120,28 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         origin = quote(_origin(response.headers.get("location", "")))
         said = f"to {origin}, not followed: check the base URL"
     asked = asked_to_wait(response)
-    request_id = response.headers.get("x-request-id")
+    named = _id_of(response, quote)
     unquoted = "with a body that is not shown here" if response.body else "without a body"
     words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
+    if kind in (Unauthorized, Forbidden, UnexpectedRedirect) and request.call.source:
+        words.append(request.call.source)
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
+    if named:
+        words.append(f"request id {named['request_id']}")
     return kind(
         "; ".join(words),
         status=response.status,
         messages=messages,
         retry_after=asked,
-        request_id=None if request_id is None else quote(request_id),
         headers=harmless_headers(response.headers, quote),
         body=text,
-        sent="yes",
-        retryable=response.status in RETRYABLE_STATUSES or response.renew,
+        sent=_sent(request, response.status),
+        retryable=kind is RateLimited or response.status in RETRYABLE_STATUSES or response.renew,
         **request.place(),
+        **named,
     )
 
 
@@ -127,13 +156,16 @@ async def check_status(request: Request, handler: Handler) -> Response:
         if not isinstance(response, Response):
             raise ClientMisuse(
                 f"a middleware returned {type(response).__name__} and no Response: "
-                "end it with `return await handler(request)`"
+                "end it with `return await handler(request)`",
+                sent="maybe",  # it may have called the handler
             )
         return _checked(request, response)
     except CallMeBackError as error:
         if error.path is not None:
             raise
         message = request.call.quote(error.message)
+        if isinstance(error, ConnectFailed | TLSFailed) and request.call.source:
+            message = f"{message}; {request.call.source}"
         failure = error.with_context(message=message, **request.place())
     try:
         raise failure
@@ -149,6 +181,10 @@ def _checked(request: Request, response: Response) -> Response:
         return response if request.parse is None else response.with_value(request.parse(response))
     except BaseException as error:
         forget_locals(error)
-        if not isinstance(error, BadPayload) or not (begins := _excerpt(request, response.body)):
+        if not isinstance(error, BadPayload):
             raise
-        raise error.with_context(message=f"{error.message}: {begins}") from None
+        begins, named = _excerpt(request, response.body), _id_of(response, request.call.quote)
+        message = f"{error.message}: {begins}" if begins else error.message
+        if named:
+            message += f"; request id {named['request_id']}"
+        raise error.with_context(message=message, **named) from None

@@ -51,7 +51,11 @@ async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
     while not content.at_eof():
         try:
             chunk = await content.readany()
-        except HttpProcessingError as error:  # by the parser in Python
+        except (aiohttp.ClientPayloadError, HttpProcessingError) as error:
+            # Again, if it came before the response was made: that lets go of it, and its headers.
+            content.set_exception(error)
+            if isinstance(error, aiohttp.ClientPayloadError):
+                raise
             raise aiohttp.ClientPayloadError("the body is not valid HTTP") from error
         size += len(chunk)
         if size > cap:

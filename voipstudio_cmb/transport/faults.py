@@ -90,3 +90,17 @@ def _not_http(error: BaseException) -> ProtocolFault:
         text = "the response has an encoding that was not requested"
         return ProtocolFault(text, sent="maybe", retryable=False)
     return ProtocolFault("the response is not valid HTTP", sent="maybe")
+
+
+def drop_frames(error: BaseException) -> None:
+    """Takes the tracebacks off `error` and off all that it comes from.
+
+    aiohttp keeps errors on its connections, and so, in a circle, the frames that hold the headers.
+    """
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and one.__traceback__ is not None:
+            one.__traceback__ = None
+            waiting += [one.__cause__, one.__context__]
+            waiting += [one.error] if isinstance(one, _Dropped) else []

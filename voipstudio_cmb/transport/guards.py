@@ -27,7 +27,10 @@ async def send_once(
         return await handler(request)
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         dropped = _Dropped(error)
-    raise dropped
+    try:
+        raise dropped
+    finally:
+        del dropped  # or frame and error would keep each other alive
 
 
 class _Unclean(Exception):

@@ -23,12 +23,12 @@ from voipstudio_cmb.errors import (
     RequestTimeout,
 )
 from voipstudio_cmb.http import Request, Response
-from voipstudio_cmb.slots import Slots
-from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.timeouts import Slots, Timeouts
 from voipstudio_cmb.tracebacks import forget_locals
 
 from .body import read_body
-from .faults import _FAULTS, translate
+from .coding import unzipped
+from .faults import _FAULTS, drop_frames, translate
 from .guards import CleanRequest, _Unclean, send_once
 
 
@@ -108,12 +108,12 @@ class Session:
             except asyncio.CancelledError as error:
                 failure: BaseException = error.with_traceback(None)
                 failure.__context__ = None
-                if call.sent == "no":
-                    call.sent = "maybe"
+                request.book("maybe")
             except CallMeBackError as error:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
                 failure = self._failure(error, seconds if timeout.expired else None)
+                drop_frames(error)
             except BaseException as error:  # out of memory, Ctrl-C, a bug: with its lines
                 forget_locals(error)
                 raise
@@ -125,7 +125,8 @@ class Session:
 
     def _failure(self, error: BaseException, expired: float | None) -> CallMeBackError:
         if self._timeouts.guard.closed:
-            return ClientMisuse("the client was closed while this request was running")
+            text = "the client was closed while this request was running"
+            return ClientMisuse(text, sent=translate(error).sent)
         if expired is not None:
             return RequestTimeout(
                 f"no whole response within {expired:.3g} s", phase="attempt", sent="maybe"
@@ -149,7 +150,7 @@ class Session:
         ) as response:
             encoding = response.headers.get("Content-Encoding", "")
             # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
-            if encoding.lower() not in ("", "identity", "gzip", "deflate"):
+            if encoding.lower() not in ("", "identity", "gzip", "x-gzip", "deflate"):
                 raise BadPayload(
                     "the response is encoded as "
                     f"{request.call.quote(encoding)[:50]!r}, "
@@ -157,6 +158,8 @@ class Session:
                     sent="yes",
                 )
             body = await read_body(response, self._config.max_body)
+            if encoding.lower() == "x-gzip" and body:
+                body = unzipped(body, self._config.max_body)
             return Response(
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},

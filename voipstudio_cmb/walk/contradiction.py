@@ -74,7 +74,7 @@ def _number_against(how: str, wanted: Any, values: Sequence[Any], kind: Any) -> 
     if right is None:
         return None
     found = values
-    if {*map(type, values)} != {int}:
+    if not {*map(type, values)} <= {int, float}:
         found = [each for each in values if isinstance(each, int | float | Decimal)]
     if kind is Decimal:
         found = [
@@ -165,11 +165,14 @@ def _spelt(text: str) -> str:
     return text
 
 
-def check_order(page: Page[Any], request: PageRequest) -> Literal["fine", "few", "same", "doubt"]:
+def check_order(
+    page: Page[Any], request: PageRequest, *, proved: bool
+) -> Literal["fine", "few", "same", "doubt"]:
     """Whether the rows of `page` are in the order of `request`, as far as that can be seen.
 
     They may be "fine", but too "few" to be so by chance only seldom. "same" says that they show no
-    order because they do not differ, "doubt" that nobody knows how the server compares them.
+    order because they do not differ, "doubt" that nobody knows how the server compares them. There
+    is none where the server has `proved` that it sorts.
 
     Raises:
         SortIgnored: they certainly are not.
@@ -177,13 +180,17 @@ def check_order(page: Page[Any], request: PageRequest) -> Literal["fine", "few",
     sort = request.sort or ""
     values = [each for each in values_of(page.records, sort) if each is not None]
     values = values[::-1] if request.descending else values
-    if _certainly_misordered(values, type_of(sort)):
-        raise sort_ignored(request)
-    if not _differ(values):
+    ends = values[:1] + values[-1:]
+    if not _ascends(values):
+        if _certainly_misordered(values, type_of(sort)):
+            raise sort_ignored(request)
+        if proved:
+            return "fine"
+        ends = values
+        if _differ(values) and _falls([_key(each) for each in values]):
+            return "doubt"
+    if not _differ(ends):
         return "same"
-    keys = [_key(each) for each in values]
-    if any(map(gt, keys, keys[1:])):
-        return "doubt"
     # A server's own order is most often that of ids, in one direction or the other.
     return "few" if sort != "id" and len(values) < _FEW else "fine"
 
@@ -223,6 +230,13 @@ def _certainly_misordered(values: list[Any], kind: Any) -> bool:
                 return True
             latest = max(latest, time)
     return False
+
+
+def _ascends(values: list[Any]) -> bool:
+    try:
+        return not _falls(values)
+    except TypeError:  # they are of several types
+        return False
 
 
 def _falls(values: list[Any]) -> bool:

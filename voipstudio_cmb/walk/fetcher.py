@@ -67,7 +67,7 @@ class PageFetcher(Generic[R]):
         first, rows = self.first, len(page.records)
         if (request.sort, request.descending) != (first.sort, first.descending):
             return
-        order = check_order(page, request)
+        order = check_order(page, request, proved=self._order_is_known)
         is_all = rows < request.page_size and (page.total or 0) <= rows
         if order == "fine" or self._order_is_known or (is_all and order != "doubt"):
             return

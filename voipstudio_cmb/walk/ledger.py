@@ -144,4 +144,6 @@ class Ledger:
         return self.mark is not None
 
     async def aclose(self) -> None:
-        await cancel_all(list(self._reading.values()))
+        tasks = list(self._reading.values())
+        self._reading.clear()
+        await cancel_all(tasks)

@@ -13,6 +13,7 @@ from voipstudio_cmb.errors import BadRequest, ClientMisuse, WalkError
 from voipstudio_cmb.filters import matching
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
+from voipstudio_cmb.tracebacks import forget_locals
 
 from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
@@ -45,7 +46,7 @@ class Strategy(Generic[R]):
 
     def __attrs_post_init__(self) -> None:
         here = self.query.conditions_here
-        rows = repr((self.resource, *self.query.page_request().rows(), *here))
+        rows = repr((self.resource, *self.query.first.rows(), *here))
         self.checksum = f"{zlib.crc32(rows.encode()):08x}"
         text = self.query.cursor
         self.cursor = None if text is None else parse_cursor(text, self.checksum)
@@ -70,6 +71,8 @@ class Strategy(Generic[R]):
                 for record in page.records:
                     state.last = record.id
                     yield record
+                # Or they would live as long as an error that comes next. No page is empty.
+                del page, record  # pyright: ignore[reportPossiblyUnboundVariable]
 
     async def pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         """The pages, each id once, cut where the limit is reached.
@@ -85,27 +88,33 @@ class Strategy(Generic[R]):
                 async for page in pages:
                     last = page.records[-1].id
                     if self.query.conditions_here:
-                        records = matching(self.query.conditions_here, page.records)
-                        page = attrs.evolve(page, records=records, total=None)
-                        if not records:
+                        page = attrs.evolve(
+                            page, total=None,
+                            records=matching(self.query.conditions_here, page.records),
+                        )  # fmt: skip
+                        if not page.records:
                             continue
                     if left is not None and len(page.records) >= left:
                         await pages.aclose()  # before it is handed out: no more is asked for
                         page = attrs.evolve(page, records=page.records[:left])
                         last = page.records[-1].id
                     state.last = last
-                    yield page
                     left = None if left is None else left - len(page.records)
+                    yield page
+                    del page  # or it would live as long as an error that comes next
         except GeneratorExit:
             raise  # it was left on purpose
-        except BaseException:
+        except BaseException as error:
             state.interrupted = True
+            forget_locals(error)
             raise
+        finally:
+            state.settle()
 
     async def _all_pages(self, state: WalkState) -> AsyncGenerator[Page[R]]:
         fetcher = PageFetcher(
             send=self.fetch,
-            first=self.query.page_request(),
+            first=self.query.first,
             concurrency=self.query.concurrency,
             limit=self.query.most,
             tasks=self.tasks,

@@ -96,7 +96,8 @@ class PageWindow(Generic[R]):
         """Drops what is in flight, to be asked for again."""
         self.asked -= len(self._flying)
         await self.aclose()
-        self._flying.clear()
 
     async def aclose(self) -> None:
-        await cancel_all(self._flying)
+        tasks = list(self._flying)
+        self._flying.clear()
+        await cancel_all(tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, Literal, Self, TypeVar
 
@@ -50,6 +51,12 @@ class WalkState:
     interrupted: bool = False
     """Whether it ended by an error or a cancellation."""
 
+    def settle(self) -> None:
+        """Fixes the cursor of a walk that has ended, and lets go of the pages that it is from."""
+        if self.cursor is not None:
+            text = None if self.last is None else self.cursor(self.last)
+            self.cursor = None if text is None else lambda last: text
+
 
 class Walk(AsyncIterator[T]):
     """A walk over a collection, begun by iterating over it.
@@ -68,7 +75,9 @@ class Walk(AsyncIterator[T]):
         self.progress: Progress = self._state.progress
         self._make = items
         self._items: AsyncGenerator[T] | None = None
-        self._consumer: asyncio.Task[Any] | None = None
+        # Weakly, or it and this walk would keep each other alive once it has failed.
+        self._consumer: weakref.ref[asyncio.Task[Any]] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
         return f"<Walk {self.progress}>"
@@ -92,18 +101,23 @@ class Walk(AsyncIterator[T]):
         return is_resumable(self.cursor)
 
     def _begun(self) -> AsyncGenerator[T]:
-        consumer = asyncio.current_task()
         if self._items is None:
-            self._items, self._consumer = self._make(self._state), consumer
-        elif self._state.interrupted:
+            return self._begin()
+        if self._state.interrupted:
             raise ClientMisuse(
                 "this walk was interrupted by an error or a cancellation: to resume behind the "
                 "record that came last, call list(cursor=walk.cursor)"
             )
-        elif consumer is not self._consumer:
+        if self._consumer is None or self._consumer() is not asyncio.current_task():
             raise ClientMisuse(
                 "another task iterates over this walk already: call list() once for each task"
             )
+        return self._items
+
+    def _begin(self) -> AsyncGenerator[T]:
+        consumer = asyncio.current_task()
+        self._items, self._loop = self._make(self._state), asyncio.get_running_loop()
+        self._consumer = None if consumer is None else weakref.ref(consumer)
         return self._items
 
     def _has_ended(self) -> bool:
@@ -119,14 +133,14 @@ class Walk(AsyncIterator[T]):
 
         And on another event loop than that of its requests, unless that is closed.
         """
-        consumer = self._consumer
-        if consumer is None or consumer is asyncio.current_task() or self._has_ended():
-            return
-        loop = consumer.get_loop()
-        if loop.is_closed():
+        loop = self._loop
+        if loop is None or loop.is_closed() or self._has_ended():
             return
         if loop is not asyncio.get_running_loop():
             raise ClientMisuse("this walk runs on another event loop: end it there")
+        consumer = None if self._consumer is None else self._consumer()
+        if consumer is None or consumer is asyncio.current_task():
+            return
         if not consumer.done():
             raise ClientMisuse("another task iterates over this walk: call list() for each task")
 
@@ -159,10 +173,9 @@ class Walk(AsyncIterator[T]):
                 event loop.
         """
         self._check_consumer()
-        if self._items is None:
-            self._items, self._consumer = self._make(self._state), asyncio.current_task()
+        items = self._items or self._begin()
         try:
-            await self._items.aclose()
+            await items.aclose()
         except RuntimeError:
             raise ClientMisuse(
                 "another task waits for this walk's next item: end that task, or close the client"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -17,7 +18,8 @@ from voipstudio_cmb.export.sinks.compression import Compression
 from voipstudio_cmb.export.sinks.formats import FORMATS, Format, sink
 from voipstudio_cmb.export.store.checkpoint import Checkpoint
 from voipstudio_cmb.export.store.contents import Identity
-from voipstudio_cmb.export.store.disk import sidecar
+from voipstudio_cmb.export.store.disk import sidecar, status
+from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import Entry, latest, read_manifest
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
@@ -25,13 +27,31 @@ from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import IdRange, LateRows, OutputFile
 
+# With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
+_URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
+_COPY = (
+    "export to a directory, and copy what is complete to {}. For a directory of such a name, give "
+    "its absolute path"
+)
+
 
 def _directory(to: str | os.PathLike[str]) -> Path:
-    if not isinstance(to, str | os.PathLike) or not os.fspath(to):
+    text = os.fspath(to) if isinstance(to, str | os.PathLike) else None
+    if not isinstance(text, str) or not text:
         raise ClientMisuse(
             f"an export needs the path of a directory to write to, not {described(to)}"
         )
-    return Path(to)
+    if url := _URL.match(text):
+        raise ClientMisuse(
+            f"--to (to=) is a URL ({url[1]}:), and exports are written to directories: "
+            + ("give the path alone" if url[1].lower() == "file" else _COPY.format(url[1]))
+        )
+    if text == "~" or text.startswith("~/"):
+        raise ClientMisuse(
+            f"--to (to=) {text!r} would be a directory named '~': write out the home directory, as "
+            "--to $HOME/..."
+        )
+    return Path(text)
 
 
 def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
@@ -149,18 +169,25 @@ class Plan:
 
         Raises:
             ClientMisuse: the last export can't be continued.
+            ExportError: what it has left can't be read now.
         """
-        if self.since is None:
-            adds = self.sink.appends and not self.overwrite
-            paths = [(name, self.path(name)) for name in self.resources]
-            return [OutputFile(resource=name, path=path, append=adds and path.is_file())
-                    for name, path in paths]  # fmt: skip
-        entries = read_manifest(self.to)
-        return [file for name in self.resources for file in self._since_last(name, entries)]
+        with before_sending(self.to):
+            if self.since is None:
+                paths = [(name, self.path(name)) for name in self.resources]
+                return [OutputFile(resource=name, path=path, append=self._appends_to(path))
+                        for name, path in paths]  # fmt: skip
+            entries = read_manifest(self.to)
+            return [file for name in self.resources for file in self._since_last(name, entries)]
+
+    def _appends_to(self, path: Path) -> bool:
+        if not self.sink.appends or self.overwrite:
+            return False
+        found = status(path)
+        return found is not None and stat.S_ISREG(found.st_mode)
 
     def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[OutputFile]:
         path = self.path(resource)
-        append = self.sink.appends and path.is_file()
+        append = self._appends_to(path)
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         series = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
         if not self.sink.appends:
@@ -185,8 +212,8 @@ class Plan:
         """The files of a `series` that were removed, or that an interrupted run had made."""
         for name, entry in series.items():
             path = self.to / name
-            removed = not os.path.lexists(path)
-            if removed or (not self.restart and os.path.lexists(sidecar(path, "checkpoint"))):
+            removed = status(path) is None
+            if removed or (not self.restart and status(sidecar(path, "checkpoint")) is not None):
                 through = entry.after if entry.highest is None else entry.highest
                 others = (id for other in series if other != name for id in series[other].late)
                 ids = IdRange(entry.after, through, frozenset(entry.late), frozenset(others))

@@ -16,7 +16,8 @@ import attrs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
-from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar
+from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar, status
+from voipstudio_cmb.export.store.failures import before_sending, passing
 from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
@@ -28,33 +29,44 @@ from .plan import Plan
 class Preflight:
     """The checks before `plan` writes `files` with what the API at `base_url` has.
 
-    The directory is made if it does not exist, or with `dry_run` only looked at.
+    The directory is made if it does not exist, or with `dry_run` only looked at. `mark` is the
+    file that says that a run has completed them, and was interrupted before it could tell.
 
     Raises:
         ClientMisuse: the directory can't be written, its manifest is none, a file can't be written
             or exists, or another export was interrupted.
+        ExportError: what is in the directory can't be read now, or the disk is full.
     """
 
     states: Sequence[State]
     """What earlier runs have left of each file."""
 
     def __init__(
-        self, plan: Plan, files: Sequence[OutputFile], base_url: str, *, dry_run: bool = False
+        self,
+        plan: Plan,
+        files: Sequence[OutputFile],
+        base_url: str,
+        *,
+        mark: Path,
+        dry_run: bool = False,
     ) -> None:
-        _check_directory(plan.to, dry_run=dry_run)
         self._plan = plan
+        self._mark = mark
         self._files = files
         self._base_url = base_url
-        self._entries = read_manifest(plan.to)
-        self.states = self._checked_states()
+        with before_sending(plan.to):
+            _check_directory(plan.to, dry_run=dry_run)
+            self._entries = read_manifest(plan.to)
+            self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
         if not self._plan.since:
             self._check_not_incremental()
-        checkpoints, obstacles = [], []
+        checkpoints, obstacles, identities = [], [], []
         for file in self._files:
             fresh = self._plan.begin(file, self._base_url)
             checkpoints.append(self._checkpoint(file, fresh))
+            identities.append(fresh.identity)
             if self._plan.since:
                 self._check_series(fresh.identity)
             self._check_sink(file)
@@ -63,9 +75,10 @@ class Preflight:
         if not blocked:
             return [Interrupted(each) if each else Fresh() for each in checkpoints]
         # All may be done: a run can be interrupted while it removes its checkpoints.
-        each = zip(self._files, checkpoints, obstacles, strict=True)
+        each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
-        if any(checkpoints) and not any(isinstance(state, Fresh) for state in ended):
+        interrupted = any(checkpoints) or status(self._mark) is not None
+        if interrupted and not any(isinstance(state, Fresh) for state in ended):
             return ended
         if self._plan.since:
             raise ClientMisuse(
@@ -77,19 +90,24 @@ class Preflight:
             "replaced with --overwrite (overwrite=True)"
         )
 
-    def check_owner(self, identity: str) -> None:
-        """Raises ClientMisuse if a file that is continued is not of the account `identity`."""
-        owner = owner_hash(identity, self._base_url)
+    def check_owner(self, *identities: str) -> None:
+        """Raises ClientMisuse if a file that is continued has none of these `identities`."""
+        owners = {owner_hash(identity, self._base_url) for identity in identities}
         appended = {file.path.name for file in self._files if file.append}
+        appended |= {
+            file.path.name
+            for file, state in zip(self._files, self.states, strict=True)
+            if isinstance(state, Finished)
+        }
         for name, entry in self._entries.items():
             series = self._plan.since and entry.identity["resource"] in self._plan.resources
-            if (series or name in appended) and entry.owner_hash != owner:
+            if (series or name in appended) and entry.owner_hash not in owners:
                 raise ClientMisuse(
                     f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
                     "export to another directory"
                 )
         for file, state in zip(self._files, self.states, strict=True):
-            if isinstance(state, Interrupted) and state.checkpoint.owner_hash != owner:
+            if isinstance(state, Interrupted) and state.checkpoint.owner_hash not in owners:
                 raise ClientMisuse(
                     f"the interrupted export to {str(file.path)!r} is another account's: use its "
                     "token, or begin again with --restart (restart=True)"
@@ -113,16 +131,21 @@ class Preflight:
         return checkpoint
 
     def _ended(
-        self, file: OutputFile, checkpoint: Checkpoint | None, obstacle: Path | None
+        self,
+        file: OutputFile,
+        checkpoint: Checkpoint | None,
+        obstacle: Path | None,
+        identity: Identity,
     ) -> State:
         """What is left of a file that is complete; `Fresh` if it is not."""
         if obstacle is None:
-            complete = checkpoint and checkpoint.file and file.path.exists()
+            complete = checkpoint and checkpoint.file and status(file.path)
             return Interrupted(checkpoint) if checkpoint and complete else Fresh()
         entry = self._entries.get(obstacle.name)
-        if checkpoint or entry is None or fingerprint(obstacle) != (entry.bytes, entry.sha256):
+        if checkpoint or entry is None or entry.identity != identity:
             return Fresh()
-        return Finished(entry)
+        made = (entry.bytes, entry.sha256)
+        return Finished(entry) if fingerprint(obstacle) == made else Fresh()
 
     def _check_sink(self, file: OutputFile) -> None:
         sink = self._plan.sink
@@ -170,12 +193,12 @@ class Preflight:
             ClientMisuse: it can never be replaced.
         """
         path, overwrite = file.path, self._plan.overwrite
-        try:
-            mode = path.lstat().st_mode
-        except FileNotFoundError:
+        found = status(path)
+        if found is None:
             rejects = rejects_path(path)
             ours = overwrite or file.recreate or checkpoint is not None
-            return None if ours or not os.path.lexists(rejects) else rejects
+            return None if ours or status(rejects) is None else rejects
+        mode = found.st_mode
         if stat.S_ISDIR(mode):
             raise ClientMisuse(f"{str(path)!r} is a directory where a file should go")
         if not stat.S_ISREG(mode):
@@ -189,17 +212,20 @@ class Preflight:
 
 def _check_directory(to: Path, *, dry_run: bool) -> None:
     try:
-        if os.path.lexists(to) or not dry_run:
+        if not dry_run or status(to) is not None:
             to.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=to):
+            with tempfile.TemporaryFile(dir=to, prefix="."):  # hidden, if it has to stay
                 return
         above = next(parent for parent in to.absolute().parents if os.path.lexists(parent))
         if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
             return
         reason = f"{str(above)!r} is no directory to write to"
-    except (OSError, ValueError) as error:
-        known = isinstance(error, OSError) and error.errno
-        reason = os.strerror(known) if known else str(error)
+    except ValueError as error:
+        reason = str(error)
+    except OSError as error:
+        if passing(error) and not isinstance(error, PermissionError | FileNotFoundError):
+            raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
     raise ClientMisuse(
         f"the export directory {str(to)!r} can't be written ({reason}): choose another with --to, "
         "or fix its permissions"

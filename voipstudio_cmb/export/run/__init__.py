@@ -6,5 +6,6 @@ Exports              many accounts, in turns
             `- FileWriter  makes the file from the workspace, publishes and records it
 Job, Summary         what can be seen of them
 forecast             what they would fetch
+checked_owner        whose the rows are, for both
 Stream               rows to a pipe instead: no workspace, no file
 """

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import attrs
 
@@ -27,23 +28,34 @@ from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
 from voipstudio_cmb.export.source.sources import source_of
+from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.contents import owner_hash
-from voipstudio_cmb.export.store.disk import Disk, in_thread, remove_sidecars, sidecar
+from voipstudio_cmb.export.store.disk import (
+    Disk,
+    end_mark,
+    in_thread,
+    remove_sidecars,
+    sidecar,
+    write_mark,
+)
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
-from voipstudio_cmb.export.store.state import Finished, Interrupted, State
+from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.export.store.workspace import Workspace
+from voipstudio_cmb.tracebacks import forget_locals
 
 from .file_writer import FileWriter
 from .job import Job, Summary
 from .job_runner import JobRunner
+from .owner import checked_owner
 
 
 class Export:
     """An export of what `plan` says through `client`, to be run once.
 
-    `slots`, if there are any, are shared with other exports: a job takes one while it runs. Errors
-    about the token name its environment variable, `token_env`. `disk` is for tests.
+    `slots`, if there are any, are shared with other exports: a job takes one while it runs, and
+    `mark` is the file that says that they are all complete. Errors about the token name its
+    environment variable, `token_env`. `disk` is for tests.
     """
 
     jobs: Sequence[Job]
@@ -58,6 +70,7 @@ class Export:
         token_env: str = "",
         slots: contextlib.AbstractAsyncContextManager[None] | None = None,
         disk: Disk | None = None,
+        mark: Path | None = None,
     ) -> None:
         self.client = client
         self.plan = plan
@@ -65,11 +78,12 @@ class Export:
         self._token_env = token_env
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
-        self._refusal: ClientMisuse | None = None
+        self.mark = mark or end_mark(plan.to)
+        self._refusal: ClientMisuse | ExportError | None = None
         try:
             self._files = plan.files()
-        except ClientMisuse as error:  # raised by `run`, so that other accounts are exported
-            self._refusal = error
+        except (ClientMisuse, ExportError) as error:
+            self._refusal = error  # raised by `run`, so that other accounts are exported
             self._files = [OutputFile(resource=name, path=plan.path(name))
                            for name in plan.resources]  # fmt: skip
         self.jobs = [
@@ -82,9 +96,19 @@ class Export:
         Raises:
             ClientMisuse: the files can't be written there, or an interrupted export was another.
         """
+        summary = await self.run_marked()
+        self.end()
+        return summary
+
+    async def run_marked(self) -> Summary:
+        """As `run`, but leaves the mark that says that all is complete, which `end` removes.
+
+        Until then the same export, run again after a kill, answers that it is complete.
+        """
         loop, usage = asyncio.get_running_loop(), self.client.usage
         began, requests, retries = loop.time(), usage.requests, usage.retries
         await self.run_jobs()
+        self.set_mark(self.jobs)
         self.clean_up(self.jobs)
         return Summary(
             jobs=self.jobs,
@@ -101,20 +125,23 @@ class Export:
         """
         if any(job.state != "waiting" for job in self.jobs):
             raise ClientMisuse("this export has been run: make another Export(client, plan)")
-        if self._refusal is not None:
-            raise self._refusal
-        base_url = self.client.base_url
-        preflight = await in_thread(lambda: Preflight(self.plan, self._files, base_url))
+        states: Sequence[State] = [Fresh() for _ in self.jobs]
+        base_url, mark = self.client.base_url, self.mark
         try:
-            identity = await self.client.identity()
+            if self._refusal is not None:
+                raise self._refusal
+            preflight = await in_thread(
+                lambda: Preflight(self.plan, self._files, base_url, mark=mark)
+            )
+            states = preflight.states
+            identity = await checked_owner(self.client, preflight)
         except ClientMisuse:
             raise
         except CallMeBackError as error:
-            for job, state in zip(self.jobs, preflight.states, strict=True):
+            for job, state in zip(self.jobs, states, strict=True):
                 job.state, job.error = "failed", self.explained(error)
                 job.resumable = isinstance(state, Interrupted)
             return
-        preflight.check_owner(identity)
         await self._run_jobs(identity, preflight.states)
 
     async def _run_jobs(self, identity: str, states: Sequence[State]) -> None:
@@ -154,11 +181,14 @@ class Export:
             async with self._slots:
                 await runner.run()
         except CallMeBackError as error:
-            job.state, job.error = "failed", self.explained(error)
+            forget_locals(error)
+            # A copy, without the traceback: its last frame, this one, holds the job.
+            job.state, job.error = "failed", self.explained(error).with_context()
             begins_again = isinstance(error, WalkError) and not error.retryable
-            job.resumable = sidecar(job.path, "checkpoint").exists() and not begins_again
+            kept = saved_rows(sidecar(job.path, "checkpoint")) is not None and not begins_again
+            job.resumable = kept and getattr(error, "resumable", True)
             if names is not None:
-                names.give(error)
+                names.give(job.error)
         else:
             if names is not None and job.already:
                 await self._read(names)
@@ -166,6 +196,17 @@ class Export:
     async def _read(self, names: ButtonIds) -> None:
         async with self._slots:
             await names.read(self.client, self.plan)
+
+    def set_mark(self, jobs: Sequence[Job]) -> None:
+        """Notes that all is complete, if all `jobs` are done."""
+        if all(job.state == "done" for job in jobs):
+            with contextlib.suppress(OSError):
+                write_mark(self._disk, self.mark)
+
+    def end(self) -> None:
+        """Removes the mark: what is complete has been told."""
+        with contextlib.suppress(OSError):
+            self._disk.unlink(self.mark)
 
     def explained(self, error: CallMeBackError) -> CallMeBackError:
         """`error`, which names the account's variable if it is about the token."""
@@ -187,12 +228,13 @@ class Export:
             return
         if plan.since:
             # An interrupted run of before has ended with this one.
-            done |= {
-                plan.to / name
-                for name, entry in read_manifest(plan.to).items()
-                if entry.identity["resource"] in plan.resources
-                and name.endswith(f".{plan.sink.suffix}")
-            }
+            with contextlib.suppress(OSError, ClientMisuse):
+                done |= {
+                    plan.to / name
+                    for name, entry in read_manifest(plan.to).items()
+                    if entry.identity["resource"] in plan.resources
+                    and name.endswith(f".{plan.sink.suffix}")
+                }
         for path in done:
             with contextlib.suppress(OSError, ExportError), locked(path):
                 remove_sidecars(self._disk, path)

@@ -17,6 +17,7 @@ from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
 from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.store.disk import end_mark
 from voipstudio_cmb.limits import Limiter, RateLimit
 
 from .export import Export
@@ -77,7 +78,7 @@ async def _run(export: Export, turns: Turns) -> None:
 async def _forecast(export: Export, turns: Turns) -> list[Forecast]:
     async with turns, export.client:
         try:
-            forecasts = await forecast(export.client, export.plan)
+            forecasts = await forecast(export.client, export.plan, mark=export.mark)
         except CallMeBackError as error:
             forecasts = [Forecast(resource=each, error=error) for each in export.plan.resources]
     return [
@@ -116,6 +117,7 @@ class Exports:
             raise ClientMisuse("choose one: a limiter for all accounts, or a rate for each")
         self._begun = False
         self._exports: list[tuple[Export, Turns]] = []
+        mark = end_mark(plan.to)
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):
             own = rate if account.rate is None else account.rate
@@ -128,7 +130,12 @@ class Exports:
             turns = Turns(shared)
             own_plan = attrs.evolve(plan, to=plan.to / account.name)
             export = Export(
-                client, own_plan, account=account.name, token_env=account.token_env, slots=turns
+                client,
+                own_plan,
+                account=account.name,
+                token_env=account.token_env,
+                slots=turns,
+                mark=mark,
             )
             self._exports.append((export, turns))
         self.jobs = [job for export, _ in self._exports for job in export.jobs]
@@ -154,6 +161,15 @@ class Exports:
         Raises:
             ClientMisuse: they have been run.
         """
+        summary = await self.run_marked()
+        self.end()
+        return summary
+
+    async def run_marked(self) -> Summary:
+        """As `run`, but leaves the mark that says that all is complete, which `end` removes.
+
+        Until then the same exports, run again after a kill, answer that they are complete.
+        """
         self._begin()
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -162,6 +178,8 @@ class Exports:
         async with asyncio.TaskGroup() as group:
             for each in self._exports:
                 group.create_task(_run(*each))
+        for export, _ in self._exports[:1]:
+            export.set_mark(self.jobs)
         for export, _ in self._exports:
             export.clean_up(self.jobs)
         usages = [export.client.usage for export, _ in self._exports]
@@ -171,3 +189,8 @@ class Exports:
             retries=sum(usage.retries for usage in usages),
             seconds=loop.time() - began,
         )
+
+    def end(self) -> None:
+        """Removes the mark: what is complete has been told."""
+        for export, _ in self._exports[:1]:
+            export.end()

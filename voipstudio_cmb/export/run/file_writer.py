@@ -6,8 +6,8 @@ depend on nothing but the rows.
 
 from __future__ import annotations
 
-import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -26,7 +26,10 @@ from voipstudio_cmb.export.store.disk import (
     rejects_path,
     remove_sidecars,
     sidecar,
+    status,
+    sync,
 )
+from voipstudio_cmb.export.store.failures import left_out
 from voipstudio_cmb.export.store.manifest import Entry, record
 from voipstudio_cmb.export.store.workspace import Workspace
 from voipstudio_cmb.models import RECORDS
@@ -60,8 +63,10 @@ class FileWriter:
         else:
             new = sidecar(path, "new")
             made = self._convert(new, stop)
-        if path.exists():  # a file that replaces another one takes its mode too
-            os.chmod(new, path.stat().st_mode & 0o777)
+        old = status(path)
+        if old is not None and stat.S_ISREG(old.st_mode):
+            with left_out("chmod"):  # a file that replaces another one takes its mode too
+                workspace.disk.chmod(new, old.st_mode & 0o777)
         workspace.finish(made, self.job.altered)
         plan.sink.check(path)
         try:
@@ -69,7 +74,8 @@ class FileWriter:
         except FileExistsError as error:
             raise ExportError(
                 f"{str(path)!r} has appeared while it was exported, and stays: "
-                "export to another directory, or with --overwrite (overwrite=True)"
+                "export to another directory, or with --overwrite (overwrite=True)",
+                resumable=False,
             ) from error
         self.close()
 
@@ -87,7 +93,7 @@ class FileWriter:
             disk.unlink(new)  # it may be what fills the disk
             raise
         with closing(AppendedFile(new, disk)) as out:
-            disk.sync(out.file)
+            sync(disk, out.file)
         made = fingerprint(new)
         assert made is not None
         return made

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import BadRequest, CallMeBackError, FilterIgnored
+from voipstudio_cmb.errors import BadRequest, CallMeBackError, ExportError, FilterIgnored
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
+from voipstudio_cmb.export.store.disk import end_mark, status
+from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.services import Collection
+
+from .owner import checked_owner
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
@@ -39,16 +44,24 @@ class Forecast:
     """Why nothing is known."""
 
 
-async def forecast(client: CallMeBackClient, plan: Plan) -> list[Forecast]:
+async def forecast(
+    client: CallMeBackClient, plan: Plan, *, mark: Path | None = None
+) -> list[Forecast]:
     """What `Export(client, plan).run()` would fetch, by one request for each resource and one more.
+
+    `mark` is where it would say that it is complete, if that is not in its directory.
 
     Raises:
         ClientMisuse: that export would be refused.
         CallMeBackError: the account could not be asked who it is.
     """
-    files = plan.files()
-    preflight = Preflight(plan, files, client.base_url, dry_run=True)
-    preflight.check_owner(await client.identity())
+    mark = mark or end_mark(plan.to)
+    try:
+        files = plan.files()
+        preflight = Preflight(plan, files, client.base_url, mark=mark, dry_run=True)
+    except ExportError as error:
+        return [Forecast(resource=name, error=error) for name in plan.resources]
+    await checked_owner(client, preflight)
     pairs = zip(files, preflight.states, strict=True)
     return [await _forecast(client, plan, file, state) for file, state in pairs]
 
@@ -62,7 +75,8 @@ async def _forecast(
         kept = state.entry.rows
     elif isinstance(state, Interrupted):
         kept, fetched = state.checkpoint.rows, state.checkpoint.complete
-        already = state.checkpoint.file is not None and file.path.exists()
+        with before_sending(plan.to):
+            already = state.checkpoint.file is not None and status(file.path) is not None
     if already or fetched:
         return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)
     if name == "buttons":

@@ -7,12 +7,12 @@ import threading
 from contextlib import aclosing
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
-from voipstudio_cmb.export.store.disk import as_export_error, in_thread, remove_sidecars
+from voipstudio_cmb.export.store.checkpoint import saved_rows
+from voipstudio_cmb.export.store.disk import in_thread, remove_sidecars, sidecar
+from voipstudio_cmb.export.store.failures import as_export_error
 from voipstudio_cmb.export.store.lock import locked
 
 from .file_writer import FileWriter
-
-LEFT = "What was fetched is kept: fix this, and run the same export again to resume"
 
 _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
@@ -32,7 +32,7 @@ class JobRunner:
             CallMeBackError: it failed; what was fetched is kept.
         """
         job, workspace = self.job, self.workspace
-        with locked(job.path), as_export_error(job.path, LEFT):
+        with locked(job.path) as job.note, as_export_error(job.path, self._kept):
             try:
                 if await in_thread(self._open):
                     return
@@ -42,6 +42,10 @@ class JobRunner:
                 await self._write()
             finally:
                 workspace.close(done=job.state == "done")
+
+    def _kept(self) -> str:
+        rows = saved_rows(sidecar(self.job.path, "checkpoint"))
+        return f"{rows:,} rows are kept" if rows else "Nothing of it is kept"
 
     def _open(self) -> bool:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""

@@ -19,12 +19,27 @@ from .base import Sink
 from .columns import documented, object_of
 from .compression import Compression, created, suffix
 
-_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+# What a spreadsheet drops, or does not show, in front of a formula: Unicode's spaces, controls,
+# format characters and others that it calls ignorable, and the braille blank.
+_UNSEEN = (
+    "\\x00- \x7f-\xa0\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u1680"
+    "\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+# As they are, in full width, and small: East Asian input makes these of those.
+_SIGNS = r"=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
+_FORMULA = re.compile(rf"[\t\r\n]|[{_UNSEEN}]*([{_SIGNS}].*)", re.DOTALL)
 _PHONE_OR_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
 # Readers trim blanks at the ends of cells without quotes, and some split lines at more than CR LF.
 _QUOTED = re.compile(r'[",\n-\r\x1c-\x1e\x85\u2028\u2029]|\A | \Z')
-# The string tokens, most of all, that are cells as they stand. C2 and E2 begin U+0085 and U+2028.
-_PLAIN = re.compile(rb'"(?![=+\-@ ])[^"\\,\x00-\x1f\xc2\xe2]+(?<! )"')
+# The string tokens, most of all, that are cells as they stand. What they begin with is not unseen,
+# and no sign in full width, by its first bytes; C2 and E2 also begin U+0085 and U+2028.
+_is_plain = re.compile(
+    rb'"(?![=+\-@ \x7f\xef\xf3]|\xcd\x8f|\xd8[\x80-\x85\x9c]|\xdb\x9d|\xdc\x8f|\xe0[\xa2\xa3]'
+    rb"|\xe1[\x85\x9a\x9e\xa0]|\xe3[\x80\x85]|\xf0[\x91\x93\x9b\x9d])"
+    rb'[^"\\,\x00-\x1f\xc2\xe2]+(?<! )"'
+).fullmatch
 _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
@@ -55,7 +70,7 @@ class CsvLines:
             token = left.pop(name, b"null")
             if token == b"null":
                 cells.append(self._marker)
-            elif _PLAIN.fullmatch(token) and (cell := token[1:-1]) != self._marker:
+            elif _is_plain(token) and (cell := token[1:-1]) != self._marker:
                 cells.append(cell)
             elif token.startswith(b'"'):
                 cells.append(self._text(token))
@@ -72,7 +87,8 @@ class CsvLines:
         sent = text(token)
         value = without_half_pairs(sent)
         self.altered += value != sent
-        if _FORMULA.match(value) and not _PHONE_OR_NUMBER.fullmatch(value):
+        formula = _FORMULA.match(value)
+        if formula and not _PHONE_OR_NUMBER.fullmatch(formula[1] or ""):
             value = "'" + value
         return self._cell(value)
 

@@ -65,7 +65,8 @@ class ParquetSink(Sink):
                     out.write_table(table, row_group_size=len(group))
                     written += len(group)
             # Closing a file whose disk is full may report no error and leave it without its end.
-            readable = pyarrow.parquet.read_metadata(path).num_rows
+            with open(path, "rb") as made:  # opened here: pyarrow takes no name but UTF-8
+                readable = pyarrow.parquet.read_metadata(made).num_rows
         except pyarrow.ArrowException as error:
             raise _broken(path, str(error)) from error
         if readable != written:

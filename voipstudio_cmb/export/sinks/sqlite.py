@@ -10,7 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,13 @@ _TYPES: dict[Kind, str] = {
     "text": "TEXT",
     "integer or text": "",
 }
-_NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+_NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
+_ERRNOS = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+    sqlite3.SQLITE_LOCKED: errno.EBUSY,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+}
 PRAGMAS = (
     # The file is thrown away if writing fails, so a journal would only cost and be left over.
     "PRAGMA journal_mode = OFF",
@@ -70,7 +76,8 @@ class SqliteSink(Sink):
         """
         for kind in ("-wal", "-journal"):
             beside = path.with_name(f"{path.name}{kind}")
-            if os.path.lexists(beside):
+            with suppress(FileNotFoundError):
+                os.lstat(beside)
                 raise ClientMisuse(
                     f"another program has {str(path)!r} open, or has left {beside.name!r} beside "
                     "it: let it end, or open the file once and close it with sqlite3"
@@ -83,7 +90,9 @@ class SqliteSink(Sink):
                 _check(database, resource, _columns(record), path)
                 [(last,)] = database.execute(f"SELECT max(id) FROM {_quoted(resource)}")
         except sqlite3.Error as error:
-            raise _other_file(path, str(error)) from None
+            if _code(error) in _NOT_OURS:
+                raise _other_file(path, str(error)) from None
+            raise _os_error(error, path) from None  # what the file is can't be told now
         return last or 0
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
@@ -142,7 +151,7 @@ def _check(
         [(version,)] = database.execute("PRAGMA user_version")
         table = database.execute(f"PRAGMA table_info({_quoted(resource)})").fetchall()
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode & 0xFF not in _NOT_OURS:
+        if _code(error) not in _NOT_OURS:
             raise
         raise _other_file(path, f"it is no complete database ({error})") from None
     if application != APPLICATION_ID:
@@ -164,6 +173,9 @@ def _other_file(path: Path, why: str) -> ClientMisuse:
 
 def _os_error(error: sqlite3.Error, path: Path) -> OSError:
     """What the system would have raised for `error`."""
-    full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    number = errno.ENOSPC if full else errno.EIO
+    number = _ERRNOS.get(_code(error), errno.EIO)
     return OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path))
+
+
+def _code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

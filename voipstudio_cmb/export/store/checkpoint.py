@@ -5,6 +5,7 @@ A checkpoint that is damaged counts for nothing: the export begins again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -75,12 +76,28 @@ def _sum(held: str) -> str:
     return hashlib.sha256(held.encode()).hexdigest()
 
 
+def saved_rows(path: Path) -> int | None:
+    """How many rows the checkpoint in the file `path` counts; None if there is none to resume."""
+    with contextlib.suppress(OSError):
+        if checkpoint := load(path):
+            return checkpoint.rows + checkpoint.rejected
+    return None
+
+
 def load(path: Path) -> Checkpoint | None:
-    """The checkpoint in the file `path`, or None if it has none that can be trusted."""
+    """The checkpoint in the file `path`, or None if it has none that can be trusted.
+
+    Raises:
+        OSError: it can't be read now. To begin again would lose what it counts.
+    """
     try:
-        saved = json.loads(path.read_bytes())
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        saved = json.loads(data)
         if saved["version"] != VERSION or saved["checksum"] != _sum(saved["held"]):
             return None
         return decode_as(Checkpoint, saved["held"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None

@@ -12,15 +12,13 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from voipstudio_cmb.errors import CallMeBackError, ExportError
+from .failures import left_out, unsupported
 
 T = TypeVar("T")
-
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK}
 
 
 class Disk:
@@ -61,6 +59,10 @@ class Disk:
         """Gives a file another name, unless something has it."""
         os.link(path, to)
 
+    def chmod(self, path: Path, mode: int) -> None:
+        """Sets the mode of a file."""
+        os.chmod(path, mode)
+
     def unlink(self, path: Path) -> None:
         """Removes a file, if it exists."""
         path.unlink(missing_ok=True)
@@ -88,14 +90,52 @@ class AppendedFile:
             os.close(file)
 
 
+def sync(disk: Disk, file: int) -> None:
+    """Returns when the file is on the disk, as far as its file system can tell."""
+    with left_out("sync"):
+        disk.sync(file)
+
+
+def sync_directory(disk: Disk, path: Path) -> None:
+    """Returns when the names in a directory are on the disk, as far as that can be told."""
+    with left_out("sync directory"):
+        disk.sync_directory(path)
+
+
+def status(path: Path) -> os.stat_result | None:
+    """What there is at `path`, not behind a link; None if there is nothing.
+
+    Raises:
+        OSError: that is not known. `Path.exists` would say that there is nothing.
+    """
+    try:
+        return os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+
+
 def sidecar(path: Path, kind: str) -> Path:
     """The hidden file of that `kind` beside the file `path`."""
     return path.with_name(f".{path.name}.{kind}")
 
 
+def end_mark(directory: Path) -> Path:
+    """The hidden file that says that all of an export to `directory` is complete.
+
+    It is there from before the checkpoints are removed until nothing can be interrupted any more.
+    """
+    return directory / ".export-ended"
+
+
 def rejects_path(path: Path) -> Path:
     """The file with the rows that could not go into the file `path`."""
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
+
+
+def write_mark(disk: Disk, path: Path) -> None:
+    """Makes the empty file `path`."""
+    with contextlib.closing(AppendedFile(path, disk)) as mark:
+        disk.truncate(mark.file, 0)
 
 
 def remove_sidecars(disk: Disk, path: Path) -> None:
@@ -113,12 +153,14 @@ def publish(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
         try:
             disk.link(path, to)  # fails where replacing would destroy
         except OSError as error:
-            if error.errno not in _NO_LINKS or os.path.lexists(to):
+            if not unsupported("link", error):
                 raise
-            disk.replace(path, to)  # a file system that knows no links
+            if status(to) is not None:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), to) from None
+            disk.replace(path, to)
         else:
             disk.unlink(path)
-    disk.sync_directory(to.parent)
+    sync_directory(disk, to.parent)
 
 
 def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
@@ -127,34 +169,19 @@ def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
     with contextlib.closing(AppendedFile(new, disk)) as out:
         disk.truncate(out.file, 0)
         disk.write(out.file, data)
-        disk.sync(out.file)
+        sync(disk, out.file)
     disk.replace(new, path)
-    disk.sync_directory(path.parent)
+    sync_directory(disk, path.parent)
 
 
 def fingerprint(path: Path) -> tuple[int, str] | None:
     """The size of the file `path` and its SHA-256; None if it is no regular file."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+    found = status(path)
+    if found is None or not stat.S_ISREG(found.st_mode):
         return None
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(file, "rb") as data:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return status.st_size, hashlib.file_digest(data, "sha256").hexdigest()
-
-
-@contextlib.contextmanager
-def as_export_error(path: Path, left: str) -> Iterator[None]:
-    """Turns an OSError into an `ExportError` about `path` that ends with what is `left`."""
-    try:
-        yield
-    except CallMeBackError:
-        raise  # a request that timed out is an OSError too
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise ExportError(f"{str(path)!r} can't be written: {reason}. {left}") from None
+        return os.fstat(file).st_size, hashlib.file_digest(data, "sha256").hexdigest()
 
 
 async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:

@@ -5,9 +5,7 @@ An incremental export reads there where the last one ended, and which files it h
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypedDict
@@ -19,6 +17,7 @@ from voipstudio_cmb.errors import ClientMisuse
 
 from .contents import Contents
 from .disk import Disk, sidecar, write_atomic
+from .lock import directory_locked
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -44,13 +43,14 @@ def read_manifest(directory: Path) -> dict[str, Entry]:
 
     Raises:
         ClientMisuse: the file of that name is no such manifest.
+        OSError: it can't be read now.
     """
     path = directory / MANIFEST
     try:
         return decode_as(_Manifest, path.read_bytes())["files"]
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ClientMisuse(
             f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
             "another directory"
@@ -63,10 +63,7 @@ def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
     An entry with ids above those of the older one continues it: the file holds both.
     """
     manifest = path.parent / MANIFEST
-    # Jobs of this process and of others write it. A lock on the directory leaves nothing behind.
-    lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with directory_locked(path.parent):  # jobs of this process and of others write it
         entries = read_manifest(path.parent)
         before = entries.get(path.name)
         if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
@@ -80,8 +77,6 @@ def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
         text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
         write_atomic(disk, manifest, text.encode() + b"\n")
         return before
-    finally:
-        os.close(lock)
 
 
 def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:

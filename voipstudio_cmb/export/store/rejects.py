@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voipstudio_cmb.models import Reject
 
-from .disk import AppendedFile, Disk, write_atomic
+from .disk import AppendedFile, Disk, status, sync, write_atomic
 
 
 class Rejects(AppendedFile):
@@ -29,13 +29,14 @@ class Rejects(AppendedFile):
         self.close()
         self._lines = {}
         size = 0
-        for line in self.path.read_bytes().splitlines(True) if keep and self.path.exists() else ():
+        exists = status(self.path) is not None
+        for line in self.path.read_bytes().splitlines(True) if keep and exists else ():
             try:
                 self._lines[bytes.fromhex(json.loads(line)["key"])] = line
             except (ValueError, KeyError, AttributeError, TypeError):
                 break  # the process ended while this was written
             size += len(line)
-        if self.path.exists():
+        if exists:
             self.disk.truncate(self.file, size)
 
     def add(self, rejects: Sequence[Reject]) -> None:
@@ -55,14 +56,14 @@ class Rejects(AppendedFile):
     def sync(self) -> None:
         """Returns when they are on the disk, if they were not yet."""
         if not self._synced:
-            self.disk.sync(self.file)
+            sync(self.disk, self.file)
             self._synced = True
 
     def finish(self, to: Path, *, add: bool) -> None:
         """Makes them the file `to`, by page and index; with `add`, behind the lines that it has."""
         lines = sorted(self._lines.values(), key=_place)
         sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
-        before = to.read_bytes().splitlines(True) if add and to.exists() else []
+        before = to.read_bytes().splitlines(True) if add and status(to) is not None else []
         # Once, also if this was interrupted behind its end.
         write_atomic(self.disk, to, b"".join(dict.fromkeys([*before, *sent])))
 

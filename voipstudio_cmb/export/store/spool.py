@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from .disk import AppendedFile, Disk
+from .disk import AppendedFile, Disk, sync
 
 _BLOCK = 1 << 20
 
@@ -49,7 +49,7 @@ class Spool(AppendedFile):
 
     def sync(self) -> None:
         """Returns when all rows are on the disk."""
-        self.disk.sync(self.file)
+        sync(self.disk, self.file)
 
     def blocks(self) -> Iterator[bytes]:
         """All rows with their line ends, some at a time."""

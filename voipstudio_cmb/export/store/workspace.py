@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import stat
 from pathlib import Path
 
 import attrs
@@ -11,7 +11,8 @@ from voipstudio_cmb.codec.rows import dated_lines
 from voipstudio_cmb.models import Rows
 
 from .checkpoint import Checkpoint, load
-from .disk import Disk, fingerprint, remove_sidecars, sidecar, write_atomic
+from .disk import Disk, fingerprint, remove_sidecars, sidecar, status, write_atomic
+from .failures import left_out
 from .high_water import CreatedHighWater
 from .rejects import Rejects
 from .spool import Spool
@@ -45,7 +46,7 @@ class Workspace:
         if saved is not None:
             damage = self._restore(saved)
         else:
-            damage = "its checkpoint was damaged" if os.path.lexists(self._file) else ""
+            damage = "its checkpoint was damaged" if status(self._file) is not None else ""
         if saved is None or damage:
             self.reset()
         return damage
@@ -59,9 +60,11 @@ class Workspace:
             self.disk.unlink(spool)  # killed between two names of one file
             self.rejects.open(keep=True)
             return ""
-        if spool.is_file() and not spool.is_symlink():
+        found = status(spool)
+        if found is not None and stat.S_ISREG(found.st_mode):
             # It may have the mode of the file that it was to replace.
-            os.chmod(spool, spool.stat().st_mode | 0o600)
+            with left_out("chmod"):
+                self.disk.chmod(spool, found.st_mode | 0o600)
         if not self.spool.open(saved.size, saved.digest):
             return "the saved rows were damaged"
         self.rejects.open(keep=True)
@@ -76,8 +79,9 @@ class Workspace:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
         self.resumed, self._reset, self._newest = False, True, CreatedHighWater()
-        # Not cut off: it may be a second name of a complete file.
         self.spool.close()
+        self.disk.unlink(self._file)  # what it counts goes now
+        # Not cut off: it may be a second name of a complete file.
         self.disk.unlink(self.spool.path)
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
@@ -122,8 +126,9 @@ class Workspace:
         """Closes the files. They stay unless there is nothing to resume from."""
         self.spool.close()
         self.rejects.close()
-        if self._reset and not done and not self._file.exists():
+        if self._reset and not done:
             try:
-                remove_sidecars(self.disk, self.path)
+                if status(self._file) is None:
+                    remove_sidecars(self.disk, self.path)
             except OSError:
                 pass  # the failure that led here is the one to report

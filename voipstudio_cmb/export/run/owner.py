@@ -1,0 +1,28 @@
+"""Whose the rows of an export are, and whether what it continues is theirs too."""
+
+from __future__ import annotations
+
+from voipstudio_cmb.client import CallMeBackClient
+from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.export.plan.preflight import Preflight
+
+
+async def checked_owner(client: CallMeBackClient, preflight: Preflight) -> str:
+    """The identity of the account of `client`, whose the files must be that are continued.
+
+    Raises:
+        ClientMisuse: they are another account's.
+        CallMeBackError: only `GET /me` can tell, and it fails for now; or the token was refused, or
+            no server was reached.
+    """
+    names, failure = await client.identities()
+    if failure is not None and failure.sent == "no":
+        raise failure  # no other request would fare better, and all would say the same
+    try:
+        preflight.check_owner(*names)
+    except ClientMisuse:
+        if failure is None or not failure.retryable:
+            raise
+    else:
+        return names[0]
+    raise failure.with_detail("without it nobody knows whether the files are this account's")
