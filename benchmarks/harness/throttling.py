@@ -178,7 +178,8 @@ def _situations() -> dict[str, Situation]:
                 rate=_stepping(100.0, 30.0), jobs=32, settle=75.0, seconds=45.0, most=0.04
             ),
             f"{server}, 30/s to 100/s": evolve(
-                rate=_stepping(30.0, 100.0), jobs=32, settle=75.0, seconds=45.0, most=0.04
+                rate=_stepping(30.0, 100.0), jobs=32, settle=75.0, seconds=45.0,
+                least=0.8, most=0.04,
             ),
             f"{server}, 30/s lifted": evolve(
                 rate=_stepping(30.0, math.inf), jobs=32, settle=75.0, seconds=15.0, least=0.95

@@ -133,10 +133,10 @@ class RateEstimate:
             self._climb_beyond()
 
     def _climb_beyond(self) -> None:
-        """Raises the pace above the ceiling, doubling it within about two seconds, then faster."""
+        """Raises the pace above the ceiling, doubling it in about three seconds, then faster."""
         self._beyond += 1
-        doubling, power = (30, 2) if self._strays else (60, 3)
-        doubling = max(8, min(doubling, int(2 * self.ceiling)))
+        doubling, power = (30, 2) if self._strays else (90, 3)
+        doubling = max(8, min(doubling, int(doubling / 30 * self.ceiling)))
         self.pace = max(self.pace, self.ceiling * 2 ** ((self._beyond / doubling) ** power))
         if self.pace > 4 * (self._traffic.rate() or self.ceiling):  # it holds nobody any more
             self.pace = self.ceiling = math.inf
