@@ -242,7 +242,7 @@ class Database:
         rows = self.rows
         for condition in json.loads(query.get("filter", "[]")):
             if "filter" not in self.ignores:
-                rows = [each for each in rows if self._takes(each, condition)]
+                rows = [each for each in rows if self.takes(each, condition)]
         if "sort" not in self.ignores and "sort" in query:
             down = query["dir"] == "DESC" and "dir" not in self.ignores
             name = query["sort"]
@@ -254,7 +254,7 @@ class Database:
     def _rank(self, value: Any) -> tuple[bool, Any]:
         return value is not None, None if value is None else self.key(value)
 
-    def _takes(self, each: dict[str, Any], condition: Condition) -> bool:
+    def takes(self, each: dict[str, Any], condition: Condition) -> bool:
         found, wanted = each.get(condition["property"]), condition["value"]
         if found is None:
             return False

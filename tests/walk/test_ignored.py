@@ -93,9 +93,9 @@ async def test_a_later_page_raises_too_and_what_came_before_meets_the_condition(
 @virtual
 async def test_a_server_that_takes_only_the_last_condition_is_walked_by_page() -> None:
     class LastOnly(Database):
-        def _takes(self, each: dict[str, Any], condition: Any) -> bool:
+        def takes(self, each: dict[str, Any], condition: Any) -> bool:
             last = json.loads(dict(self.asked[-1]).get("filter", "[]"))[-1]
-            return condition != last or super()._takes(each, condition)
+            return condition != last or super().takes(each, condition)
 
     found = Cdrs(LastOnly(rows=rows(60))).list(filters=where("button_id") == 3, page_size=3)
     assert [cdr.button_id for cdr in await found.collect()] == [3] * 6
@@ -187,7 +187,7 @@ async def test_an_honest_server_never_raises(cap: int, place: str) -> None:
             if key is _plain and isinstance(kept.value, bool):
                 continue
             server = Database(rows=rows(60), key=key, cap=cap, shown=PLACES[place])
-            wanted = {row["id"] for row in server.rows if server._takes(row, vars_of(kept))}
+            wanted = {row["id"] for row in server.rows if server.takes(row, vars_of(kept))}
             for options in ({}, {"walk": "page"}, {"limit": 1}):  # type: Any
                 found = await Cdrs(server).list(filters=kept, page_size=10, **options).collect()
                 ids = {cdr.id for cdr in found}
@@ -245,7 +245,7 @@ def vars_of(condition: Filter) -> dict[str, Any]:
 async def test_rows_are_filtered_here_if_that_is_asked_for(condition: str, ignores: Any) -> None:
     kept = parse(condition)
     server = Database(rows=rows(60), ignores=ignores, key=_plain)
-    wanted = [row["id"] for row in server.rows if server._takes(row, vars_of(kept))]
+    wanted = [row["id"] for row in server.rows if server.takes(row, vars_of(kept))]
     options: Any = {"filters": kept, "on_ignored_filter": "client", "page_size": 10}
     walk = Cdrs(server).list(**options)
     assert [cdr.id for cdr in await walk.collect()] == wanted
