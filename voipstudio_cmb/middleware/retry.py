@@ -74,13 +74,15 @@ class Retry:
             return False
         if isinstance(failure, Forbidden):
             call = request.call
-            spent, call.spent = call.spent, 0  # that the GET succeeds is not that this does
+            # What the GET costs, and what is known of it, is not the deletion's.
+            spent, call.spent, sent = call.spent, 0, call.sent
             try:
                 await self(attrs.evolve(request, method="GET", parse=None), handler)
             except CallMeBackError as error:
                 return isinstance(error, NotFound)
             finally:
                 call.spent += spent
+                call.sent = sent
             return False
         return isinstance(failure, NotFound)
 
