@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 
@@ -12,7 +11,7 @@ from voipstudio_cmb.auth.credentials import Basic, Login, Token, TokenProvider
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import Handler, Request, Response, chain
-from voipstudio_cmb.timeouts import LoopGuard
+from voipstudio_cmb.timeouts import LoopGuard, Slots
 
 from .status import check_status
 
@@ -28,7 +27,7 @@ class Auth:
         self._fixed = source if isinstance(source, Token | Basic) else None
         self._source = None if isinstance(source, Token | Basic) else source
         self._current: Token | Basic | None = self._fixed
-        self._fetching = asyncio.Lock()
+        self._fetching = Slots(1)
         self.source = ""
         """Where the credentials and the base URL come from, for messages."""
         self._waiting: set[_Waiter] = set()
@@ -59,7 +58,7 @@ class Auth:
     async def _fetch(self, handler: Handler) -> Token | Basic:
         earlier = self._guard.loop
         if self._guard.enter(busy=bool(self._waiting)) is not earlier:
-            self._fetching = asyncio.Lock()  # one that others waited for belongs to their loop
+            self._fetching = Slots(1)  # one that others waited for belongs to their loop
         waiter = _Waiter()
         self._waiting.add(waiter)
         try:
