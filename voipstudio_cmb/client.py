@@ -100,7 +100,9 @@ class CallMeBackClient:
         finally:
             del base_url  # it may be a token in the wrong place
         self._auth.source = f"the base URL is {self._base_url}"
-        self._session = Session(self._base_url, self._config, session, self._timeouts)
+        self._session = Session(
+            self._base_url, self._config, session, self._timeouts, self._limit.again
+        )
         self._owner = True
         self._assemble()
 

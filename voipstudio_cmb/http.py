@@ -47,6 +47,10 @@ class Call:
     """An earlier attempt may have been carried out, though its response was lost or a fault."""
     queued: bool = False
     """It waits for a free connection."""
+    left_at: float = -inf
+    """When its present attempt had its turn, on the running loop's clock."""
+    refusals: int | None = None
+    """How often the client's callers had been made to wait by then; None if it needs no turn."""
     renewed: bool = False
     """A 401 has already cost this call a fresh token."""
     tries: list[Any] | None = attrs.field(default=None, repr=False)

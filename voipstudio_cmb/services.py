@@ -241,8 +241,8 @@ class Settings(Collection[Setting], Editable[Setting]):
     async def create(self, **attributes: Unpack[SettingFields]) -> Setting:
         """Creates settings with these `attributes`; pass None to send null.
 
-        Never sent twice unless the first was certainly not received: after a `ConnectionLost` or
-        `RequestTimeout` whose `sent` is "maybe", look before creating again.
+        Never sent twice unless the first was certainly not received: after any error whose `sent`
+        is "maybe", as a gateway's 5xx is, look before creating again.
 
         Raises:
             ClientMisuse: an unknown attribute or a value of another type; nothing was sent.

@@ -9,7 +9,8 @@
     status     makes errors of bad statuses and bodies, parses good ones
     (yours)    `middlewares=` of the client
     limit      waits for the limiter, and for the pauses of throttle.py: after a 429, after a 503
-               that asks for one by Retry-After, after what is not HTTP
+               that may be one or asks for one by Retry-After, after what is not HTTP; again where
+               one began while the request waited for a connection
     auth       adds the token, renews it after a 401
       │                    ▲
       ▼                    │

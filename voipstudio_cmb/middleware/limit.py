@@ -41,24 +41,29 @@ class Limit:
     """A `Retry-After` of more seconds holds nobody."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        clock = asyncio.get_running_loop().time
-        left_at = began = clock()
+        call = request.call
+        call.left_at = asyncio.get_running_loop().time()
         if self.limiter is not None or not self.throttle.idle:
-            try:
-                await self._turn(request)
-            finally:
-                left_at = clock()
-                request.call.waited += left_at - began
+            await self._turn(request)
+        call.refusals = self.throttle.refusals
         try:
             response = await handler(request)
         except ProtocolFault:
-            self.throttle.refused(left_at, None, learn=False)
+            self.throttle.refused(call.left_at, None, learn=False)
             raise
         if response.status < 400:
             self.throttle.passed()
         else:
-            self._hold(response, left_at)
+            self._hold(response, call.left_at)
         return response
+
+    async def again(self, request: Request) -> None:
+        """Returns when a request may leave that has waited for a connection since its turn.
+
+        Or all that wait there when a pause begins would be sent within it.
+        """
+        if request.call.refusals not in (None, self.throttle.refusals):
+            await self._turn(request)
 
     def _hold(self, response: Response, left_at: float) -> None:
         """Holds all callers if `response`, to a request that left at `left_at`, asks for it."""
@@ -80,11 +85,20 @@ class Limit:
             self.throttle.pause(asked)
 
     async def _turn(self, request: Request) -> None:
-        """Returns when the request may leave.
+        """Returns when the request may leave, and books how long that took.
 
         Raises:
             RequestTimeout: the API has asked for a pause that outlasts the call's deadline.
         """
+        call, clock = request.call, asyncio.get_running_loop().time
+        began = clock()
+        try:
+            await self._wait(request)
+        finally:
+            call.left_at = clock()
+            call.waited += call.left_at - began
+
+    async def _wait(self, request: Request) -> None:
         while True:
             pause = self.throttle.paused()
             if asyncio.get_running_loop().time() + pause >= request.call.deadline:

@@ -226,10 +226,15 @@ class AdaptiveThrottle:
     def __init__(self) -> None:
         self._estimate = RateEstimate()
         self._queue = Queue()
-        self.idle: bool = True
-        """Whether nobody was ever asked to slow down or to wait."""
+        self.refusals: int = 0
+        """How often all callers were made to wait."""
         self.unavailable: int = 0
         """The 503s since a request was let through."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody was ever asked to slow down or to wait."""
+        return not self.refusals
 
     @property
     def rate(self) -> float:
@@ -253,13 +258,13 @@ class AdaptiveThrottle:
         For the seconds `asked` for; if none were, for a while, at most `longest`. With `learn`
         false the refusal tells nothing about a rate.
         """
-        self.idle = False
+        self.refusals += 1
         now = asyncio.get_running_loop().time()
         self._estimate.refused(sent, now, asked, learn=learn, longest=longest)
 
     def pause(self, seconds: float) -> None:
         """Makes all callers wait for `seconds` without lowering the rate."""
-        self.idle = False
+        self.refusals += 1
         self._estimate.pause(asyncio.get_running_loop().time(), seconds)
 
     def passed(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections import deque
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any
 
@@ -54,7 +55,8 @@ class Session:
     """The wire: a handler that performs one attempt of a request.
 
     The aiohttp session is made on first use and bound to the event loop that runs then. A `session`
-    that is passed in stays the caller's: it is never closed and never altered.
+    that is passed in stays the caller's: it is never closed and never altered. Before a request is
+    sent that had to wait for a connection, `again` is awaited with it.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Session:
         config: ClientConfig,
         session: ClientSession | None = None,
         timeouts: Timeouts | None = None,
+        again: Callable[[Request], Awaitable[None]] | None = None,
     ) -> None:
         self._base_url = base_url
         self._timeouts = timeouts or Timeouts()
@@ -75,6 +78,7 @@ class Session:
         self._given = session
         self._own: ClientSession | None = None
         self._slots = Slots(config.connections)
+        self._again = again
 
     def __repr__(self) -> str:
         return f"Session({self._base_url!r})"
@@ -91,8 +95,11 @@ class Session:
         session = self._own or self._opened()
         call = request.call
         call.queued = True
+        waits = self._slots.taken
         async with self._slots:
             call.queued = False
+            if waits and self._again is not None:
+                await self._again(request)
             now = loop.time()
             seconds = min(call.timeout or self._config.timeout, max(call.deadline - now, 0.001))
             timeout = self._timeouts.at(now + seconds)
