@@ -216,6 +216,15 @@ async def test_an_honest_order_never_raises(compares: str, place: str) -> None:
                 assert len(found) == (limit or 60), sort
 
 
+@pytest.mark.parametrize("ignores", [set(), {"sort", "dir"}])
+@virtual
+async def test_an_order_that_the_first_page_has_shown_is_not_doubted_later(ignores: Any) -> None:
+    server = Database(rows=rows(103), ignores=ignores)
+    found = await Cdrs(server).list(sort="created_at", page_size=50).collect()
+    assert [cdr.id for cdr in found] == list(range(1, 104))
+    assert {asked["dir"] for asked in server.asked if asked["sort"] == "created_at"} == {"ASC"}
+
+
 @virtual
 async def test_rows_that_come_and_go_are_no_contradiction() -> None:
     draw = random.Random(4)
