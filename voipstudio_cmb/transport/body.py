@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import HttpProcessingError
 
-from voipstudio_cmb.errors import TooLarge
+from .coding import too_large
 
 
 async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
@@ -60,11 +60,7 @@ async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
         size += len(chunk)
         if size > cap:
             response.close()
-            raise TooLarge(
-                f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
-                "ClientConfig.max_body",
-                sent="yes",
-            )
+            raise too_large(cap)
         chunks.append(chunk)
     return b"".join(chunks)
 

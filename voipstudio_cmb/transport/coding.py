@@ -1,10 +1,19 @@
-"""gzip under its older name, which aiohttp hands on as it came."""
+"""What aiohttp leaves to us of a decoded body: its cap, and gzip under its older name."""
 
 from __future__ import annotations
 
 import zlib
 
 from voipstudio_cmb.errors import BadPayload, TooLarge
+
+
+def too_large(cap: int) -> TooLarge:
+    """The error of a response with more than `cap` bytes, decoded."""
+    return TooLarge(
+        f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
+        "ClientConfig.max_body",
+        sent="yes",
+    )
 
 
 def unzipped(body: bytes, cap: int) -> bytes:
@@ -22,11 +31,7 @@ def unzipped(body: bytes, cap: int) -> bytes:
         except zlib.error:
             pass  # it has not come to its end, then
         if len(plain) > cap:
-            raise TooLarge(
-                f"the response is larger than {cap} bytes: use a smaller page_size=… or raise "
-                "ClientConfig.max_body",
-                sent="yes",
-            )
+            raise too_large(cap)
         if not unpacking.eof:
             raise BadPayload(
                 "the response's compressed body is damaged", sent="yes", retryable=True

@@ -64,7 +64,7 @@ def contradiction(condition: Filter, values: Sequence[Any], full: bool) -> str |
             return f"it sent a row with {name} {found}"
     texts = how in ("eq", "like") and full and kind not in (Decimal, bool, datetime)
     if texts and values and not any(_may_fit(how, wanted, each) for each in values):
-        return f"none of {len(values)} rows on a full page has such a {name}"
+        return f"not one row of a full page ({len(values)}) has such a {name}"
     return None
 
 
