@@ -23,6 +23,7 @@ from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export import FORMATS, Plan
 from voipstudio_cmb.export.store import disk
 from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.files import read_regular
 
 PASSING = [
     "EACCES", "EAGAIN", "EBUSY", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENODEV", "ENOMEM", "ENOSPC",
@@ -220,12 +221,11 @@ async def test_what_can_not_be_read_now_is_not_taken_for_damaged(
         plan, longer = attrs.evolve(plan, since=None, to=tmp_path / "x"), Offline(count=60)
     path = plan.to / name
     before = path.read_bytes()
-    read = disk.read_regular
 
     def failing(file: Path, limit: int) -> bytes:
         if file == path:
             raise OSError(number(error), os.strerror(number(error)), str(file))
-        return read(file, limit)
+        return read_regular(file, limit)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(disk, "read_regular", failing)
