@@ -74,7 +74,10 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    "source",
+    ["token", *(pytest.param(each, marks=pytest.mark.campaign) for each in ("basic", "password"))],
+)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
     fault: str, source: str, caplog: pytest.LogCaptureFixture

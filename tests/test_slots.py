@@ -10,6 +10,7 @@ import pytest
 
 from tests.fakes.sockets import once, serving
 from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit
+from voipstudio_cmb.auth import login
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.timeouts import Slots
 
@@ -70,7 +71,7 @@ CALLS = 500
 
 
 @pytest.mark.parametrize("ends", ["aclose", "cancelled, newest first"])
-@pytest.mark.parametrize("waits", ["for a connection", "for its turn"])
+@pytest.mark.parametrize("waits", ["for a connection", "for its turn", "for a token"])
 async def test_ending_many_calls_compares_none_with_all_the_others(
     waits: str, ends: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,10 +79,11 @@ async def test_ending_many_calls_compares_none_with_all_the_others(
     monkeypatch.setattr(Counting, "compared", 0)
     monkeypatch.setattr(loop, "create_future", lambda: Counting(loop=loop))
     limiter = RateLimit(1, per=3600) if waits == "for its turn" else None
+    token = login("user@example.com", "secret") if waits == "for a token" else "t"
     async with serving(once(hold=True)) as server:
         config = ClientConfig(deadline=3600, connections=1)
         async with CallMeBackClient(
-            "t", base_url=server.url, config=config, limiter=limiter
+            token, base_url=server.url, config=config, limiter=limiter
         ) as cmb:
             tasks = [asyncio.create_task(cmb.ping()) for _ in range(CALLS)]
             while not server.requests:

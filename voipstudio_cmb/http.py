@@ -53,6 +53,8 @@ class Call:
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
     spent: int = 0
     """What its retries have cost of the client's budget."""
+    shared: bool = False
+    """This attempt ended by the failure of another call, which pays for the retry."""
     source: str = attrs.field(default="", repr=False)
     """Where token and base URL come from, for messages."""
     masks: list[Callable[[str], str]] = attrs.field(factory=list, repr=False)

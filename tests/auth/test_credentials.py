@@ -107,6 +107,14 @@ async def test_a_wrong_password_is_tried_once_for_all_calls() -> None:
         assert PASSWORD not in "".join(shown(failure) for failure in failures[:3])  # type: ignore[arg-type]
 
 
+async def test_a_login_that_fails_once_fails_none_of_many_calls() -> None:
+    async with Sandbox(rows=5, token=TOKEN) as api:
+        fault = api.script(Fault(path="/login", times=2, delay=0.05, status=503))
+        async with CallMeBackClient(login("me@x.example", PASSWORD), base_url=api.base_url) as cmb:
+            await asyncio.gather(*(cmb.ping() for _ in range(100)))
+    assert fault.applied == 2
+
+
 async def test_two_factor_says_how_to_make_an_api_key() -> None:
     async with Sandbox(rows=10, temper=Temper(two_factor=True)) as api:
         async with CallMeBackClient(login("me@x.example", PASSWORD), base_url=api.base_url) as cmb:

@@ -207,6 +207,7 @@ def test_killed_exports_are_identical() -> None:
     assert ran.stdout.splitlines()[-1] == "the claim holds"
 
 
+@pytest.mark.campaign
 def test_a_soaked_client_leaves_nothing_over() -> None:
     # Of its checks those of the structure; memory and objects take longer to tell.
     done = asyncio.run(soak.soaked(minutes=0.05, seed=1, every=1.0))

@@ -19,7 +19,7 @@ from benchmarks.harness.walks import WALKS, By, least_round_trips
 
 
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("name", ["RateLimit", "none"])
+@pytest.mark.parametrize("name", ["RateLimit", pytest.param("none", marks=pytest.mark.campaign)])
 def test_a_cell_of_the_limiters_table_counts(server: str, name: str) -> None:
     # An hour of requests would pass on skipped time as fast as these ten seconds.
     with asyncio.Runner(loop_factory=HurriedLoop) as runner:

@@ -248,17 +248,20 @@ def test_a_file_for_tls_keys_that_can_not_be_opened_is_named(api: Sandbox) -> No
     assert len(done.stderr.splitlines()) == 1
 
 
+CAMPAIGN = pytest.mark.campaign
+
+
 @pytest.mark.parametrize(
     ("size", "env"),
     [
         ((80, 24), {"COLUMNS": "0", "LINES": "0"}),
-        ((80, 24), {"COLUMNS": "9" * 10}),
+        pytest.param((80, 24), {"COLUMNS": "9" * 10}, marks=CAMPAIGN),
         ((80, 24), {"TERM": "dumb"}),
-        ((80, 24), {"TTY_COMPATIBLE": "0"}),
+        pytest.param((80, 24), {"TTY_COMPATIBLE": "0"}, marks=CAMPAIGN),
         ((0, 0), {}),
-        ((1, 1), {}),
-        ((19, 24), {}),
-        ((80, 24), {"COLUMNS": "7"}),
+        pytest.param((1, 1), {}, marks=CAMPAIGN),
+        pytest.param((19, 24), {}, marks=CAMPAIGN),
+        pytest.param((80, 24), {"COLUMNS": "7"}, marks=CAMPAIGN),
     ],
     ids=[
         "COLUMNS=0",

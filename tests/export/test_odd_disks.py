@@ -125,20 +125,15 @@ def cases(made: dict[str, int], times: int) -> Iterable[tuple[str, int, str]]:
                 yield call, turn % count + 1, error
 
 
-CAMPAIGN = pytest.mark.campaign
-
-
-@pytest.mark.parametrize(
-    ("format", "times"),
-    [("jsonl", 1), *(pytest.param(f, 4, marks=CAMPAIGN) for f in FORMATS)],
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("format", FORMATS)
 async def test_each_call_fails_with_each_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str, times: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # what a crash would lose is not asked here
     complete, made = await counted(tmp_path, format)
     assert all(count for call, count in made.items() if call not in ("chmod", "pread")), made
-    for case in cases(made, times):
+    for case in cases(made, times=4):
         await check(tmp_path, complete, format, *case)
 
 

@@ -32,7 +32,8 @@ async def exported(api: Sandbox, to: Path, **options: Any) -> Summary:
 
 
 FAILURES = [
-    *({"status": status} for status in (302, 400, 403, 404, 408, 418, 500, 501, 502, 503, 520)),
+    *({"status": status} for status in (302, 400, 403, 404, 408, 418, 500, 501, 502, 520)),
+    pytest.param({"status": 503}, marks=pytest.mark.campaign, id="503"),  # seconds of pauses
     {"drop": "before"},
     {"drop": "mid-body"},
     {"body": b"<html>maintenance</html>"},

@@ -513,6 +513,7 @@ def write_to_small_disks(directory: str) -> list[Any]:
     return found
 
 
+@pytest.mark.campaign
 def test_a_full_disk_is_an_error_wherever_it_is_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -543,6 +543,8 @@ async def test_a_pause_that_outlasts_the_deadline_ends_a_call_at_once() -> None:
          ["DELETE", "DELETE", "GET", "GET"], True),
         ([ConnectionLost("x", sent="maybe"), json_response({}, 403), json_response({}, 500)],
          ["DELETE", "DELETE", "GET", "GET"], Forbidden),
+        ([ConnectionLost("x", sent="maybe"), json_response({}, 403), json_response({}, 403)],
+         ["DELETE", "DELETE", "GET"], Forbidden),
         ([json_response({}, 404)], ["DELETE"], NotFound),
         ([json_response({}, 403)], ["DELETE"], Forbidden),
         ([ConnectFailed("refused"), json_response({}, 404)], ["DELETE", "DELETE"], NotFound),
@@ -565,8 +567,10 @@ async def test_a_deletion_that_was_sent_again_may_find_nothing_left(
     if gone is True:
         assert (await handler(request("DELETE"))).already_gone
     else:
-        with pytest.raises(gone):
+        with pytest.raises(gone) as caught:
             await handler(request("DELETE"))
+        lost = isinstance(outcomes[0], ConnectionLost)
+        assert caught.value.sent == ("maybe" if lost and outcomes[0].sent == "maybe" else "yes")
     assert [r.method for r in network.requests] == methods
     assert events[-1].already_gone is (gone is True)
     assert events[-1].attempts == len(methods)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import inspect
 
@@ -11,8 +10,8 @@ import attrs
 from voipstudio_cmb.auth.credentials import Basic, Login, Token, TokenProvider
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
-from voipstudio_cmb.http import Handler, Request, Response, chain
-from voipstudio_cmb.timeouts import LoopGuard
+from voipstudio_cmb.http import Call, Handler, Request, Response, chain
+from voipstudio_cmb.timeouts import LoopGuard, Slots
 
 from .status import check_status
 
@@ -28,7 +27,7 @@ class Auth:
         self._fixed = source if isinstance(source, Token | Basic) else None
         self._source = None if isinstance(source, Token | Basic) else source
         self._current: Token | Basic | None = self._fixed
-        self._fetching = asyncio.Lock()
+        self._fetching = Slots(1)
         self.source = ""
         """Where the credentials and the base URL come from, for messages."""
         self._waiting: set[_Waiter] = set()
@@ -38,7 +37,7 @@ class Auth:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        current = self._current or await self._fetch(handler)
+        current = self._current or await self._fetch(request.call, handler)
         request.call.hide(current.mask)
         request.call.source = self.source
         response = await handler(request.with_credentials(current.headers))
@@ -56,15 +55,16 @@ class Auth:
         digest = hashlib.sha256("".join(self._fixed.headers().values()).encode())
         return f"token {digest.hexdigest()}"
 
-    async def _fetch(self, handler: Handler) -> Token | Basic:
+    async def _fetch(self, call: Call, handler: Handler) -> Token | Basic:
         earlier = self._guard.loop
         if self._guard.enter(busy=bool(self._waiting)) is not earlier:
-            self._fetching = asyncio.Lock()  # one that others waited for belongs to their loop
+            self._fetching = Slots(1)  # one that others waited for belongs to their loop
         waiter = _Waiter()
         self._waiting.add(waiter)
         try:
             async with self._fetching:
                 if waiter.failure is not None:
+                    call.shared = True
                     raise waiter.failure
                 if self._current is None:
                     assert self._source is not None

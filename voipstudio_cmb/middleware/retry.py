@@ -29,6 +29,7 @@ class Retry:
         call = request.call
         while True:
             call.attempts += 1
+            call.shared = False
             try:
                 # Where nobody listens, without a layer of its own.
                 response = await (
@@ -49,8 +50,9 @@ class Retry:
             # A sleep that would end past the deadline is hopeless: the real error says more.
             now = asyncio.get_running_loop().time()
             hopeless = delay is None or now + delay >= call.deadline
-            cost = None if hopeless else self.budget.spend(failure)
-            if delay is None or cost is None:
+            free = hopeless or call.shared
+            cost = 0 if free else self.budget.spend(failure)
+            if delay is None or hopeless or cost is None:
                 raise concluded(failure, request)
             call.spent += cost
             log.info("trying again in %.3f s: %s", delay, failure)
@@ -74,13 +76,15 @@ class Retry:
             return False
         if isinstance(failure, Forbidden):
             call = request.call
-            spent, call.spent = call.spent, 0  # that the GET succeeds is not that this does
+            # What the GET costs, and what is known of it, is not the deletion's.
+            spent, call.spent, sent = call.spent, 0, call.sent
             try:
                 await self(attrs.evolve(request, method="GET", parse=None), handler)
             except CallMeBackError as error:
                 return isinstance(error, NotFound)
             finally:
                 call.spent += spent
+                call.sent = sent
             return False
         return isinstance(failure, NotFound)
 

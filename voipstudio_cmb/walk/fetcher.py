@@ -69,10 +69,13 @@ class PageFetcher(Generic[R]):
             return
         order = check_order(page, request, proved=self._order_is_known)
         is_all = rows < request.page_size and (page.total or 0) <= rows
-        if order == "fine" or self._order_is_known or (is_all and order != "doubt"):
+        if order == "fine" or self._order_is_known:
+            return
+        # The first page has shown which rows come first; the last may hold few, or all the same.
+        if order != "doubt" and (is_all or request.number > 1):
             return
         if order == "same":
-            if request.number == 1 and request.page_size < _MANY:
+            if request.page_size < _MANY:
                 await self.fetch(attrs.evolve(request, page_size=_MANY))
                 self._order_is_known = True
             return
