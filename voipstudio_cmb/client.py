@@ -38,16 +38,6 @@ def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
     )
 
 
-def _base_url(text: object, source: object) -> str:
-    url = checked_base_url(text)
-    # With a slash, or its end could be taken for the beginning of a token that was cut off.
-    if isinstance(source, Token | Basic) and source.mask(f"{url}/") != f"{url}/":
-        raise ConfigError(
-            "the base URL contains the token, which would end up in logs and files: remove it there"
-        )
-    return url
-
-
 class CallMeBackClient:
     """The Call Me Back module of one account.
 
@@ -103,7 +93,8 @@ class CallMeBackClient:
         self._timeouts = Timeouts()
         self.usage: Usage = Usage()
         try:
-            self._base_url = _base_url(base_url, source)
+            mask = source.mask if isinstance(source, Token | Basic) else str
+            self._base_url = checked_base_url(base_url, mask)
         except ConfigError as error:
             forget_locals(error)
             raise
