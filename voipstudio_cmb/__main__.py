@@ -12,7 +12,8 @@ def run() -> NoReturn:
     """Runs the command, and ends the process at once.
 
     To take down all modules takes an interpreter longer than many a command, and who kills it
-    meanwhile would take what is complete for interrupted.
+    meanwhile would take what is complete for interrupted. So a profiler or tracer that waits for
+    that end reports nothing: call `cli.main.main` instead.
     """
     code = main()
     for stream in (sys.stdout, sys.stderr):

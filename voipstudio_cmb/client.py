@@ -93,7 +93,8 @@ class CallMeBackClient:
         self._timeouts = Timeouts()
         self.usage: Usage = Usage()
         try:
-            self._base_url = checked_base_url(base_url)
+            mask = source.mask if isinstance(source, Token | Basic) else str
+            self._base_url = checked_base_url(base_url, mask)
         except ConfigError as error:
             forget_locals(error)
             raise

@@ -79,17 +79,23 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def checked_base_url(text: object) -> str:
-    """`text` checked and without its trailing slash.
+def checked_base_url(text: object, mask: Callable[[str], str] = str) -> str:
+    """`text` checked and without its trailing slash. `mask` hides the token that goes there.
 
     Raises:
-        ConfigError: not https (http is for loopback only), no host, user info, query or fragment.
+        ConfigError: not https (http is for loopback only), no host, user info, query or fragment,
+            or the token in it.
     """
     if not isinstance(text, str) or not text:
         raise ConfigError(f"the base URL is empty or not a string: try {DEFAULT_BASE_URL}")
     # First, as `urlsplit` remembers what it was given, and it may be a token in the wrong place.
     if not _URL.match(text) or re.search(r"[\s\x00-\x1f\x7f]", text):
         raise ConfigError(f"the base URL needs a scheme and a host, like {DEFAULT_BASE_URL}")
+    # With a slash, or its end could be taken for the beginning of a token that was cut off.
+    if mask(f"{text}/") != f"{text}/":
+        raise ConfigError(
+            "the base URL contains the token, which would end up in logs and files: remove it there"
+        )
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port

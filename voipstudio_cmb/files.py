@@ -20,7 +20,7 @@ def check_regular(path: str | os.PathLike[str], limit: int = MAX_SIZE) -> None:
     Raises:
         OSError: it is none, or there is none.
     """
-    _check(os.stat(path), limit)
+    _check(os.stat(path), path, limit)
 
 
 def read_regular(path: str | os.PathLike[str], limit: int = MAX_SIZE) -> bytes:
@@ -32,24 +32,24 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_SIZE) -> bytes:
     check_regular(path, limit)  # first, as opening a device may do something
     # Not waiting: it may have been replaced by a FIFO meanwhile.
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-        _check(os.fstat(file.fileno()), limit)
+        _check(os.fstat(file.fileno()), path, limit)
         content = file.read(limit + 1)
     if content is None:
         raise OSError(errno.EAGAIN, "it has nothing to read for now")
     if len(content) > limit:  # of some, as in /proc, the system does not say how large they are
-        raise _too_large(limit)
+        raise _too_large(path, limit)
     return content
 
 
-def _check(found: os.stat_result, limit: int) -> None:
+def _check(found: os.stat_result, path: str | os.PathLike[str], limit: int) -> None:
     if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "it is no regular file")
+        raise OSError(errno.EINVAL, "it is no regular file", path)
     if found.st_size > limit:
-        raise _too_large(limit)
+        raise _too_large(path, limit)
 
 
-def _too_large(limit: int) -> OSError:
-    return OSError(errno.EFBIG, f"it is larger than {limit // 1024} KiB")
+def _too_large(path: str | os.PathLike[str], limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {limit // 1024} KiB", path)
 
 
 def decode_handwritten(content: bytes) -> str:

@@ -45,7 +45,7 @@ def test_a_dry_run_refuses_what_the_run_would(api: Sandbox, run: Any, tmp_path: 
     (tmp_path / "file").chmod(0o755)
     for to, words in (
         (tmp_path / "full", "exists: choose another directory"),
-        (tmp_path / "file", "can't be written"),
+        (tmp_path / "file", "can't be written (Not a directory)"),
         (tmp_path / "file" / "below", "can't be "),
         (tmp_path / "dangling", "can't be written"),
     ):

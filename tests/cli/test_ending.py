@@ -14,6 +14,7 @@ import pytest
 
 from tests.fakes.commands import accounts_file, run_process
 from voipstudio_cmb.cli import files
+from voipstudio_cmb.export.store import disk
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.sandbox import Sandbox
 
@@ -101,11 +102,11 @@ def test_what_can_not_be_read_now_is_exit_5(
     command = ("export", "cdrs", "--to", str(tmp_path), "--since", "last")
     assert run(*command).code == 0
 
-    def stale(path: Path) -> bytes:
+    def stale(path: Path, limit: int) -> bytes:
         raise OSError(116, "Stale file handle", str(path))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", stale)
+        patch.setattr(disk, "read_regular", stale)
         for more in ((), ("--dry-run",)):
             done = run(*command, *more)
             assert done.code == 5

@@ -181,7 +181,7 @@ def test_one_wrong_token_or_one_host_that_is_down_is_one_sentence(
     done = run(*argv)
     assert (done.code, done.out, len(done.err.splitlines())) == (4, "", 1)
     assert done.err.startswith(f"{labels}401 Unauthorized; ")
-    assert done.err.endswith("; run the same command again with a valid token to resume\n")
+    assert done.err.endswith("; run the same command again with a valid token\n")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     drawn = run(*argv)
     assert drawn.err.count("cdrs") == 1  # no bar

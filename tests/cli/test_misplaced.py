@@ -88,8 +88,22 @@ def test_a_variable_that_holds_it_is_not_quoted(
     assert CANARY not in err
 
 
+def test_the_token_of_a_variable_in_the_url_of_another_is_not_quoted(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", CANARY)
+    monkeypatch.setenv("VOIPSTUDIO_API_URL", f"http://127.0.0.1:9/v1.2/{CANARY}")
+    code, out, err = run("ping")
+    assert (code, out) == (2, "")
+    assert "VOIPSTUDIO_API_URL: the base URL contains the token" in err
+    assert CANARY not in err
+
+
 CALLS: dict[str, Any] = {
     "a base URL": lambda: CallMeBackClient("t", base_url=CANARY),
+    "the token's own URL": lambda: CallMeBackClient(CANARY, base_url=f"https://x.example/{CANARY}"),
+    "Basic's own URL": lambda: CallMeBackClient(Basic(7, CANARY), base_url=f"https://x/{CANARY}/v"),
+    "an account's own URL": lambda: Account("a", CANARY, base_url=f"https://x/{CANARY}"),
     "a scheme": lambda: CallMeBackClient("t", base_url=f"{CANARY}://x"),
     "a port": lambda: CallMeBackClient("t", base_url=f"https://x:{CANARY}"),
     "a user agent": lambda: ClientConfig(user_agent=CANARY + "\n"),

@@ -171,7 +171,7 @@ def test_the_table_has_what_there_is_to_tell(capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("one", "words"),
     [
-        (UNAUTHORISED, "run the same command again with a valid token to resume"),
+        (UNAUTHORISED, "not done: run the same command again with a valid token"),
         (REFUSED, "fix what the errors above say"),
     ],
 )

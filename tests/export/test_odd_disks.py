@@ -21,7 +21,9 @@ from tests.fakes.system_calls import WHERE, SystemCalls
 from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export import FORMATS, Plan
+from voipstudio_cmb.export.store import disk
 from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.files import read_regular
 
 PASSING = [
     "EACCES", "EAGAIN", "EBUSY", "EDQUOT", "EIO", "EMFILE", "ENFILE", "ENODEV", "ENOMEM", "ENOSPC",
@@ -190,6 +192,16 @@ async def test_an_export_that_can_not_be_locked_anywhere_is_refused_with_the_rea
     assert visible(tmp_path / "odd") == {}
 
 
+@pytest.mark.parametrize("name", ["manifest.json", ".cdrs.jsonl.checkpoint"])
+async def test_a_fifo_in_the_place_of_a_file_of_ours_is_no_reason_to_wait(
+    tmp_path: Path, name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ClientMisuse, match="it is no regular file") as refused:
+        await run(Offline(count=12), plan_of(tmp_path, "jsonl"))
+    assert name in str(refused.value)
+
+
 @pytest.mark.parametrize("error", ["EMFILE", "EIO", "ESTALE", "EACCES", "ENOMEM"])
 @pytest.mark.parametrize("name", ["manifest.json", ".cdrs.jsonl.checkpoint"])
 async def test_what_can_not_be_read_now_is_not_taken_for_damaged(
@@ -204,15 +216,14 @@ async def test_what_can_not_be_read_now_is_not_taken_for_damaged(
         plan, longer = attrs.evolve(plan, since=None, to=tmp_path / "x"), Offline(count=60)
     path = plan.to / name
     before = path.read_bytes()
-    read = Path.read_bytes
 
-    def failing(self: Path) -> bytes:
-        if self == path:
-            raise OSError(number(error), os.strerror(number(error)), str(self))
-        return read(self)
+    def failing(file: Path, limit: int) -> bytes:
+        if file == path:
+            raise OSError(number(error), os.strerror(number(error)), str(file))
+        return read_regular(file, limit)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Path, "read_bytes", failing)
+        patch.setattr(disk, "read_regular", failing)
         summary = await run(longer, plan)
     [error] = [job.error for job in summary.jobs]
     assert "Nothing was sent" in str(error)

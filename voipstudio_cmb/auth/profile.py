@@ -66,12 +66,12 @@ def _parse_profiles(content: bytes) -> tuple[str, _Profiles] | None:
         return None
 
 
-def _base_url(stored: object, given: str | None, owner: str) -> tuple[str, str]:
+def _base_url(token: Secret, stored: object, given: str | None, owner: str) -> tuple[str, str]:
     """The base URL to use and where it is from: `stored` in a profile, else `given`, else ours."""
     for text, where in ((stored, f"apiUrl of {owner}"), (given, URL_VARIABLE)):
         if text:
             try:
-                return checked_base_url(text), where
+                return checked_base_url(text, token.mask), where
             except ConfigError as error:
                 raise ConfigError(f"{where}: {error}") from None
     return DEFAULT_BASE_URL, "the default"
@@ -82,7 +82,7 @@ def _credentials(token: Secret, stored: object, given: str | None, owner: str) -
         token.checked()
     except ConfigError as error:
         raise ConfigError(f"{owner}: {error}") from None
-    url, where = _base_url(stored, given, owner)
+    url, where = _base_url(token, stored, given, owner)
     return Credentials(token, url, f"the token is from {owner}, the base URL {url} from {where}")
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
 
 _ADVICE = {
-    NOT_AUTHORISED: "run the same command again with a valid token to resume",
-    RESUMABLE: "run the same command again to resume",
+    NOT_AUTHORISED: "run the same command again with a valid token",
+    RESUMABLE: "run the same command again",
 }
 
 NAMED = 8
@@ -69,9 +69,8 @@ def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) 
 
 def _advice(summary: Summary, code: int) -> str | None:
     """What to do, if it is known; nothing can be resumed where nothing is kept."""
-    if code == RESUMABLE and not summary.resumable:
-        return "run the same command again"
-    return _ADVICE.get(code)
+    advice = _ADVICE.get(code)
+    return f"{advice} to resume" if advice and summary.resumable else advice
 
 
 def _notes(job: Job) -> Iterator[str]:

@@ -68,7 +68,8 @@ class Account:
     ) -> None:
         secret = Secret(token)
         del token  # or a traceback with locals would show it
-        name, base_url, rate = _checked_name(name), checked_base_url(base_url), _checked_rate(rate)
+        name, rate = _checked_name(name), _checked_rate(rate)
+        base_url = checked_base_url(base_url, secret.mask)
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - made by attrs
             name, secret.checked(), base_url, rate, token_env
         )

@@ -5,6 +5,7 @@ They read the directory, and at most make it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -225,7 +226,8 @@ def _check_directory(to: Path, *, dry_run: bool) -> None:
     except OSError as error:
         if passing(error) and not isinstance(error, PermissionError | FileNotFoundError):
             raise
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        number = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno
+        reason = os.strerror(number) if number else str(error)
     raise ClientMisuse(
         f"the export directory {str(to)!r} can't be written ({reason}): choose another with --to, "
         "or fix its permissions"

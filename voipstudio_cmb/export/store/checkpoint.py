@@ -17,6 +17,7 @@ import attrs
 from voipstudio_cmb.codec.json import decode_as
 
 from .contents import Contents
+from .disk import read
 
 VERSION = 1
 """Of the checkpoints and of the rows that they count."""
@@ -91,7 +92,7 @@ def load(path: Path) -> Checkpoint | None:
         OSError: it can't be read now. To begin again would lose what it counts.
     """
     try:
-        data = path.read_bytes()
+        data = read(path)
     except FileNotFoundError:
         return None
     try:

@@ -16,9 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from voipstudio_cmb.files import read_regular
+
 from .failures import left_out, unsupported
 
 T = TypeVar("T")
+
+_LARGEST = 1 << 30  # of a file that is read as a whole
 
 
 class Disk:
@@ -182,6 +186,15 @@ def fingerprint(path: Path) -> tuple[int, str] | None:
     file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(file, "rb") as data:
         return os.fstat(file).st_size, hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def read(path: Path) -> bytes:
+    """What the file `path` holds, which an export has made.
+
+    Raises:
+        OSError: it can't be read, or is no such file: opening a FIFO could wait for ever.
+    """
+    return read_regular(path, _LARGEST)
 
 
 async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:

@@ -111,7 +111,7 @@ def _export_error(path: Path, error: OSError, kept: str) -> ExportError:
 
 
 def _what(path: Path, error: OSError) -> str:
-    reason = os.strerror(error.errno) if error.errno else str(error)
+    reason = error.strerror or str(error)
     name = error.filename
     if isinstance(name, str | os.PathLike) and os.fspath(name) != str(path):
         reason += f": {os.fspath(name)!r}"

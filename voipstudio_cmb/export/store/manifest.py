@@ -16,7 +16,7 @@ from voipstudio_cmb.codec.json import decode_as
 from voipstudio_cmb.errors import ClientMisuse
 
 from .contents import Contents
-from .disk import Disk, sidecar, write_atomic
+from .disk import Disk, read, sidecar, write_atomic
 from .lock import directory_locked
 
 MANIFEST = "manifest.json"
@@ -47,7 +47,7 @@ def read_manifest(directory: Path) -> dict[str, Entry]:
     """
     path = directory / MANIFEST
     try:
-        return decode_as(_Manifest, path.read_bytes())["files"]
+        return decode_as(_Manifest, read(path))["files"]
     except FileNotFoundError:
         return {}
     except ValueError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voipstudio_cmb.models import Reject
 
-from .disk import AppendedFile, Disk, status, sync, write_atomic
+from .disk import AppendedFile, Disk, read, status, sync, write_atomic
 
 
 class Rejects(AppendedFile):
@@ -30,7 +30,7 @@ class Rejects(AppendedFile):
         self._lines = {}
         size = 0
         exists = status(self.path) is not None
-        for line in self.path.read_bytes().splitlines(True) if keep and exists else ():
+        for line in read(self.path).splitlines(True) if keep and exists else ():
             try:
                 self._lines[bytes.fromhex(json.loads(line)["key"])] = line
             except (ValueError, KeyError, AttributeError, TypeError):
@@ -63,7 +63,7 @@ class Rejects(AppendedFile):
         """Makes them the file `to`, by page and index; with `add`, behind the lines that it has."""
         lines = sorted(self._lines.values(), key=_place)
         sent = [line[: line.rindex(b',"key":')] + b"}\n" for line in lines]
-        before = to.read_bytes().splitlines(True) if add and status(to) is not None else []
+        before = read(to).splitlines(True) if add and status(to) is not None else []
         # Once, also if this was interrupted behind its end.
         write_atomic(self.disk, to, b"".join(dict.fromkeys([*before, *sent])))
 
