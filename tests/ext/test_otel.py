@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import subprocess
 import sys
 
@@ -76,3 +77,21 @@ def test_nothing_of_it_is_imported_unless_asked_for() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+async def test_an_attempt_is_within_its_call_though_the_clock_is_set_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hours = itertools.count(1.7e9, 3600)
+    monkeypatch.setattr("time.time", lambda: next(hours))
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    config = ClientConfig(on_event=otel.spans(provider))
+    async with Sandbox(rows=1) as api:
+        async with CallMeBackClient(api.token, base_url=api.base_url, config=config) as cmb:
+            await cmb.ping()
+    (span,) = exporter.get_finished_spans()
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert span.start_time <= span.events[0].timestamp <= span.end_time

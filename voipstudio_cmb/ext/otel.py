@@ -32,21 +32,25 @@ def spans(provider: TracerProvider | None = None) -> OnEvent:
         if not isinstance(event, CallEvent):
             return  # a call brings its attempts along
         template = _ID.sub("/{id}", event.path)
+        begins = _nanoseconds(event.began)
+        ends = max(begins, _nanoseconds(event.began + event.elapsed))
         span = tracer.start_span(
             f"{event.method} {template}",
             kind=SpanKind.CLIENT,
-            start_time=_nanoseconds(event.began),
+            start_time=begins,
             attributes=_call_attributes(event, template),
         )
         for attempt in event.tries:
+            at = _nanoseconds(attempt.began + attempt.elapsed)
             span.add_event(
                 "attempt",
                 attributes=_attempt_attributes(attempt),
-                timestamp=_nanoseconds(attempt.began + attempt.elapsed),
+                # Within the call, though floats are rounded and clocks are set.
+                timestamp=min(max(begins, at), ends),
             )
         if event.error is not None:
             span.set_status(Status(StatusCode.ERROR, event.error))
-        span.end(end_time=_nanoseconds(event.began + event.elapsed))
+        span.end(end_time=ends)
 
     return listen
 
