@@ -211,7 +211,6 @@ def test_a_limiter_follows_to_another_loop_once_its_own_is_closed() -> None:
     asyncio.run(asyncio.wait_for(limit.acquire(), AT_ONCE))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("use", ["aclose", "async with", "ping", "list", "export"])
 async def test_a_forked_child_is_refused_and_the_parent_unharmed(use: str, tmp_path: Path) -> None:

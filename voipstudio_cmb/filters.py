@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 import attrs
 
 from .checks import described
+from .codec.comparison import meets, problem, type_of
 from .codec.conversion import values_of
 from .codec.json import plain
 from .codec.surrogates import is_text
-from .comparison import meets, problem, type_of
 from .errors import ClientMisuse
 
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TextIO
 
 from voipstudio_cmb.codec.conversion import to_dict
@@ -13,7 +14,7 @@ from voipstudio_cmb.text import on_one_line
 from .terminal import escape_controls, table_text, terminal_size
 
 
-class Printer:
+class Printer(ABC):
     """Makes text of records one by one, for `stream`, on which it prints nothing itself."""
 
     words = False
@@ -22,9 +23,9 @@ class Printer:
     def __init__(self, record: type[Record], stream: TextIO) -> None:
         self._stream = stream
 
+    @abstractmethod
     def add(self, record: Record) -> str:
         """What comes now: `record`, or nothing if it is kept for `finish`."""
-        raise NotImplementedError
 
     def finish(self) -> str:
         """What comes behind all records."""

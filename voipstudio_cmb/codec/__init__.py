@@ -5,6 +5,7 @@
                      `-> rows              the same rows as the bytes that were sent
     values -> payloads -> json -> body
 
+`comparison` says how the value of a documented field compares with that of a condition, and
 `surrogates` lets all of them take the one kind of string that is no text.
 """
 

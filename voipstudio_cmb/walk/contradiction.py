@@ -20,8 +20,8 @@ from decimal import Decimal
 from operator import gt
 from typing import Any, Literal
 
+from voipstudio_cmb.codec.comparison import OPERATORS, folded, is_day, moment, number, type_of
 from voipstudio_cmb.codec.conversion import values_of
-from voipstudio_cmb.comparison import OPERATORS, folded, is_day, moment, number, type_of
 from voipstudio_cmb.errors import FilterIgnored, SortIgnored
 from voipstudio_cmb.filters import Filter
 from voipstudio_cmb.models import Page

@@ -16,9 +16,10 @@ from functools import cache, lru_cache
 from itertools import filterfalse
 from typing import Any
 
-from .codec.json import to_json
-from .codec.shape import shape
-from .models import RECORDS
+from voipstudio_cmb.models import RECORDS
+
+from .json import to_json
+from .shape import shape
 
 OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq, "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le
