@@ -215,6 +215,8 @@ class Page(Generic[R]):
     """How many matches the collection has, as the server claims; None if it claims nothing usable.
 
     It may be too high, too low, and may move."""
+    cached: str = ""
+    """What in its headers says that it came out of a cache: "Age: 35"; "" if nothing does."""
 
     def __len__(self) -> int:
         return len(self.records)

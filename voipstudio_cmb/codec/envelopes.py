@@ -31,7 +31,8 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     """
     envelope = _envelope(response, list)
     total = total_of(envelope.get("total"))
-    return Page(records=records(envelope["data"], record), number=number, total=total)
+    rows = records(envelope["data"], record)
+    return Page(records=rows, number=number, total=total, cached=response.cached)
 
 
 def read_rows(
@@ -51,7 +52,7 @@ def read_rows(
         reject([Reject(number, index, id_problem(json), json) for index, json in rows])
         if total is not None:
             total = max(len(page.rows), total - len(page.unusable))
-    return Page(records=page.rows, number=number, total=total)
+    return Page(records=page.rows, number=number, total=total, cached=response.cached)
 
 
 def read_row(response: Response) -> Row:
