@@ -7,7 +7,6 @@ it stands above the session and sees whole responses, their bodies read.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from inspect import signature
@@ -23,14 +22,6 @@ Sent: TypeAlias = Literal["no", "maybe", "yes"]
 
 A gateway's 5xx to a POST, PATCH or DELETE leaves open whether that arrived: "maybe"."""
 
-
-_CACHE_HEADERS = {
-    name.lower(): name
-    for name in ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
-}
-# A hit after a refresh is fresh.
-_HIT = re.compile(r"(?<![a-z])(?<!refresh_)(?:hit|stale|updating)\b", re.IGNORECASE)
-_AGE = re.compile(r"0*([1-9][0-9]{0,9})\b", re.ASCII)
 
 UNREAD: Any = object()
 """What `Response.value` is until somebody has parsed the body; None is a value."""
@@ -170,20 +161,6 @@ class Response:
     """The token was refused, and the next attempt will have a fresh one."""
     already_gone: bool = False
     """A deletion was sent again after its response was lost, and found nothing left to delete."""
-
-    @property
-    def cached(self) -> str:
-        """What says that it came out of a cache in between: "Age: 35"; "" if nothing does.
-
-        Not the headers' own words but those that are known: the rest may hold anything.
-        """
-        headers, signs = self.headers, list[str]()
-        if "age" in headers and (age := _AGE.match(headers["age"].strip())):
-            signs.append(f"Age: {age[1]}")
-        for name, spelt in _CACHE_HEADERS.items():
-            if name in headers and (hit := _HIT.search(headers[name])):
-                signs.append(f"{spelt}: {hit[0]}")
-        return ", ".join(signs)
 
     def with_value(self, value: Any) -> Response:
         """The same response with the value that its body was parsed to."""

@@ -153,25 +153,6 @@ async def test_what_a_cache_answers_is_said_to_be_cached() -> None:
             await check_status(request(parse=decode), ScriptedHandler([cached]))
 
 
-@pytest.mark.parametrize(
-    ("headers", "sign"),
-    [
-        ({"age": "35"}, "Age: 35"),
-        ({"age": " 035 "}, "Age: 35"),
-        ({"age": "12", "x-cache": "HIT, MISS"}, "Age: 12, X-Cache: HIT"),
-        ({"x-cache": "TCP_MEM_HIT from a.example"}, "X-Cache: HIT"),
-        ({"cf-cache-status": "STALE"}, "CF-Cache-Status: STALE"),
-        ({"cache-status": "edge; hit; ttl=3"}, "Cache-Status: hit"),
-        ({"age": "0", "x-cache": "MISS"}, ""),
-        ({"age": "soon", "x-cache": "RefreshHit from cloudfront"}, ""),
-        ({"x-cache": "TCP_REFRESH_HIT from a.example", "cache-control": "max-age=9"}, ""),
-        ({}, ""),
-    ],
-)
-def test_headers_that_say_that_a_response_is_cached(headers: dict[str, str], sign: str) -> None:
-    assert Response(status=200, headers=headers).cached == sign
-
-
 async def test_the_token_that_a_server_echoes_is_masked() -> None:
     echo = {"message": f"bad token {CANARY}", "errors": [{"message": CANARY, "field": "token"}]}
     field = {"errors": [{"field": CANARY, "message": "bad"}]}

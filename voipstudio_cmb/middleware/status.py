@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from voipstudio_cmb.codec.envelopes import excerpt, is_throttling, read_messages
+from voipstudio_cmb.codec.envelopes import cache_signs, excerpt, is_throttling, read_messages
 from voipstudio_cmb.errors import (
     BadPayload,
     BadRequest,
@@ -167,7 +167,8 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
 
 def _cached(response: Response) -> str:
     """That `response` came out of a cache, in words, if it did."""
-    return f"this response came out of a cache ({response.cached})" if response.cached else ""
+    signs = cache_signs(response)
+    return f"this response came out of a cache ({signs})" if signs else ""
 
 
 async def check_status(request: Request, handler: Handler) -> Response:
