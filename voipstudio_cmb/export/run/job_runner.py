@@ -32,7 +32,7 @@ class JobRunner:
             CallMeBackError: it failed; what was fetched is kept.
         """
         job, workspace = self.job, self.workspace
-        with locked(job.path) as job.note, as_export_error(job.path, self._kept):
+        with locked(job.path) as job.note, as_export_error(job.path, self.kept):
             try:
                 if await in_thread(self._open):
                     return
@@ -43,7 +43,8 @@ class JobRunner:
             finally:
                 workspace.close(done=job.state == "done")
 
-    def _kept(self) -> str:
+    def kept(self) -> str:
+        """What can be resumed, in words."""
         rows = saved_rows(sidecar(self.job.path, "checkpoint"))
         return f"{rows:,} rows are kept" if rows else "Nothing of it is kept"
 
