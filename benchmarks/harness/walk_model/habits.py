@@ -72,18 +72,19 @@ HABITS: dict[str, tuple[Temper, ...]] = {
     "late rows": (Temper(writes="late"), Temper(writes="late", filter="ignored")),
     "low ids": (Temper(writes="low"), Temper(writes="low", filter="ignored")),
     "re-used ids": (Temper(writes="re-used"), Temper(writes="re-used", filter="ignored")),
-    "inserts only": (
-        Temper(writes="inserts only"),
-        Temper(writes="inserts only", filter="ignored"),
-        Temper(writes="inserts only", total="missing"),
-    ),
+    "inserts only": tuple(Temper(deletes=False, writes=writes, filter=filter, total=total)
+        for writes, filter, total in product(
+            ("", "late", "low"), ("", "ignored"), ("exact", "missing"))),
     "rows while it opens": (Temper(writes="opening"), Temper(writes="opening", filter="ignored")),
-    "flood": (Temper(writes="flood"), Temper(writes="flood", filter="ignored")),
+    "flood": tuple(Temper(writes="flood", deletes=deletes, filter=filter)
+        for deletes, filter in product((False, True), ("", "ignored"))),
 }  # fmt: skip
 
 UNSOLVED = frozenset(
     {
         "compares text",
+        "inserts only",
+        "flood",
         "compares narrow",
         "404 for rows",
         "ends at a row",

@@ -59,6 +59,7 @@ def _wild(number: int) -> Temper:
         short_page=some((0,) * 7 + (3,)), later=some((0,) * 7 + (4,)),
         later_by=some(("request", "own")), replicas=some(("",) * 7 + ("random",)),
         cached=some((0,) * 7 + (6,)), writes=some(("", "", "late", "low", "re-used", "opening")),
+        deletes=some((True, True, True, False)),
     )  # fmt: skip
 
 

@@ -32,11 +32,28 @@ class PendingRequest:
     """Set when the request is evaluated."""
 
     def __str__(self) -> str:
+        return f"{self.asked} -> {self.answered}"
+
+    @property
+    def asked(self) -> str:
+        """What the request asks for, in short."""
         query = dict(self.request.query)
-        shown = " ".join(query.get(name, "") for name in ("page", "limit", "dir", "filter"))
-        response = self.response
-        text = response.body.decode() if isinstance(response, Response) else repr(response)
-        return f"{self.request.path} {shown} -> {text}"
+        conditions = json.loads(query.get("filter", "[]"))
+        parts = [query.get(name, "") for name in ("page", "limit", "dir")]
+        parts += [f"{one['operator']} {one['value']}" for one in conditions]
+        return " ".join([self.request.path, *parts])
+
+    @property
+    def answered(self) -> str:
+        """The ids and the total of the response, or what it is instead."""
+        if not isinstance(self.response, Response):
+            return repr(self.response)
+        try:
+            content = json.loads(self.response.body)
+            ids = " ".join(str(row["id"]) for row in content["data"])
+        except (ValueError, KeyError):
+            return f"{self.response.status} {self.response.body.decode()}"
+        return f"[{ids}], total {content.get('total', 'missing')}"
 
     @property
     def login(self) -> bool:

@@ -42,7 +42,7 @@ class Simulation(ModelClient):
     def deliver(self, a: int, b: int) -> None:
         if ready := self.server.ready:
             pending = ready[a % len(ready)]
-            self.trace.append(("delivered", pending))
+            self.trace.append(("delivered", pending.asked))
             self.server.deliver(pending)
             self._pump()
 
@@ -122,7 +122,7 @@ class Simulation(ModelClient):
     def delete(self, a: int, b: int) -> None:
         """Deletes any row, the oldest, one at a page's border or near the last one received."""
         ids, received = self.server.ids, self.checker.received
-        if self.unchanging or not ids or self.server.temper.writes in ("inserts only", "flood"):
+        if self.unchanging or not ids or not self.server.temper.deletes:
             return
         place = b % len(ids)
         if a % 4 == 1:

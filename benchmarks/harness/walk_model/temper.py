@@ -125,8 +125,10 @@ class Temper:
     """For how many requests a response is given again to the same URL."""
     writes: str = ""
     """How others write instead of at the end: late (a row is visible after later ones), low (any
-    free id), re-used (the id of a row that was deleted), inserts only, opening (rows come with the
-    first responses of a walk), flood (rows come with each response)."""
+    free id), re-used (the id of a row that was deleted), opening (rows come with the first
+    responses of a walk), flood (rows come with each response)."""
+    deletes: bool = True
+    """Whether rows are deleted."""
 
     def __str__(self) -> str:
         fields = ((f.name, getattr(self, f.name), f.default) for f in attrs.fields(Temper))
@@ -174,11 +176,6 @@ class Temper:
         """Whether a walk over it can't fail while nothing changes."""
         right = self.counts and self.even and self.single and not self.compare
         return right and not (self.refuse_sort or self.spoils)
-
-    @property
-    def appends(self) -> bool:
-        """Whether rows only come with higher ids than all before."""
-        return self.writes in ("", "inserts only", "opening", "flood")
 
 
 HONEST = Temper()
