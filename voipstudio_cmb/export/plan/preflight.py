@@ -19,12 +19,13 @@ from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
 from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar, status
 from voipstudio_cmb.export.store.failures import before_sending, passing
-from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
+from voipstudio_cmb.export.store.manifest import MANIFEST
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile
 from .plan import Plan
+from .unchanged import check_unchanged
 
 
 class Preflight:
@@ -57,12 +58,14 @@ class Preflight:
         self._base_url = base_url
         with before_sending(plan.to):
             _check_directory(plan.to, dry_run=dry_run)
-            self._entries = read_manifest(plan.to)
+            self._entries = plan.entries()
             self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
         if not self._plan.since:
             self._check_not_incremental()
+        else:
+            self._check_unchanged()
         checkpoints, obstacles, identities = [], [], []
         for file in self._files:
             fresh = self._plan.begin(file, self._base_url)
@@ -119,9 +122,12 @@ class Preflight:
         if checkpoint is None:
             return None
         entry = self._entries.get(file.path.name)
-        published = checkpoint.file and entry and entry.sha256 == checkpoint.file[1]
-        if published and self._plan.since:
-            # The interrupted run has ended with this file, so that other ids are new now.
+        published = checkpoint.entry is not None and checkpoint.entry == entry
+        gone = self._plan.sink.appends and not file.append and checkpoint.after > 0
+        ended = self._plan.since is not None and (published or gone)
+        if ended:
+            # The interrupted run has ended with this file, so that other ids are new now; or the
+            # rows that it was to add them to have gone, and all are fetched.
             fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
         if differences := checkpoint.differences(fresh):
             raise ClientMisuse(
@@ -129,7 +135,7 @@ class Preflight:
                 f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
                 "--restart (restart=True)"
             )
-        return checkpoint
+        return None if ended and self._plan.sink.appends else checkpoint
 
     def _ended(
         self,
@@ -171,6 +177,13 @@ class Preflight:
                     f"{str(plan.to)!r} holds an incremental export ({name}): continue it with "
                     '--since last (since="last"), or export to another directory'
                 )
+
+    def _check_unchanged(self) -> None:
+        """Checks that the files before those of this export are as they were written."""
+        for name, entry in self._entries.items():
+            resource, format = entry.identity["resource"], entry.identity["format"]
+            if resource in self._plan.resources and format == self._plan.sink.suffix:
+                check_unchanged(self._plan, self._plan.to / name, entry)
 
     def _check_series(self, identity: Identity) -> None:
         """Checks that a file of this `identity` continues those before it."""

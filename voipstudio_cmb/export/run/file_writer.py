@@ -18,7 +18,6 @@ import attrs
 from voipstudio_cmb.errors import ExportError
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import Source
-from voipstudio_cmb.export.store.contents import Contents
 from voipstudio_cmb.export.store.disk import (
     AppendedFile,
     fingerprint,
@@ -30,7 +29,7 @@ from voipstudio_cmb.export.store.disk import (
     sync,
 )
 from voipstudio_cmb.export.store.failures import left_out
-from voipstudio_cmb.export.store.manifest import Entry, record
+from voipstudio_cmb.export.store.manifest import record
 from voipstudio_cmb.export.store.workspace import Workspace
 from voipstudio_cmb.models import RECORDS
 
@@ -67,7 +66,7 @@ class FileWriter:
         if old is not None and stat.S_ISREG(old.st_mode):
             with left_out("chmod"):  # a file that replaces another one takes its mode too
                 workspace.disk.chmod(new, old.st_mode & 0o777)
-        workspace.finish(made, self.job.altered)
+        workspace.finish(made, self.job.altered, file.before)
         plan.sink.check(path)
         try:
             publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
@@ -107,11 +106,9 @@ class FileWriter:
             workspace.rejects.close()
         elif not at.rejected and not append:
             disk.unlink(rejects_path(job.path))  # an earlier export's
-        assert at.file is not None
-        contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
-        entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
-        before = record(disk, job.path, entry)
-        if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
+        assert at.entry is not None
+        before = record(disk, job.path, at.entry)
+        if self.source.file.recreate and before is not None and before.sha256 != at.entry.sha256:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))

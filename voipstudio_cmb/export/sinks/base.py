@@ -33,6 +33,16 @@ class Sink(ABC):
         """
         return None
 
+    def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
+        """Checks that the file `path`, which has other bytes now, still has the `rows` written.
+
+        Called for a format that appends: others may change its files too.
+
+        Raises:
+            ClientMisuse: it is damaged, or rows are missing.
+        """
+        return None
+
     @abstractmethod
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         """Writes `rows` (each one JSON object on one line, without its line end) to `path`.
