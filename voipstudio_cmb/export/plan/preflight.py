@@ -1,6 +1,7 @@
 """The checks before an export: whether its files can be written, and what can be resumed.
 
-They read the directory, and at most make it.
+They read the directory, and at most make it. A database that another program has left unfinished is
+completed.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ class Preflight:
         self._mark = mark
         self._files = files
         self._base_url = base_url
+        self._dry_run = dry_run
         with before_sending(plan.to):
             _check_directory(plan.to, dry_run=dry_run)
             self._entries = plan.entries()
@@ -156,7 +158,8 @@ class Preflight:
 
     def _check_sink(self, file: OutputFile) -> None:
         sink = self._plan.sink
-        sink.check(file.path)
+        if not self._dry_run:  # it may complete what another program has left
+            sink.check(file.path)
         if not file.append:
             return
         highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])

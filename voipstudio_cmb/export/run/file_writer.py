@@ -6,6 +6,7 @@ depend on nothing but the rows.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import threading
@@ -45,6 +46,7 @@ class FileWriter:
     workspace: Workspace
     names: ButtonIds | None
     """The buttons that the rows name, if the file has all rows of the resource."""
+    _copied: tuple[int, ...] = attrs.field(init=False, default=())
 
     def write(self, stop: threading.Event) -> None:
         """Makes the file and publishes it, unless `stop` is set meanwhile."""
@@ -68,6 +70,13 @@ class FileWriter:
                 workspace.disk.chmod(new, old.st_mode & 0o777)
         workspace.finish(made, self.job.altered, file.before)
         plan.sink.check(path)
+        if file.append and self._version() != self._copied:
+            workspace.disk.unlink(new)
+            raise ExportError(
+                f"{str(path)!r} was changed while rows were added to a copy of it: run the same "
+                "export again",
+                retryable=True,
+            )
         try:
             publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
         except FileExistsError as error:
@@ -84,6 +93,7 @@ class FileWriter:
         try:
             sink.check(self.job.path)
             if self.source.file.append:
+                self._copied = self._version()
                 shutil.copyfile(self.job.path, new)
             rows = _until(stop, self.workspace.spool.rows())
             name = self.job.resource
@@ -96,6 +106,11 @@ class FileWriter:
         made = fingerprint(new)
         assert made is not None
         return made
+
+    def _version(self) -> tuple[int, ...]:
+        """What changes when another program writes to the file that rows are added to."""
+        found = os.stat(self.job.path)
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def close(self) -> None:
         """Records the published file in the manifest, and removes what is not needed any more."""

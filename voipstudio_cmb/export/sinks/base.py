@@ -22,7 +22,13 @@ class Sink(ABC):
     """Whether a file is the rows with a line end after each, so that `write` is not called."""
 
     def check(self, path: Path) -> None:
-        """Raises ClientMisuse if the file `path`, which may not exist, can't be replaced now."""
+        """Returns when the file `path`, which may not exist, can be replaced. Runs in a thread.
+
+        Raises:
+            ClientMisuse: it can't be.
+            ExportError: another program uses it, and does not end.
+            OSError: it can't be read or written now.
+        """
         return None
 
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
