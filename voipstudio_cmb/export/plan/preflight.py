@@ -83,7 +83,8 @@ class Preflight:
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
-        interrupted = any(checkpoints) or status(self._mark) is not None
+        marked = not self._plan.restart and status(self._mark) is not None
+        interrupted = any(checkpoints) or marked
         if interrupted and not any(isinstance(state, Fresh) for state in ended):
             return ended
         if self._plan.since:
