@@ -46,6 +46,9 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
         (["--to", "a", "--window", "5"], "--window is called --concurrency"),
         (["--to", "a", "--dry-run", "--rate", "0"], "--rate must be a finite number"),
+        (["--to", "a", "--rate", "1e-300"], "--rate is no rate that can be kept: 1e-300 requests"),
+        (["--to", "a", "--rate-per-account", "1e-300", "--accounts", "x"],
+         "--rate-per-account is no rate"),
     ],
 )  # fmt: skip
 def test_wrong_usage_sends_nothing_and_is_exit_2(
