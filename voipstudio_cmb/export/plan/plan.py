@@ -30,6 +30,11 @@ from .files import IdRange, LateRows, OutputFile
 
 # With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
+_SCHEMES = frozenset({
+    "abfs", "abfss", "adl", "az", "azure", "b2", "dav", "dbfs", "file", "ftp", "ftps", "gcs", "gs",
+    "hdfs", "http", "https", "memory", "oss", "r2", "s3", "s3a", "scp", "sftp", "smb", "ssh",
+    "swift", "wasb", "wasbs", "webdav", "webhdfs",
+})  # fmt: skip
 _COPY = (
     "export to a directory, and copy what is complete to {}. For a directory of such a name, give "
     "its absolute path"
@@ -43,9 +48,11 @@ def _directory(to: str | os.PathLike[str]) -> Path:
             f"an export needs the path of a directory to write to, not {described(to)}"
         )
     if url := _URL.match(text):
+        # What nobody knows for a scheme may be a token, and is not quoted.
+        scheme = name if (name := url[1].lower()) in _SCHEMES else "that URL"
         raise ClientMisuse(
-            f"--to (to=) is a URL ({url[1]}:), and exports are written to directories: "
-            + ("give the path alone" if url[1].lower() == "file" else _COPY.format(url[1]))
+            f"--to (to=) is a URL ({scheme}:), and exports are written to directories: "
+            + ("give the path alone" if scheme == "file" else _COPY.format(scheme))
         )
     if text == "~" or text.startswith("~/"):
         raise ClientMisuse(
