@@ -6,8 +6,10 @@ import asyncio
 import gc
 import importlib
 import logging
+import os
 import pkgutil
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,10 @@ from hypothesis import HealthCheck, settings
 
 import voipstudio_cmb
 from benchmarks.harness.clocks import SteadyLoop
+
+# Dozens of processes import the package: its bytecode is kept, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
 # new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is
@@ -52,12 +58,19 @@ async def quiet_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     assert not complaints, f"asyncio complained: {complaints}"
 
 
-def pytest_collection_finish() -> None:
-    """Imports the rest of the package, and spares the collector what is imported.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Spares the collector what is imported and collected, now and while the tests run.
 
-    hypothesis draws constants from what is imported: no other examples for another order of tests.
+    All of the package is imported: hypothesis draws constants from what is imported, and there are
+    no other examples for another order of tests.
     """
-    for module in pkgutil.walk_packages(voipstudio_cmb.__path__, "voipstudio_cmb."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    gc.freeze()
+    gc.disable()
+    try:
+        yield
+        for module in pkgutil.walk_packages(voipstudio_cmb.__path__, "voipstudio_cmb."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    finally:
+        gc.freeze()
+        gc.enable()
