@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_asyncio import is_async_test
 
 import voipstudio_cmb
 from benchmarks.harness.clocks import SteadyLoop
@@ -37,25 +38,37 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 
 
 @pytest.fixture(autouse=True)
-async def quiet_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """Fails the test on any asyncio log record from WARNING up and on any task left over.
+def quiet(request: pytest.FixtureRequest) -> None:
+    """Fails the test on what `quiet_log` and `quiet_loop` say; a sync test needs no loop for it."""
+    request.getfixturevalue("quiet_loop" if is_async_test(request.node) else "quiet_log")
+
+
+@pytest.fixture
+def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails the test on any asyncio log record from WARNING up.
 
     `-W error` does not see "Task exception was never retrieved": it only goes to this logger.
     """
-    before = asyncio.all_tasks()
     yield
-    for _ in range(3):
-        await asyncio.sleep(0)
-    ended = {*before, asyncio.current_task()}
-    left = {task for task in asyncio.all_tasks() - ended if not task.done()}
     complaints = [
         record.getMessage()
         for when in ("setup", "call", "teardown")
         for record in caplog.get_records(when)
         if record.name == "asyncio" and record.levelno >= logging.WARNING
     ]
-    assert not left, f"tasks left over: {left}"
     assert not complaints, f"asyncio complained: {complaints}"
+
+
+@pytest.fixture
+async def quiet_loop(quiet_log: None) -> AsyncIterator[None]:
+    """Fails the test on any task left over."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ended = {*before, asyncio.current_task()}
+    left = {task for task in asyncio.all_tasks() - ended if not task.done()}
+    assert not left, f"tasks left over: {left}"
 
 
 @pytest.hookimpl(wrapper=True)
