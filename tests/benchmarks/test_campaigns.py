@@ -37,7 +37,7 @@ from voipstudio_cmb.retry import RetryBudget
 
 
 def test_fault_schedules_have_no_wrong_outcome(capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = faults.run(300, seed=1)
+    wrong = faults.run(150, seed=1)
     printed = capsys.readouterr().out
     assert wrong == [], printed
     assert all(f"{kind.name} " in printed for kind in KINDS)
@@ -55,7 +55,7 @@ def test_a_wrong_outcome_is_found_and_can_be_run_again(
 
 
 def test_an_outage_is_no_flood_and_no_post_is_made_twice() -> None:
-    assert outage.run(calls=1_000, posts=500, seed=1) == []
+    assert outage.run(calls=400, posts=200, seed=1) == []
 
 
 def test_a_flood_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
