@@ -88,7 +88,8 @@ async def test_the_manifest_is_that_of_an_export_that_nothing_disturbed(tmp_path
         [entry] = json.loads((to / "manifest.json").read_text())["files"].values()
         entries.append(entry)
     assert entries[0] == entries[1]
-    assert (entries[0]["created_at"], entries[0]["last"]) == ("2026-01-09 00:00:00", [1, 2])
+    assert (entries[0]["through"], entries[0]["until"]) == (60, "2026-01-09 00:00:00")
+    assert entries[0]["known"] == {"2026-01-09 00:00:00": "1-2"}
 
 
 @pytest.mark.parametrize("left", range(-1, 12))

@@ -122,7 +122,7 @@ class Preflight:
         published = checkpoint.file and entry and entry.sha256 == checkpoint.file[1]
         if published and self._plan.since:
             # The interrupted run has ended with this file, so that other ids are new now.
-            fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
+            fresh = attrs.evolve(fresh, after=checkpoint.after, since=checkpoint.since)
         if differences := checkpoint.differences(fresh):
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
@@ -154,10 +154,12 @@ class Preflight:
         if not file.append:
             return
         highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
-        if file.incremental and highest is not None and highest < file.ids.after:
+        entry = self._entries.get(file.path.name)
+        recorded = 0 if entry is None else entry.highest or 0
+        if file.incremental and highest is not None and highest < recorded:
             raise ClientMisuse(
                 f"{str(file.path)!r} has ids up to {highest}, and {MANIFEST} says "
-                f"{file.ids.after}: it is another file, or rows were deleted from it. Export once "
+                f"{recorded}: it is another file, or rows were deleted from it. Export once "
                 "without --since"
             )
 

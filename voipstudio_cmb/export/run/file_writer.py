@@ -110,8 +110,18 @@ class FileWriter:
         assert at.file is not None
         contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
         entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
-        before = record(disk, job.path, entry)
-        if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
+        file = self.source.file
+        if file.entry is not None:  # what it leaves to the files after it stays what it was
+            entry = attrs.evolve(
+                file.entry,
+                owner_hash=entry.owner_hash,
+                rows=entry.rows,
+                rejected=entry.rejected,
+                bytes=entry.bytes,
+                sha256=entry.sha256,
+            )
+        before = record(disk, job.path, entry, adds=file.append and file.incremental)
+        if file.recreate and before is not None and before.sha256 != entry.sha256:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))

@@ -29,8 +29,6 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 class Checkpoint(Contents):
     """How far an export has come."""
 
-    through: int | None = None
-    """The highest id that is asked for."""
     page_size: int
     """The rows asked for in one request."""
     begun: str = ""
@@ -69,8 +67,8 @@ class Checkpoint(Contents):
         ]
 
     def _asked(self) -> dict[str, Any]:
-        ids = {"after": self.after, "through": self.through}
-        return {**self.identity, **ids, "page_size": self.page_size}
+        begins = {"after": self.after, "since": self.since}
+        return {**self.identity, **begins, "page_size": self.page_size}
 
 
 def _sum(held: str) -> str:

@@ -6,7 +6,6 @@ An incremental export reads there where the last one ended, and which files it h
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -18,6 +17,7 @@ from voipstudio_cmb.errors import ClientMisuse
 from .contents import Contents
 from .disk import Disk, read, sidecar, write_atomic
 from .lock import directory_locked
+from .marks import Mark, packed, unpacked
 
 MANIFEST = "manifest.json"
 VERSION = 1
@@ -27,6 +27,8 @@ VERSION = 1
 class Entry(Contents):
     """One file in a manifest."""
 
+    through: int  # pyright: ignore[reportGeneralTypeIssues] - every entry has to say it
+    """Rows with ids above this one are left to the next file."""
     bytes: int
     """The size of the file."""
     sha256: str
@@ -57,21 +59,19 @@ def read_manifest(directory: Path) -> dict[str, Entry]:
         ) from None
 
 
-def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
+def record(disk: Disk, path: Path, entry: Entry, *, adds: bool) -> Entry | None:
     """Records the file `path` in the manifest of its directory; returns its older entry, if any.
 
-    An entry with ids above those of the older one continues it: the file holds both.
+    Where it `adds` to the file of the older one, the file holds both.
     """
     manifest = path.parent / MANIFEST
     with directory_locked(path.parent):  # jobs of this process and of others write it
         entries = read_manifest(path.parent)
         before = entries.get(path.name)
-        if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
-            entry = _both(before, entry)
         if before is not None and before.sha256 == entry.sha256:
             disk.unlink(sidecar(manifest, "new"))  # of a run that was killed behind this
             return before
-        entries[path.name] = entry
+        entries[path.name] = entry if before is None or not adds else _both(before, entry)
         files = {name: attrs.asdict(entry) for name, entry in entries.items()}
         held = {"version": VERSION, "files": files}
         text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
@@ -79,26 +79,17 @@ def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
         return before
 
 
-def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
-    """The latest time at which a row of `entries` was created, and the ids of those rows."""
-    dated = [(entry.created_at, entry.last) for entry in entries if entry.created_at]
-    if not dated:
-        return None
-    last = max(time for time, _ in dated)
-    return last, frozenset(id for time, ids in dated if time == last for id in ids)
-
-
 def _both(before: Entry, entry: Entry) -> Entry:
     """The file of `before`, to which that of `entry` was added."""
-    dated = latest([before, entry])
+    mark = Mark(entry.through, entry.until)
+    known = (row for each in (before, entry) for row in unpacked(each.known) if mark.leaves(*row))
     return attrs.evolve(
         entry,
         rows=before.rows + entry.rows,
         after=before.after,
-        lowest=before.lowest,
-        highest=max(before.highest or 0, entry.highest or 0),
-        late=(),
-        created_at=dated and dated[0],
-        last=sorted(dated[1]) if dated else (),
+        since=before.since,
+        known=packed(known),
+        lowest=min(filter(None, (before.lowest, entry.lowest)), default=None),
+        highest=max(filter(None, (before.highest, entry.highest)), default=None),
         rejected=before.rejected + entry.rejected,
     )

@@ -13,7 +13,7 @@ from voipstudio_cmb.models import Rows
 from .checkpoint import Checkpoint, load
 from .disk import Disk, fingerprint, remove_sidecars, sidecar, status, write_atomic
 from .failures import left_out
-from .high_water import CreatedHighWater
+from .marks import KnownRows, Mark
 from .rejects import Rejects
 from .spool import Spool
 
@@ -38,7 +38,7 @@ class Workspace:
         self.checkpoint = self.progress = self._fresh = fresh
         self.resumed = self.published = self._reset = False
         self._file = sidecar(path, "checkpoint")
-        self._newest = CreatedHighWater()
+        self._known = KnownRows(fresh.mark or Mark())
 
     def open(self) -> str:
         """Takes up what an interrupted run has left; returns why that is damaged, if it is."""
@@ -71,14 +71,16 @@ class Workspace:
         if len(self.rejects) < saved.rejected:
             return "the saved rejected rows were damaged"
         self.checkpoint = self.progress = attrs.evolve(saved, file=None)
+        self._known = KnownRows(saved.mark or Mark())
         for lines in self.spool.blocks():
-            self._newest.add(*dated_lines(lines))
+            self._known.add(*dated_lines(lines))
         return ""
 
     def reset(self) -> None:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
-        self.resumed, self._reset, self._newest = False, True, CreatedHighWater()
+        self.resumed, self._reset = False, True
+        self._known = KnownRows(self._fresh.mark or Mark())
         self.spool.close()
         self.disk.unlink(self._file)  # what it counts goes now
         # Not cut off: it may be a second name of a complete file.
@@ -86,10 +88,17 @@ class Workspace:
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
 
+    def begin(self, mark: Mark) -> None:
+        """Notes where the next export begins, unless that is known."""
+        if self.progress.mark is None:
+            self.checkpoint = self.checkpoint.with_mark(mark)
+            self.progress = self.progress.with_mark(mark)
+            self._known = KnownRows(mark)
+
     def add(self, rows: Rows, cursor: str | None, total: int | None, missing: set[int]) -> None:
         """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
         self.spool.append(rows.lines())
-        self._newest.add(rows.ids, rows.created)
+        self._known.add(rows.ids, rows.created)
         before = self.progress
         self.progress = attrs.evolve(
             before.with_ids(rows.ids),
@@ -103,16 +112,20 @@ class Workspace:
         if cursor is not None:
             self.checkpoint = self.progress
 
+    @property
+    def mark_moved(self) -> bool:
+        """Whether so many rows came behind the mark that the next export begins behind them."""
+        return self._known.moved
+
     def complete(self) -> None:
         """Notes that these are all rows."""
         self.checkpoint = self.progress = attrs.evolve(self.progress, complete=True)
 
     def finish(self, file: tuple[int, str], altered: int) -> None:
         """Saves what the finished file is, before it is published."""
-        created_at, last = self._newest.latest
-        self.checkpoint = attrs.evolve(
-            self.checkpoint, file=file, altered=altered, created_at=created_at, last=last
-        )
+        saved = self.checkpoint.with_mark(self._known.mark)
+        known = self._known.packed()
+        self.checkpoint = attrs.evolve(saved, file=file, altered=altered, known=known)
         self.save()
 
     def save(self) -> None:
