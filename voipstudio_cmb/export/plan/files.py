@@ -24,6 +24,8 @@ class Share:
     """Rows above this id were left by the files before it."""
     since: str | None = None
     """Rows that were created then or later were left too; None: no others were."""
+    recent: int = 0
+    """Rows up to this id were created before `since`, where ids and times have one order."""
     others: frozenset[KnownRow] = frozenset()
     """Rows that other files have all the same."""
     end: Mark | None = None

@@ -22,7 +22,7 @@ from voipstudio_cmb.export.store.contents import Identity
 from voipstudio_cmb.export.store.disk import sidecar, status
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
-from voipstudio_cmb.export.store.marks import KnownRow, unpacked
+from voipstudio_cmb.export.store.marks import KnownRow, Mark, unpacked
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
@@ -225,10 +225,16 @@ class Plan:
                 path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
         elif not append:
             series, known = {}, {}  # the file that had all the rows was removed
+        after = max((entry.through for entry in series.values()), default=0)
+        since = max((entry.until for entry in series.values() if entry.until), default=None)
+        left = Mark(after, since)
+        # Older files know rows that do not matter any more.
+        known = {name: rows for name, rows in known.items() if any(left.leaves(*r) for r in rows)}
         share = Share(
-            max((entry.through for entry in series.values()), default=0),
-            max((entry.until for entry in series.values() if entry.until), default=None),
-            frozenset().union(*known.values()),
+            after=after,
+            since=since,
+            recent=min((series[name].recent for name in known), default=after),
+            others=frozenset().union(*known.values()),
         )
         yield OutputFile(
             resource=resource, path=path, share=share, append=append, incremental=bool(series)

@@ -80,6 +80,7 @@ class CollectionSource(Source):
 
     async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
         """A page at a time; rows whose ids are not new come last."""
+        self._low.clear()  # it may be begun again
         if self.mark is None and self.plan.since:
             self.mark = await first_mark(self.service, self.plan, self.file.share)
         async with aclosing(self._above(cursor, on_rejects)) as batches:
@@ -126,9 +127,8 @@ class CollectionSource(Source):
         share = self.file.share
         assert share.since is not None
         below = where("id") <= share.after
-        recent = min((id for id, _ in share.others), default=share.after + 1)
-        ways = [where("created_at") >= share.since], [where("id") >= recent]
-        for conditions in ways if self.plan.overlap and recent <= share.after else ways[:1]:
+        ways = [where("created_at") >= share.since], [where("id") > share.recent]
+        for conditions in ways if self.plan.overlap else ways[:1]:
             rejects: list[Reject] = []
             asked = [*conditions, below]
             try:

@@ -40,6 +40,8 @@ class Contents:
     """Rows that were created then or later are left to it too; None: no such rows."""
     known: Known = attrs.field(factory=dict)
     """The rows that it has all the same, because they came while it was made."""
+    recent: int = 0
+    """An id below all of those, from which an API that knows no times is asked again."""
     rows: int = 0
     """How many rows it has."""
     lowest: int | None = None

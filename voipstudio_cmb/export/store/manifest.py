@@ -82,13 +82,17 @@ def record(disk: Disk, path: Path, entry: Entry, *, adds: bool) -> Entry | None:
 def _both(before: Entry, entry: Entry) -> Entry:
     """The file of `before`, to which that of `entry` was added."""
     mark = Mark(entry.through, entry.until)
-    known = (row for each in (before, entry) for row in unpacked(each.known) if mark.leaves(*row))
+    known = [
+        (each.recent, {row for row in unpacked(each.known) if mark.leaves(*row)})
+        for each in (before, entry)
+    ]
     return attrs.evolve(
         entry,
         rows=before.rows + entry.rows,
         after=before.after,
         since=before.since,
-        known=packed(known),
+        known=packed(row for _, rows in known for row in rows),
+        recent=min((recent for recent, rows in known if rows), default=entry.recent),
         lowest=min(filter(None, (before.lowest, entry.lowest)), default=None),
         highest=max(filter(None, (before.highest, entry.highest)), default=None),
         rejected=before.rejected + entry.rejected,

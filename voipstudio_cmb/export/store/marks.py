@@ -84,24 +84,30 @@ def unpacked(known: Known) -> Iterator[KnownRow]:
 
 
 class KnownRows:
-    """The rows of an export that are behind its `mark`.
+    """The rows of an export that are behind its `mark`; it began behind the id `after`.
 
     Where they become too many the mark moves behind them, and `moved` says so.
     """
 
-    def __init__(self, mark: Mark) -> None:
+    def __init__(self, mark: Mark, after: int) -> None:
         self.mark = mark
         self.moved = False
+        self.recent: int = 0
+        """An id below all of them: that of the row before them, if rows come in that order."""
+        self._last = after
         self._rows: set[KnownRow] = set()
 
     def add(self, ids: Sequence[int], created: Sequence[Any]) -> None:
         """Takes note of the rows of one page."""
-        mark = self.mark
-        if not ids or (max(ids) <= mark.id and not _any_since(created, mark.time)):
+        mark, last, self._last = self.mark, self._last, max(ids, default=self._last)
+        if not ids or (self._last <= mark.id and not _any_since(created, mark.time)):
             return
         pairs = zip(ids, map(time_of, created), strict=True)
-        self._rows.update(pair for pair in pairs if mark.leaves(*pair))
-        if len(self._rows) > MOST_KNOWN:
+        rows = {pair for pair in pairs if mark.leaves(*pair)}
+        if rows and ((lowest := min(rows)[0]) <= self.recent or not self._rows):
+            self.recent = max((id for id in (last, *ids) if id < lowest), default=lowest - 1)
+        self._rows |= rows
+        while len(self._rows) > MOST_KNOWN:
             self._move()
 
     def _move(self) -> None:

@@ -38,7 +38,7 @@ class Workspace:
         self.checkpoint = self.progress = self._fresh = fresh
         self.resumed = self.published = self._reset = False
         self._file = sidecar(path, "checkpoint")
-        self._known = KnownRows(fresh.mark or Mark())
+        self._known = _known_of(fresh)
 
     def open(self) -> str:
         """Takes up what an interrupted run has left; returns why that is damaged, if it is."""
@@ -71,7 +71,7 @@ class Workspace:
         if len(self.rejects) < saved.rejected:
             return "the saved rejected rows were damaged"
         self.checkpoint = self.progress = attrs.evolve(saved, file=None)
-        self._known = KnownRows(saved.mark or Mark())
+        self._known = _known_of(saved)
         for lines in self.spool.blocks():
             self._known.add(*dated_lines(lines))
         return ""
@@ -80,7 +80,7 @@ class Workspace:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
         self.resumed, self._reset = False, True
-        self._known = KnownRows(self._fresh.mark or Mark())
+        self._known = _known_of(self._fresh)
         self.spool.close()
         self.disk.unlink(self._file)  # what it counts goes now
         # Not cut off: it may be a second name of a complete file.
@@ -93,7 +93,7 @@ class Workspace:
         if self.progress.mark is None:
             self.checkpoint = self.checkpoint.with_mark(mark)
             self.progress = self.progress.with_mark(mark)
-            self._known = KnownRows(mark)
+            self._known = _known_of(self.progress)
 
     def add(self, rows: Rows, cursor: str | None, total: int | None, missing: set[int]) -> None:
         """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
@@ -124,8 +124,10 @@ class Workspace:
     def finish(self, file: tuple[int, str], altered: int) -> None:
         """Saves what the finished file is, before it is published."""
         saved = self.checkpoint.with_mark(self._known.mark)
-        known = self._known.packed()
-        self.checkpoint = attrs.evolve(saved, file=file, altered=altered, known=known)
+        known, recent = self._known.packed(), self._known.recent
+        self.checkpoint = attrs.evolve(
+            saved, file=file, altered=altered, known=known, recent=recent
+        )
         self.save()
 
     def save(self) -> None:
@@ -145,3 +147,7 @@ class Workspace:
                     remove_sidecars(self.disk, self.path)
             except OSError:
                 pass  # the failure that led here is the one to report
+
+
+def _known_of(checkpoint: Checkpoint) -> KnownRows:
+    return KnownRows(checkpoint.mark or Mark(), checkpoint.after)
