@@ -39,6 +39,8 @@ class Progress:
     """The highest id that existed at the beginning; None if the server has not shown it."""
     newest: Sequence[Any] = ()
     """What the rows with the highest ids gave for `created_at` at the beginning, in raw pages."""
+    cached: str = ""
+    """What says that a response came out of a cache, as the last such one does; "" if none does."""
 
 
 @attrs.define(eq=False)

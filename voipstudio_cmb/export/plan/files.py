@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.export.store.manifest import Entry
+from voipstudio_cmb.export.store.manifest import Entry, joined
 from voipstudio_cmb.export.store.marks import KnownRow, Mark, time_of
 from voipstudio_cmb.filters import Filter, where
 
@@ -76,11 +76,42 @@ class OutputFile:
     """Where it goes."""
     share: Share = attrs.field(factory=Share)
     """Which of them."""
-    entry: Entry | None = None
-    """What the file is that is made again; only its bytes may change."""
     append: bool = False
     """Whether the rows go into an existing file."""
     incremental: bool = False
     """Whether the rows continue those of other files, or of the same one."""
     recreate: bool = False
     """Whether the file existed and was removed."""
+    entry: Entry | None = None
+    """What the manifest says of it, if it lists it."""
+    rejects: frozenset[str] = frozenset()
+    """Digests of the rejected rows that are left to other files."""
+    only_rejects: frozenset[str] | None = None
+    """Digests of those that it had before it was removed: all others are left to other files."""
+
+    @property
+    def before(self) -> Entry | None:
+        """What the manifest says of the file that the rows are added to and continue, if any."""
+        return self.entry if self.append and self.incremental else None
+
+    def entry_of(self, made: Entry) -> Entry:
+        """What the manifest is to say of it, where the rows of this export have `made` it."""
+        if self.before is not None:
+            return joined(self.before, made)
+        if self.entry is None or self.share.end is None:
+            return made
+        # It is made again: what it leaves to the files after it stays what it was.
+        return attrs.evolve(
+            self.entry,
+            owner_hash=made.owner_hash,
+            rows=made.rows,
+            rejected=made.rejected,
+            rejects=made.rejects,
+            bytes=made.bytes,
+            sha256=made.sha256,
+        )
+
+    def keep_reject(self, digest: str) -> bool:
+        """Whether a rejected row of that `digest` goes beside it, and to no other file."""
+        only = self.only_rejects
+        return digest not in self.rejects if only is None else digest in only

@@ -6,7 +6,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -23,16 +22,16 @@ from voipstudio_cmb.export.store.disk import sidecar, status
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
 from voipstudio_cmb.export.store.marks import KnownRow, Mark, unpacked
+from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import OutputFile, Share
+from .overlap import checked_overlap
 
 # With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _COPY = (
     "export to a directory, and copy what is complete to {}. For a directory of such a name, give "
     "its absolute path"
@@ -56,18 +55,6 @@ def _directory(to: str | os.PathLike[str]) -> Path:
             "--to $HOME/..."
         )
     return Path(text)
-
-
-def _seconds(overlap: float | str | timedelta) -> float:
-    """The seconds that `overlap` stands for: a number of them, a timedelta, or a text like "1h"."""
-    if isinstance(overlap, timedelta):
-        overlap = overlap.total_seconds()
-    elif isinstance(overlap, str):
-        found = _DURATION.fullmatch(overlap)
-        if found is None:
-            raise ClientMisuse("an overlap is a number and s, m, h or d, as in --overlap 1h")
-        overlap = float(found[1]) * _UNITS[found[2]]
-    return overlap if overlap == 0 else checked_number("overlap", overlap)
 
 
 def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
@@ -123,7 +110,7 @@ class Plan:
     Rows with higher ids go to new numbered files, or into the same SQLite file, and files that
     were removed are made again. `manifest.json` in the directory says what is new.
     """
-    overlap: float = attrs.field(default=0, converter=_seconds)
+    overlap: float = attrs.field(default=0, converter=checked_overlap)
     """How long a row can take to show after it was created: seconds, a timedelta, or "1h".
 
     With `since`, the last so many seconds before an export began are read again by the next one,
@@ -134,6 +121,11 @@ class Plan:
     """Whether to begin again where an interrupted export could be resumed."""
     checkpoint: float = 2.0
     """Seconds from one checkpoint to the next: at most so much is fetched again."""
+    verify: bool = False
+    """Whether the files that `since` continues are compared with the manifest by their SHA-256.
+
+    Without it only their sizes are. Databases, which others may change too, are counted.
+    """
     sink: Sink = attrs.field(init=False, default=attrs.Factory(_sink_of, takes_self=True))
     """The format that writes the files."""
 
@@ -157,6 +149,11 @@ class Plan:
             )
         if self.overlap and not self.since:
             raise ClientMisuse('an overlap is of exports with --since last (since="last")')
+        if self.verify and not self.since:
+            raise ClientMisuse(
+                "verify (--verify) compares the files that an incremental export continues: give "
+                'since="last" (--since last) too'
+            )
         if self.checkpoint != 0:
             checked_number("checkpoint", self.checkpoint)
 
@@ -186,7 +183,11 @@ class Plan:
         }
         share = file.share
         checkpoint = Checkpoint(
-            identity=identity, after=share.after, since=share.since, page_size=self.page_size
+            identity=identity,
+            after=share.after,
+            since=share.since,
+            adds=file.before is not None,
+            page_size=self.page_size,
         )
         return checkpoint if share.end is None else checkpoint.with_mark(share.end)
 
@@ -202,8 +203,17 @@ class Plan:
                 paths = [(name, self.path(name)) for name in self.resources]
                 return [OutputFile(resource=name, path=path, append=self._appends_to(path))
                         for name, path in paths]  # fmt: skip
-            entries = read_manifest(self.to)
+            entries = self.entries()
             return [file for name in self.resources for file in self._since_last(name, entries)]
+
+    def entries(self) -> dict[str, Entry]:
+        """What earlier runs have made in the directory, by the names of the files.
+
+        Raises:
+            ClientMisuse: the manifest is none, or not as it was written.
+            OSError: something can't be read now.
+        """
+        return read_manifest(self.to) if self.restart else published(self.to)
 
     def _appends_to(self, path: Path) -> bool:
         if not self.sink.appends or self.overwrite:
@@ -237,7 +247,13 @@ class Plan:
             others=frozenset().union(*known.values()),
         )
         yield OutputFile(
-            resource=resource, path=path, share=share, append=append, incremental=bool(series)
+            resource=resource,
+            path=path,
+            share=share,
+            append=append,
+            incremental=bool(series),
+            entry=entries.get(path.name),
+            rejects=frozenset(one for entry in series.values() for one in entry.rejects),
         )
 
     def _known(self, entry: Entry) -> frozenset[KnownRow]:
@@ -268,6 +284,7 @@ class Plan:
                 resource=entry.identity["resource"],
                 path=path,
                 share=share,
-                entry=entry,
                 recreate=removed,
+                entry=entry,
+                only_rejects=frozenset(entry.rejects),
             )

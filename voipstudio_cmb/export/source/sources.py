@@ -92,7 +92,7 @@ class CollectionSource(Source):
                     yield batch
         if self.mark is None:
             self.mark = Mark(self.file.share.after, self.file.share.since)
-        if not self.plan.overlap and self.file.entry is None and (self._low or self._belated):
+        if not self.plan.overlap and self.file.share.end is None and (self._low or self._belated):
             self._remark(_LATE)
 
     async def _above(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
