@@ -21,7 +21,7 @@ LAW = {
     "export.run": (
         "client config export.accounts export.plan export.source export.store limits services"
     ),
-    "export.source": "client codec export.plan filters services",
+    "export.source": "client codec export.plan export.store filters services walk",
     "export.plan": "export.sinks export.store filters query",
     "export.store": "codec",
     "export.sinks": "codec",

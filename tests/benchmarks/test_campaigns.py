@@ -15,6 +15,7 @@ import pytest
 from benchmarks.campaigns import (
     CAMPAIGNS,
     accounts,
+    chains,
     exports,
     limiter,
     memory,
@@ -205,6 +206,10 @@ def test_killed_exports_are_identical() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "the claim holds"
+
+
+def test_chains_of_nights_bring_every_row_once() -> None:
+    assert chains.run(15, seed=1) == []
 
 
 @pytest.mark.campaign

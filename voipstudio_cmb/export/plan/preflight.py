@@ -125,12 +125,12 @@ class Preflight:
             return None
         entry = self._entries.get(file.path.name)
         published = checkpoint.entry is not None and checkpoint.entry == entry
-        gone = self._plan.sink.appends and not file.append and checkpoint.after > 0
+        gone = checkpoint.adds and not file.append
         ended = self._plan.since is not None and (published or gone)
         if ended:
             # The interrupted run has ended with this file, so that other ids are new now; or the
             # rows that it was to add them to have gone, and all are fetched.
-            fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
+            fresh = attrs.evolve(fresh, after=checkpoint.after, since=checkpoint.since)
         if differences := checkpoint.differences(fresh):
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
@@ -163,10 +163,12 @@ class Preflight:
         if not file.append:
             return
         highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
-        if file.incremental and highest is not None and highest < file.ids.after:
+        entry = self._entries.get(file.path.name)
+        recorded = 0 if entry is None else entry.highest or 0
+        if file.incremental and highest is not None and highest < recorded:
             raise ClientMisuse(
                 f"{str(file.path)!r} has ids up to {highest}, and {MANIFEST} says "
-                f"{file.ids.after}: it is another file, or rows were deleted from it. Export once "
+                f"{recorded}: it is another file, or rows were deleted from it. Export once "
                 "without --since"
             )
 

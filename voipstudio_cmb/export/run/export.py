@@ -23,7 +23,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
     WalkError,
 )
-from voipstudio_cmb.export.plan.files import IdRange, OutputFile
+from voipstudio_cmb.export.plan.files import OutputFile, Share
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
@@ -163,7 +163,7 @@ class Export:
             source = source_of(self.client, self.plan, file, named)
             workspace = Workspace(job.path, self._disk, fresh, file.keep_reject)
             # Only a file with all rows of a resource tells of all buttons that it names.
-            all_rows = file.ids == IdRange() and not self.plan.filters
+            all_rows = file.share == Share() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
             writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
             runners.append(JobRunner(writer))

@@ -91,7 +91,7 @@ async def _forecast(
 
 async def _count(service: Collection[Any], plan: Plan, file: OutputFile) -> int:
     """How many rows would be read."""
-    conditions = file.ids.conditions()
+    conditions = file.share.conditions()
     try:
         return await service.count(filters=[*plan.sent_filters, *conditions])
     except (FilterIgnored, BadRequest):

@@ -13,12 +13,18 @@ from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.disk import in_thread, remove_sidecars, sidecar
 from voipstudio_cmb.export.store.failures import as_export_error
 from voipstudio_cmb.export.store.lock import locked
+from voipstudio_cmb.export.store.marks import MOST_KNOWN
 
 from .file_writer import FileWriter
 from .job import Job
 
 _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
+
+_MOVED = (
+    f"more than {MOST_KNOWN:,} rows came that the next export would have to read again: it begins "
+    "behind them, and may miss what turned up while this one ran"
+)
 
 
 class JobRunner:
@@ -124,19 +130,23 @@ class JobRunner:
         self.job.state = "running"
         due = loop.time() + self.source.plan.checkpoint
         savable = True
+        self.source.mark = workspace.checkpoint.mark
         try:
             cursor = workspace.checkpoint.cursor
             async with aclosing(self.source.batches(cursor, workspace.rejects.add)) as batches:
                 async for batch in batches:
+                    self._begin()
                     workspace.add(batch.rows, batch.cursor, batch.total, self.source.missing)
                     self._show()
                     if batch.cursor is not None and loop.time() >= due:
                         savable = False  # if this fails, or is cancelled while it does
                         await in_thread(workspace.save)
                         savable, due = True, loop.time() + self.source.plan.checkpoint
+            self._begin()
             workspace.complete()
             self._show()
-            self.job.note = self.job.note or self.source.note
+            notes = self.job.note, self.source.note, _MOVED if workspace.mark_moved else ""
+            self.job.note = "; ".join(filter(None, notes))
         except OSError as error:
             # The last checkpoint holds: a disk that has failed is not asked a second time.
             savable = isinstance(error, CallMeBackError)
@@ -144,6 +154,10 @@ class JobRunner:
         finally:
             if savable and (workspace.checkpoint.rows or len(workspace.rejects)):
                 await in_thread(workspace.save)
+
+    def _begin(self) -> None:
+        assert self.source.mark is not None
+        self.workspace.begin(self.source.mark)
 
     async def _write(self) -> None:
         while not _WRITING.acquire(blocking=False):
