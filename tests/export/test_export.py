@@ -411,7 +411,7 @@ async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path
                 await export(api, plan)
             assert path.read_bytes() == before
         (tmp_path / "cdrs.sqlite-wal").touch()
-        with pytest.raises(ClientMisuse, match="another program has .* open"):
+        with pytest.raises(ClientMisuse, match="'cdrs.sqlite-wal' can't be made a part of"):
             await export(api, plan)
         (tmp_path / "cdrs.sqlite-wal").unlink()
         assert api.requests == asked
