@@ -28,7 +28,6 @@ from voipstudio_cmb.models import Cdr
         (b'{"data":"\xff"}', NotJSON),
         ('{"data":[]}'.encode("utf-16"), NotJSON),
         (b'{"data":[{"id":1,"x":NaN}]}', NotJSON),
-        (b'{"data":[{"id":1,"x":1e' + b"9" * 30 + b"}]}", NotJSON),
         (b'{"data":' + b"[" * 100_000, NotJSON),
         (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", NotJSON),
         (b"null", WrongShape),

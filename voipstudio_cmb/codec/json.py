@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from decimal import Decimal, InvalidOperation
 from types import NoneType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
+from voipstudio_cmb.sent import number, refuse_constant
 
 from .surrogates import escaped
 
@@ -58,20 +57,6 @@ def decode_as(kind: type[T], data: bytes | str) -> T:
         raise ValueError(str(error)) from None
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _float(text: str) -> float | Decimal:
-    number = float(text)
-    if math.isfinite(number):
-        return number
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError("a number's exponent is larger than any decimal can have") from None
-
-
 def decode(response: Response) -> Any:
     """The JSON in `response`.
 
@@ -87,7 +72,7 @@ def decode(response: Response) -> Any:
             return msgspec.json.decode(body)
         except (msgspec.MsgspecError, ValueError):
             # Slower, and takes what msgspec does not: any escape, and a float of any size.
-            return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
+            return json.loads(body.decode(), parse_constant=refuse_constant, parse_float=number)
     except RecursionError:
         problem, lasting = "nested too deeply", True
     except ValueError as error:

@@ -11,7 +11,6 @@ from typing import Any
 
 from benchmarks.campaigns.fuzz.findings import Findings
 from benchmarks.campaigns.fuzz.generate import payloads
-from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.codec.envelopes import read_item, read_messages, read_page, read_total
 from voipstudio_cmb.errors import BadPayload
 from voipstudio_cmb.http import Response
@@ -60,8 +59,8 @@ def _check_rows(findings: Findings, body: bytes, records: list[Any]) -> None:
     rows = json.loads(body, parse_float=_exact)["data"]
     rows = rows if isinstance(rows, list) else [rows]
     for record, row in zip(records, rows, strict=True):
-        if not same(to_dict(record), row):
-            findings.add(f"{to_dict(record)!r} is not {row!r}")
+        if not same(record.to_dict(), row):
+            findings.add(f"{record.to_dict()!r} is not {row!r}")
 
 
 def fuzz_payloads(count: int, seed: int) -> Findings:
