@@ -17,14 +17,25 @@ from .text import html_table
 T = TypeVar("T")
 
 
-def refuse_constant(constant: str) -> NoReturn:
-    """Raises `ValueError`: NaN and Infinity are no JSON."""
+def read_json(text: bytes) -> Any:
+    """The values in `text`, JSON with any escape and numbers of any size.
+
+    One is a `Decimal` where it is too large for a float, or has more digits than Python reads at
+    once; and its text where it is too large for that.
+
+    Raises:
+        ValueError, RecursionError: it is no JSON, or nested too deeply.
+    """
+    return json.loads(
+        text.decode(), parse_constant=_refuse, parse_float=_number, parse_int=_integer
+    )
+
+
+def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def number(text: str) -> float | Decimal | str:
-    """A number with a fraction or an exponent: a `Decimal` where it is too large for a float, and
-    its text where it is too large for that."""
+def _number(text: str) -> float | Decimal | str:
     value = float(text)
     if math.isfinite(value):
         return value
@@ -37,16 +48,8 @@ def number(text: str) -> float | Decimal | str:
 def _integer(text: str) -> int | Decimal:
     try:
         return int(text)
-    except ValueError:  # Python reads no more than some thousand digits
-        return Decimal(text)
-
-
-def read_row(row: bytes) -> Any:
-    """The values in `row`, JSON that others have taken for such: with numbers of any size."""
-    try:
-        return json.loads(row, parse_float=number)
     except ValueError:
-        return json.loads(row, parse_float=number, parse_int=_integer)
+        return Decimal(text)
 
 
 class AsSent:
@@ -66,7 +69,7 @@ class AsSent:
         row: bytes | dict[str, Any] | None = getattr(self, "_row", None)
         if not isinstance(row, bytes):
             return row
-        values: dict[str, Any] = read_row(row)
+        values: dict[str, Any] = read_json(row)
         object.__setattr__(self, "_row", values)
         return values
 

@@ -236,7 +236,7 @@ def test_numbers_of_any_length_are_read() -> None:
 
 def test_an_unused_row_is_not_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     record = read({"id": 5, "name": "a", "src": "44"})
-    monkeypatch.setattr(sent_rows, "read_row", None)
+    monkeypatch.setattr(sent_rows, "read_json", None)
     assert (record.id, record.name) == (5, "a")
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record, Row, Rows
-from voipstudio_cmb.sent import read_row
+from voipstudio_cmb.sent import read_json
 
 from .json import INTEGER, MAX_ID, to_json
 from .rows import as_rows, column, id_problem
@@ -81,7 +81,7 @@ def structured(row: bytes, record: type[R]) -> R:
     try:
         values = msgspec.json.decode(row)
     except (msgspec.MsgspecError, ValueError):
-        values = read_row(row)
+        values = read_json(row)
     made = _structure(values, record)
     object.__setattr__(made, "_row", row)
     return made

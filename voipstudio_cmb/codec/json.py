@@ -11,7 +11,7 @@ import msgspec
 
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
-from voipstudio_cmb.sent import number, refuse_constant
+from voipstudio_cmb.sent import read_json
 
 from .surrogates import escaped
 
@@ -72,15 +72,15 @@ def decode(response: Response) -> Any:
             return msgspec.json.decode(body)
         except (msgspec.MsgspecError, ValueError):
             # Slower, and takes what msgspec does not: any escape, and a float of any size.
-            return json.loads(body.decode(), parse_constant=refuse_constant, parse_float=number)
+            return read_json(body)
     except RecursionError:
-        problem, lasting = "nested too deeply", True
+        what, problem, lasting = "nested too deeply to be read", "", True
     except ValueError as error:
-        problem = str(error)
+        what, problem = "not JSON", f"; {error}"
         lasting = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
     media = response.headers.get("content-type", "no media type")
     raise NotJSON(
-        f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
+        f"the response is {what} ({len(body)} bytes, {media}{problem})",
         sent="yes",
         retryable=not lasting,  # a response cut short may be complete the next time
     )
