@@ -21,12 +21,20 @@ from voipstudio_cmb.sent import AsSent
 
 from .conversion import structured
 from .json import MAX_ID
-from .rows import id_problem, raw_objects
+from .rows import id_problem
 from .shape import Shape, shape
+from .surrogates import tolerant
 
 R = TypeVar("R", bound=Record)
 
-_REFUSED = (msgspec.MsgspecError, UnicodeError, TypeError, ValueError)
+
+class _Collection(msgspec.Struct, gc=False):
+    data: list[msgspec.Raw]
+    total: Any = None
+
+
+_collection = msgspec.json.Decoder(_Collection).decode
+_REFUSED = (msgspec.MsgspecError, ArithmeticError, TypeError, ValueError)
 _id = attrgetter("id")
 _is_finite, _ZERO = Decimal.is_finite, Decimal()
 _keep_row = AsSent.__dict__["_row"].__set__
@@ -39,8 +47,15 @@ def collection(body: bytes, record: type[R]) -> tuple[list[R], Any]:
         WrongShape: a row is no object or has no usable id; the message says which one.
         ValueError, RecursionError: it is no such response.
     """
-    rows, total = raw_objects(body)
-    return records(rows, record), total
+    try:
+        found = _collection(body)
+    except msgspec.DecodeError:
+        found = tolerant(_collection)(body)
+    rows = [*map(bytes, found.data)]
+    # msgspec does not look into strings that it only passes on.
+    if not body.isascii():
+        b"".join(row for row in rows if not row.isascii()).decode()
+    return records(rows, record), found.total
 
 
 def records(rows: Sequence[bytes], record: type[R]) -> list[R]:

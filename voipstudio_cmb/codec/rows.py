@@ -114,22 +114,8 @@ def _raw_rows(body: bytes, fields: tuple[str, ...]) -> RawRows:
     return RawRows(Rows(ids, created, rows, columns), unusable, collection.total)
 
 
-def raw_objects(body: bytes) -> tuple[list[bytes], Any]:
-    """What a collection's response holds in `data`, as it came, and what it gives for the total.
-
-    Raises:
-        ValueError, RecursionError: it is no such response.
-    """
-    found = _collection(body)
-    rows = [*map(bytes, found.data)]
-    # msgspec does not look into strings that it only passes on.
-    if not body.isascii():
-        b"".join(row for row in rows if not row.isascii()).decode()
-    return rows, found.total
-
-
 def raw_object(body: bytes) -> bytes:
-    """What a single resource's response holds in `data`, as it came; raises as `raw_objects`."""
+    """What a single resource's response holds in `data`, as it came; raises as `raw_rows`."""
     if not body.isascii():
         body.decode()
     return bytes(_item(body).data)
