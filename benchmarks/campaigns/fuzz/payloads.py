@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from benchmarks.campaigns.fuzz.findings import Findings
@@ -33,9 +33,14 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _exact(text: str) -> Any:
-    """A float, or what a float can't hold as it was written."""
+    """A float, or what a float can't hold as it was written: as a decimal, or as text."""
     number = float(text)
-    return number if abs(number) != float("inf") else Decimal(text)
+    if abs(number) != float("inf"):
+        return number
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
 
 
 def _read(
