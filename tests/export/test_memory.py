@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from voipstudio_cmb.export.store.high_water import CreatedHighWater
 
 from benchmarks.harness.offline import Offline
 from tests.fakes.exports import names, run
@@ -19,7 +20,6 @@ from voipstudio_cmb.export.run import file_writer
 from voipstudio_cmb.export.sinks.csv import CsvLines, CsvSink
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import CollectionSource
-from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.export.store.rejects import Rejects
 from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.export.store.workspace import Workspace

@@ -23,7 +23,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
     WalkError,
 )
-from voipstudio_cmb.export.plan.files import IdRange, OutputFile
+from voipstudio_cmb.export.plan.files import OutputFile, Share
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
@@ -32,12 +32,11 @@ from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.contents import owner_hash
 from voipstudio_cmb.export.store.disk import (
     Disk,
-    end_mark,
     in_thread,
     remove_sidecars,
     sidecar,
-    write_mark,
 )
+from voipstudio_cmb.export.store.ended import end_mark, write_mark
 from voipstudio_cmb.export.store.failures import as_export_error, no_memory
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
@@ -82,7 +81,7 @@ class Export:
         self.mark = mark or end_mark(plan.to)
         self._refusal: ClientMisuse | ExportError | None = None
         try:
-            self._files = plan.files()
+            self._files = plan.files(self.mark)
         except (ClientMisuse, ExportError) as error:
             self._refusal = error  # raised by `run`, so that other accounts are exported
             self._files = [OutputFile(resource=name, path=plan.path(name))
@@ -163,7 +162,7 @@ class Export:
             source = source_of(self.client, self.plan, file, named)
             workspace = Workspace(job.path, self._disk, fresh, file.keep_reject)
             # Only a file with all rows of a resource tells of all buttons that it names.
-            all_rows = file.ids == IdRange() and not self.plan.filters
+            all_rows = file.share == Share() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
             writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
             runners.append(JobRunner(writer))
@@ -207,10 +206,11 @@ class Export:
                 names.give(no_memory("Nothing of it is kept"))
 
     def set_mark(self, jobs: Sequence[Job]) -> None:
-        """Notes that all is complete, if all `jobs` are done."""
+        """Notes that all is complete, and in which files, if all `jobs` are done."""
         if all(job.state == "done" for job in jobs):
             with contextlib.suppress(OSError):
-                write_mark(self._disk, self.mark)
+                made = {job.path: job.rows for job in jobs if job.made}
+                write_mark(self._disk, self.mark, made)
 
     def end(self) -> None:
         """Removes the mark: what is complete has been told."""

@@ -124,23 +124,9 @@ def sidecar(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
-def end_mark(directory: Path) -> Path:
-    """The hidden file that says that all of an export to `directory` is complete.
-
-    It is there from before the checkpoints are removed until nothing can be interrupted any more.
-    """
-    return directory / ".export-ended"
-
-
 def rejects_path(path: Path) -> Path:
     """The file with the rows that could not go into the file `path`."""
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
-
-
-def write_mark(disk: Disk, path: Path) -> None:
-    """Makes the empty file `path`."""
-    with contextlib.closing(AppendedFile(path, disk)) as mark:
-        disk.truncate(mark.file, 0)
 
 
 def remove_sidecars(disk: Disk, path: Path) -> None:
