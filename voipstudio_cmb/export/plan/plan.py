@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer, checked_number, described
+from voipstudio_cmb.checks import checked_integer, checked_number, described, is_quotable
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -33,11 +33,6 @@ from .overlap import checked_overlap
 
 # With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
-_SCHEMES = frozenset({
-    "abfs", "abfss", "adl", "az", "azure", "b2", "dav", "dbfs", "file", "ftp", "ftps", "gcs", "gs",
-    "hdfs", "http", "https", "memory", "oss", "r2", "s3", "s3a", "scp", "sftp", "smb", "ssh",
-    "swift", "wasb", "wasbs", "webdav", "webhdfs",
-})  # fmt: skip
 _COPY = (
     "export to a directory, and copy what is complete to {}. For a directory of such a name, give "
     "its absolute path"
@@ -51,11 +46,16 @@ def _directory(to: str | os.PathLike[str]) -> Path:
             f"an export needs the path of a directory to write to, not {described(to)}"
         )
     if url := _URL.match(text):
-        # What nobody knows for a scheme may be a token, and is not quoted.
-        scheme = name if (name := url[1].lower()) in _SCHEMES else "that URL"
+        # What is too long for a scheme may be a token.
+        scheme = url[1] if is_quotable(url[1]) else ""
+        named = f" ({scheme}:)" if scheme else ""
         raise ClientMisuse(
-            f"--to (to=) is a URL ({scheme}:), and exports are written to directories: "
-            + ("give the path alone" if scheme == "file" else _COPY.format(scheme))
+            f"--to (to=) is a URL{named}, and exports are written to directories: "
+            + (
+                "give the path alone"
+                if scheme.lower() == "file"
+                else _COPY.format(scheme or "that place")
+            )
         )
     if text == "~" or text.startswith("~/"):
         raise ClientMisuse(
