@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar, Unpack
 from .checks import checked_integer
 from .codec import envelopes
 from .codec.payloads import write_payload
+from .codec.rows import as_rows
 from .errors import ClientMisuse
 from .filters import Filter, checked
 from .http import UNREAD, Handler, Request, Response
@@ -25,6 +26,7 @@ from .models import (
     Record,
     Reject,
     Row,
+    Rows,
     Setting,
     SettingFields,
     Visitor,
@@ -103,12 +105,12 @@ class Collection(_Service[R]):
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
         query = WalkQuery.of("list", options, WalkOptions)
-        return Walk(self._strategy(query).records, query.cursor)
+        return Walk(self._strategy(query).records, query.cursor, {"of": self.path, **query.options})
 
     def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
         query = WalkQuery.of("pages", options, WalkOptions)
-        return Walk(self._strategy(query).pages, query.cursor)
+        return Walk(self._strategy(query).pages, query.cursor, {"of": self.path, **query.options})
 
     def raw_pages(
         self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
@@ -122,7 +124,9 @@ class Collection(_Service[R]):
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
         judged = {each.property for each in query.conditions} - {"id", "created_at"}
         parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
-        return Walk(self._strategy(query, parse).pages, query.cursor)
+        return Walk(
+            self._strategy(query, parse).pages, query.cursor, {"of": self.path, **query.options}
+        )
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets `filters`), by one request for one row.
@@ -142,6 +146,18 @@ class Collection(_Service[R]):
         request = PageRequest(page_size=1, descending=descending, conditions=conditions)
         parse = partial(_total_and_row, request=request)
         return await self._send("GET", "count", parse, query=request.query())
+
+    async def raw_newest(
+        self, by: str, *, filters: Filter | Iterable[Filter] | None = None
+    ) -> Rows:
+        """The row with the highest value of `by`, by one request for it; empty if there is none.
+
+        Nothing is checked: of a server that ignores `sort` it is some other row.
+        """
+        request = PageRequest(page_size=1, sort=by, descending=True, conditions=checked(filters))
+        parse = partial(envelopes.read_rows, number=1, reject=lambda _: None)
+        page = await self._send("GET", "newest", parse, query=request.query())
+        return as_rows(page.records)
 
     async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
         parse = partial(parse, number=request.number)

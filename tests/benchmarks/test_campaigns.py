@@ -15,6 +15,7 @@ import pytest
 from benchmarks.campaigns import (
     CAMPAIGNS,
     accounts,
+    chains,
     exports,
     limiter,
     memory,
@@ -24,7 +25,6 @@ from benchmarks.campaigns import (
 )
 from benchmarks.campaigns.faults import __main__ as faults
 from benchmarks.campaigns.faults.kinds import KINDS
-from benchmarks.campaigns.fuzz import payloads
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads, same
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
 from benchmarks.campaigns.soak import __main__ as soak
@@ -33,6 +33,7 @@ from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import Reply, http
 from benchmarks.harness.rate_limits import LIMITERS, Cell
 from benchmarks.harness.walk_memory import MeasuredWalk
+from voipstudio_cmb.models import Record
 from voipstudio_cmb.retry import RetryBudget
 
 
@@ -68,7 +69,7 @@ def test_no_payload_gets_past_the_documented_exceptions() -> None:
 
 
 def test_what_is_changed_on_the_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payloads, "to_dict", lambda record: {"id": record.id})
+    monkeypatch.setattr(Record, "to_dict", lambda record: {"id": record.id})
     assert fuzz_payloads(300, seed=2).wrong
 
 
@@ -205,6 +206,10 @@ def test_killed_exports_are_identical() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "the claim holds"
+
+
+def test_chains_of_nights_bring_every_row_once() -> None:
+    assert chains.run(15, seed=1) == []
 
 
 @pytest.mark.campaign

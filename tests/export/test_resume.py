@@ -30,10 +30,10 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.sinks.csv import CsvSink
-from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.disk import Disk, rejects_path
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.spool import Spool
-from voipstudio_cmb.http import Request
+from voipstudio_cmb.http import Request, Response
 
 
 def plan(to: Path, **more: Any) -> Plan:
@@ -88,7 +88,8 @@ async def test_the_manifest_is_that_of_an_export_that_nothing_disturbed(tmp_path
         [entry] = json.loads((to / "manifest.json").read_text())["files"].values()
         entries.append(entry)
     assert entries[0] == entries[1]
-    assert (entries[0]["created_at"], entries[0]["last"]) == ("2026-01-09 00:00:00", [1, 2])
+    assert (entries[0]["through"], entries[0]["until"]) == (60, "2026-01-09 00:00:00")
+    assert entries[0]["known"] == {"2026-01-09 00:00:00": "1-2"}
 
 
 @pytest.mark.parametrize("left", range(-1, 12))
@@ -238,9 +239,7 @@ async def test_a_token_that_was_refused_can_be_replaced(tmp_path: Path) -> None:
 async def test_a_walk_that_can_not_be_resumed_begins_again(tmp_path: Path, deaf: bool) -> None:
     """By page, rows that went before the position can't be told from rows that were missed."""
     api, to = Offline(deaf=deaf), tmp_path / "out"
-    undisturbed = Offline()
-    for each in (api, undisturbed):
-        each.tables["cdrs"][0]["created_at"] = "2026-12-31 00:00:00"
+    undisturbed = Offline(deaf=deaf)
     await interrupted(api, plan(to))
     left = [1]
 
@@ -256,7 +255,6 @@ async def test_a_walk_that_can_not_be_resumed_begins_again(tmp_path: Path, deaf:
     assert (await run(undisturbed, plan(tmp_path / "undisturbed"))).complete
     for name in ("cdrs.jsonl", "manifest.json"):
         assert (to / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
-    assert json.loads((to / "manifest.json").read_text())["files"]["cdrs.jsonl"]["last"] == [1]
 
 
 async def test_rows_may_have_gone_meanwhile(tmp_path: Path) -> None:
@@ -787,3 +785,30 @@ def test_a_counting_disk_counts() -> None:
     with pytest.raises(OSError, match="Input/output"):
         for _ in range(3):
             disk.step()
+
+
+class _Odd(Offline):
+    """Some rows hold what no reader of JSON takes."""
+
+    async def __call__(self, request: Request) -> Response:
+        response = await super().__call__(request)
+        body = response.body.replace(b'"deep"', b"[" * 5000 + b"]" * 5000)
+        return attrs.evolve(response, body=body.replace(b'"none"', b"NaN"))
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("sink", ["jsonl", "csv", "sqlite"])
+async def test_a_row_that_can_not_be_read_costs_itself_only(
+    tmp_path: Path, sink: str, deaf: bool
+) -> None:
+    api = _Odd(deaf=deaf)
+    for id, odd in ((1, "deep"), (30, "none"), (31, "deep"), (60, "deep")):
+        api.tables["cdrs"][id - 1]["nested"] = odd
+    only = plan(tmp_path, resources=("cdrs",), format=sink)
+    await interrupted(api, only)
+    [job] = (await run(api, only)).jobs
+    assert (job.state, job.rows, job.rejected, job.error) == ("done", 56, 4, None)
+    rejects = [json.loads(line) for line in lines(rejects_path(job.path))]
+    ids = {int(each["row"].split(",")[0].removeprefix('{"id": ')) for each in rejects}
+    assert ids == {1, 30, 31, 60}
+    assert {each["reason"] for each in rejects} == {"it is nested too deeply", "NaN is no JSON"}

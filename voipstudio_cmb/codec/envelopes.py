@@ -11,16 +11,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from voipstudio_cmb.errors import BadPayload, WrongShape
+from voipstudio_cmb.errors import BadPayload, NotJSON, WrongShape
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Page, Record, Reject, Row
 
 from .json import decode, kind_of, total_of
-from .records import records
-from .rows import id_problem, raw_item, raw_rows
+from .odd_rows import OddRows, odd_rows
+from .records import collection, records
+from .rows import raw_item, raw_object, raw_rows
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+
+_CACHE_HEADERS = {
+    name.lower(): name
+    for name in ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
+}
+# A hit after a refresh is fresh.
+_HIT = re.compile(r"(?<![a-z])(?<!refresh_)(?:hit|stale|updating)\b", re.IGNORECASE)
+_AGE = re.compile(r"0*([1-9][0-9]{0,9})\b", re.ASCII)
 
 
 def read_page(response: Response, record: type[R], number: int) -> Page[R]:
@@ -29,9 +38,9 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     Raises:
         BadPayload: also if a row is no object or has no usable id.
     """
-    envelope = _envelope(response, list)
-    total = total_of(envelope.get("total"))
-    return Page(records=records(envelope["data"], record), number=number, total=total)
+    cached = cache_signs(response)
+    made, total = _read(response, partial(collection, record=record), list)
+    return Page(records=made, number=number, total=total, cached=cached)
 
 
 def read_rows(
@@ -44,19 +53,19 @@ def read_rows(
 
     Rows that are no objects or have no usable id go to `reject`, and do not count in the total.
     """
-    page = _read_raw(response, partial(raw_rows, fields=fields), list)
+    page = _read(response, partial(raw_rows, fields=fields), list)
     total = total_of(page.total)
     if page.unusable:
         rows = page.unusable.items()
-        reject([Reject(number, index, id_problem(json), json) for index, json in rows])
+        reject([Reject(number, index, why, json) for index, (why, json) in rows])
         if total is not None:
             total = max(len(page.rows), total - len(page.unusable))
-    return Page(records=page.rows, number=number, total=total)
+    return Page(records=page.rows, number=number, total=total, cached=cache_signs(response))
 
 
 def read_row(response: Response) -> Row:
     """A single resource's response as `read_item`, as it came."""
-    return _read_raw(response, raw_item, dict)
+    return _read(response, raw_item, dict)
 
 
 def read_total(response: Response) -> int:
@@ -69,7 +78,7 @@ def read_total(response: Response) -> int:
 
 def read_item(response: Response, record: type[R]) -> R:
     """A single resource's response, `{"data": {…}, "links": {}}`."""
-    return records([read_data(response)], record)[0]
+    return records([_read(response, raw_object, dict)], record)[0]
 
 
 def read_data(response: Response) -> dict[str, Any]:
@@ -135,6 +144,20 @@ def read_messages(body: bytes) -> dict[str, list[str]]:
     return messages
 
 
+def cache_signs(response: Response) -> str:
+    """What says that `response` came out of a cache in between: "Age: 35"; "" if nothing does.
+
+    Not the headers' own words but those that are known: the rest may hold anything.
+    """
+    headers, signs = response.headers, list[str]()
+    if "age" in headers and (age := _AGE.match(headers["age"].strip())):
+        signs.append(f"Age: {age[1]}")
+    for name, spelt in _CACHE_HEADERS.items():
+        if name in headers and (hit := _HIT.search(headers[name])):
+            signs.append(f"{spelt}: {hit[0]}")
+    return ", ".join(signs)
+
+
 _TOO_FAST = re.compile(
     r"\brate\b.{0,20}\bexceeded|\bexceeded\b.{0,20}\brate\b|\brate[ -]?limit"
     r"|\btoo many (requests|calls)",
@@ -172,7 +195,12 @@ def excerpt(body: bytes, quote: Callable[[str], str]) -> str:
 
 def _envelope(response: Response, kind: type) -> dict[str, Any]:
     """`{"data": …}` with data of the documented `kind`."""
-    envelope = read_object(response)
+    try:
+        envelope = read_object(response)
+    except NotJSON:
+        if odd := odd_rows(response.body):
+            raise _unreadable(odd) from None
+        raise
     if isinstance(envelope.get("data"), kind):
         return envelope
     found = f"data is {kind_of(envelope['data'])}" if "data" in envelope else "there is no data"
@@ -180,7 +208,17 @@ def _envelope(response: Response, kind: type) -> dict[str, Any]:
     raise WrongShape(f"the response should hold {wanted} in data, but {found}", sent="yes")
 
 
-def _read_raw(response: Response, read: Callable[[bytes], T], kind: type) -> T:
+def _unreadable(odd: OddRows) -> NotJSON:
+    one = next(iter(odd.rows.values()))
+    return NotJSON(
+        f"{len(odd.rows)} of the response's rows can't be read ({one.why}): raw_pages, and an "
+        "export, leave such rows out and go on",
+        sent="yes",
+        retryable=False,
+    )
+
+
+def _read(response: Response, read: Callable[[bytes], T], kind: type) -> T:
     try:
         return read(response.body)
     except (ValueError, RecursionError) as error:

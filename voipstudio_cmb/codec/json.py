@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from decimal import Decimal, InvalidOperation
 from types import NoneType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
+from voipstudio_cmb.sent import read_json
 
 from .surrogates import escaped
 
@@ -58,20 +57,6 @@ def decode_as(kind: type[T], data: bytes | str) -> T:
         raise ValueError(str(error)) from None
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _float(text: str) -> float | Decimal:
-    number = float(text)
-    if math.isfinite(number):
-        return number
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError("a number's exponent is larger than any decimal can have") from None
-
-
 def decode(response: Response) -> Any:
     """The JSON in `response`.
 
@@ -87,15 +72,15 @@ def decode(response: Response) -> Any:
             return msgspec.json.decode(body)
         except (msgspec.MsgspecError, ValueError):
             # Slower, and takes what msgspec does not: any escape, and a float of any size.
-            return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
+            return read_json(body)
     except RecursionError:
-        problem, lasting = "nested too deeply", True
+        what, problem, lasting = "nested too deeply to be read", "", True
     except ValueError as error:
-        problem = str(error)
+        what, problem = "not JSON", f"; {error}"
         lasting = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
     media = response.headers.get("content-type", "no media type")
     raise NotJSON(
-        f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
+        f"the response is {what} ({len(body)} bytes, {media}{problem})",
         sent="yes",
         retryable=not lasting,  # a response cut short may be complete the next time
     )

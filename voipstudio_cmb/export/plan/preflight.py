@@ -1,6 +1,7 @@
 """The checks before an export: whether its files can be written, and what can be resumed.
 
-They read the directory, and at most make it.
+They read the directory, and at most make it. A database that another program has left unfinished is
+completed.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
 from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar, status
 from voipstudio_cmb.export.store.failures import before_sending, passing
-from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
+from voipstudio_cmb.export.store.manifest import MANIFEST
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile
 from .plan import Plan
+from .unchanged import check_unchanged
 
 
 class Preflight:
@@ -55,16 +57,20 @@ class Preflight:
         self._mark = mark
         self._files = files
         self._base_url = base_url
+        self._dry_run = dry_run
         with before_sending(plan.to):
             _check_directory(plan.to, dry_run=dry_run)
-            self._entries = read_manifest(plan.to)
+            self._entries = plan.entries()
             self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
         if not self._plan.since:
             self._check_not_incremental()
+        else:
+            self._check_unchanged()
         checkpoints, obstacles, identities = [], [], []
         for file in self._files:
+            self._plan.check_planned(file, self._entries)
             fresh = self._plan.begin(file, self._base_url)
             checkpoints.append(self._checkpoint(file, fresh))
             identities.append(fresh.identity)
@@ -74,7 +80,8 @@ class Preflight:
             obstacles.append(self._obstacle(file, checkpoints[-1]))
         blocked = [path for path in obstacles if path is not None]
         if not blocked:
-            return [Interrupted(each) if each else Fresh() for each in checkpoints]
+            pairs = zip(self._files, checkpoints, strict=True)
+            return [_state(file, checkpoint) for file, checkpoint in pairs]
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
@@ -119,17 +126,20 @@ class Preflight:
         if checkpoint is None:
             return None
         entry = self._entries.get(file.path.name)
-        published = checkpoint.file and entry and entry.sha256 == checkpoint.file[1]
-        if published and self._plan.since:
-            # The interrupted run has ended with this file, so that other ids are new now.
-            fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
+        published = checkpoint.entry is not None and checkpoint.entry == entry
+        gone = checkpoint.adds and not file.append
+        ended = self._plan.since is not None and (published or gone)
+        if ended:
+            # The interrupted run has ended with this file, so that other ids are new now; or the
+            # rows that it was to add them to have gone, and all are fetched.
+            fresh = attrs.evolve(fresh, after=checkpoint.after, since=checkpoint.since)
         if differences := checkpoint.differences(fresh):
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
                 f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
                 "--restart (restart=True)"
             )
-        return checkpoint
+        return None if ended and self._plan.sink.appends else checkpoint
 
     def _ended(
         self,
@@ -150,14 +160,17 @@ class Preflight:
 
     def _check_sink(self, file: OutputFile) -> None:
         sink = self._plan.sink
-        sink.check(file.path)
+        if not self._dry_run:  # it may complete what another program has left
+            sink.check(file.path)
         if not file.append:
             return
         highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
-        if file.incremental and highest is not None and highest < file.ids.after:
+        entry = self._entries.get(file.path.name)
+        recorded = 0 if entry is None else entry.highest or 0
+        if file.incremental and highest is not None and highest < recorded:
             raise ClientMisuse(
                 f"{str(file.path)!r} has ids up to {highest}, and {MANIFEST} says "
-                f"{file.ids.after}: it is another file, or rows were deleted from it. Export once "
+                f"{recorded}: it is another file, or rows were deleted from it. Export once "
                 "without --since"
             )
 
@@ -171,6 +184,13 @@ class Preflight:
                     f"{str(plan.to)!r} holds an incremental export ({name}): continue it with "
                     '--since last (since="last"), or export to another directory'
                 )
+
+    def _check_unchanged(self) -> None:
+        """Checks that the files before those of this export are as they were written."""
+        for name, entry in self._entries.items():
+            resource, format = entry.identity["resource"], entry.identity["format"]
+            if resource in self._plan.resources and format == self._plan.sink.suffix:
+                check_unchanged(self._plan, self._plan.to / name, entry)
 
     def _check_series(self, identity: Identity) -> None:
         """Checks that a file of this `identity` continues those before it."""
@@ -205,10 +225,16 @@ class Preflight:
         if not stat.S_ISREG(mode):
             kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
             raise ClientMisuse(f"{str(path)!r} exists and is {kind}: remove it first")
-        if overwrite or file.append:
+        if overwrite or file.append or file.finished:
             return None
         made = checkpoint.file if checkpoint else None
         return None if made is not None and fingerprint(path) == made else path
+
+
+def _state(file: OutputFile, checkpoint: Checkpoint | None) -> State:
+    if checkpoint is not None:
+        return Interrupted(checkpoint)
+    return Fresh() if file.finished is None else Finished(file.finished)
 
 
 def _check_directory(to: Path, *, dry_run: bool) -> None:

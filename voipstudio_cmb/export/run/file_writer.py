@@ -6,6 +6,7 @@ depend on nothing but the rows.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import threading
@@ -18,7 +19,6 @@ import attrs
 from voipstudio_cmb.errors import ExportError
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import Source
-from voipstudio_cmb.export.store.contents import Contents
 from voipstudio_cmb.export.store.disk import (
     AppendedFile,
     fingerprint,
@@ -30,7 +30,7 @@ from voipstudio_cmb.export.store.disk import (
     sync,
 )
 from voipstudio_cmb.export.store.failures import left_out
-from voipstudio_cmb.export.store.manifest import Entry, record
+from voipstudio_cmb.export.store.manifest import record
 from voipstudio_cmb.export.store.workspace import Workspace
 from voipstudio_cmb.models import RECORDS
 
@@ -46,6 +46,7 @@ class FileWriter:
     workspace: Workspace
     names: ButtonIds | None
     """The buttons that the rows name, if the file has all rows of the resource."""
+    _copied: tuple[int, ...] = attrs.field(init=False, default=())
 
     def write(self, stop: threading.Event) -> None:
         """Makes the file and publishes it, unless `stop` is set meanwhile."""
@@ -67,8 +68,15 @@ class FileWriter:
         if old is not None and stat.S_ISREG(old.st_mode):
             with left_out("chmod"):  # a file that replaces another one takes its mode too
                 workspace.disk.chmod(new, old.st_mode & 0o777)
-        workspace.finish(made, self.job.altered)
+        workspace.finish(made, self.job.altered, file.entry_of)
         plan.sink.check(path)
+        if file.append and self._version() != self._copied:
+            workspace.disk.unlink(new)
+            raise ExportError(
+                f"{str(path)!r} was changed while rows were added to a copy of it: run the same "
+                "export again",
+                retryable=True,
+            )
         try:
             publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
         except FileExistsError as error:
@@ -85,11 +93,12 @@ class FileWriter:
         try:
             sink.check(self.job.path)
             if self.source.file.append:
+                self._copied = self._version()
                 shutil.copyfile(self.job.path, new)
             rows = _until(stop, self.workspace.spool.rows())
             name = self.job.resource
             self.job.altered = sink.write(rows, name, RECORDS[name], new)
-        except (OSError, ExportError):
+        except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise
         with closing(AppendedFile(new, disk)) as out:
@@ -97,6 +106,11 @@ class FileWriter:
         made = fingerprint(new)
         assert made is not None
         return made
+
+    def _version(self) -> tuple[int, ...]:
+        """What changes when another program writes to the file that rows are added to."""
+        found = os.stat(self.job.path)
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
     def close(self) -> None:
         """Records the published file in the manifest, and removes what is not needed any more."""
@@ -107,11 +121,9 @@ class FileWriter:
             workspace.rejects.close()
         elif not at.rejected and not append:
             disk.unlink(rejects_path(job.path))  # an earlier export's
-        assert at.file is not None
-        contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
-        entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
-        before = record(disk, job.path, entry)
-        if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
+        assert at.entry is not None
+        before = record(disk, job.path, at.entry)
+        if self.source.file.recreate and before is not None and before.sha256 != at.entry.sha256:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))

@@ -6,16 +6,25 @@ import asyncio
 import threading
 from contextlib import aclosing
 
+import attrs
+
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
 from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.disk import in_thread, remove_sidecars, sidecar
 from voipstudio_cmb.export.store.failures import as_export_error
 from voipstudio_cmb.export.store.lock import locked
+from voipstudio_cmb.export.store.marks import MOST_KNOWN
 
 from .file_writer import FileWriter
+from .job import Job
 
 _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
+
+_MOVED = (
+    f"more than {MOST_KNOWN:,} rows came that the next export would have to read again: it begins "
+    "behind them, and may miss what turned up while this one ran"
+)
 
 
 class JobRunner:
@@ -24,6 +33,7 @@ class JobRunner:
     def __init__(self, writer: FileWriter) -> None:
         self.writer = writer
         self.job, self.source, self.workspace = writer.job, writer.source, writer.workspace
+        self._ended: Job | None = None
 
     async def run(self) -> None:
         """Runs it.
@@ -32,7 +42,7 @@ class JobRunner:
             CallMeBackError: it failed; what was fetched is kept.
         """
         job, workspace = self.job, self.workspace
-        with locked(job.path) as job.note, as_export_error(job.path, self._kept):
+        with locked(job.path) as job.note, as_export_error(job.path, self.kept):
             try:
                 if await in_thread(self._open):
                     return
@@ -40,28 +50,53 @@ class JobRunner:
                     await self._fetch_all()
                 job.state = "writing"
                 await self._write()
+                self._tell_of_ended()
             finally:
                 workspace.close(done=job.state == "done")
 
-    def _kept(self) -> str:
+    def _tell_of_ended(self) -> None:
+        """Where nothing is new, tells of the rows that an interrupted run had added."""
+        job, ended, untold = self.job, self._ended, self.source.file.untold
+        if job.made:
+            return
+        if untold is not None:
+            job.already, job.made, job.rows, job.kept = True, True, untold, untold
+        elif ended is not None:
+            job.already, job.made, job.since = True, True, ended.since
+            job.rows, job.kept, job.rejected = ended.rows, ended.kept, ended.rejected
+
+    def kept(self) -> str:
+        """What can be resumed, in words."""
         rows = saved_rows(sidecar(self.job.path, "checkpoint"))
         return f"{rows:,} rows are kept" if rows else "Nothing of it is kept"
 
     def _open(self) -> bool:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
         job, workspace = self.job, self.workspace
-        if self.source.plan.restart:
+        plan, file = self.source.plan, self.source.file
+        plan.check_planned(file, plan.entries() if plan.since else {})
+        if plan.restart:
             remove_sidecars(workspace.disk, job.path)
-        if damage := workspace.open():
+        if damage := workspace.open(file.before):
             job.note = f"{damage}: begun again"
         self.source.missing.update(workspace.checkpoint.missing)
         if workspace.resumed:
             job.since, job.kept = workspace.checkpoint.begun, workspace.checkpoint.rows
         self._show()
-        if workspace.published:
-            job.already = True
-            self.writer.close()
-        return workspace.published
+        if not workspace.published:
+            return False
+        job.already = True
+        self.writer.close()
+        if file.before is None:
+            return True
+        # That run had ended with this file: what has come since is added to it as well.
+        self._ended = attrs.evolve(job)
+        job.already = job.made = False
+        job.kept, job.since = 0, None
+        remove_sidecars(workspace.disk, job.path)
+        workspace.reset()
+        self._show()
+        return False
 
     def _show(self) -> None:
         job, workspace = self.job, self.workspace
@@ -89,19 +124,23 @@ class JobRunner:
         self.job.state = "running"
         due = loop.time() + self.source.plan.checkpoint
         savable = True
+        self.source.mark = workspace.checkpoint.mark
         try:
             cursor = workspace.checkpoint.cursor
             async with aclosing(self.source.batches(cursor, workspace.rejects.add)) as batches:
                 async for batch in batches:
+                    self._begin()
                     workspace.add(batch.rows, batch.cursor, batch.total, self.source.missing)
                     self._show()
                     if batch.cursor is not None and loop.time() >= due:
                         savable = False  # if this fails, or is cancelled while it does
                         await in_thread(workspace.save)
                         savable, due = True, loop.time() + self.source.plan.checkpoint
+            self._begin()
             workspace.complete()
             self._show()
-            self.job.note = self.job.note or self.source.note
+            notes = self.job.note, self.source.note, _MOVED if workspace.mark_moved else ""
+            self.job.note = "; ".join(filter(None, notes))
         except OSError as error:
             # The last checkpoint holds: a disk that has failed is not asked a second time.
             savable = isinstance(error, CallMeBackError)
@@ -109,6 +148,10 @@ class JobRunner:
         finally:
             if savable and (workspace.checkpoint.rows or len(workspace.rejects)):
                 await in_thread(workspace.save)
+
+    def _begin(self) -> None:
+        assert self.source.mark is not None
+        self.workspace.begin(self.source.mark)
 
     async def _write(self) -> None:
         while not _WRITING.acquire(blocking=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -13,13 +14,17 @@ from voipstudio_cmb.models import Rows
 from .checkpoint import Checkpoint, load
 from .disk import Disk, fingerprint, remove_sidecars, sidecar, status, write_atomic
 from .failures import left_out
-from .high_water import CreatedHighWater
+from .manifest import Entry
+from .marks import KnownRows, Mark
 from .rejects import Rejects
 from .spool import Spool
 
 
 class Workspace:
-    """What is kept beside the file `path` until it is published; a new export begins as `fresh`."""
+    """What is kept beside the file `path` until it is published; a new export begins as `fresh`.
+
+    `keep_reject` says by the digest of a rejected row whether it is kept too.
+    """
 
     checkpoint: Checkpoint
     """Where the export can be resumed, once that is saved."""
@@ -30,36 +35,45 @@ class Workspace:
     published: bool
     """Whether that run had published the file."""
 
-    def __init__(self, path: Path, disk: Disk, fresh: Checkpoint) -> None:
+    def __init__(
+        self, path: Path, disk: Disk, fresh: Checkpoint, keep_reject: Callable[[str], bool]
+    ) -> None:
         self.path = path
         self.disk = disk
         self.spool = Spool(sidecar(path, "part"), disk)
-        self.rejects = Rejects(sidecar(path, "rejects"), disk)
+        self.rejects = Rejects(sidecar(path, "rejects"), disk, keep_reject)
         self.checkpoint = self.progress = self._fresh = fresh
         self.resumed = self.published = self._reset = False
         self._file = sidecar(path, "checkpoint")
-        self._newest = CreatedHighWater()
+        self._known = _known_of(fresh)
 
-    def open(self) -> str:
-        """Takes up what an interrupted run has left; returns why that is damaged, if it is."""
+    def open(self, recorded: Entry | None = None) -> str:
+        """Takes up what an interrupted run has left; returns why that is damaged, if it is.
+
+        The run had published the file if that is as it left it, or has been `recorded` as such.
+        """
         saved = load(self._file)
         if saved is not None:
-            damage = self._restore(saved)
+            damage = self._restore(saved, recorded)
         else:
             damage = "its checkpoint was damaged" if status(self._file) is not None else ""
         if saved is None or damage:
             self.reset()
         return damage
 
-    def _restore(self, saved: Checkpoint) -> str:
+    def _restore(self, saved: Checkpoint, recorded: Entry | None) -> str:
         self.resumed = True
-        self.published = saved.file is not None and fingerprint(self.path) == saved.file
+        self.published = saved.entry is not None and (
+            saved.entry == recorded or fingerprint(self.path) == saved.file
+        )
         spool = self.spool.path
         if self.published:
             self.checkpoint = self.progress = saved
             self.disk.unlink(spool)  # killed between two names of one file
             self.rejects.open(keep=True)
             return ""
+        if saved.adds != self._fresh.adds:
+            return "the file that its rows continue has gone"
         found = status(spool)
         if found is not None and stat.S_ISREG(found.st_mode):
             # It may have the mode of the file that it was to replace.
@@ -70,15 +84,17 @@ class Workspace:
         self.rejects.open(keep=True)
         if len(self.rejects) < saved.rejected:
             return "the saved rejected rows were damaged"
-        self.checkpoint = self.progress = attrs.evolve(saved, file=None)
+        self.checkpoint = self.progress = attrs.evolve(saved, entry=None)
+        self._known = _known_of(saved)
         for lines in self.spool.blocks():
-            self._newest.add(*dated_lines(lines))
+            self._known.add(*dated_lines(lines))
         return ""
 
     def reset(self) -> None:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
-        self.resumed, self._reset, self._newest = False, True, CreatedHighWater()
+        self.resumed = self.published = False
+        self._reset, self._known = True, _known_of(self._fresh)
         self.spool.close()
         self.disk.unlink(self._file)  # what it counts goes now
         # Not cut off: it may be a second name of a complete file.
@@ -86,10 +102,17 @@ class Workspace:
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
 
+    def begin(self, mark: Mark) -> None:
+        """Notes where the next export begins, unless that is known."""
+        if self.progress.mark is None:
+            self.checkpoint = self.checkpoint.with_mark(mark)
+            self.progress = self.progress.with_mark(mark)
+            self._known = _known_of(self.progress)
+
     def add(self, rows: Rows, cursor: str | None, total: int | None, missing: set[int]) -> None:
         """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
         self.spool.append(rows.lines())
-        self._newest.add(rows.ids, rows.created)
+        self._known.add(rows.ids, rows.created)
         before = self.progress
         self.progress = attrs.evolve(
             before.with_ids(rows.ids),
@@ -103,16 +126,29 @@ class Workspace:
         if cursor is not None:
             self.checkpoint = self.progress
 
+    @property
+    def mark_moved(self) -> bool:
+        """Whether so many rows came behind the mark that the next export begins behind them."""
+        return self._known.moved
+
     def complete(self) -> None:
         """Notes that these are all rows."""
         self.checkpoint = self.progress = attrs.evolve(self.progress, complete=True)
 
-    def finish(self, file: tuple[int, str], altered: int) -> None:
-        """Saves what the finished file is, before it is published."""
-        created_at, last = self._newest.latest
-        self.checkpoint = attrs.evolve(
-            self.checkpoint, file=file, altered=altered, created_at=created_at, last=last
+    def finish(self, made: tuple[int, str], altered: int, join: Callable[[Entry], Entry]) -> None:
+        """Saves what the finished file is, before it is published: `join` makes its entry.
+
+        `made` are its size and its SHA-256.
+        """
+        finished = attrs.evolve(
+            self.checkpoint.with_mark(self._known.mark),
+            altered=altered,
+            known=self._known.packed(),
+            recent=self._known.recent,
+            rejected=len(self.rejects),
         )
+        entry = join(finished.entry_of(made, self.rejects.digests))
+        self.checkpoint = attrs.evolve(finished, entry=entry)
         self.save()
 
     def save(self) -> None:
@@ -132,3 +168,7 @@ class Workspace:
                     remove_sidecars(self.disk, self.path)
             except OSError:
                 pass  # the failure that led here is the one to report
+
+
+def _known_of(checkpoint: Checkpoint) -> KnownRows:
+    return KnownRows(checkpoint.mark or Mark(), checkpoint.after)
