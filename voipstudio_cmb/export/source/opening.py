@@ -17,6 +17,8 @@ from voipstudio_cmb.walk import Progress
 _TAKES = 60.0
 """Seconds in which a walk asks for the first page and for the highest ids, in any order."""
 
+_FIRST = "0001-01-01 00:00:00"
+
 
 async def first_mark(service: Collection[Any], plan: Plan, share: Share) -> Mark | None:
     """The mark before anything is read, from the highest row by id and by time of creation.
@@ -58,7 +60,7 @@ def _mark(share: Share, ids: Iterable[int], created: Iterable[object], overlap: 
     # A date in the future would hide all rows that come until then.
     times = [each for each in map(time_of, created) if each <= tomorrow]
     latest = max((each for each in times if each and moved(each, 0)), default="")
-    time = moved(latest, -overlap) if latest else None
+    time = (moved(latest, -overlap) or _FIRST) if latest else None
     if share.since is not None:
         time = max(share.since, time or "")
     elif share.after:
