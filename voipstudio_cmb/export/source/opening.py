@@ -17,6 +17,9 @@ from voipstudio_cmb.walk import Progress
 _TAKES = 60.0
 """Seconds in which a walk asks for the first page and for the highest ids, in any order."""
 
+_FEW = 10
+"""Rows that are asked for: one alone may have no usable id, or a time that can't be."""
+
 _FIRST = "0001-01-01 00:00:00"
 
 
@@ -28,7 +31,7 @@ async def first_mark(service: Collection[Any], plan: Plan, share: Share) -> Mark
     """
     by_time = await _newest(service, plan, "created_at")
     by_id = await _newest(service, plan, "id")
-    if by_id is None:
+    if not by_id:
         return None
     rows = [by_id, *([] if by_time is None else [by_time])]
     times = [created for each in rows for created in each.created]
@@ -45,7 +48,7 @@ def mark_of(progress: Progress, first: Rows, plan: Plan, share: Share) -> Mark:
 
 async def _newest(service: Collection[Any], plan: Plan, by: str) -> Rows | None:
     try:
-        return await service.raw_newest(by, filters=plan.sent_filters)
+        return await service.raw_newest(by, _FEW, filters=plan.sent_filters)
     except (BadRequest, NotFound):
         return None
     except (ServerFault, BadPayload):
