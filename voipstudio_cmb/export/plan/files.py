@@ -89,6 +89,15 @@ class OutputFile:
     only_rejects: frozenset[str] | None = None
     """Digests of those that it had before it was removed: all others are left to other files."""
 
+    untold: int | None = None
+    """The rows that an export has brought which made it, and may not have told so."""
+
+    @property
+    def finished(self) -> Entry | None:
+        """What the manifest says of it, if that export has left nothing to do."""
+        made = self.untold is not None and not self.append and not self.recreate
+        return self.entry if made else None
+
     @property
     def before(self) -> Entry | None:
         """What the manifest says of the file that the rows are added to and continue, if any."""

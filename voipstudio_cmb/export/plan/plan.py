@@ -12,13 +12,14 @@ from typing import Any, Literal, Self, get_args
 import attrs
 
 from voipstudio_cmb.checks import checked_integer, checked_number, described
-from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
 from voipstudio_cmb.export.sinks.formats import FORMATS, Format, sink
 from voipstudio_cmb.export.store.checkpoint import Checkpoint
 from voipstudio_cmb.export.store.contents import Identity
 from voipstudio_cmb.export.store.disk import sidecar, status
+from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
 from voipstudio_cmb.export.store.marks import KnownRow, Mark, unpacked
@@ -191,8 +192,11 @@ class Plan:
         )
         return checkpoint if share.end is None else checkpoint.with_mark(share.end)
 
-    def files(self) -> list[OutputFile]:
+    def files(self, mark: Path | None = None) -> list[OutputFile]:
         """The files to make, as far as the manifest and the directory tell.
+
+        With those that an export has made which was interrupted before it told so, as its `mark`
+        says.
 
         Raises:
             ClientMisuse: the last export can't be continued.
@@ -204,7 +208,12 @@ class Plan:
                 return [OutputFile(resource=name, path=path, append=self._appends_to(path))
                         for name, path in paths]  # fmt: skip
             entries = self.entries()
-            return [file for name in self.resources for file in self._since_last(name, entries)]
+            ended = {} if mark is None or self.restart else untold(mark, self.to)
+            return [
+                attrs.evolve(file, untold=ended.get(file.path.name))
+                for name in self.resources
+                for file in self._since_last(name, entries, ended)
+            ]
 
     def entries(self) -> dict[str, Entry]:
         """What earlier runs have made in the directory, by the names of the files.
@@ -215,20 +224,31 @@ class Plan:
         """
         return read_manifest(self.to) if self.restart else published(self.to)
 
+    def check_planned(self, file: OutputFile, entries: Mapping[str, Entry]) -> None:
+        """Raises ExportError if another run has made `file` since it was planned."""
+        if self.since and entries.get(file.path.name) != file.entry:
+            raise ExportError(
+                f"another export has written {str(file.path)!r} meanwhile: run the same export "
+                "again",
+                retryable=True,
+            )
+
     def _appends_to(self, path: Path) -> bool:
         if not self.sink.appends or self.overwrite:
             return False
         found = status(path)
         return found is not None and stat.S_ISREG(found.st_mode)
 
-    def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[OutputFile]:
+    def _since_last(
+        self, resource: str, entries: Mapping[str, Entry], ended: Iterable[str]
+    ) -> Iterator[OutputFile]:
         path = self.path(resource)
         append = self._appends_to(path)
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         series = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
         known = {name: self._known(entry) for name, entry in series.items()}
         if not self.sink.appends:
-            yield from self._recreated(series, known)
+            yield from self._recreated(series, known, ended)
             if series:
                 numbers = [numbered.sub(r"\1", name)[1:] for name in series]
                 number = max(int(number or 1) for number in numbers)
@@ -263,13 +283,17 @@ class Plan:
             raise ClientMisuse(f"{str(self.to / MANIFEST)!r} was edited ({error})") from None
 
     def _recreated(
-        self, series: Mapping[str, Entry], known: Mapping[str, frozenset[KnownRow]]
+        self,
+        series: Mapping[str, Entry],
+        known: Mapping[str, frozenset[KnownRow]],
+        ended: Iterable[str],
     ) -> Iterator[OutputFile]:
         """The files of a `series` that were removed, or that an interrupted run had made."""
         for name, entry in series.items():
             path = self.to / name
             removed = status(path) is None
-            if not removed and (self.restart or status(sidecar(path, "checkpoint")) is None):
+            left = name in ended or status(sidecar(path, "checkpoint")) is not None
+            if not removed and (self.restart or not left):
                 continue
             others = frozenset().union(*(known[other] for other in series if other != name))
             share = Share(

@@ -70,6 +70,7 @@ class Preflight:
             self._check_unchanged()
         checkpoints, obstacles, identities = [], [], []
         for file in self._files:
+            self._plan.check_planned(file, self._entries)
             fresh = self._plan.begin(file, self._base_url)
             checkpoints.append(self._checkpoint(file, fresh))
             identities.append(fresh.identity)
@@ -79,7 +80,8 @@ class Preflight:
             obstacles.append(self._obstacle(file, checkpoints[-1]))
         blocked = [path for path in obstacles if path is not None]
         if not blocked:
-            return [Interrupted(each) if each else Fresh() for each in checkpoints]
+            pairs = zip(self._files, checkpoints, strict=True)
+            return [_state(file, checkpoint) for file, checkpoint in pairs]
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
@@ -223,10 +225,16 @@ class Preflight:
         if not stat.S_ISREG(mode):
             kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
             raise ClientMisuse(f"{str(path)!r} exists and is {kind}: remove it first")
-        if overwrite or file.append:
+        if overwrite or file.append or file.finished:
             return None
         made = checkpoint.file if checkpoint else None
         return None if made is not None and fingerprint(path) == made else path
+
+
+def _state(file: OutputFile, checkpoint: Checkpoint | None) -> State:
+    if checkpoint is not None:
+        return Interrupted(checkpoint)
+    return Fresh() if file.finished is None else Finished(file.finished)
 
 
 def _check_directory(to: Path, *, dry_run: bool) -> None:

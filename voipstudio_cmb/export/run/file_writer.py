@@ -98,7 +98,7 @@ class FileWriter:
             rows = _until(stop, self.workspace.spool.rows())
             name = self.job.resource
             self.job.altered = sink.write(rows, name, RECORDS[name], new)
-        except (OSError, ExportError):
+        except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise
         with closing(AppendedFile(new, disk)) as out:
