@@ -210,7 +210,10 @@ def run(count: int, seed: int) -> list[str]:
                     chain.run()
                 except Wrong as error:
                     wrong.append(f"chain {number} ({chain.format}, {chain.habits}): {error}")
+                    print(wrong[-1], flush=True)
                 ends += chain.ends
+                if number % 1000 == 0:
+                    print(f"up to chain {number}: {counted(ends)}; wrong {len(wrong)}", flush=True)
     took = time.perf_counter() - began
     print(f"{count} chains in {took:.0f} s; nights and files: {counted(ends)}; wrong {len(wrong)}")
     return wrong
