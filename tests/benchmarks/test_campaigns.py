@@ -25,7 +25,6 @@ from benchmarks.campaigns import (
 )
 from benchmarks.campaigns.faults import __main__ as faults
 from benchmarks.campaigns.faults.kinds import KINDS
-from benchmarks.campaigns.fuzz import payloads
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads, same
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
 from benchmarks.campaigns.soak import __main__ as soak
@@ -34,6 +33,7 @@ from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import Reply, http
 from benchmarks.harness.rate_limits import LIMITERS, Cell
 from benchmarks.harness.walk_memory import MeasuredWalk
+from voipstudio_cmb.models import Record
 from voipstudio_cmb.retry import RetryBudget
 
 
@@ -69,7 +69,7 @@ def test_no_payload_gets_past_the_documented_exceptions() -> None:
 
 
 def test_what_is_changed_on_the_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payloads, "to_dict", lambda record: {"id": record.id})
+    monkeypatch.setattr(Record, "to_dict", lambda record: {"id": record.id})
     assert fuzz_payloads(300, seed=2).wrong
 
 

@@ -151,7 +151,7 @@ class Session:
 
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
         content = {} if request.body is None else {"Content-Type": "application/json"}
-        standard = self._reading if request.reads else self._headers
+        standard = self._reading if request.method == "GET" else self._headers
         async with session.request(
             request.method,
             self._base_url + request.path,
