@@ -60,13 +60,10 @@ class FileWriter:
             return
         if plan.sink.spool_is_output:
             new, made = workspace.spool.path, (workspace.spool.size, workspace.spool.digest)
+            self._take_mode(new)  # `finish` syncs it
         else:
             new = sidecar(path, "new")
             made = self._convert(new, stop)
-        old = status(path)
-        if old is not None and stat.S_ISREG(old.st_mode):
-            with left_out("chmod"):  # a file that replaces another one takes its mode too
-                workspace.disk.chmod(new, old.st_mode & 0o777)
         workspace.finish(made, self.job.altered)
         plan.sink.check(path)
         try:
@@ -92,11 +89,20 @@ class FileWriter:
         except (OSError, ExportError):
             disk.unlink(new)  # it may be what fills the disk
             raise
-        with closing(AppendedFile(new, disk)) as out:
-            sync(disk, out.file)
         made = fingerprint(new)
         assert made is not None
+        with closing(AppendedFile(new, disk)) as out:
+            file = out.file  # opened before its mode may forbid it
+            self._take_mode(new)
+            sync(disk, file)
         return made
+
+    def _take_mode(self, new: Path) -> None:
+        """Gives `new` the mode of the file that it replaces."""
+        old = status(self.job.path)
+        if old is not None and stat.S_ISREG(old.st_mode):
+            with left_out("chmod"):
+                self.workspace.disk.chmod(new, old.st_mode & 0o777)
 
     def close(self) -> None:
         """Records the published file in the manifest, and removes what is not needed any more."""
