@@ -17,7 +17,14 @@ import attrs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
-from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar, status
+from voipstudio_cmb.export.store.disk import (
+    Disk,
+    fingerprint,
+    make_directory,
+    rejects_path,
+    sidecar,
+    status,
+)
 from voipstudio_cmb.export.store.failures import before_sending, passing
 from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
@@ -30,8 +37,9 @@ from .plan import Plan
 class Preflight:
     """The checks before `plan` writes `files` with what the API at `base_url` has.
 
-    The directory is made if it does not exist, or with `dry_run` only looked at. `mark` is the
-    file that says that a run has completed them, and was interrupted before it could tell.
+    The directory is made on the `disk` if it does not exist; without a disk it is only looked at.
+    `mark` is the file that says that a run has completed them, and was interrupted before it could
+    tell.
 
     Raises:
         ClientMisuse: the directory can't be written, its manifest is none, a file can't be written
@@ -49,14 +57,14 @@ class Preflight:
         base_url: str,
         *,
         mark: Path,
-        dry_run: bool = False,
+        disk: Disk | None = None,
     ) -> None:
         self._plan = plan
         self._mark = mark
         self._files = files
         self._base_url = base_url
         with before_sending(plan.to):
-            _check_directory(plan.to, dry_run=dry_run)
+            _check_directory(plan.to, disk)
             self._entries = read_manifest(plan.to)
             self.states = self._checked_states()
 
@@ -115,15 +123,21 @@ class Preflight:
                 )
 
     def _checkpoint(self, file: OutputFile, fresh: Checkpoint) -> Checkpoint | None:
-        checkpoint = None if self._plan.restart else load(sidecar(file.path, "checkpoint"))
+        checkpoint, plan = load(sidecar(file.path, "checkpoint")), self._plan
         if checkpoint is None:
             return None
+        made = checkpoint.file
+        finished = made is not None and made == fingerprint(file.path)
+        if plan.restart and (plan.overwrite or not finished):
+            return None
         entry = self._entries.get(file.path.name)
-        published = checkpoint.file and entry and entry.sha256 == checkpoint.file[1]
-        if published and self._plan.since:
+        recorded = made is not None and entry is not None and entry.sha256 == made[1]
+        if plan.since and (recorded or finished):
             # The interrupted run has ended with this file, so that other ids are new now.
             fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
         if differences := checkpoint.differences(fresh):
+            if plan.restart:
+                return None
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
                 f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
@@ -211,10 +225,11 @@ class Preflight:
         return None if made is not None and fingerprint(path) == made else path
 
 
-def _check_directory(to: Path, *, dry_run: bool) -> None:
+def _check_directory(to: Path, disk: Disk | None) -> None:
     try:
-        if not dry_run or status(to) is not None:
-            to.mkdir(parents=True, exist_ok=True)
+        if disk is not None:
+            make_directory(disk, to)
+        if disk is not None or status(to) is not None:
             with tempfile.TemporaryFile(dir=to, prefix="."):  # hidden, if it has to stay
                 return
         above = next(parent for parent in to.absolute().parents if os.path.lexists(parent))

@@ -36,6 +36,7 @@ from voipstudio_cmb.export.store.disk import (
     in_thread,
     remove_sidecars,
     sidecar,
+    sync_directory,
     write_mark,
 )
 from voipstudio_cmb.export.store.lock import locked
@@ -131,7 +132,7 @@ class Export:
             if self._refusal is not None:
                 raise self._refusal
             preflight = await in_thread(
-                lambda: Preflight(self.plan, self._files, base_url, mark=mark)
+                lambda: Preflight(self.plan, self._files, base_url, mark=mark, disk=self._disk)
             )
             states = preflight.states
             identity = await checked_owner(self.client, preflight)
@@ -163,7 +164,9 @@ class Export:
             all_rows = file.ids == IdRange() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
             writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
-            runners.append(JobRunner(writer))
+            # What an interrupted run has published is complete, and stays.
+            restart = self.plan.restart and isinstance(state, Fresh)
+            runners.append(JobRunner(writer, restart=restart))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:
@@ -238,3 +241,5 @@ class Export:
         for path in done:
             with contextlib.suppress(OSError, ExportError), locked(path):
                 remove_sidecars(self._disk, path)
+        with contextlib.suppress(OSError):  # or the next run would take this one for interrupted
+            sync_directory(self._disk, plan.to)

@@ -19,10 +19,14 @@ _WRITING = threading.Lock()
 
 
 class JobRunner:
-    """Runs one job: fetches from a source into a workspace, of which `writer` makes the file."""
+    """Runs one job: fetches from a source into a workspace, of which `writer` makes the file.
 
-    def __init__(self, writer: FileWriter) -> None:
+    With `restart` it removes what an interrupted run has left, first.
+    """
+
+    def __init__(self, writer: FileWriter, *, restart: bool) -> None:
         self.writer = writer
+        self._restart = restart
         self.job, self.source, self.workspace = writer.job, writer.source, writer.workspace
 
     async def run(self) -> None:
@@ -50,7 +54,7 @@ class JobRunner:
     def _open(self) -> bool:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
         job, workspace = self.job, self.workspace
-        if self.source.plan.restart:
+        if self._restart:
             remove_sidecars(workspace.disk, job.path)
         if damage := workspace.open():
             job.note = f"{damage}: begun again"
