@@ -14,11 +14,12 @@
     kills          an export killed at random times, over sockets, ends with the right file
     soak           a client at full speed for long leaves nothing over and needs no more memory
     crash_points   an export killed at each single step ends with the right files
+    crash_states   so does one after a power cut, whatever the disk has kept of its steps
 
 `python -m benchmarks.campaigns.NAME --help` explains each.
 """
 
 CAMPAIGNS = (
     "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed", "memory",
-    "exports", "accounts", "kills", "soak", "crash_points",
+    "exports", "accounts", "kills", "soak", "crash_points", "crash_states",
 )  # fmt: skip

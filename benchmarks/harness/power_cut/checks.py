@@ -1,0 +1,157 @@
+"""What must hold of each state that a power cut can leave of an export."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import attrs
+import pyarrow.parquet
+
+from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.export.store.manifest import MANIFEST
+
+from .scenarios import Files, Recording, Unsynced, directory, files, record_again
+from .states import PowerCuts, State
+
+MARKS = ("some/where/.export-ended",)
+"""May stay when all is complete: then the same export, run again, answers that it is complete."""
+
+
+class Wrong(Exception):
+    """An export was not what it should be."""
+
+
+async def check(recording: Recording, state: State) -> None:
+    """Raises Wrong if `state` shows what is incomplete, or if the same export goes wrong there."""
+    scenario = recording.scenario
+    with directory() as root:
+        state.build(root)
+        if state.told:
+            found = {name: file for name, file in files(root).items() if name not in MARKS}
+            if found != recording.complete:
+                raise Wrong(f"told to be complete, {_differences(found, recording)}")
+            return
+        _check_visible(files(root), recording)
+        try:
+            summary = await scenario.export(root, Unsynced()).run()
+        except CallMeBackError as error:
+            raise Wrong(f"run again, it is refused: {error}") from None
+        if not summary.complete:
+            raise Wrong(f"run again, it fails: {[str(job.error) for job in summary.jobs]}")
+        for job in summary.jobs if not scenario.options.get("restart") else ():
+            kept = recording.kept(str(job.path.relative_to(root)), state.step)
+            if job.kept < kept:
+                raise Wrong(f"of {kept} rows that were saved, {job.kept} are kept: {job.note}")
+        if files(root) != recording.complete:
+            raise Wrong(f"run again, {_differences(files(root), recording)}")
+
+
+def _check_visible(found: Files, recording: Recording) -> None:
+    for name, file in found.items():
+        known = [each[name] for each in (recording.before, recording.complete) if name in each]
+        if Path(name).name == MANIFEST:
+            entries = [json.loads(manifest)["files"] for manifest, _ in known]
+            try:
+                held = json.loads(file[0])["files"]
+            except ValueError:
+                raise Wrong(f"{name} is torn") from None
+            for file_name, entry in held.items():
+                if entry not in [each.get(file_name) for each in entries]:
+                    raise Wrong(f"{name} has a false entry: {entry}")
+        elif not Path(name).name.startswith(".") and file not in known:
+            raise Wrong(f"{name} is visible and not complete")
+
+
+def _differences(found: Files, recording: Recording) -> str:
+    complete = recording.complete
+    names = sorted(found.keys() ^ complete.keys())
+    other = [name for name in found.keys() & complete.keys() if found[name] != complete[name]]
+    return f"files too many or too few: {names}; other bytes or modes: {other}"
+
+
+async def check_growing(recording: Recording, state: State) -> None:
+    """Raises Wrong if the next nights, with more rows, lose one or give one twice."""
+    scenario, count = recording.scenario, 17
+    with directory() as root:
+        state.build(root)
+        for _ in range(2):
+            try:
+                summary = await scenario.export(root, Unsynced(), count).run()
+            except CallMeBackError as error:
+                raise Wrong(f"the next night is refused: {error}") from None
+            if not summary.complete:
+                raise Wrong(f"the next night fails: {[str(job.error) for job in summary.jobs]}")
+        ids = Counter(id for path in sorted(root.rglob("cdrs*")) for id in _ids(path))
+        if ids != Counter(range(1, count + 1)):
+            raise Wrong(f"after the next nights, there are rows {sorted(ids.elements())}")
+
+
+def _ids(path: Path) -> list[int]:
+    match path.suffix:
+        case ".jsonl":
+            return [json.loads(line)["id"] for line in path.read_bytes().splitlines()]
+        case ".csv":
+            with path.open(newline="") as file:
+                return [int(row["id"]) for row in csv.DictReader(file)]
+        case ".sqlite":
+            with closing(sqlite3.connect(path)) as database:
+                return [id for (id,) in database.execute("SELECT id FROM cdrs")]
+        case _:
+            return pyarrow.parquet.read_table(path)["id"].to_pylist()
+
+
+@attrs.define
+class Outcome:
+    """What was found for a scenario."""
+
+    name: str
+    steps: int = 0
+    states: int = 0
+    ordered: int = 0
+    """How many of them a file system with an ordered journal could leave too."""
+    again: int = 0
+    """So many states of a second power cut were checked too."""
+    failures: list[str] = attrs.field(factory=list)
+
+
+async def enumerate_states(
+    name: str,
+    recording: Recording,
+    *,
+    limit: int = 0,
+    seed: int = 1,
+    without: str = "",
+    again: int = 0,
+) -> Outcome:
+    """Checks all states of a recording, or `limit` of them.
+
+    If the syncs at the site `without` are left out, up to the first that is wrong. The run that
+    follows a power cut is cut off too, and `again` of the states that this leaves are checked.
+    """
+    cuts = PowerCuts(recording.events, seed, without)
+    states = list(cuts.states(recording.begin))
+    outcome = Outcome(name, len(recording.events) - recording.begin, len(states))
+    outcome.ordered = sum(cuts.seen.values())
+    if limit and limit < len(states):
+        states = random.Random(seed).sample(states, limit)
+    for state in states:
+        try:
+            await check(recording, state)
+            if recording.scenario.grows and not state.told:
+                await check_growing(recording, state)
+            if again and not state.told:
+                second = await record_again(recording, state)
+                further = await enumerate_states(f"{name}, again", second, limit=again, seed=seed)
+                outcome.again += min(again, further.states)
+                outcome.failures += further.failures
+        except Wrong as wrong:
+            outcome.failures.append(f"{name}, after step {state.step - recording.begin}: {wrong}")
+            if without:
+                break
+    return outcome
