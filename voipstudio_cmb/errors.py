@@ -18,7 +18,7 @@
     │   ├── RateLimited (429)                     .retry_after
     │   ├── ServerFault (5xx)
     │   ├── UnexpectedRedirect (3xx)              never followed: the token would follow too
-    │   └── UnexpectedStatus                      anything else
+    │   └── UnexpectedStatus                      anything else; 304 is a cache's
     ├── BadPayload                                a 2xx whose body is not as documented
     │   ├── EmptyBody
     │   ├── NotJSON
@@ -189,7 +189,7 @@ class UnexpectedRedirect(HTTPStatusError):
 
 
 class UnexpectedStatus(HTTPStatusError):
-    """A status that the API does not document."""
+    """A status that the API does not document. 304 is that of a cache in between."""
 
 
 class BadPayload(CallMeBackError):

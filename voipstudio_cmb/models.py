@@ -189,7 +189,7 @@ class Rows(Sequence[Row]):
 
 @attrs.frozen
 class Reject:
-    """A row that is no object or has no usable id."""
+    """A row that is no object, has no usable id or can't be read."""
 
     page: int
     """The number of its page, from 1. A walk by keyset knows no page numbers: there it is 1."""
@@ -198,7 +198,7 @@ class Reject:
     why: str
     """What is wrong with it."""
     json: bytes
-    """The row as the API sent it."""
+    """The row as the API sent it; its text as a JSON string if it can't be read as JSON."""
 
 
 R = TypeVar("R", bound=Identified, covariant=True)
@@ -215,6 +215,8 @@ class Page(Generic[R]):
     """How many matches the collection has, as the server claims; None if it claims nothing usable.
 
     It may be too high, too low, and may move."""
+    cached: str = ""
+    """What in its headers says that it came out of a cache: "Age: 35"; "" if nothing does."""
 
     def __len__(self) -> int:
         return len(self.records)

@@ -73,6 +73,9 @@ class SteppedSink(Sink):
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
         return self._sink.highest_id(path, resource, record)
 
+    def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
+        self._sink.verify(path, resource, record, rows)
+
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         self._step()
         altered = self._sink.write(self._stepped(rows), resource, record, path)

@@ -92,7 +92,8 @@ class Offline:
         page = matching[start : start + limit]
         if resource == "websites":
             page = [
-                row | {"id": str(row["id"])} if row["id"] in self.broken else row for row in page
+                row | {"id": str(row["id"])} if row.get("id") in self.broken else row
+                for row in page
             ]
         return json_response({"data": page, "total": total})
 

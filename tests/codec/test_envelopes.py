@@ -28,9 +28,9 @@ from voipstudio_cmb.models import Cdr
         (b'{"data":"\xff"}', NotJSON),
         ('{"data":[]}'.encode("utf-16"), NotJSON),
         (b'{"data":[{"id":1,"x":NaN}]}', NotJSON),
-        (b'{"data":[{"id":1,"x":1e' + b"9" * 30 + b"}]}", NotJSON),
         (b'{"data":' + b"[" * 100_000, NotJSON),
         (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}]}", NotJSON),
+        (b'{"data":[{"id":1' + b"9" * 5000 + b"}]}", WrongShape),
         (b"null", WrongShape),
         (b"[]", WrongShape),
         (b'"text"', WrongShape),
@@ -148,3 +148,22 @@ def test_a_refusal_for_too_many_requests_is_known_by_its_words(
     assert envelopes.is_throttling(Response(status=status, body=content)) is throttling
     html = b"<html><p>Rate limit exceeded</p>"
     assert envelopes.is_throttling(Response(status=400, body=html))
+
+
+@pytest.mark.parametrize(
+    ("headers", "sign"),
+    [
+        ({"age": "35"}, "Age: 35"),
+        ({"age": " 035 "}, "Age: 35"),
+        ({"age": "12", "x-cache": "HIT, MISS"}, "Age: 12, X-Cache: HIT"),
+        ({"x-cache": "TCP_MEM_HIT from a.example"}, "X-Cache: HIT"),
+        ({"cf-cache-status": "STALE"}, "CF-Cache-Status: STALE"),
+        ({"cache-status": "edge; hit; ttl=3"}, "Cache-Status: hit"),
+        ({"age": "0", "x-cache": "MISS"}, ""),
+        ({"age": "soon", "x-cache": "RefreshHit from cloudfront"}, ""),
+        ({"x-cache": "TCP_REFRESH_HIT from a.example", "cache-control": "max-age=9"}, ""),
+        ({}, ""),
+    ],
+)
+def test_headers_that_say_that_a_response_is_cached(headers: dict[str, str], sign: str) -> None:
+    assert envelopes.cache_signs(Response(status=200, headers=headers)) == sign

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voipstudio_cmb.codec.envelopes import read_row, read_rows
+from voipstudio_cmb.codec.envelopes import read_page, read_row, read_rows
 from voipstudio_cmb.codec.rows import as_rows, dated_lines, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
-from voipstudio_cmb.models import Reject, Row, Rows
+from voipstudio_cmb.models import Cdr, Reject, Row, Rows
 from voipstudio_cmb.walk.ids import record_ids
 
 
@@ -75,6 +76,11 @@ def test_a_row_is_one_line_for_every_reader() -> None:
             "its id is no integer from 1 to 2**63 - 1: 9223372036854775808",
         ),
         (rb'{"id":"\ud800"}', r'its id is no integer from 1 to 2**63 - 1: "\ud800"'),
+        (
+            b'{"id":%b}' % (b"9" * 5000),
+            "its id is no integer from 1 to 2**63 - 1: " + "9" * 40,
+        ),
+        (b'{"id":2,"created_at":1e400}', "its created_at is a number that can't be read"),
     ],
 )
 def test_a_row_without_an_id_is_rejected_and_the_others_are_not(row: bytes, why: str) -> None:
@@ -84,6 +90,48 @@ def test_a_row_without_an_id_is_rejected_and_the_others_are_not(row: bytes, why:
     assert rejects == [Reject(page=3, index=2, why=why, json=row)]
 
 
+LEVELS = b"[" * 100_000 + b"]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        (LEVELS, "it is nested too deeply"),
+        (b'{"id":2,"x":%b}' % LEVELS, "it is nested too deeply"),
+        (b'{"id":2,"created_at":%b}' % LEVELS, "it is nested too deeply"),
+        (rb'{"id":2,"\ud800":"\"}]}","x":%b}' % LEVELS, "it is nested too deeply"),
+        (b'{"id":2,"x":%b1%b}' % (b'{"a":' * 2000, b"}" * 2000), "it is nested too deeply"),
+        (b'{"id":2,"x":NaN}', "NaN is no JSON"),
+        (b'{"id":2,"x":[-Infinity, NaN]}', "-Infinity is no JSON"),
+        (b"NaN", "NaN is no JSON"),
+    ],
+)
+@pytest.mark.parametrize("join", [b",", b" ,\r\n\t"])
+def test_a_row_that_no_reader_takes_is_rejected_and_the_others_are_not(
+    join: bytes, row: bytes, why: str
+) -> None:
+    half = rb'{"id":3,"x":"\ud800,{[ NaN"}'
+    around = b'{"links":{"data":[[%b]]},"data":[%b],"x":%b,"total":9}'
+    rows, rejects, total = read(around % (b"1", join.join([b'{"id":1}', row, half, b"1"]), b"{}"))
+    assert rows == [(1, b'{"id":1}'), (3, half)]
+    assert total == 7
+    text = json.dumps(row.decode()).encode()
+    assert rejects[0] == Reject(page=3, index=2, why=why, json=text)
+    assert rejects[1:] == [Reject(page=3, index=4, why="it is no object but a number", json=b"1")]
+    envelope = b'{"data":[{"id":1},%b],"total":9}' % row
+    with pytest.raises(NotJSON, match=f"1 of the response's rows can't be read .{why}") as caught:
+        read_page(Response(status=200, body=envelope), Cdr, 1)
+    assert not caught.value.retryable
+
+
+def test_numbers_of_any_size_cost_nothing() -> None:
+    huge, far = b"9" * 5000, b"-1e99999999999999999999"
+    body = b'{"data":[{"id":1,"x":%b,"y":%b}]}' % (huge, far)
+    assert read(body) == ([(1, body[9:-2])], [], None)
+    record = read_page(Response(status=200, body=body), Cdr, 1).records[0]
+    assert (record.extra["x"], record.extra["y"]) == (Decimal(huge.decode()), far.decode())
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -91,8 +139,10 @@ def test_a_row_without_an_id_is_rejected_and_the_others_are_not(row: bytes, why:
         (b"<html>", NotJSON),
         (b'{"data":[{"id":1}', NotJSON),
         (b'{"data":[{"id":1,"x":"\xff"}]}', NotJSON),
-        (b'{"data":[{"id":1,"x":NaN}]}', NotJSON),
-        (b'{"data":[' + b"[" * 100_000 + b"]" * 100_000 + b"]}", NotJSON),
+        (b'{"data":[{"id":1,"x":NaN},]}', NotJSON),
+        (b'{"data":[{"id":1,"x":NaN}],"total":NaN}', NotJSON),
+        (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"]" * 100_000, NotJSON),
+        (b'{"data":[{"id":1,"x":' + b"[" * 100_000 + b"}]}", NotJSON),
         (b"[]", WrongShape),
         (b'{"data":{}}', WrongShape),
         (b'{"total":1}', WrongShape),

@@ -30,10 +30,10 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.sinks.csv import CsvSink
-from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.disk import Disk, rejects_path
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.spool import Spool
-from voipstudio_cmb.http import Request
+from voipstudio_cmb.http import Request, Response
 
 
 def plan(to: Path, **more: Any) -> Plan:
@@ -787,3 +787,30 @@ def test_a_counting_disk_counts() -> None:
     with pytest.raises(OSError, match="Input/output"):
         for _ in range(3):
             disk.step()
+
+
+class _Odd(Offline):
+    """Some rows hold what no reader of JSON takes."""
+
+    async def __call__(self, request: Request) -> Response:
+        response = await super().__call__(request)
+        body = response.body.replace(b'"deep"', b"[" * 5000 + b"]" * 5000)
+        return attrs.evolve(response, body=body.replace(b'"none"', b"NaN"))
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("sink", ["jsonl", "csv", "sqlite"])
+async def test_a_row_that_can_not_be_read_costs_itself_only(
+    tmp_path: Path, sink: str, deaf: bool
+) -> None:
+    api = _Odd(deaf=deaf)
+    for id, odd in ((1, "deep"), (30, "none"), (31, "deep"), (60, "deep")):
+        api.tables["cdrs"][id - 1]["nested"] = odd
+    only = plan(tmp_path, resources=("cdrs",), format=sink)
+    await interrupted(api, only)
+    [job] = (await run(api, only)).jobs
+    assert (job.state, job.rows, job.rejected, job.error) == ("done", 56, 4, None)
+    rejects = [json.loads(line) for line in lines(rejects_path(job.path))]
+    ids = {int(each["row"].split(",")[0].removeprefix('{"id": ')) for each in rejects}
+    assert ids == {1, 30, 31, 60}
+    assert {each["reason"] for each in rejects} == {"it is nested too deeply", "NaN is no JSON"}

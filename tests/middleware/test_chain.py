@@ -16,6 +16,7 @@ from tests.fakes.handlers import ScriptedHandler, full_chain
 from tests.fakes.secrets import CANARY
 from voipstudio_cmb.auth.credentials import Login, Token
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.codec.json import decode
 from voipstudio_cmb.errors import (
     BadRequest,
     CallMeBackError,
@@ -81,7 +82,7 @@ def test_the_chain_stands_in_the_documented_order() -> None:
     ("status", "kind"),
     [
         (301, UnexpectedRedirect),
-        (304, UnexpectedRedirect),
+        (304, UnexpectedStatus),
         (400, BadRequest),
         (401, Unauthorized),
         (403, Forbidden),
@@ -108,7 +109,7 @@ async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusErro
     assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")
     assert (error.method, error.path, error.page) == ("GET", "/callmeback/cdrs", 3)
     assert error.retryable is (status in RETRYABLE_STATUSES)
-    if kind is not UnexpectedRedirect:
+    if not 300 <= status < 400:
         assert "the API's words" in str(error)
 
 
@@ -133,6 +134,23 @@ async def test_a_redirect_names_the_other_origin_only() -> None:
     with pytest.raises(UnexpectedRedirect, match="https://evil.example, not followed") as caught:
         await check_status(request(), network)
     assert "t=1" not in str(caught.value)
+
+
+async def test_what_a_cache_answers_is_said_to_be_cached() -> None:
+    not_modified = Response(status=304, headers={"location": "https://evil.example", "age": "35"})
+    network = ScriptedHandler([not_modified])
+    asked = request()
+    asked.call.source = "the base URL is from here"
+    with pytest.raises(UnexpectedStatus, match="304 Not Modified: a cache in between") as caught:
+        await check_status(asked, network)
+    assert "redirect" not in str(caught.value)
+    assert "evil" not in str(caught.value)
+    assert "came out of a cache (Age: 35); the base URL is from here" in str(caught.value)
+    bodies = [(404, b"{}"), (503, b"<p>"), (200, b""), (200, b"<html>")]
+    for status, body in bodies:
+        cached = Response(status=status, body=body, headers={"x-cache": f"Hit from {CANARY}"})
+        with pytest.raises(CallMeBackError, match=r"came out of a cache \(X-Cache: Hit\)"):
+            await check_status(request(parse=decode), ScriptedHandler([cached]))
 
 
 async def test_the_token_that_a_server_echoes_is_masked() -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import attrs
 import pytest
 from aiohttp.connector import Connection
 from aioresponses import aioresponses
@@ -83,6 +84,7 @@ async def test_what_is_sent(sessions: Any) -> None:
     assert headers["content-type"] == "application/json"
     assert headers["x-auth-token"] == "t"
     assert "cookie" not in headers
+    assert "cache-control" not in headers
     assert body == b'{"name":"x"}'
 
 
@@ -119,6 +121,23 @@ async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
         assert b"X-Mine: 1" in server.requests[1]
         error = await failure(Session(server.url, ClientConfig(), given))
         assert "that was passed in is closed" in str(error)
+
+
+async def test_reads_ask_caches_in_between_to_ask_the_api_unless_told_otherwise(
+    sessions: Any,
+) -> None:
+    told = attrs.evolve(GET, headers={"cache-control": "max-age=5"})
+    async with (
+        serving(*[healthy] * 3) as server,
+        aiohttp.ClientSession(headers={"cache-control": "max-age=9"}) as given,
+    ):
+        await sessions(server.url)(GET)
+        await sessions(server.url)(told)
+        await Session(server.url, ClientConfig(), given)(GET)
+    sent = [request.lower() for request in server.requests]
+    assert [one.count(b"cache-control: ") for one in sent] == [1, 1, 1]
+    for one, value in zip(sent, (b"no-cache", b"max-age=5", b"max-age=9"), strict=True):
+        assert b"\r\ncache-control: %b\r\n" % value in one
 
 
 async def test_a_refused_connection_was_certainly_not_sent(sessions: Any) -> None:

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
+from benchmarks.harness.responses import json_response
 from tests.fakes.collections import Database, take
-from voipstudio_cmb.errors import ClientMisuse, FilterIgnored, SortIgnored
+from tests.fakes.handlers import full_chain
+from voipstudio_cmb.errors import ClientMisuse, FilterIgnored, PageDrift, SortIgnored, WalkError
 from voipstudio_cmb.filters import Filter, parse, where
+from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.models import Reject
 from voipstudio_cmb.services import Cdrs
 
@@ -303,3 +307,34 @@ async def test_a_walk_that_filters_here_is_resumed(ignores: Any) -> None:
 def test_what_to_do_about_it_is_checked() -> None:
     with pytest.raises(ClientMisuse, match='on_ignored_filter must be "raise" or "client"'):
         Cdrs(Database(rows=[])).list(on_ignored_filter="here")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("call", ["list", "raw_pages", "by page", "one request", "count"])
+@virtual
+async def test_a_complaint_about_what_came_out_of_a_cache_says_so(call: str) -> None:
+    server = Database(rows=rows(60), ignores={"filter"})
+
+    async def cache(request: Request) -> Response:
+        response = await server(request)
+        return attrs.evolve(response, headers={"age": "35", "x-cache": f"HIT {request.path}"})
+
+    with pytest.raises(FilterIgnored, match=r"came out of a cache \(Age: 35, X-Cache: HIT\)"):
+        await CALLS[call](Cdrs(full_chain(cache)), {"filters": parse("id>500")})
+
+
+@virtual
+async def test_evidence_of_drift_says_what_came_out_of_a_cache_if_anything_did() -> None:
+    async def stale(request: Request) -> Response:
+        number = dict(request.query)["page"]
+        first = {"data": [{"id": 1}, {"id": 2}], "total": 9}
+        return json_response(first, **({"age": "35"} if number == "2" and cached else {}))
+
+    for cached, sign in ((True, "came out of a cache (Age: 35)"), (False, "")):
+        walk = Cdrs(stale).list(walk="page", page_size=2)
+        with pytest.raises(WalkError) as caught:
+            await walk.collect()
+        assert isinstance(caught.value, PageDrift)
+        assert sign in str(caught.value)
+        assert sign in caught.value.evidence
+        assert ("cache" in str(caught.value)) is cached
+        assert walk.progress.cached == ("Age: 35" if cached else "")

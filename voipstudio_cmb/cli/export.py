@@ -34,6 +34,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     add("--csv-null", default="", metavar="TEXT", help="the text that represents null in CSV")
     add_filter_option(parser)
     add("--since", choices=("last",), help="last: only what is new since the last export")
+    verify = "with --since last: compare the files before with their SHA-256, not only their size"
+    add("--verify", action="store_true", help=verify)
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--restart", action="store_true", help="start again instead of resuming")
 

@@ -11,16 +11,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from voipstudio_cmb.errors import BadPayload, WrongShape
+from voipstudio_cmb.errors import BadPayload, NotJSON, WrongShape
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Page, Record, Reject, Row
 
 from .json import decode, kind_of, total_of
+from .odd_rows import OddRows, odd_rows
 from .records import records
-from .rows import id_problem, raw_item, raw_rows
+from .rows import raw_item, raw_rows
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
+
+_CACHE_HEADERS = {
+    name.lower(): name
+    for name in ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
+}
+# A hit after a refresh is fresh.
+_HIT = re.compile(r"(?<![a-z])(?<!refresh_)(?:hit|stale|updating)\b", re.IGNORECASE)
+_AGE = re.compile(r"0*([1-9][0-9]{0,9})\b", re.ASCII)
 
 
 def read_page(response: Response, record: type[R], number: int) -> Page[R]:
@@ -29,9 +38,10 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     Raises:
         BadPayload: also if a row is no object or has no usable id.
     """
-    envelope = _envelope(response, list)
+    cached, envelope = cache_signs(response), _envelope(response, list)
     total = total_of(envelope.get("total"))
-    return Page(records=records(envelope["data"], record), number=number, total=total)
+    rows = records(envelope["data"], record)
+    return Page(records=rows, number=number, total=total, cached=cached)
 
 
 def read_rows(
@@ -48,10 +58,10 @@ def read_rows(
     total = total_of(page.total)
     if page.unusable:
         rows = page.unusable.items()
-        reject([Reject(number, index, id_problem(json), json) for index, json in rows])
+        reject([Reject(number, index, why, json) for index, (why, json) in rows])
         if total is not None:
             total = max(len(page.rows), total - len(page.unusable))
-    return Page(records=page.rows, number=number, total=total)
+    return Page(records=page.rows, number=number, total=total, cached=cache_signs(response))
 
 
 def read_row(response: Response) -> Row:
@@ -135,6 +145,20 @@ def read_messages(body: bytes) -> dict[str, list[str]]:
     return messages
 
 
+def cache_signs(response: Response) -> str:
+    """What says that `response` came out of a cache in between: "Age: 35"; "" if nothing does.
+
+    Not the headers' own words but those that are known: the rest may hold anything.
+    """
+    headers, signs = response.headers, list[str]()
+    if "age" in headers and (age := _AGE.match(headers["age"].strip())):
+        signs.append(f"Age: {age[1]}")
+    for name, spelt in _CACHE_HEADERS.items():
+        if name in headers and (hit := _HIT.search(headers[name])):
+            signs.append(f"{spelt}: {hit[0]}")
+    return ", ".join(signs)
+
+
 _TOO_FAST = re.compile(
     r"\brate\b.{0,20}\bexceeded|\bexceeded\b.{0,20}\brate\b|\brate[ -]?limit"
     r"|\btoo many (requests|calls)",
@@ -172,12 +196,27 @@ def excerpt(body: bytes, quote: Callable[[str], str]) -> str:
 
 def _envelope(response: Response, kind: type) -> dict[str, Any]:
     """`{"data": …}` with data of the documented `kind`."""
-    envelope = read_object(response)
+    try:
+        envelope = read_object(response)
+    except NotJSON:
+        if odd := odd_rows(response.body):
+            raise _unreadable(odd) from None
+        raise
     if isinstance(envelope.get("data"), kind):
         return envelope
     found = f"data is {kind_of(envelope['data'])}" if "data" in envelope else "there is no data"
     wanted = "an array" if kind is list else "an object"
     raise WrongShape(f"the response should hold {wanted} in data, but {found}", sent="yes")
+
+
+def _unreadable(odd: OddRows) -> NotJSON:
+    one = next(iter(odd.rows.values()))
+    return NotJSON(
+        f"{len(odd.rows)} of the response's rows can't be read ({one.why}): raw_pages, and an "
+        "export, leave such rows out and go on",
+        sent="yes",
+        retryable=False,
+    )
 
 
 def _read_raw(response: Response, read: Callable[[bytes], T], kind: type) -> T:

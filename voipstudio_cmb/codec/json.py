@@ -62,14 +62,21 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-def _float(text: str) -> float | Decimal:
+def _float(text: str) -> float | Decimal | str:
     number = float(text)
     if math.isfinite(number):
         return number
     try:
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError("a number's exponent is larger than any decimal can have") from None
+        return text  # its exponent is larger than any number can have here
+
+
+def _int(text: str) -> int | Decimal:
+    try:
+        return int(text)
+    except ValueError:
+        return Decimal(text)  # more digits than Python reads at once
 
 
 def decode(response: Response) -> Any:
@@ -87,15 +94,17 @@ def decode(response: Response) -> Any:
             return msgspec.json.decode(body)
         except (msgspec.MsgspecError, ValueError):
             # Slower, and takes what msgspec does not: any escape, and a float of any size.
-            return json.loads(body.decode(), parse_constant=_refuse, parse_float=_float)
+            return json.loads(
+                body.decode(), parse_constant=_refuse, parse_float=_float, parse_int=_int
+            )
     except RecursionError:
-        problem, lasting = "nested too deeply", True
+        what, problem, lasting = "nested too deeply to be read", "", True
     except ValueError as error:
-        problem = str(error)
+        what, problem = "not JSON", f"; {error}"
         lasting = not isinstance(error, json.JSONDecodeError | UnicodeDecodeError)
     media = response.headers.get("content-type", "no media type")
     raise NotJSON(
-        f"the response is not JSON ({len(body)} bytes, {media}; {problem})",
+        f"the response is {what} ({len(body)} bytes, {media}{problem})",
         sent="yes",
         retryable=not lasting,  # a response cut short may be complete the next time
     )

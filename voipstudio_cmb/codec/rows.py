@@ -19,6 +19,7 @@ from voipstudio_cmb.models import Row, Rows
 from voipstudio_cmb.text import on_one_line
 
 from .json import MAX_ID
+from .odd_rows import odd_rows
 from .surrogates import tolerant
 
 T = TypeVar("T")
@@ -60,8 +61,8 @@ class RawRows:
 
     rows: Rows
     """Those with a usable id."""
-    unusable: dict[int, bytes]
-    """Those without one, by their place in the response, from 1."""
+    unusable: dict[int, tuple[str, bytes]]
+    """The others by their place in the response, from 1: what is wrong with one, and its JSON."""
     total: Any
     """What the response gives for the total, unchecked."""
 
@@ -71,9 +72,24 @@ def raw_rows(body: bytes, fields: tuple[str, ...] = ()) -> RawRows:
 
     What they give for `fields` is read along.
     """
+    try:
+        return _raw_rows(body, fields)
+    except (ValueError, RecursionError):
+        odd = odd_rows(body)
+        if odd is None:
+            raise
+    found = _raw_rows(odd.body, fields)
+    known = ((at, odd.rows.get(json), why, json) for at, (why, json) in found.unusable.items())
+    unusable = {
+        at: (why, json) if row is None else (row.why, row.json) for at, row, why, json in known
+    }
+    return attrs.evolve(found, unusable=unusable)
+
+
+def _raw_rows(body: bytes, fields: tuple[str, ...]) -> RawRows:
     body = _on_one_line(body)
     collection = _collection(body)
-    rows, unusable = collection.data, dict[int, bytes]()
+    rows, unusable = collection.data, dict[int, tuple[str, bytes]]()
     columns: dict[str, list[Any]] = {}
     try:
         if fields:
@@ -85,14 +101,14 @@ def raw_rows(body: bytes, fields: tuple[str, ...] = ()) -> RawRows:
             heads = _heads(body).data
     except msgspec.ValidationError:
         if fields:
-            return raw_rows(body)  # some number is too large for a float, or a row is unusable
+            return _raw_rows(body, ())  # some number is too large for a float, or a row is unusable
         rows, heads = [], []
         for index, row in enumerate(collection.data, 1):
             try:
                 heads.append(_head(row))
                 rows.append(row)
             except msgspec.ValidationError:
-                unusable[index] = bytes(row)
+                unusable[index] = id_problem(bytes(row)), bytes(row)
     created = [head.created_at for head in heads]
     ids = [head.id for head in heads]
     return RawRows(Rows(ids, created, rows, columns), unusable, collection.total)
@@ -172,7 +188,9 @@ def id_problem(json: bytes) -> str:
     cells = tokens(json)
     if "id" not in cells:
         return "it has no id"
-    sent = on_one_line(cells["id"][:40].decode("utf-8", "replace"))
+    if (id := cells["id"]).isdigit() and len(id) < 20 and 1 <= int(id) <= MAX_ID:
+        return "its created_at is a number that can't be read"
+    sent = on_one_line(id[:40].decode("utf-8", "replace"))
     return f"its id is no integer from 1 to 2**63 - 1: {sent}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from voipstudio_cmb.codec.envelopes import excerpt, is_throttling, read_messages
+from voipstudio_cmb.codec.envelopes import cache_signs, excerpt, is_throttling, read_messages
 from voipstudio_cmb.errors import (
     BadPayload,
     BadRequest,
@@ -22,6 +22,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
     UnexpectedRedirect,
     UnexpectedStatus,
+    WalkError,
 )
 from voipstudio_cmb.events import harmless_headers
 from voipstudio_cmb.http import Handler, Request, Response, Sent
@@ -42,10 +43,13 @@ def _kind_of(response: Response) -> type[HTTPStatusError]:
         return RateLimited
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status != NOT_MODIFIED:
         return UnexpectedRedirect
     return ServerFault if 500 <= status < 600 else UnexpectedStatus
 
+
+NOT_MODIFIED = 304
+"""What a cache says to whoever has a copy, and nobody here has one."""
 
 _HINTS: dict[type[HTTPStatusError], str] = {
     Unauthorized: (
@@ -57,6 +61,9 @@ _HINTS: dict[type[HTTPStatusError], str] = {
     ),
 }
 
+
+_BY_CONFIGURATION = (Unauthorized, Forbidden, UnexpectedRedirect)
+"""What a wrong token or base URL leads to."""
 
 _REFUSALS = frozenset({301, 307, 308, *range(400, 500)} - {408, 499})
 """Statuses that say for certain that a request was not carried out.
@@ -100,6 +107,19 @@ def _origin(location: str) -> str:
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else "another path"
 
 
+def _elsewhere(kind: type[HTTPStatusError], response: Response, quote: Callable[[str], str]) -> str:
+    """What a `response` says that comes from elsewhere or points there; "" if it does neither."""
+    if response.status == NOT_MODIFIED:
+        return (
+            "Not Modified: a cache in between has answered in the API's place, and with nothing. "
+            "Have it pass these requests on to the API, or check the base URL"
+        )
+    if kind is not UnexpectedRedirect:
+        return ""
+    origin = quote(_origin(response.headers.get("location", "")))
+    return f"to {origin}, not followed: check the base URL"
+
+
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that `response`, which is no success, stands for. Performs no I/O."""
     kind = _kind_of(response)
@@ -116,16 +136,16 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         for field, all_words in messages.items()
         for words in all_words
     )[:2000]
-    if kind is UnexpectedRedirect:
-        origin = quote(_origin(response.headers.get("location", "")))
-        said = f"to {origin}, not followed: check the base URL"
+    said = _elsewhere(kind, response, quote) or said
     asked = asked_to_wait(response)
     named = _id_of(response, quote)
     unquoted = "with a body that is not shown here" if response.body else "without a body"
     words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
-    if kind in (Unauthorized, Forbidden, UnexpectedRedirect) and request.call.source:
+    if cached := _cached(response):
+        words.append(cached)
+    if request.call.source and (kind in _BY_CONFIGURATION or response.status == NOT_MODIFIED):
         words.append(request.call.source)
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
@@ -143,6 +163,12 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         **request.place(),
         **named,
     )
+
+
+def _cached(response: Response) -> str:
+    """That `response` came out of a cache, in words, if it did."""
+    signs = cache_signs(response)
+    return f"this response came out of a cache ({signs})" if signs else ""
 
 
 async def check_status(request: Request, handler: Handler) -> Response:
@@ -181,10 +207,15 @@ def _checked(request: Request, response: Response) -> Response:
         return response if request.parse is None else response.with_value(request.parse(response))
     except BaseException as error:
         forget_locals(error)
+        cached = _cached(response)
+        if isinstance(error, WalkError) and cached:
+            raise error.with_detail(cached) from None
         if not isinstance(error, BadPayload):
             raise
         begins, named = _excerpt(request, response.body), _id_of(response, request.call.quote)
         message = f"{error.message}: {begins}" if begins else error.message
+        if cached:
+            message += f"; {cached}"
         if named:
             message += f"; request id {named['request_id']}"
         raise error.with_context(message=message, **named) from None

@@ -75,6 +75,10 @@ class Session:
             "Accept-Encoding": "gzip",
             "User-Agent": config.user_agent,
         }
+        self._reading = self._headers
+        if "Cache-Control" not in getattr(session, "headers", ()):  # theirs takes precedence
+            # A cache in between, which knows rows by their URL, would mix old pages with new ones.
+            self._reading = {**self._headers, "Cache-Control": "no-cache"}
         self._given = session
         self._own: ClientSession | None = None
         self._slots = Slots(config.connections)
@@ -144,13 +148,14 @@ class Session:
 
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
         content = {} if request.body is None else {"Content-Type": "application/json"}
+        standard = self._reading if request.reads else self._headers
         async with session.request(
             request.method,
             self._base_url + request.path,
             params=request.query,
             data=request.body,
             # Made here and kept by no frame of ours.
-            headers={**self._headers, **request.headers, **content, **request.credentials()},
+            headers={**standard, **request.headers, **content, **request.credentials()},
             allow_redirects=False,
             raise_for_status=False,
             timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),

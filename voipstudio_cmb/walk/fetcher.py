@@ -52,6 +52,7 @@ class PageFetcher(Generic[R]):
         async with self._slots:
             self.progress.requests += 1
             page = await self.send(request)
+        self.progress.cached = page.cached or self.progress.cached
         if request.conditions:
             check_conditions(page, request)
         if self.names_order and not request.after and request.through is None:

@@ -9,7 +9,7 @@ from typing import Generic
 
 import attrs
 
-from voipstudio_cmb.errors import BadRequest, ClientMisuse, WalkError
+from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import matching
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
@@ -107,6 +107,8 @@ class Strategy(Generic[R]):
         except BaseException as error:
             state.interrupted = True
             forget_locals(error)
+            if isinstance(error, WalkError) and state.progress.cached:
+                raise _of_cached(error, state.progress.cached) from None
             raise
         finally:
             state.settle()
@@ -202,3 +204,13 @@ class Strategy(Generic[R]):
         walk = PageWalk(reader, self.checksum, after)
         state.cursor = walk.cursor
         return walk
+
+
+def _of_cached(error: WalkError, cached: str) -> WalkError:
+    """`error`, which names what says that responses of its walk were `cached`."""
+    evidence = f"responses came out of a cache ({cached})"
+    if isinstance(error, PageDrift):
+        error = error.with_context(evidence=f"{error.evidence}; {evidence}")
+    return error.with_detail(
+        f"{evidence}, which may be why: have what caches them pass these requests on to the API"
+    )

@@ -37,6 +37,8 @@ class Progress:
     """How the collection is walked; None before that is known."""
     through: int | None = None
     """The highest id that existed at the beginning; None if the server has not shown it."""
+    cached: str = ""
+    """What says that a response came out of a cache, as the last such one does; "" if none does."""
 
 
 @attrs.define(eq=False)

@@ -10,7 +10,8 @@ import attrs
 
 from benchmarks.harness.clocks import SteppedLoop
 from benchmarks.harness.walk_model.contract import Options, WalkChecker
-from benchmarks.harness.walk_model.server import ModelServer, Temper
+from benchmarks.harness.walk_model.server import ModelServer
+from benchmarks.harness.walk_model.temper import Temper
 from voipstudio_cmb.auth.credentials import Login
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.http import chain
@@ -202,9 +203,10 @@ class ModelClient:
             self.choose(1 << 5, self.checker.calls)
 
     def _count(self, outcome: str) -> None:
-        resumed = "resumed" if self.checker.parts > 1 else "in one part"
-        by = self.checker.options.walk
-        self.outcomes[str(self.temper), by, self.checker.state, resumed, outcome] += 1
+        options, part = self.checker.options, "in one part"
+        if options.descending or self.checker.parts > 1:
+            part = "descending" if options.descending else "resumed"
+        self.outcomes[str(self.temper), options.walk, self.checker.state, part, outcome] += 1
 
     def close(self) -> None:
         """Frees the loop, whatever has happened."""

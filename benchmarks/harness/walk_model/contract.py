@@ -1,7 +1,9 @@
 """What a walk promises, and whether one that was watched kept it.
 
-The promise is about the rows that existed throughout a walk. A walk that ended and was resumed
-from its cursor is one walk of several parts.
+The promise is about the rows that existed throughout a walk: each comes exactly once, or the walk
+raises. A row exists while it is visible in every response that the server may give: in the table,
+in its replica, and in what is cached. `excuses` has the only reasons for a loss that is not told.
+A walk that ended and was resumed from its cursor is one walk of several parts.
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ from itertools import pairwise
 
 import attrs
 
-from benchmarks.harness.walk_model.server import HONEST, ModelServer
+from benchmarks.harness.walk_model.excuses import Circumstances, excuse_of
+from benchmarks.harness.walk_model.server import ModelServer
+from benchmarks.harness.walk_model.table import Table
+from benchmarks.harness.walk_model.temper import HONEST
 from voipstudio_cmb.errors import (
     BadRequest,
     CallMeBackError,
     ClientMisuse,
     IncompleteWalk,
     NotJSON,
+    SortIgnored,
     Unauthorized,
     WalkError,
 )
@@ -51,6 +57,8 @@ class WalkChecker:
     """The cursor after the last one."""
     parts: int = 0
     inserted: int = 0
+    inserted_before: int = 0
+    """How many rows were inserted before others, in the order of ids."""
     deleted: int = 0
     throughout: set[int] = attrs.field(init=False)
     """The ids that existed since the walk began."""
@@ -59,19 +67,40 @@ class WalkChecker:
     _versions: dict[int, int] = attrs.field(init=False)
     _calls: int = attrs.field(init=False)
     _spoilt: int = attrs.field(init=False)
+    _first: int = attrs.field(init=False)
+    """How many rows there were when the walk began."""
     _part: int = 0
+    _evaluations: int = 0
 
     def __attrs_post_init__(self) -> None:
         server = self.server
-        self.throughout, self.ever = set(server.ids), set(server.ids)
-        self._versions = dict(server.versions)
-        self._calls, self._spoilt = len(server.calls), len(server.spoilt)
+        views = list(server.views())
+        ids = [set(view.ids) for view in views]
+        self.throughout, self.ever = set.intersection(*ids), set.union(*ids)
+        self._versions = {id: min(_versions(views, id)) for id in self.ever}
+        for id in server.coming():  # as it was at any time
+            self.ever.add(id)
+            self._versions[id] = 0
+        self._calls, self._spoilt = len(server.calls), server.spoilt.total()
+        self._first = len(self.ever)
 
     def begin_part(self, options: Options) -> None:
         """Begins a part: the first, or one from a cursor."""
         self.options, self._part = options, len(self.received)
         self.parts += 1
+        self._evaluations = self.server.evaluations
         self.server.troubles.clear()
+
+    def inserting(self, id: int, before: bool) -> None:
+        """Notes that the row `id` came, and whether `before` others."""
+        self.ever.add(id)
+        self.inserted += 1
+        self.inserted_before += before
+
+    def deleting(self, id: int) -> None:
+        """Notes that the row `id` has gone."""
+        self.throughout.discard(id)
+        self.deleted += 1
 
     @property
     def ascending(self) -> bool:
@@ -82,6 +111,11 @@ class WalkChecker:
     def calls(self) -> int:
         """How many calls were made, however often each was tried."""
         return len(self.server.calls) - self._calls
+
+    @property
+    def evaluated(self) -> int:
+        """How many responses were made since this part began."""
+        return self.server.evaluations - self._evaluations
 
     @property
     def state(self) -> str:
@@ -103,7 +137,9 @@ class WalkChecker:
         server = self.server
         in_flight = sum(not each.login for each in (*server.waiting, *server.ready))
         assert in_flight <= self.options.concurrency, "more in flight than allowed"
-        most = 80 * self.parts + 20 * len(self.ever) / self._size
+        # Of rows that come with each response there are as many as there are requests.
+        rows = self._first if server.temper.writes == "flood" else len(self.ever)
+        most = 80 * self.parts + 20 * rows / self._size
         assert self.calls <= most, "it does not end"
 
     def check_record(self, record: Cdr, walk: Walk[Cdr]) -> None:
@@ -127,7 +163,8 @@ class WalkChecker:
         repaired = walk.progress.repaired
         fit = self.ascending and self.server.temper.ascends and not self.options.descending
         # While rows are deleted, or come twice, the server may seem to keep no order.
-        fit = fit and not self.deleted and self.server.temper.spoils != "twice"
+        temper = self.server.temper
+        fit = fit and not self.deleted and temper.spoils != "twice" and temper.even
         assert repaired or not fit, "a good cursor was refused"
 
     def check_accepted(self) -> None:
@@ -141,13 +178,9 @@ class WalkChecker:
         outcome = "complete" if error is None else type(error).__name__
         if error is None:
             if lost := self.throughout.difference(self.received):
-                # Nothing tells such a loss from a total that is too low by as much.
-                blind = self.server.temper.low and self._strategy(walk) == "page" and self.deleted
-                # Nor do pages of one row show that rows are inserted before others.
-                moved = self.inserted and self.deleted and self._size == 1
-                blind = blind or (moved and not self.server.temper.ascends)
-                assert blind or not self.strict, f"lost silently: {sorted(lost)}"
-                outcome = "lost"
+                excuse = excuse_of(self._met(walk))
+                assert excuse or not self.strict, f"lost silently: {sorted(lost)}"
+                outcome = f"lost: {excuse.name}" if excuse else "lost"
             else:
                 self._check_order(walk)
             assert progress.seen == part, f"seen is {progress.seen} after {part} rows"
@@ -163,12 +196,19 @@ class WalkChecker:
         assert progress.repeated >= 0
         return outcome
 
+    def _met(self, walk: Walk[Cdr]) -> Circumstances:
+        return Circumstances(
+            temper=self.server.temper, strategy=self._strategy(walk), page_size=self._size,
+            inserted=self.inserted, inserted_before=self.inserted_before, deleted=self.deleted,
+        )  # fmt: skip
+
     def _check_order(self, walk: Walk[Cdr]) -> None:
         temper, options = self.server.temper, self.options
-        undisturbed = self.state == "quiet" and len(self.server.spoilt) == self._spoilt
-        if undisturbed and self.strict and not temper.deaf_page:
+        undisturbed = self.state == "quiet" and self.server.spoilt.total() == self._spoilt
+        if undisturbed and self.strict and temper.even and temper.single:
             assert self.received == self.server.ordered(options.descending), "out of order"
-        if not temper.upright or not temper.ascends or options.descending or self.deleted:
+        moved = self.deleted or self.inserted_before or options.descending
+        if not temper.upright or not temper.ascends or moved:
             return
         lasting = [id for id in self.received if id in self.throughout]
         assert lasting == sorted(lasting), "out of order though nothing was deleted"
@@ -183,19 +223,22 @@ class WalkChecker:
         temper, quiet = self.server.temper, self.state == "quiet"
         if not self.strict:
             return True
+        if isinstance(error, SortIgnored):
+            return self.options.descending and bool(temper.order)
         part = self.received[self._part :]
         if self._strategy(walk) == "keyset" and type(error) is WalkError and not part:
             # A tiny table may change too fast to prove anything, to another client once more.
-            return not quiet or not temper.by_id or bool(temper.spoils)
-        if temper.by_id and not temper.spoils and self._strategy(walk) == "keyset":
-            return False
+            sound = temper.by_id and temper.single and not (temper.spoils or temper.from_zero)
+            return not quiet or not sound
+        if self._strategy(walk) == "keyset" and temper.by_id and not temper.spoils:
+            return temper.from_zero or not temper.single
         if temper.upright and quiet:
             # What came before a cursor may have looked as if it were in order.
             return self.parts > 1 and not temper.ascends
         if temper.upright and temper.ascends and not self.deleted:
             # With rows on the move, the last page once more looks like a page that is ignored, and
             # rows that came right after an empty page look like some that were left out of it.
-            moved = self.options.descending or temper.past == "last"
+            moved = self.options.descending or temper.past == "last" or self.inserted_before > 0
             return moved or isinstance(error, IncompleteWalk)
         return True
 
@@ -237,3 +280,7 @@ def _hopeless(met: list[str]) -> bool:
 def _low(query: dict[str, str]) -> int:
     conditions = json.loads(query.get("filter", "[]"))
     return max((c["value"] for c in conditions if c["operator"] == "gt"), default=0)
+
+
+def _versions(views: list[Table], id: int) -> list[int]:
+    return [view.versions[id] for view in views if id in view.versions]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -9,16 +10,18 @@ from hypothesis import HealthCheck, event, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from benchmarks.harness.walk_model.client import Outcomes
-from benchmarks.harness.walk_model.scenario import WEIGHTS, Step, simulation_of
+from benchmarks.harness.walk_model.habits import HELD
+from benchmarks.harness.walk_model.scenario import WEIGHTS, Step, simulation_of, temper_of
 from benchmarks.harness.walk_model.simulation import Simulation
 
 NUMBERS = st.integers(0, 1023)
 
 
 class WalkMachine(RuleBasedStateMachine):
-    """The rules; a subclass says which `kind` of walks they drive."""
+    """The rules; a subclass says which `kind` of walks they drive, over which `habits`."""
 
     kind: str
+    habits: Sequence[str]
     outcomes: Outcomes
     simulation: Simulation | None = None
 
@@ -27,7 +30,8 @@ class WalkMachine(RuleBasedStateMachine):
         sizes=NUMBERS,
     )  # fmt: skip
     def begin(self, temper: int, count: int, gap: int, flags: int, sizes: int) -> None:
-        self.simulation = simulation_of(self.kind, temper, count, gap, flags, sizes)
+        server = temper_of(self.kind, temper, self.habits)
+        self.simulation = simulation_of(self.kind, server, count, gap, flags, sizes)
 
     @property
     def running(self) -> Simulation:
@@ -64,12 +68,13 @@ def _rule(step: Step) -> Any:
     return rule(a=NUMBERS, b=NUMBERS)(run)
 
 
-def machine_of(kind: str, outcomes: Outcomes) -> Any:
+def machine_of(kind: str, outcomes: Outcomes, habits: Sequence[str] = HELD) -> Any:
     """Makes the machine for one `kind` of walks, which adds to `outcomes` how they ended."""
     others = {
         step.__name__: _rule(step) for step in WEIGHTS if step.__name__ not in vars(WalkMachine)
     }
-    return type("WalkMachine", (WalkMachine,), {"kind": kind, "outcomes": outcomes, **others})
+    fields = {"kind": kind, "habits": habits, "outcomes": outcomes}
+    return type("WalkMachine", (WalkMachine,), {**fields, **others})
 
 
 def run_machine(machine: Any, examples: int, steps: int, **options: Any) -> None:

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from benchmarks.harness.walk_model.server import TEMPERS, TOTALS, Temper
+from benchmarks.harness.walk_model.habits import HELD, tempers_of
 from benchmarks.harness.walk_model.simulation import Simulation
+from benchmarks.harness.walk_model.temper import STARTS, TOTALS, Temper
 from voipstudio_cmb.query import WalkStrategy
-
-BY_ID = tuple(temper for temper in TEMPERS if temper.by_id)
 
 KINDS: dict[str, tuple[tuple[WalkStrategy, ...], bool]] = {
     "page": (("page", "auto"), False),
@@ -42,47 +41,70 @@ WEIGHTS: dict[Step, int] = {
 _STEPS = [step for step, weight in WEIGHTS.items() for _ in range(weight)]
 
 Scenario: TypeAlias = tuple[
-    tuple[str, int, int, int, int, int], list[tuple[Step, int, int]], tuple[int, int]
+    tuple[str, Temper, int, int, int, int], list[tuple[Step, int, int]], tuple[int, int]
 ]
 """The arguments of `simulation_of`, the steps with their numbers, and those of the end."""
 
 
 def _wild(number: int) -> Temper:
     draw = random.Random(number)
-    some = draw.choice
+    some, seldom = draw.choice, (False,) * 7 + (True,)
     return Temper(
         cap=some((0, 0, 2, 5)), rows_cap=some((0, 0, 3)), fixed=some((0, 0, 0, 4)),
         deaf_page=some((False, False, False, True)), order=some(("", "", "newest", "shuffled")),
         filter=some(("", "", "", "ignored")), past=some(("", "404", "last")),
-        total=some(tuple(TOTALS)), spoils=some(("", "", "empty", "short", "twice")),
+        total=some(tuple(TOTALS)), spoils=some(("", "", "empty", "short", "twice", "404")),
+        times=some((1, 2)), compare=some(("",) * 7 + ("text",)), from_zero=some(seldom),
+        last_row=some((0,) * 7 + (10,)), weight=some((0,) * 7 + (5,)), varying=some(seldom),
+        short_page=some((0,) * 7 + (3,)), later=some((0,) * 7 + (4,)),
+        later_by=some(("request", "own")), replicas=some(("",) * 7 + ("random",)),
+        cached=some((0,) * 7 + (6,)), writes=some(("", "", "late", "low", "re-used", "opening")),
+        deletes=some((True, True, True, False)),
     )  # fmt: skip
 
 
+def temper_of(kind: str, number: int, habits: Sequence[str] = HELD) -> Temper:
+    """The temper with that `number` among those with these `habits`."""
+    if kind == "wild":
+        return _wild(number)
+    known = tempers_of(kind, habits)
+    return known[number % len(known)]
+
+
+def ids_of(temper: Temper, count: int, gap: int) -> tuple[int, ...]:
+    """The ids of so many rows; 0 is the plainest `gap`."""
+    place, gap = gap // 6, gap % 6
+    # Numbers of two digits and of three, of four and of five; or where a comparison goes wrong.
+    start = (0, 0, 0, 85, 9_985)[place % 5]
+    if temper.compare in STARTS:
+        start = max(0, STARTS[temper.compare] - place % 40 * (gap + 1))
+    if gap > 2:  # in clusters that lie far apart
+        return tuple(1 + start + n + n // 6 * 10 ** (2 * gap) for n in range(count))
+    return tuple(range(1 + start, 1 + start + count * (gap + 1), gap + 1))
+
+
 def simulation_of(
-    kind: str, temper: int, count: int, gap: int, flags: int, sizes: int
+    kind: str, temper: Temper, count: int, gap: int, flags: int, sizes: int
 ) -> Simulation:
     """Makes a simulation with `count` rows; 0 is the plainest of every number."""
     walks, any_id = KINDS[kind]
-    known = TEMPERS if kind == "page" else BY_ID
-    gap %= 6
-    if gap > 2:  # in clusters that lie far apart
-        ids = tuple(1 + n + n // 6 * 10 ** (2 * gap) for n in range(count))
-    else:
-        ids = tuple(range(1, 1 + count * (gap + 1), gap + 1))
     simulation = Simulation(
-        _wild(temper) if kind == "wild" else known[temper % len(known)], walks, ids, any_id,
-        strict=kind != "wild",
+        temper, walks, ids_of(temper, count, gap), any_id, strict=kind != "wild",
         unchanging=flags % 4 == 3, exhausting=flags // 4 % 8 == 7, login=flags // 32 % 2 == 1,
     )  # fmt: skip
     simulation.choose(flags // 64, sizes)
     return simulation
 
 
-def scenario_of(seed: int, steps: int, kinds: Sequence[str] = tuple(KINDS)) -> Scenario:
+def scenario_of(
+    seed: int, steps: int, kinds: Sequence[str] = tuple(KINDS), habits: Sequence[str] = HELD
+) -> Scenario:
     """Makes a random scenario of so many `steps`."""
     draw = random.Random(seed)
     bits = draw.getrandbits
-    made = (draw.choice(kinds), bits(10), draw.randrange(41), bits(10), bits(12), bits(10))
+    kind = draw.choice(kinds)
+    temper = temper_of(kind, bits(10), habits)
+    made = (kind, temper, draw.randrange(41), bits(10), bits(12), bits(10))
     chosen = draw.choices(_STEPS, k=steps)
     return made, [(step, bits(10), bits(10)) for step in chosen], (bits(31), bits(31))
 

@@ -1,118 +1,25 @@
 """A server that responds to each request when a test lets it, in any order.
 
 A request is pending until it is evaluated against the table as it is then; its response is ready
-until it is delivered. `Temper` is what kind of server it is.
+until it is delivered. `Temper` says what kind of server it is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from bisect import bisect_left, insort
-from collections.abc import Callable
-from itertools import product
-from operator import eq, ge, gt, le, lt
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from benchmarks.harness.clocks import SteppedLoop
 from benchmarks.harness.responses import json_response
+from benchmarks.harness.walk_model.table import Table, Tables
+from benchmarks.harness.walk_model.temper import NONE, TOTALS, Counts, Temper
 from voipstudio_cmb.errors import ConnectionLost
 from voipstudio_cmb.http import Request, Response
-
-_NONE = object()
-_OPERATORS = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}
-
-TOTALS: dict[str, Callable[[int], Any]] = {
-    "exact": lambda count: count,
-    "string": str,
-    "missing": lambda count: _NONE,
-    "null": lambda count: None,
-    "zero": lambda count: 0,
-    "one above": lambda count: count + 1,
-    "five above": lambda count: count + 5,
-    "one below": lambda count: max(0, count - 1),
-    "five below": lambda count: max(0, count - 5),
-    "threefold": lambda count: 3 * count,
-    "a third": lambda count: count // 3,
-}
-
-
-@attrs.frozen(kw_only=True)
-class Temper:
-    """The habits of a server."""
-
-    cap: int = 0
-    """The most rows of a page; pages are counted by it."""
-    rows_cap: int = 0
-    """The most rows of a page; pages are counted by the size that was requested."""
-    fixed: int = 0
-    """The size of all pages, whatever is requested."""
-    deaf_page: bool = False
-    """Whether `page` is ignored."""
-    order: str = ""
-    """The order of a server that ignores `sort`: ascending, newest, shuffled."""
-    filter: str = ""
-    """What becomes of a filter: ignored, refused."""
-    refuse_sort: bool = False
-    past: str = ""
-    """What comes past the end instead of an empty page: 404, last."""
-    total: str = "exact"
-    """One of `TOTALS`."""
-    spoils: str = ""
-    """What a page may be once instead of itself: empty, short, twice."""
-
-    def __str__(self) -> str:
-        fields = ((f.name, getattr(self, f.name), f.default) for f in attrs.fields(Temper))
-        odd = [f"{name} {value}" for name, value, default in fields if value != default]
-        return ", ".join(odd).replace("deaf_page True", "ignores page") or "honest"
-
-    @property
-    def ascends(self) -> bool:
-        """Whether it pages in the order of ids."""
-        return self.order in ("", "ascending")
-
-    @property
-    def by_id(self) -> bool:
-        """Whether it supports a keyset walk."""
-        return not (self.order or self.filter or self.refuse_sort)
-
-    @property
-    def counts(self) -> bool:
-        """Whether its totals are right."""
-        return self.total in ("exact", "string")
-
-    @property
-    def low(self) -> bool:
-        """Whether its totals are too low."""
-        return self.total in ("one below", "five below", "a third")
-
-    @property
-    def upright(self) -> bool:
-        """Whether a walk over it can't fail while nothing changes."""
-        return self.counts and not (self.deaf_page or self.refuse_sort or self.spoils)
-
-
-HONEST = Temper()
-TEMPERS: tuple[Temper, ...] = (
-    *[HONEST] * 8,
-    *(Temper(total=total) for total in TOTALS if total != "exact"),
-    *(Temper(order=order, total=total) for order, total in product(
-        ("ascending", "newest", "shuffled"), ("exact", "missing"))),
-    *(Temper(filter=kind, total=total) for kind, total in product(
-        ("ignored", "refused"), ("exact", "missing", "one below", "five above"))),
-    *(Temper(cap=size) for size in (1, 2, 3, 5)),
-    *(Temper(rows_cap=size) for size in (1, 2, 3, 5)),
-    *(Temper(fixed=size) for size in (2, 4, 10_000)),
-    *(Temper(past=past, total=total) for past, total in product(("404", "last"), TOTALS)),
-    *(Temper(spoils=kind) for kind in ("empty", "short", "twice")),
-    Temper(deaf_page=True),
-    Temper(deaf_page=True, total="missing"),
-    Temper(deaf_page=True, fixed=10_000),
-    Temper(refuse_sort=True),
-)  # fmt: skip
-"""One habit at a time, or one and a total: with more, the contract promises little."""
 
 
 @attrs.define(eq=False)
@@ -125,11 +32,28 @@ class PendingRequest:
     """Set when the request is evaluated."""
 
     def __str__(self) -> str:
+        return f"{self.asked} -> {self.answered}"
+
+    @property
+    def asked(self) -> str:
+        """What the request asks for, in short."""
         query = dict(self.request.query)
-        shown = " ".join(query.get(name, "") for name in ("page", "limit", "dir", "filter"))
-        response = self.response
-        text = response.body.decode() if isinstance(response, Response) else repr(response)
-        return f"{self.request.path} {shown} -> {text}"
+        conditions = json.loads(query.get("filter", "[]"))
+        parts = [query.get(name, "") for name in ("page", "limit", "dir")]
+        parts += [f"{one['operator']} {one['value']}" for one in conditions]
+        return " ".join([self.request.path, *parts])
+
+    @property
+    def answered(self) -> str:
+        """The ids and the total of the response, or what it is instead."""
+        if not isinstance(self.response, Response):
+            return repr(self.response)
+        try:
+            content = json.loads(self.response.body)
+            ids = " ".join(str(row["id"]) for row in content["data"])
+        except (ValueError, KeyError):
+            return f"{self.response.status} {self.response.body.decode()}"
+        return f"[{ids}], total {content.get('total', 'missing')}"
 
     @property
     def login(self) -> bool:
@@ -146,10 +70,9 @@ class ModelServer:
 
     temper: Temper
     loop: SteppedLoop
-    ids: list[int]
-    """The ids of the rows, ascending."""
-    versions: dict[int, int] = attrs.field(factory=dict)
-    """How often each row that ever existed was written."""
+    first: list[int]
+    """The ids of the rows at first, ascending."""
+    tables: Tables = attrs.field(init=False)
     token: str = "token-0"
     """The only valid one."""
     waiting: list[PendingRequest] = attrs.field(factory=list)
@@ -160,11 +83,36 @@ class ModelServer:
     """The first request of each call, by the id of the call."""
     troubles: dict[int, list[str]] = attrs.field(factory=dict)
     """The faults that each call met."""
-    spoilt: set[Any] = attrs.field(factory=set)
-    """The pages that were spoilt once."""
+    spoilt: Counter[Any] = attrs.field(factory=Counter)
+    """How often each page was spoilt."""
+    evaluations: int = 0
+    """How many requests for rows were evaluated."""
+    _cache: dict[Any, tuple[int, Response, Table]] = attrs.field(factory=dict)
+    """By URL: when a response was made, the response, and the table that it was made from."""
+    _counted: dict[str, tuple[int, int]] = attrs.field(factory=dict)
+    """By filter: when rows were counted, and how many they were."""
 
     def __attrs_post_init__(self) -> None:
-        self.versions.update(dict.fromkeys(self.ids, 0))
+        self.tables = Tables.of(self.first, self.temper.lag)
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the rows, ascending."""
+        return self.tables.now.ids
+
+    @property
+    def versions(self) -> dict[int, int]:
+        """How often each row that ever existed was written."""
+        return self.tables.now.versions
+
+    def views(self) -> Iterator[Table]:
+        """The tables that a response may show: what is on every one of them is visible."""
+        yield self.tables.now
+        if self.temper.replicas:
+            yield self.tables.behind
+        for made, _, table in self._cache.values():
+            if self.evaluations - made < self.temper.cached:
+                yield table
 
     async def __call__(self, request: Request) -> Response:
         pending = PendingRequest(request, self.loop.create_future())
@@ -182,12 +130,9 @@ class ModelServer:
         """Returns the valid token: a token provider."""
         return self.token
 
-    def insert(self, id: int) -> None:
-        insort(self.ids, id)
-        self.versions[id] = self.versions.get(id, -1) + 1
-
-    def delete(self, id: int) -> None:
-        del self.ids[bisect_left(self.ids, id)]
+    def coming(self) -> set[int]:
+        """The ids of rows that a replica shows soon, though they may have gone."""
+        return {id for _, id in self.tables.changes} if self.temper.replicas else set()
 
     def evaluate(self, pending: PendingRequest, spoil: int = 0) -> None:
         """Answers from the table as it is now; `spoil` lets the page be spoilt, if it may be."""
@@ -218,48 +163,113 @@ class ModelServer:
             assert pending.response is not None
             pending.future.set_result(pending.response)
 
-    def ordered(self, descending: bool = False) -> list[int]:
+    def ordered(self, descending: bool = False, table: Table | None = None) -> list[int]:
         """The ids in the order in which pages show them."""
+        ids = (table or self.tables.now).ids
         if self.temper.order == "shuffled":
-            return sorted(self.ids, key=lambda id: id * 2654435761 % 2**32)
-        ids = list(self.ids)
-        if self.temper.order == "newest" or (descending and not self.temper.order):
+            return sorted(ids, key=lambda id: id * 2654435761 % 2**32)
+        ids = sorted(ids, key=str) if self.temper.order == "text" else list(ids)
+        if self.temper.order == "newest" or (descending and self.temper.order in ("", "text")):
             ids.reverse()
         return ids
 
     def _response(self, request: Request, spoil: int) -> Response:
-        temper = self.temper
         if request.path == "/login":
             return json_response({"user_token": self.token})
         if request.credentials().get("X-Auth-Token") != self.token:
             self.troubles.setdefault(id(request.call), []).append("401")
             return json_response({"message": "expired"}, 401)
-        query = dict(request.query)
+        self.evaluations += 1
+        url = tuple(sorted(request.query))
+        if url in self._cache:
+            made, response, _ = self._cache[url]
+            if self.evaluations - made < self.temper.cached:
+                return response
+        table = self._replica()
+        response = self._page(dict(request.query), table, spoil)
+        if self.temper.cached:
+            self._cache[url] = self.evaluations, response, table.copy()
+        return response
+
+    def _replica(self) -> Table:
+        """The table that the next response is made from."""
+        turn = self.evaluations
+        if self.temper.replicas == "random":
+            turn = turn * 2654435761 % 2**32 >> 9
+        return self.tables.behind if self.temper.replicas and turn % 2 else self.tables.now
+
+    def _page(self, query: dict[str, str], table: Table, spoil: int) -> Response:
+        temper = self.temper
         conditions = json.loads(query.get("filter", "[]"))
         if temper.refuse_sort or (conditions and temper.filter == "refused"):
             return json_response({"message": "no such parameter"}, 400)
-        ids = self.ordered(query["dir"] == "DESC")
+        ids = self.ordered(query["dir"] == "DESC", table)
         for condition in () if temper.filter else conditions:
-            meets, bound = _OPERATORS[condition["operator"]], condition["value"]
-            ids = [i for i in ids if meets(i, bound)]
-        page_size, page = int(query["limit"]), int(query["page"])
+            meets, bound = condition["operator"], condition["value"]
+            ids = [id for id in ids if temper.meets(id, meets, bound)]
+        shown = self._shown(ids, int(query["page"]), int(query["limit"]))
+        if shown is not None:
+            shown = self._spoilt(shown, query, spoil)
+        if shown is None:
+            return json_response({"message": "no such page"}, 404)
+        content: dict[str, Any] = {"data": [content_of(i, table.versions[i]) for i in shown]}
+        counts = Counts(
+            len(ids), len(shown), len(table.ids), self._count(query.get("filter", ""), len(ids))
+        )
+        if (total := TOTALS[temper.total](counts)) is not NONE:
+            content["total"] = total
+        return json_response(content)
+
+    def _shown(self, ids: list[int], page: int, page_size: int) -> list[int] | None:
+        """The ids that are on a page; None if it is not found."""
+        temper = self.temper
         step = temper.fixed or min(page_size, temper.cap or page_size)
         size = min(step, temper.rows_cap or step)
-        start = 0 if temper.deaf_page else (page - 1) * step
+        ids = ids[: temper.last_row or None][: temper.last_page * step or None]
+        if temper.later and page > 2:
+            size = temper.later
+            step = size if temper.later_by == "own" else step
+        if temper.varying:
+            size = min(size, 1 + self.evaluations * 7 % 5)
+        number = page if temper.from_zero else page - 1
+        start = 0 if temper.deaf_page else number * step
         if page > 1 and start >= len(ids):
             if temper.past == "404":
-                return json_response({"message": "no such page"}, 404)
+                return None
             if temper.past == "last":
                 start = max(0, len(ids) - 1) // step * step
         shown = ids[start : start + size]
-        key = (page, query["dir"], query.get("filter"))
-        if spoil and temper.spoils and shown and key not in self.spoilt:
-            self.spoilt.add(key)
-            if temper.spoils == "twice":
-                shown.insert(spoil % len(shown), shown[0])
-            else:
-                shown = [] if temper.spoils == "empty" else shown[: 1 + spoil % len(shown)]
-        content: dict[str, Any] = {"data": [content_of(i, self.versions[i]) for i in shown]}
-        if (total := TOTALS[temper.total](len(ids))) is not _NONE:
-            content["total"] = total
-        return json_response(content)
+        if page == temper.short_page:
+            shown = shown[: max(1, 3 * len(shown) // 4)]
+        return _within(shown, temper.weight) if temper.weight else shown
+
+    def _spoilt(self, shown: list[int], query: dict[str, str], spoil: int) -> list[int] | None:
+        """What becomes of a page, where it may be spoilt; None if it is not found."""
+        spoils, key = self.temper.spoils, (query["page"], query["dir"], query.get("filter"))
+        begun = 0 < self.spoilt[key] < self.temper.times
+        if not spoils or not shown or not (begun or (spoil and not self.spoilt[key])):
+            return shown
+        if spoils == "404" and key[::2] == ("1", None):
+            return shown  # a collection without a beginning
+        self.spoilt[key] += 1
+        if spoils == "twice":
+            return [*shown[: spoil % len(shown)], shown[0], *shown[spoil % len(shown) :]]
+        if spoils == "short":
+            return shown[: 1 + spoil % len(shown)]
+        return [] if spoils == "empty" else None
+
+    def _count(self, filter: str, rows: int) -> int:
+        """How many rows met this filter when they were counted last, a few requests ago."""
+        counted = self._counted.get(filter)
+        if counted is None or self.evaluations - counted[0] > 6:
+            counted = self._counted[filter] = self.evaluations, rows
+        return counted[1]
+
+
+def _within(ids: list[int], weight: int) -> list[int]:
+    """The first of `ids` whose rows weigh no more than that, one at least."""
+    for rows, id in enumerate(ids):
+        weight -= 3 if id // 4 % 2 else 1
+        if weight < 0:
+            return ids[: max(1, rows)]
+    return ids

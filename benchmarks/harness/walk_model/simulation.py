@@ -5,14 +5,20 @@ Every step takes two numbers, so that a state machine, a random scenario and a l
 
 from __future__ import annotations
 
+import attrs
+
 from benchmarks.harness.walk_model.client import ModelClient
 
 FAULTS = ("503", "429", "lost", "garbage", "cut")
 ANYTHING = 10**6
 
 
+@attrs.define(eq=False)
 class Simulation(ModelClient):
     """The steps that a client, its server and its table can take."""
+
+    _late: list[int] = attrs.field(factory=list)
+    """Ids that were given out, and whose rows are not visible yet."""
 
     def step(self, a: int, b: int) -> None:
         """Evaluates the oldest request if no response is ready, and delivers the oldest one."""
@@ -23,13 +29,20 @@ class Simulation(ModelClient):
     def evaluate(self, a: int, b: int) -> None:
         if waiting := self.server.waiting:
             pending = waiting[a % len(waiting)]
+            self._crowd(pending.login)
             self.server.evaluate(pending, b % 16 if b % 3 == 0 else 0)
             self.trace.append(("evaluated", pending))
+
+    def _crowd(self, login: bool) -> None:
+        """Lets rows come before a response is made, where others write like that."""
+        writes, made = self.server.temper.writes, self.checker.evaluated
+        if not login and (writes == "flood" or (writes == "opening" and made < 4)):
+            self.insert(0, 0)
 
     def deliver(self, a: int, b: int) -> None:
         if ready := self.server.ready:
             pending = ready[a % len(ready)]
-            self.trace.append(("delivered", pending))
+            self.trace.append(("delivered", pending.asked))
             self.server.deliver(pending)
             self._pump()
 
@@ -83,21 +96,33 @@ class Simulation(ModelClient):
     def insert(self, a: int, b: int) -> None:
         if self.unchanging:
             return
-        highest = max(self.server.versions, default=0)
-        id = highest + 1 + (b % 5 if b % 2 else 0)
-        if self.any_id and a % 4:
-            id = 1 + b % (highest + 2)
-            if id in self.server.ids:
-                return
-        self.server.insert(id)
-        self.checker.ever.add(id)
-        self.checker.inserted += 1
+        id = self._new_id(a, b)
+        if id is None or id in self.server.ids:
+            return
+        before = any(id < other for other in self.server.ids[-1:])
+        self.server.tables.change("insert", id)
+        self.checker.inserting(id, before)
         self.trace.append(("insert", id))
+
+    def _new_id(self, a: int, b: int) -> int | None:
+        """The id of the row that is inserted next; None if there is none yet."""
+        highest, writes = max(self.server.versions, default=0), self.server.temper.writes
+        following = max(highest, *self._late, 0) + 1 + (b % 5 if b % 2 else 0)
+        if writes == "late":
+            # Ids are given out in order; their rows become visible in another.
+            self._late.append(following)
+            return self._late.pop(a % len(self._late)) if len(self._late) > 2 else None
+        if writes == "re-used":
+            gone = [id for id in self.server.versions if id not in self.server.ids]
+            return gone[b % len(gone)] if gone and a % 4 else following
+        if (self.any_id or writes == "low") and a % 4:
+            return 1 + b % (highest + 2)
+        return following
 
     def delete(self, a: int, b: int) -> None:
         """Deletes any row, the oldest, one at a page's border or near the last one received."""
         ids, received = self.server.ids, self.checker.received
-        if self.unchanging or not ids:
+        if self.unchanging or not ids or not self.server.temper.deletes:
             return
         place = b % len(ids)
         if a % 4 == 1:
@@ -107,16 +132,15 @@ class Simulation(ModelClient):
         elif a % 4 == 3 and received and received[-1] in ids:
             place = ids.index(received[-1]) + b % 2
         id = ids[min(place, len(ids) - 1)]
-        self.server.delete(id)
-        self.checker.throughout.discard(id)
-        self.checker.deleted += 1
+        self.server.tables.change("delete", id)
+        self.checker.deleting(id)
         self.trace.append(("delete", id))
 
     def update(self, a: int, b: int) -> None:
         if self.unchanging or not self.server.ids:
             return
         id = self.server.ids[a % len(self.server.ids)]
-        self.server.versions[id] += 1
+        self.server.tables.change("update", id)
         self.trace.append(("update", id))
 
     def end(self, a: int, b: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.export.store.manifest import Entry
 from voipstudio_cmb.filters import Filter, where
 
 
@@ -74,3 +75,19 @@ class OutputFile:
     """Whether the rows continue those of other files, or of the same one."""
     recreate: bool = False
     """Whether the file existed and was removed."""
+    entry: Entry | None = None
+    """What the manifest says of it, if it lists it."""
+    rejects: frozenset[str] = frozenset()
+    """Digests of the rejected rows that are left to other files."""
+    only_rejects: frozenset[str] | None = None
+    """Digests of those that it had before it was removed: all others are left to other files."""
+
+    @property
+    def before(self) -> Entry | None:
+        """What the manifest says of the file that the rows are added to and continue, if any."""
+        return self.entry if self.append and self.incremental else None
+
+    def keep_reject(self, digest: str) -> bool:
+        """Whether a rejected row of that `digest` goes beside it, and to no other file."""
+        only = self.only_rejects
+        return digest not in self.rejects if only is None else digest in only

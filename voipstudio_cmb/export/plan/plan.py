@@ -21,6 +21,7 @@ from voipstudio_cmb.export.store.contents import Identity
 from voipstudio_cmb.export.store.disk import sidecar, status
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import Entry, latest, read_manifest
+from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
@@ -113,6 +114,11 @@ class Plan:
     """Whether to begin again where an interrupted export could be resumed."""
     checkpoint: float = 2.0
     """Seconds from one checkpoint to the next: at most so much is fetched again."""
+    verify: bool = False
+    """Whether the files that `since` continues are compared with the manifest by their SHA-256.
+
+    Without it only their sizes are. Databases, which others may change too, are counted.
+    """
     sink: Sink = attrs.field(init=False, default=attrs.Factory(_sink_of, takes_self=True))
     """The format that writes the files."""
 
@@ -133,6 +139,11 @@ class Plan:
             raise ClientMisuse(
                 "since and overwrite do not go together: an incremental export adds to the "
                 "existing files"
+            )
+        if self.verify and not self.since:
+            raise ClientMisuse(
+                "verify (--verify) compares the files that an incremental export continues: give "
+                'since="last" (--since last) too'
             )
         if self.checkpoint != 0:
             checked_number("checkpoint", self.checkpoint)
@@ -176,8 +187,17 @@ class Plan:
                 paths = [(name, self.path(name)) for name in self.resources]
                 return [OutputFile(resource=name, path=path, append=self._appends_to(path))
                         for name, path in paths]  # fmt: skip
-            entries = read_manifest(self.to)
+            entries = self.entries()
             return [file for name in self.resources for file in self._since_last(name, entries)]
+
+    def entries(self) -> dict[str, Entry]:
+        """What earlier runs have made in the directory, by the names of the files.
+
+        Raises:
+            ClientMisuse: the manifest is none, or not as it was written.
+            OSError: something can't be read now.
+        """
+        return read_manifest(self.to) if self.restart else published(self.to)
 
     def _appends_to(self, path: Path) -> bool:
         if not self.sink.appends or self.overwrite:
@@ -206,6 +226,8 @@ class Plan:
             late=LateRows(*newest) if newest and resource != "buttons" else None,
             append=append,
             incremental=bool(series),
+            entry=entries.get(path.name),
+            rejects=frozenset(one for entry in series.values() for one in entry.rejects),
         )
 
     def _recreated(self, resource: str, series: Mapping[str, Entry]) -> Iterator[OutputFile]:
@@ -217,4 +239,11 @@ class Plan:
                 through = entry.after if entry.highest is None else entry.highest
                 others = (id for other in series if other != name for id in series[other].late)
                 ids = IdRange(entry.after, through, frozenset(entry.late), frozenset(others))
-                yield OutputFile(resource=resource, path=path, ids=ids, recreate=removed)
+                yield OutputFile(
+                    resource=resource,
+                    path=path,
+                    ids=ids,
+                    recreate=removed,
+                    entry=entry,
+                    only_rejects=frozenset(entry.rejects),
+                )

@@ -1,6 +1,7 @@
 """The checks before an export: whether its files can be written, and what can be resumed.
 
-They read the directory, and at most make it.
+They read the directory, and at most make it. A database that another program has left unfinished is
+completed.
 """
 
 from __future__ import annotations
@@ -26,12 +27,13 @@ from voipstudio_cmb.export.store.disk import (
     status,
 )
 from voipstudio_cmb.export.store.failures import before_sending, passing
-from voipstudio_cmb.export.store.manifest import MANIFEST, read_manifest
+from voipstudio_cmb.export.store.manifest import MANIFEST
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
 from .files import OutputFile
 from .plan import Plan
+from .unchanged import check_unchanged
 
 
 class Preflight:
@@ -63,14 +65,17 @@ class Preflight:
         self._mark = mark
         self._files = files
         self._base_url = base_url
+        self._dry_run = disk is None
         with before_sending(plan.to):
             _check_directory(plan.to, disk)
-            self._entries = read_manifest(plan.to)
+            self._entries = plan.entries()
             self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
         if not self._plan.since:
             self._check_not_incremental()
+        else:
+            self._check_unchanged()
         checkpoints, obstacles, identities = [], [], []
         for file in self._files:
             fresh = self._plan.begin(file, self._base_url)
@@ -131,9 +136,12 @@ class Preflight:
         if plan.restart and (plan.overwrite or not finished):
             return None
         entry = self._entries.get(file.path.name)
-        recorded = made is not None and entry is not None and entry.sha256 == made[1]
-        if plan.since and (recorded or finished):
-            # The interrupted run has ended with this file, so that other ids are new now.
+        published = checkpoint.entry is not None and checkpoint.entry == entry
+        gone = plan.sink.appends and not file.append and checkpoint.after > 0
+        ended = plan.since is not None and (published or gone)
+        if ended:
+            # The interrupted run has ended with this file, so that other ids are new now; or the
+            # rows that it was to add them to have gone, and all are fetched.
             fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
         if differences := checkpoint.differences(fresh):
             if plan.restart:
@@ -143,7 +151,7 @@ class Preflight:
                 f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
                 "--restart (restart=True)"
             )
-        return checkpoint
+        return None if ended and plan.sink.appends else checkpoint
 
     def _ended(
         self,
@@ -164,7 +172,8 @@ class Preflight:
 
     def _check_sink(self, file: OutputFile) -> None:
         sink = self._plan.sink
-        sink.check(file.path)
+        if not self._dry_run:  # it may complete what another program has left
+            sink.check(file.path)
         if not file.append:
             return
         highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
@@ -185,6 +194,13 @@ class Preflight:
                     f"{str(plan.to)!r} holds an incremental export ({name}): continue it with "
                     '--since last (since="last"), or export to another directory'
                 )
+
+    def _check_unchanged(self) -> None:
+        """Checks that the files before those of this export are as they were written."""
+        for name, entry in self._entries.items():
+            resource, format = entry.identity["resource"], entry.identity["format"]
+            if resource in self._plan.resources and format == self._plan.sink.suffix:
+                check_unchanged(self._plan, self._plan.to / name, entry)
 
     def _check_series(self, identity: Identity) -> None:
         """Checks that a file of this `identity` continues those before it."""

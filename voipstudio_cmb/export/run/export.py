@@ -159,7 +159,7 @@ class Export:
             fresh = self.plan.begin(file, self.client.base_url)
             fresh = attrs.evolve(fresh, owner_hash=owner, begun=begun)
             source = source_of(self.client, self.plan, file, named)
-            workspace = Workspace(job.path, self._disk, fresh)
+            workspace = Workspace(job.path, self._disk, fresh, file.keep_reject)
             # Only a file with all rows of a resource tells of all buttons that it names.
             all_rows = file.ids == IdRange() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)

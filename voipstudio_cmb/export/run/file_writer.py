@@ -6,6 +6,7 @@ depend on nothing but the rows.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import threading
@@ -18,7 +19,6 @@ import attrs
 from voipstudio_cmb.errors import ExportError
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import Source
-from voipstudio_cmb.export.store.contents import Contents
 from voipstudio_cmb.export.store.disk import (
     AppendedFile,
     fingerprint,
@@ -30,7 +30,7 @@ from voipstudio_cmb.export.store.disk import (
     sync,
 )
 from voipstudio_cmb.export.store.failures import left_out
-from voipstudio_cmb.export.store.manifest import Entry, record
+from voipstudio_cmb.export.store.manifest import record
 from voipstudio_cmb.export.store.workspace import Workspace
 from voipstudio_cmb.models import RECORDS
 
@@ -46,6 +46,7 @@ class FileWriter:
     workspace: Workspace
     names: ButtonIds | None
     """The buttons that the rows name, if the file has all rows of the resource."""
+    _copied: tuple[int, ...] = attrs.field(init=False, default=())
 
     def write(self, stop: threading.Event) -> None:
         """Makes the file and publishes it, unless `stop` is set meanwhile."""
@@ -64,8 +65,15 @@ class FileWriter:
         else:
             new = sidecar(path, "new")
             made = self._convert(new, stop)
-        workspace.finish(made, self.job.altered)
+        workspace.finish(made, self.job.altered, file.before)
         plan.sink.check(path)
+        if file.append and self._version() != self._copied:
+            workspace.disk.unlink(new)
+            raise ExportError(
+                f"{str(path)!r} was changed while rows were added to a copy of it: run the same "
+                "export again",
+                retryable=True,
+            )
         try:
             publish(workspace.disk, new, path, overwrite=plan.overwrite or file.append)
         except FileExistsError as error:
@@ -82,6 +90,7 @@ class FileWriter:
         try:
             sink.check(self.job.path)
             if self.source.file.append:
+                self._copied = self._version()
                 shutil.copyfile(self.job.path, new)
             rows = _until(stop, self.workspace.spool.rows())
             name = self.job.resource
@@ -104,6 +113,11 @@ class FileWriter:
             with left_out("chmod"):
                 self.workspace.disk.chmod(new, old.st_mode & 0o777)
 
+    def _version(self) -> tuple[int, ...]:
+        """What changes when another program writes to the file that rows are added to."""
+        found = os.stat(self.job.path)
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
     def close(self) -> None:
         """Records the published file in the manifest, and removes what is not needed any more."""
         job, workspace, append = self.job, self.workspace, self.source.file.append
@@ -113,11 +127,9 @@ class FileWriter:
             workspace.rejects.close()
         elif not at.rejected and not append:
             disk.unlink(rejects_path(job.path))  # an earlier export's
-        assert at.file is not None
-        contents = {field.name: getattr(at, field.name) for field in attrs.fields(Contents)}
-        entry = Entry(**contents, bytes=at.file[0], sha256=at.file[1])
-        before = record(disk, job.path, entry)
-        if self.source.file.recreate and before is not None and before.sha256 != entry.sha256:
+        assert at.entry is not None
+        before = record(disk, job.path, at.entry)
+        if self.source.file.recreate and before is not None and before.sha256 != at.entry.sha256:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))

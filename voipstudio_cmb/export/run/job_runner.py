@@ -6,13 +6,16 @@ import asyncio
 import threading
 from contextlib import aclosing
 
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
+import attrs
+
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
 from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.disk import in_thread, remove_sidecars, sidecar
 from voipstudio_cmb.export.store.failures import as_export_error
 from voipstudio_cmb.export.store.lock import locked
 
 from .file_writer import FileWriter
+from .job import Job
 
 _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
@@ -28,6 +31,7 @@ class JobRunner:
         self.writer = writer
         self._restart = restart
         self.job, self.source, self.workspace = writer.job, writer.source, writer.workspace
+        self._ended: Job | None = None
 
     async def run(self) -> None:
         """Runs it.
@@ -44,8 +48,16 @@ class JobRunner:
                     await self._fetch_all()
                 job.state = "writing"
                 await self._write()
+                self._tell_of_ended()
             finally:
                 workspace.close(done=job.state == "done")
+
+    def _tell_of_ended(self) -> None:
+        """Where nothing is new, tells of the rows that an interrupted run had added."""
+        job, ended = self.job, self._ended
+        if ended is not None and not job.made:
+            job.already, job.made, job.since = True, True, ended.since
+            job.rows, job.kept, job.rejected = ended.rows, ended.kept, ended.rejected
 
     def _kept(self) -> str:
         rows = saved_rows(sidecar(self.job.path, "checkpoint"))
@@ -54,18 +66,40 @@ class JobRunner:
     def _open(self) -> bool:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
         job, workspace = self.job, self.workspace
+        self._check_planned()
+        file = self.source.file
         if self._restart:
             remove_sidecars(workspace.disk, job.path)
-        if damage := workspace.open():
+        if damage := workspace.open(file.before):
             job.note = f"{damage}: begun again"
         self.source.missing.update(workspace.checkpoint.missing)
         if workspace.resumed:
             job.since, job.kept = workspace.checkpoint.begun, workspace.checkpoint.rows
         self._show()
-        if workspace.published:
-            job.already = True
-            self.writer.close()
-        return workspace.published
+        if not workspace.published:
+            return False
+        job.already = True
+        self.writer.close()
+        if file.before is None:
+            return True
+        # That run had ended with this file: what has come since is added to it as well.
+        self._ended = attrs.evolve(job)
+        job.already = job.made = False
+        job.kept, job.since = 0, None
+        remove_sidecars(workspace.disk, job.path)
+        workspace.reset()
+        self._show()
+        return False
+
+    def _check_planned(self) -> None:
+        """Raises ExportError if another run has ended since the rows of the file were planned."""
+        plan, file = self.source.plan, self.source.file
+        if plan.since and plan.entries().get(file.path.name) != file.entry:
+            raise ExportError(
+                f"another export has written {str(file.path)!r} meanwhile: run the same export "
+                "again",
+                retryable=True,
+            )
 
     def _show(self) -> None:
         job, workspace = self.job, self.workspace

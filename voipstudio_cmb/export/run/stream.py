@@ -40,7 +40,7 @@ class Stream:
         self._write = write
         self._each = each
         self.job = Job(resource=plan.resources[0], path=plan.to)
-        self._rejects: dict[bytes, Reject] = {}
+        self._rejects: dict[str, Reject] = {}
 
     @property
     def rejects(self) -> list[Reject]:

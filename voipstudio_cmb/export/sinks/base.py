@@ -22,7 +22,13 @@ class Sink(ABC):
     """Whether a file is the rows with a line end after each, so that `write` is not called."""
 
     def check(self, path: Path) -> None:
-        """Raises ClientMisuse if the file `path`, which may not exist, can't be replaced now."""
+        """Returns when the file `path`, which may not exist, can be replaced. Runs in a thread.
+
+        Raises:
+            ClientMisuse: it can't be.
+            ExportError: another program uses it, and does not end.
+            OSError: it can't be read or written now.
+        """
         return None
 
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
@@ -30,6 +36,16 @@ class Sink(ABC):
 
         Raises:
             ClientMisuse: rows of `resource` can't be added to it.
+        """
+        return None
+
+    def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
+        """Checks that the file `path`, which has other bytes now, still has the `rows` written.
+
+        Called for a format that appends: others may change its files too.
+
+        Raises:
+            ClientMisuse: it is damaged, or rows are missing.
         """
         return None
 

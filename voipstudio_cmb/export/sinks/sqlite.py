@@ -10,7 +10,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from voipstudio_cmb.models import Record
 
 from .base import Sink
 from .columns import MISFIT, Kind, Splitter, documented
+from .sqlite_files import as_os_error, code_of, opened, settle, use_rollback
 
 SCHEMA_VERSION = 1
 """The `user_version` of the files: changes with the meaning of their columns."""
@@ -36,12 +37,6 @@ _TYPES: dict[Kind, str] = {
     "integer or text": "",
 }
 _NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
-_ERRNOS = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_BUSY: errno.EBUSY,
-    sqlite3.SQLITE_LOCKED: errno.EBUSY,
-    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
-}
 PRAGMAS = (
     # The file is thrown away if writing fails, so a journal would only cost and be left over.
     "PRAGMA journal_mode = OFF",
@@ -70,34 +65,37 @@ class SqliteSink(Sink):
     appends = True
 
     def check(self, path: Path) -> None:
-        """Raises ClientMisuse if another program has the file `path` open, or did not close it.
+        """Completes the file `path`, if another program has it open or did not close it.
 
-        What that program has written beside it would be taken for a part of the new file.
+        Raises:
+            ClientMisuse: what that program has left beside it can't be told to belong to it.
+            ExportError: the program still has it open, after some seconds.
+            OSError: it can't be read or written now.
         """
-        for kind in ("-wal", "-journal"):
-            beside = path.with_name(f"{path.name}{kind}")
-            with suppress(FileNotFoundError):
-                os.lstat(beside)
-                raise ClientMisuse(
-                    f"another program has {str(path)!r} open, or has left {beside.name!r} beside "
-                    "it: let it end, or open the file once and close it with sqlite3"
-                )
+        settle(path)
 
-    def highest_id(self, path: Path, resource: str, record: type[Record]) -> int:
-        uri = f"{path.resolve().as_uri()}?mode=ro"
+    def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
+        query = f"SELECT max(id) FROM {_quoted(resource)}"
         try:
-            with closing(sqlite3.connect(uri, uri=True)) as database:
-                _check(database, resource, _columns(record), path)
-                [(last,)] = database.execute(f"SELECT max(id) FROM {_quoted(resource)}")
-        except sqlite3.Error as error:
-            if _code(error) in _NOT_OURS:
-                raise _other_file(path, str(error)) from None
-            raise _os_error(error, path) from None  # what the file is can't be told now
-        return last or 0
+            return _answer(query, resource, record, path) or 0
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                return None  # a journal has to be rolled back first, which a dry run does not do
+            raise
+
+    def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
+        """Checks that the file `path` is sound and has at least the `rows` that were written."""
+        found = _answer("SELECT * FROM pragma_quick_check(1)", resource, record, path)
+        if found != "ok":
+            raise _other_file(path, f"it is damaged ({found})")
+        found = _answer(f"SELECT count(*) FROM {_quoted(resource)}", resource, record, path)
+        if found < rows:
+            raise _other_file(path, f"it has {found:,} rows, and {rows:,} were written")
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
             new = file.tell() == 0
+        use_rollback(path)
         columns = _columns(record)
         splitter = _SentTimes(record)
         try:
@@ -114,8 +112,20 @@ class SqliteSink(Sink):
                 database.executemany(_upsert(resource, columns), map(splitter.split, rows))
                 database.execute("COMMIT")
         except sqlite3.Error as error:
-            raise _os_error(error, path) from error
+            raise as_os_error(error, path) from error
         return splitter.altered
+
+
+def _answer(query: str, resource: str, record: type[Record], path: Path) -> Any:
+    """The one value that `query` finds in the file `path`, which has a table for `resource`."""
+    try:
+        with closing(opened(path)) as database:
+            _check(database, resource, _columns(record), path)
+            return database.execute(query).fetchone()[0]
+    except sqlite3.Error as error:
+        if code_of(error) in _NOT_OURS:
+            raise _other_file(path, str(error)) from None
+        raise as_os_error(error, path) from None  # what the file is can't be told now
 
 
 def _columns(record: type[Record]) -> dict[str, str]:
@@ -151,7 +161,7 @@ def _check(
         [(version,)] = database.execute("PRAGMA user_version")
         table = database.execute(f"PRAGMA table_info({_quoted(resource)})").fetchall()
     except sqlite3.DatabaseError as error:
-        if _code(error) not in _NOT_OURS:
+        if code_of(error) not in _NOT_OURS:
             raise
         raise _other_file(path, f"it is no complete database ({error})") from None
     if application != APPLICATION_ID:
@@ -169,13 +179,3 @@ def _other_file(path: Path, why: str) -> ClientMisuse:
     return ClientMisuse(
         f"rows can't be added to {str(path)!r}: {why}. Export to another directory, or move it away"
     )
-
-
-def _os_error(error: sqlite3.Error, path: Path) -> OSError:
-    """What the system would have raised for `error`."""
-    number = _ERRNOS.get(_code(error), errno.EIO)
-    return OSError(number, f"{os.strerror(number)} (SQLite: {error})", str(path))
-
-
-def _code(error: sqlite3.Error) -> int:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF

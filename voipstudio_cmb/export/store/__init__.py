@@ -5,6 +5,7 @@
       |- Rejects         the rows that can't be used
       `- Checkpoint      how much of these counts, and where to resume
     record, read_manifest   `manifest.json`: an Entry for each published file
+    published            the same, with files that a run published and could not record
     State                what is left of a file: Fresh, Interrupted or Finished
     locked               one export at a time for a file
 

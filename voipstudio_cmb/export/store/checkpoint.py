@@ -18,6 +18,7 @@ from voipstudio_cmb.codec.json import decode_as
 
 from .contents import Contents
 from .disk import read
+from .manifest import Entry
 
 VERSION = 1
 """Of the checkpoints and of the rows that they count."""
@@ -51,8 +52,18 @@ class Checkpoint(Contents):
     """How many values could not be written as they are."""
     complete: bool = False
     """Whether all rows are saved."""
-    file: tuple[int, str] | None = None
-    """The size and the SHA-256 of the finished file."""
+    entry: Entry | None = None
+    """What the manifest is to say of the finished file."""
+
+    @property
+    def file(self) -> tuple[int, str] | None:
+        """The size and the SHA-256 of the finished file."""
+        return None if self.entry is None else (self.entry.bytes, self.entry.sha256)
+
+    def entry_of(self, made: tuple[int, str], rejects: Sequence[str]) -> Entry:
+        """What a manifest says of the finished file, of which size and SHA-256 are `made`."""
+        contents = {field.name: getattr(self, field.name) for field in attrs.fields(Contents)}
+        return Entry(**contents, bytes=made[0], sha256=made[1], rejects=rejects)
 
     def to_bytes(self) -> bytes:
         """What goes into its file."""

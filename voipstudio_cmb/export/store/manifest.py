@@ -1,14 +1,16 @@
 """What a directory of exports holds: files, their rows, ids and hashes, in its `manifest.json`.
 
-An incremental export reads there where the last one ended, and which files it had made.
+An incremental export reads there where the last one ended, and which files it had made. A checksum
+over the entries tells whether they are as an export wrote them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Any, TypedDict
 
 import attrs
 
@@ -20,7 +22,9 @@ from .disk import Disk, read, sidecar, write_atomic
 from .lock import directory_locked
 
 MANIFEST = "manifest.json"
-VERSION = 1
+VERSION = 2
+
+_ADVICE = "move it away, or export to another directory"
 
 
 @attrs.frozen(kw_only=True)
@@ -31,10 +35,13 @@ class Entry(Contents):
     """The size of the file."""
     sha256: str
     """The SHA-256 of the file."""
+    rejects: Sequence[str] = ()
+    """Digests of the rows that could not be used, so that they are known again."""
 
 
 class _Manifest(TypedDict):
-    version: Literal[1]
+    version: int
+    checksum: str
     files: dict[str, Entry]
 
 
@@ -42,41 +49,55 @@ def read_manifest(directory: Path) -> dict[str, Entry]:
     """The entries of the manifest in `directory` by the names of their files.
 
     Raises:
-        ClientMisuse: the file of that name is no such manifest.
+        ClientMisuse: the file of that name is no such manifest, or not as it was written.
         OSError: it can't be read now.
     """
     path = directory / MANIFEST
     try:
-        return decode_as(_Manifest, read(path))["files"]
+        manifest = decode_as(_Manifest, read(path))
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise ClientMisuse(
-            f"{str(path)!r} is no manifest of exports ({error}): move it away, or export to "
-            "another directory"
+            f"{str(path)!r} is no manifest of exports ({error}): {_ADVICE}"
         ) from None
+    if manifest["version"] != VERSION:
+        raise ClientMisuse(
+            f"{str(path)!r} is no manifest of exports that this version knows (its version is "
+            f"{manifest['version']}, not {VERSION}): {_ADVICE}"
+        )
+    if manifest["checksum"] != _sum(_as_dicts(manifest["files"])):
+        raise ClientMisuse(
+            f"{str(path)!r} was changed or damaged since an export wrote it (its checksum is that "
+            "of another content): restore it from a copy, or move it away together with the files "
+            "that it lists, so that they are exported again, or export to another directory"
+        )
+    return manifest["files"]
 
 
 def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
-    """Records the file `path` in the manifest of its directory; returns its older entry, if any.
-
-    An entry with ids above those of the older one continues it: the file holds both.
-    """
+    """Records the file `path` in the manifest of its directory; returns its older entry, if any."""
     manifest = path.parent / MANIFEST
     with directory_locked(path.parent):  # jobs of this process and of others write it
         entries = read_manifest(path.parent)
         before = entries.get(path.name)
-        if before is not None and before.highest is not None and 0 < before.highest <= entry.after:
-            entry = _both(before, entry)
-        if before is not None and before.sha256 == entry.sha256:
+        files = _as_dicts({**entries, path.name: entry})
+        if _sum(files) == _sum(_as_dicts(entries)):
             disk.unlink(sidecar(manifest, "new"))  # of a run that was killed behind this
             return before
-        entries[path.name] = entry
-        files = {name: attrs.asdict(entry) for name, entry in entries.items()}
-        held = {"version": VERSION, "files": files}
+        held = {"version": VERSION, "checksum": _sum(files), "files": files}
         text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
         write_atomic(disk, manifest, text.encode() + b"\n")
         return before
+
+
+def _as_dicts(entries: Mapping[str, Entry]) -> dict[str, dict[str, Any]]:
+    return {name: attrs.asdict(entry) for name, entry in entries.items()}
+
+
+def _sum(files: Mapping[str, Any]) -> str:
+    """The checksum of the entries, however they are laid out as text."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
@@ -88,8 +109,8 @@ def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
     return last, frozenset(id for time, ids in dated if time == last for id in ids)
 
 
-def _both(before: Entry, entry: Entry) -> Entry:
-    """The file of `before`, to which that of `entry` was added."""
+def joined(before: Entry, entry: Entry) -> Entry:
+    """The file of `before`, to which the rows of `entry` were added."""
     dated = latest([before, entry])
     return attrs.evolve(
         entry,
@@ -101,4 +122,5 @@ def _both(before: Entry, entry: Entry) -> Entry:
         created_at=dated and dated[0],
         last=sorted(dated[1]) if dated else (),
         rejected=before.rejected + entry.rejected,
+        rejects=[*before.rejects, *entry.rejects],
     )

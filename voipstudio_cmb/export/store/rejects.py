@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from voipstudio_cmb.models import Reject
@@ -14,15 +14,24 @@ from .disk import AppendedFile, Disk, read, status, sync, sync_directory, write_
 
 
 class Rejects(AppendedFile):
-    """The rejected rows of one export, each once, in the hidden file `path` until it ends."""
+    """The rejected rows of one export, each once, in the hidden file `path` until it ends.
 
-    def __init__(self, path: Path, disk: Disk) -> None:
+    `keep` says by the digest of a row whether it is taken: other files may have it.
+    """
+
+    def __init__(self, path: Path, disk: Disk, keep: Callable[[str], bool]) -> None:
         super().__init__(path, disk)
-        self._lines: dict[bytes, bytes] = {}
+        self._keep = keep
+        self._lines: dict[str, bytes] = {}
         self._synced = self._name_synced = True
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    @property
+    def digests(self) -> list[str]:
+        """The digests of their contents: rows of the same content have the same."""
+        return sorted(set(map(_digest, self._lines)))
 
     def open(self, *, keep: bool) -> None:
         """Continues what an interrupted export has left, or begins with nothing unless `keep`."""
@@ -32,7 +41,7 @@ class Rejects(AppendedFile):
         exists = self._name_synced = status(self.path) is not None
         for line in read(self.path).splitlines(True) if keep and exists else ():
             try:
-                self._lines[bytes.fromhex(json.loads(line)["key"])] = line
+                self._lines[str(json.loads(line)["key"])] = line
             except (ValueError, KeyError, AttributeError, TypeError):
                 break  # the process ended while this was written
             size += len(line)
@@ -42,13 +51,13 @@ class Rejects(AppendedFile):
     def add(self, rejects: Sequence[Reject]) -> None:
         """Keeps the `rejects` of one response, but for those that are known."""
         for key, reject in keyed(rejects):
-            if key in self._lines:
+            if key in self._lines or not self._keep(_digest(key)):
                 continue
             head = {"page": reject.page, "index": reject.index, "reason": reject.why}
             line = b'%s,"row":%s,"key":"%s"}\n' % (
                 json.dumps(head, separators=(",", ":"))[:-1].encode(),
                 reject.json,
-                key.hex().encode(),
+                key.encode(),
             )
             self.disk.write(self.file, line)
             self._lines[key], self._synced = line, False
@@ -70,7 +79,7 @@ class Rejects(AppendedFile):
         write_atomic(self.disk, to, b"".join(dict.fromkeys([*before, *sent])))
 
 
-def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[bytes, Reject]]:
+def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[str, Reject]]:
     """The `rejects` of one response, each with a key that it has again when its page is read again.
 
     The key is made of the content: in another response the same row has another index. It is made
@@ -79,10 +88,14 @@ def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[bytes, Reject]]:
     count: Counter[bytes] = Counter()
     for reject in rejects:
         count[reject.json] += 1
-        content = b"%d %d %s" % (reject.page, count[reject.json], reject.json)
-        yield hashlib.sha256(content).digest()[:16], reject
+        digest = hashlib.sha256(reject.json).hexdigest()[:32]
+        yield f"{reject.page}.{count[reject.json]}.{digest}", reject
 
 
 def _place(line: bytes) -> tuple[int, int, bytes]:
     reject = json.loads(line)
     return reject["page"], reject["index"], line
+
+
+def _digest(key: str) -> str:
+    return key.rpartition(".")[2]

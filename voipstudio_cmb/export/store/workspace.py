@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
@@ -14,12 +15,16 @@ from .checkpoint import Checkpoint, load
 from .disk import Disk, fingerprint, remove_sidecars, sidecar, status, write_atomic
 from .failures import left_out
 from .high_water import CreatedHighWater
+from .manifest import Entry, joined
 from .rejects import Rejects
 from .spool import Spool
 
 
 class Workspace:
-    """What is kept beside the file `path` until it is published; a new export begins as `fresh`."""
+    """What is kept beside the file `path` until it is published; a new export begins as `fresh`.
+
+    `keep_reject` says by the digest of a rejected row whether it is kept too.
+    """
 
     checkpoint: Checkpoint
     """Where the export can be resumed, once that is saved."""
@@ -30,36 +35,45 @@ class Workspace:
     published: bool
     """Whether that run had published the file."""
 
-    def __init__(self, path: Path, disk: Disk, fresh: Checkpoint) -> None:
+    def __init__(
+        self, path: Path, disk: Disk, fresh: Checkpoint, keep_reject: Callable[[str], bool]
+    ) -> None:
         self.path = path
         self.disk = disk
         self.spool = Spool(sidecar(path, "part"), disk)
-        self.rejects = Rejects(sidecar(path, "rejects"), disk)
+        self.rejects = Rejects(sidecar(path, "rejects"), disk, keep_reject)
         self.checkpoint = self.progress = self._fresh = fresh
         self.resumed = self.published = self._reset = False
         self._file = sidecar(path, "checkpoint")
         self._newest = CreatedHighWater()
 
-    def open(self) -> str:
-        """Takes up what an interrupted run has left; returns why that is damaged, if it is."""
+    def open(self, recorded: Entry | None = None) -> str:
+        """Takes up what an interrupted run has left; returns why that is damaged, if it is.
+
+        The run had published the file if that is as it left it, or has been `recorded` as such.
+        """
         saved = load(self._file)
         if saved is not None:
-            damage = self._restore(saved)
+            damage = self._restore(saved, recorded)
         else:
             damage = "its checkpoint was damaged" if status(self._file) is not None else ""
         if saved is None or damage:
             self.reset()
         return damage
 
-    def _restore(self, saved: Checkpoint) -> str:
+    def _restore(self, saved: Checkpoint, recorded: Entry | None) -> str:
         self.resumed = True
-        self.published = saved.file is not None and fingerprint(self.path) == saved.file
+        self.published = saved.entry is not None and (
+            saved.entry == recorded or fingerprint(self.path) == saved.file
+        )
         spool = self.spool.path
         if self.published:
             self.checkpoint = self.progress = saved
             self.disk.unlink(spool)  # killed between two names of one file
             self.rejects.open(keep=True)
             return ""
+        if saved.after != self._fresh.after:
+            return "the file that its rows continue has gone"
         found = status(spool)
         if found is not None and stat.S_ISREG(found.st_mode):
             # It may have the mode of the file that it was to replace.
@@ -70,7 +84,7 @@ class Workspace:
         self.rejects.open(keep=True)
         if len(self.rejects) < saved.rejected:
             return "the saved rejected rows were damaged"
-        self.checkpoint = self.progress = attrs.evolve(saved, file=None)
+        self.checkpoint = self.progress = attrs.evolve(saved, entry=None)
         for lines in self.spool.blocks():
             self._newest.add(*dated_lines(lines))
         return ""
@@ -78,7 +92,8 @@ class Workspace:
     def reset(self) -> None:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
-        self.resumed, self._reset, self._newest = False, True, CreatedHighWater()
+        self.resumed = self.published = False
+        self._reset, self._newest = True, CreatedHighWater()
         self.spool.close()
         self.disk.unlink(self._file)  # what it counts goes now
         # Not cut off: it may be a second name of a complete file.
@@ -107,12 +122,22 @@ class Workspace:
         """Notes that these are all rows."""
         self.checkpoint = self.progress = attrs.evolve(self.progress, complete=True)
 
-    def finish(self, file: tuple[int, str], altered: int) -> None:
-        """Saves what the finished file is, before it is published."""
+    def finish(self, made: tuple[int, str], altered: int, before: Entry | None) -> None:
+        """Saves what the finished file is, before it is published: what it was `before`, and more.
+
+        `made` are its size and its SHA-256.
+        """
         created_at, last = self._newest.latest
-        self.checkpoint = attrs.evolve(
-            self.checkpoint, file=file, altered=altered, created_at=created_at, last=last
+        finished = attrs.evolve(
+            self.checkpoint,
+            altered=altered,
+            created_at=created_at,
+            last=last,
+            rejected=len(self.rejects),
         )
+        entry = finished.entry_of(made, self.rejects.digests)
+        entry = entry if before is None else joined(before, entry)
+        self.checkpoint = attrs.evolve(finished, entry=entry)
         self.save()
 
     def save(self) -> None:

@@ -1,0 +1,69 @@
+"""Why a walk may lose a row without an error: each reason is one that the README names.
+
+A walk promises that a row which exists throughout comes exactly once, or that it raises. A row
+counts as existing while it is visible in every response that the server may still give: on both
+replicas, and in what is cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from benchmarks.harness.walk_model.temper import Temper
+
+
+@attrs.frozen(kw_only=True)
+class Circumstances:
+    """What a walk met."""
+
+    temper: Temper
+    strategy: str | None
+    page_size: int
+    """The rows of a page, as the server counts them."""
+    inserted: int
+    """How many rows came since the walk began."""
+    inserted_before: int
+    """How many of them came before others, in the order of ids."""
+    deleted: int
+
+
+@attrs.frozen
+class Excuse:
+    """What the README says is not guaranteed, in its `words`, and when it is the reason."""
+
+    name: str
+    words: str
+    """The README's own, under "Not guaranteed"."""
+    applies: Callable[[Circumstances], bool]
+    """Whether a walk could not tell."""
+
+
+def _blind_totals(met: Circumstances) -> bool:
+    return met.strategy == "page" and met.deleted > 0 and met.temper.low
+
+
+def _inserted_before(met: Circumstances) -> bool:
+    # Pages of one row do not show that rows are inserted before others.
+    unseen = not met.temper.ascends and met.page_size == 1 and met.inserted > 0
+    return met.strategy == "page" and met.deleted > 0 and (met.inserted_before > 0 or unseen)
+
+
+EXCUSES = (
+    Excuse(
+        "totals too low",
+        "totals that are wrong now and then by just the number of rows that were missed",
+        _blind_totals,
+    ),
+    Excuse(
+        "inserted before",
+        "rows that are inserted *before* others that were there already",
+        _inserted_before,
+    ),
+)
+
+
+def excuse_of(met: Circumstances) -> Excuse | None:
+    """The reason why such a walk may lose a row silently, or None."""
+    return next((one for one in EXCUSES if one.applies(met)), None)

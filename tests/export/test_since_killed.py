@@ -1,0 +1,162 @@
+"""An incremental export that was killed once its file was published, and the night after."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.offline import Offline, rows
+from tests.fakes.exports import interrupted, names, run
+from voipstudio_cmb.errors import ClientMisuse, ExportError
+from voipstudio_cmb.export import Export, Plan, forecast
+from voipstudio_cmb.export.store.disk import Disk
+
+
+class KilledError(BaseException):
+    """No Exception, as nothing may handle it."""
+
+
+class Mortal(Disk):
+    """Is killed before its step number `lives`, counted from when a file is published."""
+
+    def __init__(self, name: str, lives: int) -> None:
+        self.name, self.lives = name, lives
+        self.published = False
+
+    def _step(self) -> None:
+        self.lives -= self.published
+        if self.published and self.lives < 0:
+            raise KilledError
+
+    def open(self, path: Path) -> int:
+        self._step()
+        return super().open(path)
+
+    def sync(self, file: int) -> None:
+        self._step()
+
+    def sync_directory(self, path: Path) -> None:
+        self._step()
+
+    def replace(self, path: Path, to: Path) -> None:
+        self._step()
+        super().replace(path, to)
+        self.published = self.published or to.name == self.name
+
+    def link(self, path: Path, to: Path) -> None:
+        self._step()
+        super().link(path, to)
+        self.published = self.published or to.name == self.name
+
+    def unlink(self, path: Path) -> None:
+        self._step()
+        super().unlink(path)
+
+
+def plan(to: Path, format: Any, **more: Any) -> Plan:
+    given = {"resources": "cdrs", "page_size": 20, "checkpoint": 0, "since": "last"} | more
+    return Plan(to=to, format=format, **given)
+
+
+def ids(to: Path) -> list[int]:
+    found = [json.loads(line)["id"] for path in to.glob("cdrs*.jsonl")
+             for line in path.read_bytes().splitlines()]  # fmt: skip
+    for path in to.glob("*.sqlite"):
+        with closing(sqlite3.connect(path)) as database:
+            found += [id for (id,) in database.execute("SELECT id FROM cdrs")]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("format", ["jsonl", "sqlite"])
+async def test_the_next_night_brings_what_came_since(tmp_path: Path, format: str) -> None:
+    file = "cdrs.sqlite" if format == "sqlite" else "cdrs.0002.jsonl"
+    api, killed = Offline(count=20), 0
+    await run(api, plan(tmp_path / "first", format))
+    for lives in range(99):
+        to = tmp_path / str(lives)
+        shutil.copytree(tmp_path / "first", to)
+        api.tables["cdrs"] = rows(33)
+        try:
+            await run(api, plan(to, format), Mortal(file, lives))
+            break
+        except* KilledError:
+            killed += 1
+        shutil.copytree(to, tmp_path / f"{lives}.again")
+        api.tables["cdrs"] = rows(40)
+        assert (await run(api, plan(to, format))).complete
+        assert ids(to) == list(range(1, 41))
+        assert not [name for name in names(to) if name.startswith(".")]
+
+        again = tmp_path / f"{lives}.again"  # at once, where nothing has come since
+        api.tables["cdrs"] = rows(33)
+        assert (await run(api, plan(again, format))).complete
+        assert ids(again) == list(range(1, 34))
+        files = json.loads((again / "manifest.json").read_bytes())["files"]
+        assert sum(entry["rows"] for entry in files.values()) == 33
+    assert killed > 8
+
+
+async def test_what_removed_no_checkpoint_says_so_and_adds_the_next(tmp_path: Path) -> None:
+    class Sticky(Disk):
+        def unlink(self, path: Path) -> None:
+            if path.name.endswith(".checkpoint") and path.exists():
+                raise OSError(5, "Input/output error")
+            super().unlink(path)
+
+    api = Offline(count=20)
+    assert (await run(api, plan(tmp_path, "sqlite"), Sticky())).complete
+    [job] = (await run(api, plan(tmp_path, "sqlite"))).jobs
+    assert (job.state, job.already, job.made, job.rows) == ("done", True, True, 20)
+    api.tables["cdrs"] = rows(30)
+    assert (await run(api, plan(tmp_path, "sqlite"), Sticky())).complete
+    api.tables["cdrs"] = rows(40)
+    with closing(sqlite3.connect(tmp_path / "cdrs.sqlite")) as database:
+        database.execute("CREATE INDEX mine ON cdrs (name)")  # not the bytes that were published
+    [forecasted] = await forecast(api.client(), plan(tmp_path, "sqlite"))
+    assert (forecasted.rows, forecasted.already) == (10, False)
+    [job] = (await run(api, plan(tmp_path, "sqlite"))).jobs
+    assert (job.state, job.already, job.made, job.rows) == ("done", False, True, 10)
+    assert ids(tmp_path) == list(range(1, 41))
+
+
+async def test_a_database_that_has_gone_while_it_was_added_to_is_made_again(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    assert (await run(api, plan(tmp_path, "sqlite"))).complete
+    api.tables["cdrs"] = rows(90)
+    interrupt = plan(tmp_path, "sqlite", concurrency=1)
+    assert (await interrupted(api, interrupt, 6)).resumable
+    (tmp_path / "cdrs.sqlite").unlink()
+    [forecasted] = await forecast(api.client(), plan(tmp_path, "sqlite"))
+    assert (forecasted.rows, forecasted.kept) == (90, 0)
+    [job] = (await run(api, plan(tmp_path, "sqlite"))).jobs
+    assert (job.state, job.rows, job.kept) == ("done", 90, 0)
+    assert "the file that its rows continue has gone: begun again" in job.note
+    assert ids(tmp_path) == list(range(1, 91))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "sqlite"])
+async def test_two_at_once_leave_the_manifest_right(tmp_path: Path, format: str) -> None:
+    """The second was planned before the first has ended, and runs after it."""
+    api = Offline(count=20)
+    assert (await run(api, plan(tmp_path, format))).complete
+    api.tables["cdrs"] = rows(30)
+    late = Export(api.client(), plan(tmp_path, format))
+    assert (await run(api, plan(tmp_path, format))).complete
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    api.tables["cdrs"] = rows(40)
+    try:
+        [job] = (await late.run()).jobs
+        assert isinstance(job.error, ExportError)
+        assert job.error.retryable
+        assert "another export has written" in str(job.error)
+    except ClientMisuse:
+        assert format == "jsonl"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (await run(api, plan(tmp_path, format))).complete
+    assert ids(tmp_path) == list(range(1, 41))

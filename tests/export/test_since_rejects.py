@@ -1,0 +1,84 @@
+"""Rejected rows of an incremental export: those that an earlier file has are nothing new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.harness.offline import Offline, rows
+from tests.fakes.exports import names, run
+from voipstudio_cmb.export import Plan
+
+
+def plan(to: Path, **more: Any) -> Plan:
+    given = {"to": to, "resources": "websites", "page_size": 20, "checkpoint": 0, "since": "last"}
+    return Plan(**(given | more))
+
+
+def rejected(path: Path) -> list[Any]:
+    return [json.loads(line)["row"]["id"] for line in path.read_bytes().splitlines()]
+
+
+@pytest.fixture(params=["jsonl", "sqlite"])
+def format(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture
+def api() -> Offline:
+    """Ignores conditions, so that all rows come each night."""
+    found = Offline(deaf=True)
+    found.tables["websites"] = rows(9)
+    found.broken = {2, 5}
+    return found
+
+
+@pytest.mark.parametrize("removed", [False, True])
+async def test_rejects_of_before_are_nothing_new(
+    tmp_path: Path, api: Offline, format: Any, removed: bool
+) -> None:
+    only = plan(tmp_path, format=format)
+    assert (await run(api, only)).rejected == 2
+    if removed:
+        next(tmp_path.glob("*.rejects.jsonl")).unlink()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for _ in range(2):
+        [job] = (await run(api, only)).jobs
+        assert (job.state, job.rows, job.rejected, job.made) == ("done", 0, 0, False)
+        assert job.note.startswith("nothing new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+async def test_of_old_and_new_ones_only_the_new_ones_come(
+    tmp_path: Path, api: Offline, format: Any
+) -> None:
+    only = plan(tmp_path, format=format)
+    assert (await run(api, only)).rejected == 2
+    api.broken = {2, 5, 7}
+    assert (await run(api, only)).rejected == 1
+    api.tables["websites"] = rows(12)
+    api.broken = {2, 5, 7, 11}
+    assert (await run(api, only)).rejected == 1
+    for _ in range(2):
+        assert (await run(api, only)).rejected == 0
+    found = [each for path in sorted(tmp_path.glob("*rejects.jsonl")) for each in rejected(path)]
+    assert sorted(found) == ["11", "2", "5", "7"]
+    files = json.loads((tmp_path / "manifest.json").read_bytes())["files"].values()
+    assert sum(entry["rejected"] for entry in files) == 4
+
+
+async def test_a_file_that_is_made_again_has_its_own_rejects_and_no_others(
+    tmp_path: Path, api: Offline
+) -> None:
+    only = plan(tmp_path)
+    assert (await run(api, only)).rejected == 2
+    (tmp_path / "websites.jsonl").unlink()
+    api.broken = {2, 5, 7}
+    assert (await run(api, only)).complete
+    assert rejected(tmp_path / "websites.rejects.jsonl") == ["2", "5"]
+    assert rejected(tmp_path / "websites.0002.rejects.jsonl") == ["7"]
+    assert (await run(api, only)).rejected == 0
+    assert not [name for name in names(tmp_path) if name.startswith(".")]
