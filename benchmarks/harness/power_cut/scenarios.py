@@ -41,6 +41,8 @@ class Scenario:
     """Of its plan."""
     before: dict[str, Any] | None = None
     """Of the plan of an earlier export to the same directory."""
+    count: int = 13
+    """How many rows there are."""
     earlier: int = 8
     """How many rows there were then."""
     remove: str = ""
@@ -61,7 +63,7 @@ class Scenario:
         defaults = {"resources": "cdrs", "page_size": 5, "concurrency": 1, "checkpoint": 0}
         return Plan(to=root / "some" / "where", **(defaults | options))
 
-    async def prepare(self, root: Path) -> None:
+    async def prepare(self, root: Path, disk: Disk) -> None:
         """Does what comes before it."""
         if self.before is None:
             return
@@ -69,15 +71,15 @@ class Scenario:
         if self.fails:
             api.hook = _failing(self.fails)
         plan = self.plan(root, self.before)
-        await Export(api.client(), plan, disk=Unsynced()).run()
+        await Export(api.client(), plan, disk=disk).run()
         if self.remove:
             (plan.to / self.remove).unlink()
         for path in plan.to.iterdir() if self.mode else ():
             path.chmod(self.mode)
 
-    def export(self, root: Path, disk: Disk, count: int = 13) -> Export | Exports:
-        """The export itself, of an account with so many rows."""
-        plan, api = self.plan(root, self.options), account(count)
+    def export(self, root: Path, disk: Disk, more: int = 0) -> Export | Exports:
+        """The export itself, of an account with so many rows `more`."""
+        plan, api = self.plan(root, self.options), account(self.count + more)
         if not self.accounts:
             return Export(api.client(), plan, disk=disk)
         accounts = [Account(name, "token") for name in ("a", "b")]
@@ -124,6 +126,7 @@ for _format in ("jsonl", "csv", "sqlite", "parquet"):
         ),
     }
 _rejects = LAST | _websites
+_all = {"resources": (), "concurrency": 4}
 _two = {"resources": ("websites", "cdrs")}
 SCENARIOS |= {
     "jsonl gzip": Scenario(options={"compress": "gzip"}),
@@ -139,6 +142,17 @@ SCENARIOS |= {
     "jsonl restarted": Scenario(options={"restart": True}, before={}, earlier=13, fails=2),
     "jsonl two files": Scenario(options=_two),
     "jsonl accounts": Scenario(options={}, accounts=True),
+    "jsonl all resources": Scenario(options=_all),
+    "jsonl 500 rows": Scenario(options={"page_size": 20}, count=500),
+    "sqlite 500 rows more": Scenario(
+        options={"format": "sqlite", "page_size": 50} | LAST,
+        count=1000,
+        before={"format": "sqlite", "page_size": 50} | LAST,
+        earlier=500,
+    ),
+    "sqlite all again": Scenario(
+        options=_all | {"format": "sqlite"} | LAST, before=_all | {"format": "sqlite"} | LAST
+    ),
 }
 
 
@@ -207,23 +221,26 @@ class Recording:
 async def record(scenario: Scenario) -> Recording:
     """Runs a scenario, and records it."""
     with directory() as root:
-        await scenario.prepare(root)
+        disk = SavingDisk(root)
+        # What was before is safe, unless it is an interrupted run, which goes on.
+        await scenario.prepare(root, disk if scenario.fails else Unsynced())
+        disk.look()
+        begin = 0 if scenario.fails else len(disk.events)
         before = files(root)
-        return attrs.evolve(await _record(scenario, root), before=before)
+        return attrs.evolve(await _record(scenario, disk), begin=begin, before=before)
 
 
 async def record_again(recording: Recording, state: State) -> Recording:
     """Runs it again in a `state` that a power cut has left, and records that."""
     with directory() as root:
         state.build(root)
-        again = await _record(recording.scenario, root)
+        again = await _record(recording.scenario, SavingDisk(root))
         return attrs.evolve(again, before=recording.before, complete=recording.complete)
 
 
-async def _record(scenario: Scenario, root: Path) -> Recording:
-    disk = SavingDisk(root)
+async def _record(scenario: Scenario, disk: SavingDisk) -> Recording:
     begin = len(disk.events)
-    export = scenario.export(root, disk)
+    export = scenario.export(disk.root, disk)
     summary = await export.run_marked()
     assert summary.complete, [job.error for job in summary.jobs]
     disk.told()
@@ -231,5 +248,5 @@ async def _record(scenario: Scenario, root: Path) -> Recording:
     disk.look()
     return Recording(
         scenario=scenario, events=disk.events, saved=disk.saved, begin=begin, before={},
-        complete=files(root),
+        complete=files(disk.root),
     )  # fmt: skip
