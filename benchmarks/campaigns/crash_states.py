@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = Campaign("crash_states", __doc__, "'sqlite second night' --limit 500")
     command.parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all")
     command.add("--limit", 0, "of each scenario, takes N states at random")
-    command.add("--again", 0, "cuts each second run off too, and takes N states of it")
+    command.add("--again", 0, "of each scenario, cuts N of the second runs off too")
     command.add("--mutants", False, "leaves out each sync once, which must be noticed")
     given = command.parse(arguments)
     names = given.scenarios or list(SCENARIOS)

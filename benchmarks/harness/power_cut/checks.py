@@ -23,6 +23,10 @@ MARKS = ("some/where/.export-ended",)
 """May stay when all is complete: then the same export, run again, answers that it is complete."""
 
 
+AGAIN = 20
+"""So many states are taken of a second run that is cut off."""
+
+
 class Wrong(Exception):
     """An export was not what it should be."""
 
@@ -131,8 +135,8 @@ async def enumerate_states(
 ) -> Outcome:
     """Checks all states of a recording, or `limit` of them.
 
-    If the syncs at the site `without` are left out, up to the first that is wrong. The run that
-    follows a power cut is cut off too, and `again` of the states that this leaves are checked.
+    If the syncs at the site `without` are left out, up to the first that is wrong. In `again` of
+    them, the run that follows the power cut is cut off too.
     """
     cuts = PowerCuts(recording.events, seed, without)
     states = list(cuts.states(recording.begin))
@@ -140,15 +144,17 @@ async def enumerate_states(
     outcome.ordered = sum(cuts.seen.values())
     if limit and limit < len(states):
         states = random.Random(seed).sample(states, limit)
+    draw = random.Random(f"{seed} again")
+    twice = draw.sample([each for each in states if not each.told], min(again, len(states) // 2))
     for state in states:
         try:
             await check(recording, state)
             if recording.scenario.grows:
                 await check_growing(recording, state)
-            if again and not state.told:
+            if state in twice:
                 second = await record_again(recording, state)
-                further = await enumerate_states(f"{name}, again", second, limit=again, seed=seed)
-                outcome.again += min(again, further.states)
+                further = await enumerate_states(f"{name}, again", second, limit=AGAIN, seed=seed)
+                outcome.again += min(AGAIN, further.states)
                 outcome.failures += further.failures
         except Wrong as wrong:
             outcome.failures.append(f"{name}, after step {state.step - recording.begin}: {wrong}")

@@ -35,7 +35,7 @@ class Variant:
     hash: bytes
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class State:
     """What a power cut may leave: the names, and what each file has become."""
 
