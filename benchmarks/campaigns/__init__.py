@@ -13,6 +13,7 @@
     accounts       many accounts are exported in little memory, and begin in turn
     kills          an export killed at random times, over sockets, ends with the right file
     soak           a client at full speed for long leaves nothing over and needs no more memory
+    chains         nightly exports bring every row once, through days of changes and interruptions
     crash_points   an export killed at each single step ends with the right files
     crash_states   so does one after a power cut, whatever the disk has kept of its steps
 
@@ -21,5 +22,6 @@
 
 CAMPAIGNS = (
     "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed", "memory",
-    "exports", "accounts", "kills", "soak", "crash_points", "crash_states",
+    "exports", "accounts", "kills", "soak", "chains", "crash_points",
+    "crash_states",
 )  # fmt: skip

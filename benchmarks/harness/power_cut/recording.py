@@ -84,7 +84,12 @@ class Told:
     """The caller was told that all is complete."""
 
 
-Event: TypeAlias = Made | Named | Wrote | Cut | ModeSet | Synced | NamesSynced | Told
+@attrs.frozen
+class Ended:
+    """All that the export does has been done."""
+
+
+Event: TypeAlias = Made | Named | Wrote | Cut | ModeSet | Synced | NamesSynced | Told | Ended
 
 
 @attrs.frozen
@@ -184,6 +189,12 @@ class RecordingDisk(Disk):
         with self._lock:
             self.look()
             self.events.append(Told())
+
+    def ended(self) -> None:
+        """Notes that the export has ended."""
+        with self._lock:
+            self.look()
+            self.events.append(Ended())
 
 
 def _recorded(name: str) -> Any:

@@ -245,7 +245,7 @@ async def _record(scenario: Scenario, disk: SavingDisk) -> Recording:
     assert summary.complete, [job.error for job in summary.jobs]
     disk.told()
     export.end()
-    disk.look()
+    disk.ended()
     return Recording(
         scenario=scenario, events=disk.events, saved=disk.saved, begin=begin, before={},
         complete=files(disk.root),

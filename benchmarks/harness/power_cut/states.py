@@ -17,7 +17,7 @@ from pathlib import Path
 
 import attrs
 
-from .recording import Cut, Event, Made, ModeSet, Named, NamesSynced, Synced, Told, Wrote
+from .recording import Cut, Ended, Event, Made, ModeSet, Named, NamesSynced, Synced, Told, Wrote
 
 ALL_NAMES = 8
 """So many changes of names are tried in all combinations; of more, some are."""
@@ -47,6 +47,8 @@ class State:
     """What they hold."""
     told: bool
     """Whether the caller had been told that all is complete."""
+    ended: bool
+    """Whether the export had done all that it does."""
 
     def key(self) -> bytes:
         """The same for the same files with the same names."""
@@ -154,8 +156,8 @@ class PowerCuts:
         self._safe: dict[str, int] = {}
         self._pending: list[Named] = []
         self._files: dict[int, _File] = {}
-        self._told = False
-        self.seen: dict[tuple[bytes, bool], bool] = {}
+        self._told = self._ended = False
+        self.seen: dict[tuple[bytes, bool, bool], bool] = {}
         """The states, and whether a file system with an ordered journal could leave them too."""
 
     def states(self, begin: int) -> Iterator[State]:
@@ -188,6 +190,8 @@ class PowerCuts:
                 self._pending = [each for each in self._pending if each not in here]
             case Told():
                 self._told = True
+            case Ended():
+                self._ended = True
             case _:
                 self._files[event.node].change(event)
 
@@ -198,8 +202,10 @@ class PowerCuts:
             nodes = list(dict.fromkeys(names.values()))
             for variants in self._contents(nodes):
                 files = dict(zip(nodes, variants, strict=True))
-                state = State(step=step, names=names, files=files, told=self._told)
-                key = state.key(), state.told
+                state = State(
+                    step=step, names=names, files=files, told=self._told, ended=self._ended
+                )
+                key = state.key(), state.told, state.ended
                 known = key in self.seen
                 self.seen[key] = self.seen.get(key, False) or ordered
                 if not known:

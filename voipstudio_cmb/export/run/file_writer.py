@@ -65,7 +65,7 @@ class FileWriter:
         else:
             new = sidecar(path, "new")
             made = self._convert(new, stop)
-        workspace.finish(made, self.job.altered, file.before)
+        workspace.finish(made, self.job.altered, file.entry_of)
         plan.sink.check(path)
         if file.append and self._version() != self._copied:
             workspace.disk.unlink(new)
@@ -95,7 +95,7 @@ class FileWriter:
             rows = _until(stop, self.workspace.spool.rows())
             name = self.job.resource
             self.job.altered = sink.write(rows, name, RECORDS[name], new)
-        except (OSError, ExportError):
+        except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise
         made = fingerprint(new)
