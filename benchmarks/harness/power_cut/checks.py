@@ -14,6 +14,7 @@ import attrs
 import pyarrow.parquet
 
 from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.export.store.disk import rejects_path
 from voipstudio_cmb.export.store.manifest import MANIFEST
 
 from .scenarios import Files, Recording, Unsynced, directory, files, record_again
@@ -52,22 +53,39 @@ async def check(recording: Recording, state: State) -> None:
                 raise Wrong(f"of {kept} rows that were saved, {job.kept} are kept: {job.note}")
         if files(root) != recording.complete:
             raise Wrong(f"run again, {_differences(files(root), recording)}")
+        made = {str(job.path.relative_to(root)) for job in summary.jobs if job.made}
+        if untold := recording.made() - made:
+            raise Wrong(f"run again, it does not tell of {untold}")
 
 
 def _check_visible(found: Files, recording: Recording) -> None:
     for name, file in found.items():
-        known = [each[name] for each in (recording.before, recording.complete) if name in each]
         if Path(name).name == MANIFEST:
-            entries = [json.loads(manifest)["files"] for manifest, _ in known]
-            try:
-                held = json.loads(file[0])["files"]
-            except ValueError:
-                raise Wrong(f"{name} is torn") from None
-            for file_name, entry in held.items():
-                if entry not in [each.get(file_name) for each in entries]:
-                    raise Wrong(f"{name} has a false entry: {entry}")
-        elif not Path(name).name.startswith(".") and file not in known:
+            _check_manifest(name, found, recording)
+        elif not Path(name).name.startswith(".") and file not in _known(name, recording):
             raise Wrong(f"{name} is visible and not complete")
+
+
+def _known(name: str, recording: Recording) -> list[tuple[bytes, int]]:
+    """What a file was before, and what it is when all is complete."""
+    return [each[name] for each in (recording.before, recording.complete) if name in each]
+
+
+def _check_manifest(manifest: str, found: Files, recording: Recording) -> None:
+    """Checks that a manifest is as it was written, and that what it says is new is there."""
+    known = [json.loads(data)["files"] for data, _ in _known(manifest, recording)]
+    try:
+        entries = json.loads(found[manifest][0])["files"]
+    except ValueError:
+        raise Wrong(f"{manifest} is torn") from None
+    for file, entry in entries.items():
+        if entry not in [each.get(file) for each in known]:
+            raise Wrong(f"{manifest} has a false entry: {entry}")
+        if manifest not in recording.before or entry != known[0].get(file):
+            path = Path(manifest).with_name(file)
+            for name in (str(path), str(rejects_path(path))):
+                if found.get(name) != recording.complete.get(name):
+                    raise Wrong(f"{manifest} lists {file}, and {name} is another one")
 
 
 def _differences(found: Files, recording: Recording) -> str:

@@ -18,6 +18,7 @@ from voipstudio_cmb.export import Account, Export, Exports, Plan
 from voipstudio_cmb.export.run import exports as many
 from voipstudio_cmb.export.store.checkpoint import load
 from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.manifest import MANIFEST
 
 from .recording import Event, RecordingDisk
 from .states import State
@@ -211,6 +212,11 @@ class Recording:
     """How many events were before the run."""
     before: Files
     complete: Files
+
+    def made(self) -> set[str]:
+        """The files that a run must tell of: those that are new or changed."""
+        new = {name for name, file in self.complete.items() if file != self.before.get(name)}
+        return {name for name in new if not name.endswith((MANIFEST, ".rejects.jsonl"))}
 
     def kept(self, name: str, step: int) -> int:
         """The rows of the file that must be kept: what its last checkpoint but one counts."""
