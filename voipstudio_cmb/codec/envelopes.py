@@ -38,9 +38,9 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     Raises:
         BadPayload: also if a row is no object or has no usable id.
     """
-    made, total = _read(response, partial(collection, record=record), list)
     cached = cache_signs(response)
-    return Page(records=made, number=number, total=total_of(total), cached=cached)
+    made, total = _read(response, partial(collection, record=record), list)
+    return Page(records=made, number=number, total=total, cached=cached)
 
 
 def read_rows(

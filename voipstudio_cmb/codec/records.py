@@ -20,7 +20,7 @@ from voipstudio_cmb.models import Record
 from voipstudio_cmb.sent import AsSent
 
 from .conversion import structured
-from .json import MAX_ID
+from .json import MAX_ID, total_of
 from .rows import id_problem
 from .shape import Shape, shape
 from .surrogates import tolerant
@@ -40,8 +40,8 @@ _is_finite, _ZERO = Decimal.is_finite, Decimal()
 _keep_row = AsSent.__dict__["_row"].__set__
 
 
-def collection(body: bytes, record: type[R]) -> tuple[list[R], Any]:
-    """The records in a collection's response, and what it gives for the total, unchecked.
+def collection(body: bytes, record: type[R]) -> tuple[list[R], int | None]:
+    """The records in a collection's response, and its total, if it is usable.
 
     Raises:
         WrongShape: a row is no object or has no usable id; the message says which one.
@@ -55,7 +55,7 @@ def collection(body: bytes, record: type[R]) -> tuple[list[R], Any]:
     # msgspec does not look into strings that it only passes on.
     if not body.isascii():
         b"".join(row for row in rows if not row.isascii()).decode()
-    return records(rows, record), found.total
+    return records(rows, record), total_of(found.total)
 
 
 def records(rows: Sequence[bytes], record: type[R]) -> list[R]:
