@@ -272,6 +272,33 @@ async def test_a_404_in_the_middle_hides_no_row(concurrency: int, passing: bool)
             await walked(Lost(ids=ids), page_size=50, concurrency=concurrency)
 
 
+@pytest.mark.parametrize("times", [1, 2, 3, 10**6])
+@pytest.mark.parametrize("concurrency", [1, 4])
+@virtual
+async def test_a_range_that_is_not_found_again_and_again_hides_no_row(
+    concurrency: int, times: int
+) -> None:
+    class Lost(Odd):
+        """Does not find what lies above 300 and below 400, so many times."""
+
+        left = times
+
+        async def __call__(self, request: Request) -> Response:
+            conditions = json.loads(dict(request.query).get("filter", "[]"))
+            if any(300 <= each["value"] < 400 for each in conditions) and self.left:
+                self.left -= 1
+                raise NotFound("no such range", status=404, sent="yes")
+            return await super().__call__(request)
+
+    ids, found = list(range(1, 801)), list[int]()
+    with contextlib.suppress(NotFound):
+        async for record in Cdrs(Lost(ids=ids)).list(page_size=50, concurrency=concurrency):
+            found.append(record.id)
+        assert times < 10
+    assert found == ids[: len(found)]
+    assert (found == ids) == (times < 10)
+
+
 @virtual
 async def test_filters_that_leave_no_room_for_conditions_on_id_are_walked_by_page() -> None:
     long = Filter("name", "like", "x" * 3930)
