@@ -95,10 +95,11 @@ class Ending(Generic[R]):
         rows = max(MANY, self._fetcher.first.page_size)
         ids = ids_of(await self._fetcher.newest(rows))
         if ids and min(ids) > self.through:
-            # Conditions that let in some of these can be trusted for lower ids too.
-            if not (await self._fetcher.ids(self.through, max(ids), 1)).records:
-                raise self.drift(f"no row above {self.through} came, though {max(ids)} did before")
-            ids = ids_of(await self._fetcher.newest(rows, self.through))
+            # So many have come since: the next row will do, which has to be one of these at least.
+            next_ids = ids_of(await self._fetcher.ids(self.last, max(ids), 1))
+            if not next_ids:
+                raise self.drift(f"none came above {self.last} up to {max(ids)}, which exists")
+            ids = next_ids
         return any(self.last < id <= self.through for id in ids)
 
     async def check_count(self, totals: Totals) -> None:

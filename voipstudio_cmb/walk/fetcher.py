@@ -98,10 +98,10 @@ class PageFetcher(Generic[R]):
                 raise
             return Page(records=[], number=number, total=None)
 
-    async def newest(self, rows: int, through: int | None = None) -> Page[R]:
-        """So many `rows` with the highest ids (up to `through`, if given), the highest first."""
+    async def newest(self, rows: int) -> Page[R]:
+        """So many `rows` with the highest ids, the highest first."""
         page = await self.fetch(
-            attrs.evolve(self.first, page_size=rows, through=through, sort="id", descending=True)
+            attrs.evolve(self.first, page_size=rows, sort="id", descending=True)
         )
         if isinstance(page.records, Rows):
             self.progress.newest = self.progress.newest or page.records.created

@@ -84,10 +84,14 @@ class KeysetWalk(Generic[R]):
             if self._ending is not None:
                 self._ending.begin_range(self._ending.last)
             yield self._counted(page)
-        for part in (rest,) if self._ending is None else (rest, self._late(self._ending)):
-            async with aclosing(part) as pages:
-                async for page in pages:
-                    yield self._counted(page)
+        try:
+            for part in (rest,) if self._ending is None else (rest, self._late(self._ending)):
+                async with aclosing(part) as pages:
+                    async for page in pages:
+                        yield self._counted(page)
+        except PageDrift:
+            self.capabilities.refuse(self.resource)
+            raise
 
     async def _late(self, ending: Ending[R]) -> AsyncGenerator[Page[R]]:
         """The pages between the last row and the end, if rows have come there or were left out.
@@ -95,18 +99,14 @@ class KeysetWalk(Generic[R]):
         Raises:
             PageDrift: there are rows that don't come.
         """
-        try:
-            while await ending.has_rows_left():
-                last = ending.last
-                async with aclosing(self._one_by_one(last, ending.through)) as pages:
-                    async for page in pages:
-                        yield page
-                if ending.last == last and await ending.has_rows_left():
-                    raise ending.drift(f"none came above {last} up to {ending.through}")
-            await ending.check_count(self._totals)
-        except PageDrift:
-            self.capabilities.refuse(self.resource)
-            raise
+        while await ending.has_rows_left():
+            last = ending.last
+            async with aclosing(self._one_by_one(last, ending.through)) as pages:
+                async for page in pages:
+                    yield page
+            if ending.last == last and await ending.has_rows_left():
+                raise ending.drift(f"none came above {last} up to {ending.through}")
+        await ending.check_count(self._totals)
 
     def _counted(self, page: Page[R]) -> Page[R]:
         progress = self._fetcher.progress
