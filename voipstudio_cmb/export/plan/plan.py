@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer, checked_number, described
+from voipstudio_cmb.checks import checked_integer, checked_number, described, is_quotable
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -46,9 +46,16 @@ def _directory(to: str | os.PathLike[str]) -> Path:
             f"an export needs the path of a directory to write to, not {described(to)}"
         )
     if url := _URL.match(text):
+        # What is too long for a scheme may be a token.
+        scheme = url[1] if is_quotable(url[1]) else ""
+        named = f" ({scheme}:)" if scheme else ""
         raise ClientMisuse(
-            f"--to (to=) is a URL ({url[1]}:), and exports are written to directories: "
-            + ("give the path alone" if url[1].lower() == "file" else _COPY.format(url[1]))
+            f"--to (to=) is a URL{named}, and exports are written to directories: "
+            + (
+                "give the path alone"
+                if scheme.lower() == "file"
+                else _COPY.format(scheme or "that place")
+            )
         )
     if text == "~" or text.startswith("~/"):
         raise ClientMisuse(
