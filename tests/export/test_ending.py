@@ -29,9 +29,9 @@ class Mortal(Disk):
         self.lives = lives
         self.ended = False
 
-    def open(self, path: Path) -> int:
-        self.ended = self.ended or path.name == ".export-ended"
-        return super().open(path)
+    def replace(self, path: Path, to: Path) -> None:
+        super().replace(path, to)
+        self.ended = self.ended or to.name == ".export-ended"
 
     def unlink(self, path: Path) -> None:
         self.lives -= self.ended
@@ -133,7 +133,7 @@ async def test_accounts_that_were_killed_between_two_clean_ups(tmp_path: Path) -
 async def test_a_mark_that_can_not_be_made_is_no_failure(tmp_path: Path) -> None:
     class Full(Disk):
         def open(self, path: Path) -> int:
-            if path.name == ".export-ended":
+            if path.name == ".export-ended.new":
                 raise OSError(28, "No space left on device")
             return super().open(path)
 

@@ -65,6 +65,8 @@ class Mortal(Disk):
     def unlink(self, path: Path) -> None:
         self._step()
         super().unlink(path)
+        if path.name == ".export-ended":  # all has been told
+            self.published = False
 
 
 def plan(to: Path, format: Any, **more: Any) -> Plan:
