@@ -30,7 +30,7 @@ class Quick(Disk):
     def sync_directory(self, path: Path) -> None: ...
 
 
-class Mortal(Disk):
+class Mortal(Quick):
     """Is killed before its step number `lives`, counted from when a file is published."""
 
     def __init__(self, name: str, lives: int) -> None:
@@ -45,12 +45,6 @@ class Mortal(Disk):
     def open(self, path: Path) -> int:
         self._step()
         return super().open(path)
-
-    def sync(self, file: int) -> None:
-        self._step()
-
-    def sync_directory(self, path: Path) -> None:
-        self._step()
 
     def replace(self, path: Path, to: Path) -> None:
         self._step()
