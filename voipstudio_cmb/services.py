@@ -148,13 +148,13 @@ class Collection(_Service[R]):
         return await self._send("GET", "count", parse, query=request.query())
 
     async def raw_newest(
-        self, by: str, *, filters: Filter | Iterable[Filter] | None = None
+        self, by: str, rows: int, *, filters: Filter | Iterable[Filter] | None = None
     ) -> Rows:
-        """The row with the highest value of `by`, by one request for it; empty if there is none.
+        """So many `rows` with the highest values of `by`, by one request for them.
 
-        Nothing is checked: of a server that ignores `sort` it is some other row.
+        Nothing is checked: of a server that ignores `sort` they are some other rows.
         """
-        request = PageRequest(page_size=1, sort=by, descending=True, conditions=checked(filters))
+        request = PageRequest(page_size=rows, sort=by, descending=True, conditions=checked(filters))
         parse = partial(envelopes.read_rows, number=1, reject=lambda _: None)
         page = await self._send("GET", "newest", parse, query=request.query())
         return as_rows(page.records)

@@ -15,11 +15,12 @@ from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 from voipstudio_cmb.tracebacks import forget_locals
 
+from .capabilities import Capabilities
 from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
 from .keyset import KeysetWalk
 from .pages import PageWalk
-from .probe import Capabilities, KeysetUnsupported, Probe
+from .probe import KeysetUnsupported, Probe
 from .reader import PageReader
 from .tasks import Tasks
 from .walk import WalkState
