@@ -36,6 +36,8 @@ class Ledger:
 
     top: int = 0
     """The highest id of its beginning, 0 if the server did not show it."""
+    tops: tuple[int, ...] = ()
+    """The highest ids of its beginning, as far as the server showed them."""
     highest_total: int = 0
     """The highest total so far."""
     mark: HighWaterMark | None = None
@@ -45,6 +47,14 @@ class Ledger:
     """How many rows have come in all."""
     complete: bool = False
     """Whether the first page was everything."""
+    blind: bool = False
+    """Whether totals have turned out to be too low, so that they prove nothing."""
+    repeats: bool = False
+    """Whether rows have come again on a later page."""
+    _total: int | None = None
+    """The total of the page before."""
+    _rose: bool = False
+    _fell: bool = False
     suspects: dict[int, SuspectPage] = attrs.field(factory=dict)
     """The pages that may have been read before the mark was taken, by number."""
     _reading: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
@@ -55,6 +65,7 @@ class Ledger:
         """The ledger as it was at `cursor`."""
         return cls(
             top=cursor.top,
+            tops=(cursor.top,) if cursor.top else (),
             highest_total=cursor.highest_total,
             mark=HighWaterMark(cursor.mark_id, cursor.mark_rows) if cursor.mark_rows else None,
             rows_to_mark=cursor.rows_to_mark,
@@ -81,12 +92,42 @@ class Ledger:
             # There are more, or nothing says that there are not: a server that reverses a page
             # instead of the collection sends the first page's own rows for the highest.
             return
-        self.top = highest
+        self.top, self.tops = highest, tuple(tops)
         self.complete = ascends(ids, 0) and inside and (first.total or 0) <= len(first.records)
         if self.complete:
             self.mark = HighWaterMark(known, len(ids))
         elif top.total is not None:
-            self.mark = HighWaterMark(highest, top.total)
+            # A total of the rows of its own page alone proves nothing.
+            self.blind = top.total < len(ids) or (top.total, first.total) == (len(tops), len(ids))
+            self.mark = None if self.blind else HighWaterMark(highest, top.total)
+
+    def note(self, total: int, least: int) -> None:
+        """Notes the `total` of the next page, which shows that there were `least` rows."""
+        before, self._total = self._total, total
+        self._rose = self._rose or (before is not None and total > before)
+        self._fell = self._fell or (before is not None and total < before)
+        self.highest_total = max(self.highest_total, total)
+        if total < least:
+            self.mark, self.blind = None, True
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the totals have changed."""
+        return self._rose or self._fell
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether as many rows up to the mark have come as there were when it was taken."""
+        return self.mark is not None and self.rows_to_mark == self.mark.rows
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether rows may have come in the place of others: an exact count proves nothing then.
+
+        Totals have risen and fallen, or rows have come again.
+        """
+        rose = self._rose or (self.mark is not None and self.highest_total > self.mark.rows)
+        return self.repeats or (rose and self._fell)
 
     def add(self, records: Sequence[Identified]) -> None:
         """Counts rows that came for the first time."""
@@ -134,9 +175,7 @@ class Ledger:
 
     async def is_proved(self) -> bool:
         """Whether every row that existed when the mark was taken has come."""
-        if self.mark is None or self.rows_to_mark != self.mark.rows:
-            return False
-        if self.suspects.keys() - self._reading.keys():
+        if not self.is_exact or self.suspects.keys() - self._reading.keys():
             return False
         for task in list(self._reading.values()):
             await result_of(task)

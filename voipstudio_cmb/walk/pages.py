@@ -54,9 +54,10 @@ from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
 from .cursor import PageCursor, no_cursor
-from .ids import Seen, ids_of, overlap
+from .ids import Seen, ids_of
 from .reader import PageReader
 from .tasks import PageWindow
+from .verify import Verifier
 from .walk import Progress
 
 PASSES = 3
@@ -74,8 +75,6 @@ class PageWalk(Generic[R]):
     _progress: Progress = attrs.field(init=False)
     _page: Page[R] | None = attrs.field(init=False, default=None)
     """The page that was yielded last."""
-    _end: int = attrs.field(init=False, default=1)
-    """The first page of those that the walk does not need."""
     _again: bool = attrs.field(init=False, default=False)
     """Whether pages are read again, and rows come late."""
     _strayed: bool = attrs.field(init=False, default=False)
@@ -95,31 +94,31 @@ class PageWalk(Generic[R]):
         """
         reader = self._reader
         self._progress.strategy = "page"
-        seen = reader.seen
-        for _ in range(PASSES):
+        seen, page_size = reader.seen, reader.page_size
+        for number in range(1, PASSES + 1):
             known = len(reader.seen)
             try:
                 async with aclosing(self._forward(seen, opening)) as pages:
                     async for page in pages:
                         yield page
-                if await reader.ledger.is_proved():
+                if await reader.is_complete():
                     return
+                self._again = True
+                if reader.ordered:
+                    async with aclosing(self._verify()) as pages:
+                        async for page in pages:
+                            yield page
+                if self.after is not None and not reader.ledger.is_exact:
+                    raise reader.drift("rows before the cursor may have been missed")
+                if reader.ordered:
+                    return
+                if number > 1 and len(seen) == len(reader.seen) == known:
+                    await reader.check_end()
+                    return  # two walks have found the same
             finally:
                 await reader.ledger.aclose()
-            if reader.ordered:
-                self._again = True
-                async with aclosing(self._backward()) as pages:
-                    async for page in pages:
-                        yield page
-                if reader.ordered and self.after is None:
-                    await reader.check_top()
-                    return
-            elif self._again and len(seen) == len(reader.seen) == known:
-                await reader.check_top()
-                return  # two walks have found the same
-            if self.after is not None:
-                raise reader.drift("rows before the cursor may have been missed")
-            self._again, opening, seen = True, None, Seen()
+            opening, seen, reader.jumbled = None, Seen(), False
+            reader.page_size = max(1, page_size - number)  # so that its borders lie elsewhere
         raise reader.drift(f"it was walked {PASSES} times, and changed meanwhile each time")
 
     def cursor(self, last: int) -> str:
@@ -142,24 +141,28 @@ class PageWalk(Generic[R]):
                 before = page
             else:
                 before, missed = await reader.rejoin(self.after)
-                window.asked = self._end = before.number
+                window.asked = before.number
                 if missed.records:
                     yield self._counted(self._fresh(seen, missed)[0])
+                reader.cover(before, reader.page_size)
                 if reader.reached_top():
                     return
                 page = await self._next(window, before.number)
             while True:
                 number, received = page.number, await reader.confirm(page, before)
                 page, fresh = self._fresh(seen, await self._verified(received, before, early))
+                reader.cover(received, reader.page_size)
                 if number == 1 and self._is_capped(received):
                     # The server caps `limit`, and may still count its pages by the one asked for.
                     reader.page_size, early = len(received), 1
                     await window.restart()
-                self._end = number + 1 if received.records else number
                 if page.records:
                     yield self._counted(page)
                 reader.ledger.verify()
-                if not received.records or (number >= early and reader.reached_top()):
+                if not received.records:
+                    reader.end = number
+                    return
+                if number >= early and reader.reached_top():
                     return
                 repeats = 0 if 2 * fresh > len(received) else repeats + 1
                 if repeats > reader.fetcher.concurrency:
@@ -174,7 +177,8 @@ class PageWalk(Generic[R]):
             # No wider until page 2 has shown that the server supports `page`.
             window.reach(2, 1)
         else:
-            window.reach(number + self._ahead(), self._reader.fetcher.concurrency)
+            width = 1 if self._again else self._reader.fetcher.concurrency
+            window.reach(number + self._ahead(), width)
         return await window.next()
 
     async def _verified(self, page: Page[R], before: Page[R], early: int) -> Page[R]:
@@ -194,32 +198,19 @@ class PageWalk(Generic[R]):
         self._progress.repaired += len(both) - len({*ids_of(page)})
         return attrs.evolve(page, records=[both[id] for id in sorted(both)])
 
-    async def _backward(self) -> AsyncGenerator[Page[R]]:
-        """What is new on the pages from the last to the first, asked for one at a time."""
-        reader = self._reader
-        number, top = self._end, reader.ledger.top
-        page = await reader.ask(number)
-        while any(id not in reader.seen for id in ids_of(page) if not top or id <= top):
-            yield self._counted(self._late(page))
-            number += 1
-            page = await reader.ask(number)
-        while number > 1:
-            number -= 1
-            above, page = page, await reader.ask(number)
-            if above.records and not page.records:
-                page = await reader.confirm_empty(number)
-            known = any(id <= reader.seen.floor for id in ids_of(page))
-            new = self._late(page)
-            if new.records:
-                yield self._counted(new)
-            if known:
-                return
-        if self._end > 2 and overlap(page, await reader.ask(2)):
-            raise reader.lasting_drift("page 2 repeats page 1: the server seems to ignore `page`")
+    async def _verify(self) -> AsyncGenerator[Page[R]]:
+        """What is new on the pages that are read again, across the borders of those before."""
+        async with aclosing(Verifier(self._reader).pages()) as pages:
+            async for page in pages:
+                late = self._late(page)
+                if late.records:
+                    yield self._counted(late)
 
     def _late(self, page: Page[R]) -> Page[R]:
         """The `page` with what is new to the walk, late."""
         records = self._reader.seen.fresh(page.records)
+        if self._reader.ordered:
+            self._reader.ledger.add(records)
         self._progress.repaired += len(records)
         self._progress.repeated += len(page.records) - len(records)
         return attrs.evolve(page, records=records)
@@ -230,12 +221,13 @@ class PageWalk(Generic[R]):
         records = seen.fresh(page.records)
         reader.ledger.add(records)
         self._progress.repeated += len(page.records) - len(records)
+        reader.ledger.repeats = reader.ledger.repeats or len(records) < len(page.records)
         if seen is not reader.seen:
             return self._late(attrs.evolve(page, records=records)), len(records)
         if records and records[0].id <= last:
             self._strayed = True
-            # Pages of one row show an order only together.
-            reader.ordered = reader.ordered and reader.page_size > 1
+            # A server that does not sort may have sent a page in order by chance.
+            reader.ordered = reader.ordered and reader.ledger.top > 0
         return attrs.evolve(page, records=records), len(records)
 
     def _is_capped(self, first: Page[R]) -> bool:
