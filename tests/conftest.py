@@ -6,15 +6,22 @@ import asyncio
 import gc
 import importlib
 import logging
+import os
 import pkgutil
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from pytest_asyncio import is_async_test
 
 import voipstudio_cmb
 from benchmarks.harness.clocks import SteadyLoop
+
+# Dozens of processes import the package: its bytecode is kept, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # By default the examples are the same each time, so that no run fails by chance; `.ci/run` draws
 # new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is
@@ -31,33 +38,52 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
 
 
 @pytest.fixture(autouse=True)
-async def quiet_loop(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """Fails the test on any asyncio log record from WARNING up and on any task left over.
+def quiet(request: pytest.FixtureRequest) -> None:
+    """Fails the test on what `quiet_log` and `quiet_loop` say; a sync test needs no loop for it."""
+    request.getfixturevalue("quiet_loop" if is_async_test(request.node) else "quiet_log")
+
+
+@pytest.fixture
+def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails the test on any asyncio log record from WARNING up.
 
     `-W error` does not see "Task exception was never retrieved": it only goes to this logger.
     """
-    before = asyncio.all_tasks()
     yield
-    for _ in range(3):
-        await asyncio.sleep(0)
-    ended = {*before, asyncio.current_task()}
-    left = {task for task in asyncio.all_tasks() - ended if not task.done()}
     complaints = [
         record.getMessage()
         for when in ("setup", "call", "teardown")
         for record in caplog.get_records(when)
         if record.name == "asyncio" and record.levelno >= logging.WARNING
     ]
-    assert not left, f"tasks left over: {left}"
     assert not complaints, f"asyncio complained: {complaints}"
 
 
-def pytest_collection_finish() -> None:
-    """Imports the rest of the package, and spares the collector what is imported.
+@pytest.fixture
+async def quiet_loop(quiet_log: None) -> AsyncIterator[None]:
+    """Fails the test on any task left over."""
+    before = asyncio.all_tasks()
+    yield
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ended = {*before, asyncio.current_task()}
+    left = {task for task in asyncio.all_tasks() - ended if not task.done()}
+    assert not left, f"tasks left over: {left}"
 
-    hypothesis draws constants from what is imported: no other examples for another order of tests.
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Spares the collector what is imported and collected, now and while the tests run.
+
+    All of the package is imported: hypothesis draws constants from what is imported, and there are
+    no other examples for another order of tests.
     """
-    for module in pkgutil.walk_packages(voipstudio_cmb.__path__, "voipstudio_cmb."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    gc.freeze()
+    gc.disable()
+    try:
+        yield
+        for module in pkgutil.walk_packages(voipstudio_cmb.__path__, "voipstudio_cmb."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -9,7 +9,7 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "text", "tracebacks"}
+FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "sent", "text", "tracebacks"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
@@ -21,7 +21,7 @@ LAW = {
     "export.run": (
         "client config export.accounts export.plan export.source export.store limits services"
     ),
-    "export.source": "client codec export.plan filters services",
+    "export.source": "client codec export.plan export.store filters services walk",
     "export.plan": "export.sinks export.store filters query",
     "export.store": "codec",
     "export.sinks": "codec",
@@ -45,6 +45,7 @@ LAW = {
     "files": "",
     "http": "",
     "resources": "",
+    "sent": "",
     "text": "",
     "tracebacks": "",
 }

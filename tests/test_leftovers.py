@@ -204,27 +204,37 @@ async def failing(walk: Walk[Any]) -> None:
 ENDS = (exhausted, broken_off, ended_early, cancelled, failing)
 
 
+@pytest.fixture(scope="module")
+def rows_400() -> Iterator[Sandbox]:
+    with Sandbox(rows=400, latency=0.001) as api:
+        yield api
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("kind", ["list", "pages", "raw_pages"])
 @pytest.mark.parametrize("by", ["keyset", "page"])
 @pytest.mark.parametrize("end", ENDS)
 async def test_a_walk_leaves_nothing_behind_however_it_ends(
-    end: Callable[[Walk[Any]], Awaitable[None]], by: Any, kind: str, concurrency: int
+    rows_400: Sandbox,
+    end: Callable[[Walk[Any]], Awaitable[None]],
+    by: Any,
+    kind: str,
+    concurrency: int,
 ) -> None:
+    api, config = rows_400, ClientConfig(attempts=1)
     options: dict[str, Any] = {"reject": lambda rows: None} if kind == "raw_pages" else {}
-    with Sandbox(rows=400, latency=0.001) as api:
-        config = ClientConfig(attempts=1)
-        async with CallMeBackClient(api.token, base_url=api.base_url, config=config) as cmb:
-            await cmb.cdrs.list(page_size=100).collect()
-            with collector_off() as left:
-                if end is failing:
-                    api.script(Fault(path="/callmeback/cdrs", after=6, times=None, status=500))
-                pages = getattr(cmb.cdrs, kind)
-                await end(pages(page_size=20, concurrency=concurrency, walk=by, **options))
-                await settled()
-            assert ours(left) == []
-            del left
-            assert alive() == []
+    api.clear_faults()
+    async with CallMeBackClient(api.token, base_url=api.base_url, config=config) as cmb:
+        await cmb.cdrs.list(page_size=100).collect()
+        with collector_off() as left:
+            if end is failing:
+                api.script(Fault(path="/callmeback/cdrs", after=6, times=None, status=500))
+            pages = getattr(cmb.cdrs, kind)
+            await end(pages(page_size=20, concurrency=concurrency, walk=by, **options))
+            await settled()
+        assert ours(left) == []
+        del left
+        assert alive() == []
 
 
 @pytest.mark.parametrize("by", ["keyset", "page"])

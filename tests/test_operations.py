@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from tests.fakes.handlers import ScriptedHandler
-from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Button, Cdr, Page, Record, Setting, Visitor, Website
@@ -75,10 +74,10 @@ async def test_it_is_sent_and_read_as_documented(operation: dict[str, Any]) -> N
     data = documented["json"]["data"]
     if isinstance(found, Page):
         assert found.total == documented["json"]["total"]
-        assert [to_dict(r) for r in found.records] == data
+        assert [r.to_dict() for r in found.records] == data
         found, data = found.records[0], data[0]
     assert type(found) is record
-    assert to_dict(found) == data
+    assert found.to_dict() == data
     assert not found.extra
     for name, value in data.items():
         typed = getattr(found, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from functools import cache
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,8 @@ LIST = Path(__file__).parent / "data" / "public.txt"
 NAMES = [line for line in LIST.read_text("utf-8").splitlines() if not line.startswith("#")]
 
 
-def _documented_values() -> dict[str, str]:
+@cache
+def documented_values() -> dict[str, str]:
     """Constants and type aliases: their names, and the string below each."""
     docstrings = {}
     for path in Path(voipstudio_cmb.__file__).parent.rglob("*.py"):
@@ -32,15 +34,12 @@ def _documented_values() -> dict[str, str]:
     return docstrings
 
 
-VALUES = _documented_values()
-
-
 @pytest.mark.parametrize("path", NAMES)
 def test_a_public_name_exists_and_its_first_line_says_what_it_is(path: str) -> None:
     module, _, name = path.rpartition(".")
     value = getattr(import_module(module), name)
     own = inspect.isclass(value) or inspect.isfunction(value)
-    docstring = inspect.cleandoc(value.__doc__ or "") if own else VALUES.get(name, "")
+    docstring = inspect.cleandoc(value.__doc__ or "") if own else documented_values().get(name, "")
     first = docstring.split("\n\n")[0]
     assert first.endswith("."), first
     assert "\n" not in first

@@ -69,9 +69,10 @@ def shown(error: BaseException) -> str:
     """A traceback with the locals of all frames, as Python shows them and as rich does."""
     report = traceback.TracebackException.from_exception(error, capture_locals=True)
     console = Console(width=400, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(
-        Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True)
+    rich = Traceback.from_exception(
+        type(error), error, error.__traceback__, show_locals=True, extra_lines=0
     )
+    console.print(rich)
     console.file.close()
     return "".join(report.format()) + console.export_text()
 

@@ -13,6 +13,8 @@ import stat
 MAX_SIZE = 1024 * 1024
 """The size in bytes of a profile or a list of accounts that nobody has written by hand."""
 
+_PIECE = 64 * 1024
+
 
 def check_regular(path: str | os.PathLike[str], limit: int = MAX_SIZE) -> None:
     """Checks that `path` is a regular file of at most `limit` bytes, without opening it.
@@ -33,12 +35,15 @@ def read_regular(path: str | os.PathLike[str], limit: int = MAX_SIZE) -> bytes:
     # Not waiting: it may have been replaced by a FIFO meanwhile.
     with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
         _check(os.fstat(file.fileno()), path, limit)
-        content = file.read(limit + 1)
-    if content is None:
+        content = bytearray()
+        # By pieces: room for all that it may hold would be made before anything is read.
+        while (piece := file.read(_PIECE)) and len(content) <= limit:
+            content += piece
+    if piece is None:
         raise OSError(errno.EAGAIN, "it has nothing to read for now")
     if len(content) > limit:  # of some, as in /proc, the system does not say how large they are
         raise _too_large(path, limit)
-    return content
+    return bytes(content)
 
 
 def _check(found: os.stat_result, path: str | os.PathLike[str], limit: int) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypedDict, TypeVar, overload
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, overload
 
 import attrs
+
+from .sent import AsSent, with_lazy_extra
 
 
 class Identified(Protocol):
@@ -22,15 +24,14 @@ class Identified(Protocol):
     def id(self) -> int: ...
 
 
-@attrs.frozen(kw_only=True, repr=False, slots=False)
-class Record:
+@with_lazy_extra
+@attrs.frozen(kw_only=True, repr=False)
+class Record(AsSent):
     """What all five kinds of record have in common: the documented fields and `extra`.
 
     A field is None if the API sent null, sent nothing, or sent a value that does not fit its type.
-    `codec.to_dict` gives back the row as it came.
-
-    A subclass with fields of its own is read as fast as this one if it has no slots either
-    (`@attrs.frozen(slots=False)`).
+    All that it sent, as it came, are the items: `record["src"]`, `record.keys()`; `to_dict` gives
+    the whole row.
     """
 
     id: int
@@ -53,31 +54,13 @@ class Record:
     extra: Mapping[str, Any] = attrs.field(factory=dict, hash=False)
     """The fields that are not documented, and the values that do not fit their field's type."""
 
-    def __repr__(self) -> str:
-        shown = (
-            f"{field.name}={value!r}"
-            for field in attrs.fields(type(self))
-            if (value := getattr(self, field.name)) is not None and (field.name != "extra" or value)
-        )
-        return f"{type(self).__name__}({', '.join(shown)})"
 
-    if not TYPE_CHECKING:  # type checkers would take any name for an attribute
-
-        def __getattr__(self, name: str) -> Any:
-            # A record that was read (`codec`) holds what its row held.
-            if name == "extra":
-                return self.__dict__.setdefault("extra", {})
-            if name in attrs.fields_dict(type(self)):
-                return None
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-
-@attrs.frozen(kw_only=True, repr=False, slots=False)
+@attrs.frozen(kw_only=True, repr=False)
 class Website(Record):
     """A website that carries a call-me-back widget."""
 
 
-@attrs.frozen(kw_only=True, repr=False, slots=False)
+@attrs.frozen(kw_only=True, repr=False)
 class Setting(Record):
     """The settings of a call-me-back widget."""
 
@@ -85,17 +68,17 @@ class Setting(Record):
     """What requests call the number that responses call `ddi`."""
 
 
-@attrs.frozen(kw_only=True, repr=False, slots=False)
+@attrs.frozen(kw_only=True, repr=False)
 class Cdr(Record):
     """The record of one call back."""
 
 
-@attrs.frozen(kw_only=True, repr=False, slots=False)
+@attrs.frozen(kw_only=True, repr=False)
 class Visitor(Record):
     """A visitor who met a call-me-back widget."""
 
 
-@attrs.frozen(kw_only=True, repr=False, slots=False)
+@attrs.frozen(kw_only=True, repr=False)
 class Button(Record):
     """A call-me-back button."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import re
+from collections.abc import Iterable
 
 UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # controls: C0, DEL, C1
@@ -19,3 +21,15 @@ _BLANKS = re.compile(r"\s+")
 def on_one_line(text: str) -> str:
     """`text` as one line that can be printed: white space is a blank, the unprintable U+FFFD."""
     return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", _BLANKS.sub(" ", text).strip())
+
+
+def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table for a notebook: each cell as text, the long ones cut."""
+
+    def line(tag: str, cells: Iterable[object]) -> str:
+        texts = (on_one_line(str(cell)) for cell in cells)
+        cut = (text if len(text) <= 200 else f"{text[:199]}\u2026" for text in texts)
+        return "".join(f"<{tag}>{html.escape(text)}</{tag}>" for text in cut)
+
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{line('th', head)}</tr></thead><tbody>{body}</tbody></table>"

@@ -13,6 +13,7 @@
     accounts       many accounts are exported in little memory, and begin in turn
     kills          an export killed at random times, over sockets, ends with the right file
     soak           a client at full speed for long leaves nothing over and needs no more memory
+    chains         nightly exports bring every row once, through days of changes and interruptions
     crash_points   an export killed at each single step ends with the right files
 
 `python -m benchmarks.campaigns.NAME --help` explains each.
@@ -20,5 +21,5 @@
 
 CAMPAIGNS = (
     "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed", "memory",
-    "exports", "accounts", "kills", "soak", "crash_points",
+    "exports", "accounts", "kills", "soak", "chains", "crash_points",
 )  # fmt: skip

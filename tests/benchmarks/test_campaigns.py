@@ -15,6 +15,7 @@ import pytest
 from benchmarks.campaigns import (
     CAMPAIGNS,
     accounts,
+    chains,
     exports,
     limiter,
     memory,
@@ -24,7 +25,6 @@ from benchmarks.campaigns import (
 )
 from benchmarks.campaigns.faults import __main__ as faults
 from benchmarks.campaigns.faults.kinds import KINDS
-from benchmarks.campaigns.fuzz import payloads
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads, same
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
 from benchmarks.campaigns.soak import __main__ as soak
@@ -33,11 +33,12 @@ from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import Reply, http
 from benchmarks.harness.rate_limits import LIMITERS, Cell
 from benchmarks.harness.walk_memory import MeasuredWalk
+from voipstudio_cmb.models import Record
 from voipstudio_cmb.retry import RetryBudget
 
 
 def test_fault_schedules_have_no_wrong_outcome(capsys: pytest.CaptureFixture[str]) -> None:
-    wrong = faults.run(300, seed=1)
+    wrong = faults.run(150, seed=1)
     printed = capsys.readouterr().out
     assert wrong == [], printed
     assert all(f"{kind.name} " in printed for kind in KINDS)
@@ -55,7 +56,7 @@ def test_a_wrong_outcome_is_found_and_can_be_run_again(
 
 
 def test_an_outage_is_no_flood_and_no_post_is_made_twice() -> None:
-    assert outage.run(calls=1_000, posts=500, seed=1) == []
+    assert outage.run(calls=400, posts=200, seed=1) == []
 
 
 def test_a_flood_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +69,7 @@ def test_no_payload_gets_past_the_documented_exceptions() -> None:
 
 
 def test_what_is_changed_on_the_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(payloads, "to_dict", lambda record: {"id": record.id})
+    monkeypatch.setattr(Record, "to_dict", lambda record: {"id": record.id})
     assert fuzz_payloads(300, seed=2).wrong
 
 
@@ -205,6 +206,10 @@ def test_killed_exports_are_identical() -> None:
     ran = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert ran.stdout.splitlines()[-1] == "the claim holds"
+
+
+def test_chains_of_nights_bring_every_row_once() -> None:
+    assert chains.run(15, seed=1) == []
 
 
 @pytest.mark.campaign

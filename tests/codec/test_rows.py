@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voipstudio_cmb.codec.envelopes import read_page, read_row, read_rows
-from voipstudio_cmb.codec.rows import as_rows, dated_lines, tokens
+from voipstudio_cmb.codec.rows import as_rows, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
-from voipstudio_cmb.export.store.high_water import CreatedHighWater
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Cdr, Reject, Row, Rows
 from voipstudio_cmb.walk.ids import record_ids
@@ -216,46 +214,6 @@ def test_rows_are_made_when_they_are_asked_for() -> None:
     ids = record_ids(rows)
     ids.clear()
     assert rows.ids == [3, 1, 2]
-
-
-_TIMES = st.sampled_from(
-    [None, 5, "", "zzzz", "2026-01-01 00:00:00", "2026-01-02 00:00:00", "2026-01-02T00:00:00Z",
-     "9999-99-99", "2025-12-31 23:59:59", "\ud800"]
-)  # fmt: skip
-
-
-@given(st.lists(st.lists(_TIMES, max_size=5), max_size=4), st.integers(0, 4))
-def test_the_latest_time_is_that_of_a_plain_look_at_each_row(
-    pages: list[list[Any]], resumed: int
-) -> None:
-    latest, number = CreatedHighWater(), 0
-    plain: dict[int, str] = {}
-    for at, times in enumerate(pages):
-        rows = []
-        for time in times:
-            number += 1
-            rows.append({"id": number} | ({} if time is None else {"created_at": time}))
-            if isinstance(time, str) and re.fullmatch("[0-9-]{10} [0-9:]{8}", time):
-                plain[number] = time
-        if at < resumed:  # from the file that they were written to
-            lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-            if lines:
-                latest.add(*dated_lines(lines))
-        else:
-            body = json.dumps({"data": rows}).encode()
-            found = read_rows(Response(status=200, body=body), 1, lambda _: None).records
-            assert isinstance(found, Rows)
-            latest.add(found.ids, found.created)
-    last = max(plain.values(), default=None)
-    assert latest.latest == (last, [id for id, time in plain.items() if time == last])
-
-
-def test_rows_of_one_time_are_all_kept_until_a_later_one_comes() -> None:
-    latest = CreatedHighWater()
-    for ids, day in (([1, 2], 1), ([3], 1), ([4], 1), ([5, 6], 2), ([7], 2), ([8], 1)):
-        latest.add(ids, [f"2026-01-0{day} 00:00:00"] * len(ids))
-    assert latest.latest == ("2026-01-02 00:00:00", [5, 6, 7])
-    assert latest.latest == ("2026-01-02 00:00:00", [5, 6, 7])
 
 
 def test_a_row_that_is_left_out_takes_its_time_with_it() -> None:

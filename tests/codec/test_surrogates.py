@@ -28,7 +28,9 @@ def test_any_value_is_read_as_python_reads_it(value: Any) -> None:
     assert list(map(bytes, raw)) == [text]
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b'"\xff"', rb'{"a":"\ud800"', rb'"\ud8"', rb'"\x"'])
+@pytest.mark.parametrize(
+    "text", [b"", b"{", b'"\xff"', rb'{"a":"\ud800"', rb'"\ud8"', rb'"\ud8zz"', rb'"\x"']
+)
 def test_what_is_no_json_stays_an_error(text: bytes) -> None:
     with pytest.raises(ValueError, match="."):
         tolerant(msgspec.json.decode)(text)

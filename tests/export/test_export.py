@@ -57,9 +57,8 @@ def states(summary: Summary) -> dict[str, str]:
 async def rows_of(api: Sandbox, resource: str) -> list[Any]:
     async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
         walk = getattr(cmb, resource).list()
-        from voipstudio_cmb.codec.conversion import to_dict
 
-        return [to_dict(record) async for record in walk]
+        return [record.to_dict() async for record in walk]
 
 
 async def test_every_row_of_every_resource_is_in_its_file_as_sent(tmp_path: Path) -> None:
@@ -411,7 +410,7 @@ async def test_an_export_to_sqlite_adds_to_what_is_there_and_updates_it(tmp_path
                 await export(api, plan)
             assert path.read_bytes() == before
         (tmp_path / "cdrs.sqlite-wal").touch()
-        with pytest.raises(ClientMisuse, match="another program has .* open"):
+        with pytest.raises(ClientMisuse, match="'cdrs.sqlite-wal' can't be made a part of"):
             await export(api, plan)
         (tmp_path / "cdrs.sqlite-wal").unlink()
         assert api.requests == asked

@@ -72,7 +72,8 @@ async def test_since_last_says_that_the_condition_is_ignored(tmp_path: Path, hab
     assert (expected.error, expected.rows) == (None, 33)
     [job] = (await run(api, plan(tmp_path, since="last"))).jobs
     assert (job.state, job.rows, job.total) == ("done", 13, None)
-    assert job.note == f"the API {habit} id>20: all rows were read, and these were chosen"
+    assert job.note.startswith(f"the API {habit} id>")
+    assert "all rows were read, and these were chosen" in job.note
     assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 34))
 
 

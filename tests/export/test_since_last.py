@@ -39,7 +39,7 @@ async def test_each_run_brings_what_is_new_in_a_file_of_its_own(tmp_path: Path) 
         summary = await run(api, plan(tmp_path))
         assert summary.complete
         if count == 33 and summary.jobs[0].rows:
-            assert len(api.asked) - asked <= 7
+            assert len(api.asked) - asked <= 9
     assert ids(tmp_path / "cdrs.jsonl") == list(range(1, 21))
     assert ids(tmp_path / "cdrs.0002.jsonl") == list(range(21, 34))
     assert ids(tmp_path / "cdrs.0003.jsonl") == [34]
@@ -167,7 +167,7 @@ async def test_only_late_rows(tmp_path: Path) -> None:
     api.tables["cdrs"].append({"id": 6, "created_at": "2026-01-02 00:00:00"})
     assert (await run(api, plan(tmp_path))).complete
     assert [ids(tmp_path / f"cdrs.{n}jsonl") for n in ("", "0002.", "0003.")] == [[5], [3], [6]]
-    assert entries(tmp_path)["cdrs.0002.jsonl"]["late"] == [3]
+    assert entries(tmp_path)["cdrs.0002.jsonl"]["known"] == {"2026-01-02 00:00:00": "3"}
 
 
 async def test_buttons_and_several_resources(tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ async def test_a_database_that_is_another_one_is_refused(tmp_path: Path) -> None
         {"identity": {}},
         {"identity": None},
         {"highest": "60"},
-        {"late": None},
+        {"known": None},
         {"rows": 1.5},
         {"owner_hash": 7},
     ],

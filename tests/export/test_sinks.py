@@ -49,9 +49,8 @@ INTEGERS = {"id", "button_id", "ddi", "ddi_e164"}
 BOOLEANS = {"floating_icon", "show_to_allowed_countries_only"}
 EITHER = {"culture", "position"}
 HALF = re.compile("[\ud800-\udfff]")
-CHARACTERS = [chr(n) for n in range(sys.maxunicode + 1)]
 UNSEEN = "".join(
-    c for c in CHARACTERS
+    c for c in map(chr, range(sys.maxunicode + 1))
     if c.isspace() or unicodedata.category(c) in ("Zs", "Zl", "Zp", "Cc", "Cf")
 ) + "\u034f\u115f\u1160\u2800\u3164\uffa0\ufe0f\U000e0100"  # fmt: skip
 SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001

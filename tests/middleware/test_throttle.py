@@ -31,7 +31,12 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-SHORT = [name for name in SITUATIONS if name.startswith(("no limit, 0", "sliding window"))]
+SHORT = [
+    *(f"no limit, 0.2% strays, {jobs} ms" for jobs in (
+        "1 jobs, 0-400", "8 jobs, 20-60", "64 jobs, 20-60", "64 jobs, 400-400",
+    )),
+    *(name for name in SITUATIONS if name.startswith("sliding window")),
+]  # fmt: skip
 LONG = [name for name in SITUATIONS if name not in SHORT]
 
 

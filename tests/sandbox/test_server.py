@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
 import time
 import tomllib
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,16 @@ async def test_in_a_thread_it_serves_and_leaves_no_thread_behind() -> None:
         began = time.perf_counter()
     assert time.perf_counter() - began < 5
     assert not {*threading.enumerate()} - before
+
+
+async def test_what_it_held_is_freed_after_it_has_served() -> None:
+    async with Sandbox(rows=5) as api:
+        for method, path in (("GET", "/callmeback/cdrs"), ("PUT", "/ping"), ("GET", "/nowhere")):
+            await send(api, method, path)
+    data = weakref.ref(api.data)
+    del api
+    gc.collect()
+    assert data() is None
 
 
 USER_TEST = """

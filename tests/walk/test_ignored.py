@@ -7,6 +7,7 @@ import random
 import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import attrs
@@ -169,10 +170,13 @@ def _moved(row: Any, hours: int) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str):
-        text = unicodedata.normalize("NFKD", value.casefold().replace("ł", "l"))
-        return "".join(each for each in text if each.isalnum() or each in " :")
-    return value
+    return _letters(value) if isinstance(value, str) else value
+
+
+@cache
+def _letters(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("ł", "l"))
+    return "".join(each for each in plain if each.isalnum() or each in " :")
 
 
 def _as_text(value: Any) -> Any:

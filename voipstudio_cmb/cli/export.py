@@ -34,6 +34,10 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     add("--csv-null", default="", metavar="TEXT", help="the text that represents null in CSV")
     add_filter_option(parser)
     add("--since", choices=("last",), help="last: only what is new since the last export")
+    overlap = (
+        "with --since: how long a row can take to show after it was created, as 30s, 10m or 1h"
+    )
+    add("--overlap", default=0, metavar="TIME", help=overlap)
     verify = "with --since last: compare the files before with their SHA-256, not only their size"
     add("--verify", action="store_true", help=verify)
     add("--overwrite", action="store_true", help="replace files that exist")

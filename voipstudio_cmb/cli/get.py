@@ -19,11 +19,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 async def run(arguments: argparse.Namespace) -> int:
-    from voipstudio_cmb.codec.conversion import to_dict
 
     from .clients import open_client
 
     async with open_client(arguments) as client:
         record = await getattr(client, arguments.resource).get(arguments.id)
-    await print_json(to_dict(record))
+    await print_json(record.to_dict())
     return DONE

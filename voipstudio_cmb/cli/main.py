@@ -6,13 +6,22 @@ import argparse
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from voipstudio_cmb import __version__
 
 from . import export, get, list, ping, sandbox
 from .ending import ending
-from .exit_codes import DONE, FAILED, INTERRUPTED, NOT_AUTHORISED, TERMINATED, USAGE
+from .exit_codes import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    NOT_AUTHORISED,
+    RESUMABLE,
+    TERMINATED,
+    USAGE,
+)
 from .options import EPILOG, check_certificates, check_numbers
 from .parser import Parser, unrecognized
 from .stdio import OutputError, guarded_stdio
@@ -41,7 +50,27 @@ def main(argv: Sequence[str] | None = None) -> int:
                 notify(arguments, f"error: SSLKEYLOGFILE names {keys!r}, {reason}")
                 return USAGE
             notify(arguments, f"error: {error}")
+        except (MemoryError, ImportError, RuntimeError, ExceptionGroup) as error:
+            if not _is_short_of_memory(error):
+                raise
+            notify(arguments, "error: not enough memory" + _interruption(arguments))
+            return RESUMABLE if _leaves_files(arguments) else FAILED
         return FAILED
+
+
+def _is_short_of_memory(error: Exception) -> bool:
+    """Whether all that `error` says is that memory is short, as threads and libraries say too."""
+    if isinstance(error, ExceptionGroup):
+        return all(map(_is_short_of_memory, error.exceptions))
+    words = ("new thread", "failed to map segment", "Cannot allocate memory")
+    return isinstance(error, MemoryError) or any(each in str(error) for each in words)
+
+
+def _show_unless_memory(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Shows what the loop says of an error, but that memory is short: the command says so."""
+    error = context.get("exception")
+    if not isinstance(error, Exception) or not _is_short_of_memory(error):
+        loop.default_exception_handler(context)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -58,7 +87,13 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         check_numbers(arguments)
         check_certificates()
-        return asyncio.run(_until_terminated(arguments))
+        codes = set[int]()
+        try:
+            asyncio.run(_until_terminated(arguments, codes.add))
+        except RuntimeError as error:
+            if not codes or not _is_short_of_memory(error):
+                raise  # else the loop had no thread to wait for those that it had
+        return codes.pop()
     except CallMeBackError as error:
         notify(arguments, f"error: {error}")
         if isinstance(error, Unauthorized | NoToken):
@@ -88,15 +123,25 @@ def _interruption(arguments: argparse.Namespace) -> str:
     command = getattr(arguments, "command", None)
     if command == "list" or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
-    if command != "export" or arguments.dry_run:
+    if not _leaves_files(arguments):
         return ""
     return ": no file is left half written; run the same command again to resume"
 
 
-async def _until_terminated(arguments: argparse.Namespace) -> int:
-    """Runs the command so that SIGTERM ends it as Ctrl-C does: with its files cleaned up."""
+def _leaves_files(arguments: argparse.Namespace) -> bool:
+    """Whether the command leaves files that the same command resumes."""
+    writes = getattr(arguments, "command", None) == "export" and arguments.to != "-"
+    return writes and not arguments.dry_run
+
+
+async def _until_terminated(arguments: argparse.Namespace, ended: Callable[[int], None]) -> None:
+    """Runs the command so that SIGTERM ends it as Ctrl-C does: with its files cleaned up.
+
+    `ended` is given the exit code.
+    """
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    code: int = await arguments.run(arguments)
-    return code
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_show_unless_memory)
+    loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    ended(await arguments.run(arguments))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TextIO
 
-from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
@@ -33,7 +32,7 @@ class Printer(ABC):
 
 
 def _json(record: Record) -> str:
-    return escape_controls(to_json(to_dict(record)).decode())
+    return escape_controls(to_json(record.to_dict()).decode())
 
 
 class JsonLines(Printer):
@@ -65,7 +64,7 @@ class Csv(Printer):
         self._header = self._lines.header().decode()
 
     def add(self, record: Record) -> str:
-        line = self._lines.line(to_json(to_dict(record))).decode()
+        line = self._lines.line(to_json(record.to_dict())).decode()
         return self.finish() + (on_one_line(line) + "\r\n" if self._stream.isatty() else line)
 
     def finish(self) -> str:
@@ -89,7 +88,7 @@ class Table(Printer):
         self._rows: list[dict[str, str]] = []
 
     def add(self, record: Record) -> str:
-        row = to_dict(record).items()
+        row = record.to_dict().items()
         self._rows.append({name: self._cell(value) for name, value in row if value is not None})
         return ""
 

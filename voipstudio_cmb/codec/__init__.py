@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .conversion import make_converter, to_dict
+from .conversion import make_converter
 
 if TYPE_CHECKING:
     import cattrs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     converter: cattrs.Converter
     """The converter in use; register hooks here for the types of fields that you add."""
 
-__all__ = ["converter", "make_converter", "to_dict"]
+__all__ = ["converter", "make_converter"]
 
 
 def __getattr__(name: str) -> Any:

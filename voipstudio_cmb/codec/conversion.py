@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
@@ -12,6 +13,7 @@ import msgspec
 
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record, Row, Rows
+from voipstudio_cmb.sent import read_json
 
 from .json import INTEGER, MAX_ID, to_json
 from .rows import as_rows, column, id_problem
@@ -70,46 +72,50 @@ def _decimal(value: object, _: type) -> Decimal:
     raise ValueError("not a number")
 
 
-def _structure(row: object, record: type[R]) -> R:
-    """One `row` as a `record`; what does not fit its field goes to `extra`."""
-    id = row.get("id") if isinstance(row, Mapping) else None
-    if not isinstance(row, Mapping) or type(id) is not int or not 1 <= id <= MAX_ID:
-        raise WrongShape(f"a row can't be used: {id_problem(to_json(row))}", sent="yes")
-    fields = shape(record).fields
-    values: dict[str, Any] = {}
-    extra = {name: row[name] for name in row if name not in fields}
-    for name, kind in fields.items():
-        if row.get(name) is None:
-            continue
-        try:
-            values[name] = shared_converter().structure(row[name], kind)
-        except Exception:  # a user's hook may raise what it likes: the value is kept all the same
-            extra[name] = row[name]
-    made = record(**values, extra=extra)
-    made.__dict__["_sent"] = row
+def structured(row: bytes, record: type[R]) -> R:
+    """The object `row` as a `record`; what does not fit its field goes to `extra`.
+
+    Raises:
+        WrongShape: it is no object or has no usable id.
+    """
+    try:
+        values = msgspec.json.decode(row)
+    except (msgspec.MsgspecError, ValueError):
+        values = read_json(row)
+    made = _structure(values, record)
+    object.__setattr__(made, "_row", row)
     return made
 
 
-def to_dict(record: Record) -> dict[str, Any]:
-    """The row as the API sent it: every key in its order, every value as it came (a shallow copy).
+def _structure(row: object, record: type[R]) -> R:
+    """One `row` as a `record`."""
+    id = row.get("id") if isinstance(row, Mapping) else None
+    if not isinstance(row, Mapping) or type(id) is not int or not 1 <= id <= MAX_ID:
+        raise WrongShape(f"a row can't be used: {id_problem(to_json(row))}", sent="yes")
+    how = shape(record)
+    values: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in row.items():
+        if name not in how.fields:
+            extra[name] = value
+            continue
+        if value is None:
+            continue
+        try:
+            fits = type(value) in how.exact[name]
+            values[name] = value if fits else _value(value, how.fields[name])
+        except Exception:  # a user's hook may raise what it likes: the value is kept all the same
+            extra[name] = value
+    made = record(**values, extra=extra)
+    object.__setattr__(made, "_row", dict(row))
+    return made
 
-    A record made by hand, or changed by `attrs.evolve`, gives its fields that are not None, spelt
-    as the API spells them, and what is in `extra`.
-    """
-    values, described = record.__dict__, shape(type(record))
-    if values.get("_sent") is not None:
-        return dict(values["_sent"])
-    if "_sent" in values:
-        row = {name: value for name, value in values.items() if name in described.fields}
-        sent_as = ((name, sent) for name, (sent, _) in described.retyped.items())
-        return row | {name: values[sent] for name, sent in sent_as if sent in values}
-    row = {
-        name: shared_converter().unstructure(value)
-        for name in described.fields
-        if (value := getattr(record, name)) is not None
-    }
-    # A field that was changed takes precedence over the value that had not fitted it.
-    return row | {name: value for name, value in record.extra.items() if name not in row}
+
+def _value(value: object, kind: Any) -> Any:
+    if kind is datetime and isinstance(value, str):
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(value, datetime)
+    return shared_converter().structure(value, kind)
 
 
 def values_of(records: Sequence[Any], name: str) -> list[Any]:
@@ -118,15 +124,7 @@ def values_of(records: Sequence[Any], name: str) -> list[Any]:
         return column(records, name)
     if records and isinstance(records[0], Row):
         return column(as_rows(records), name)
-    retyped = f"_sent.{name}"
-    try:
-        return [
-            row.get(name) if (row := values["_sent"]) is not None
-            else values[retyped] if retyped in values else values.get(name)
-            for values in (record.__dict__ for record in records)
-        ]  # fmt: skip
-    except KeyError:  # one was made by hand
-        return [to_dict(record).get(name) for record in records]
+    return [record[name] if name in record.keys() else None for record in records]  # noqa: SIM118
 
 
 def make_converter() -> cattrs.Converter:
@@ -144,7 +142,7 @@ def make_converter() -> cattrs.Converter:
     made.register_structure_hook(Record, _structure)
     made.register_unstructure_hook(datetime, lambda value: value.strftime(_DATE_TIME))
     made.register_unstructure_hook(Decimal, str)
-    made.register_unstructure_hook(Record, to_dict)
+    made.register_unstructure_hook(Record, Record.to_dict)
     return made
 
 

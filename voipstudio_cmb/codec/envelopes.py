@@ -17,8 +17,8 @@ from voipstudio_cmb.models import Page, Record, Reject, Row
 
 from .json import decode, kind_of, total_of
 from .odd_rows import OddRows, odd_rows
-from .records import records
-from .rows import raw_item, raw_rows
+from .records import collection, records
+from .rows import raw_item, raw_object, raw_rows
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -38,10 +38,9 @@ def read_page(response: Response, record: type[R], number: int) -> Page[R]:
     Raises:
         BadPayload: also if a row is no object or has no usable id.
     """
-    cached, envelope = cache_signs(response), _envelope(response, list)
-    total = total_of(envelope.get("total"))
-    rows = records(envelope["data"], record)
-    return Page(records=rows, number=number, total=total, cached=cached)
+    cached = cache_signs(response)
+    made, total = _read(response, partial(collection, record=record), list)
+    return Page(records=made, number=number, total=total, cached=cached)
 
 
 def read_rows(
@@ -54,7 +53,7 @@ def read_rows(
 
     Rows that are no objects or have no usable id go to `reject`, and do not count in the total.
     """
-    page = _read_raw(response, partial(raw_rows, fields=fields), list)
+    page = _read(response, partial(raw_rows, fields=fields), list)
     total = total_of(page.total)
     if page.unusable:
         rows = page.unusable.items()
@@ -66,7 +65,7 @@ def read_rows(
 
 def read_row(response: Response) -> Row:
     """A single resource's response as `read_item`, as it came."""
-    return _read_raw(response, raw_item, dict)
+    return _read(response, raw_item, dict)
 
 
 def read_total(response: Response) -> int:
@@ -79,7 +78,7 @@ def read_total(response: Response) -> int:
 
 def read_item(response: Response, record: type[R]) -> R:
     """A single resource's response, `{"data": {…}, "links": {}}`."""
-    return records([read_data(response)], record)[0]
+    return records([_read(response, raw_object, dict)], record)[0]
 
 
 def read_data(response: Response) -> dict[str, Any]:
@@ -219,7 +218,7 @@ def _unreadable(odd: OddRows) -> NotJSON:
     )
 
 
-def _read_raw(response: Response, read: Callable[[bytes], T], kind: type) -> T:
+def _read(response: Response, read: Callable[[bytes], T], kind: type) -> T:
     try:
         return read(response.body)
     except (ValueError, RecursionError) as error:

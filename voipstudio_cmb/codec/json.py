@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from decimal import Decimal, InvalidOperation
 from types import NoneType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
+from voipstudio_cmb.sent import read_json
 
 from .surrogates import escaped
 
@@ -58,27 +57,6 @@ def decode_as(kind: type[T], data: bytes | str) -> T:
         raise ValueError(str(error)) from None
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _float(text: str) -> float | Decimal | str:
-    number = float(text)
-    if math.isfinite(number):
-        return number
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return text  # its exponent is larger than any number can have here
-
-
-def _int(text: str) -> int | Decimal:
-    try:
-        return int(text)
-    except ValueError:
-        return Decimal(text)  # more digits than Python reads at once
-
-
 def decode(response: Response) -> Any:
     """The JSON in `response`.
 
@@ -94,9 +72,7 @@ def decode(response: Response) -> Any:
             return msgspec.json.decode(body)
         except (msgspec.MsgspecError, ValueError):
             # Slower, and takes what msgspec does not: any escape, and a float of any size.
-            return json.loads(
-                body.decode(), parse_constant=_refuse, parse_float=_float, parse_int=_int
-            )
+            return read_json(body)
     except RecursionError:
         what, problem, lasting = "nested too deeply to be read", "", True
     except ValueError as error:

@@ -1,118 +1,93 @@
-"""Rows to typed records, a page at a time.
+"""Bytes to typed records, a page at a time.
 
-The hot path takes a page in C, twice: into rows (dicts), and from these into cells, which checks
-all values and makes dates of texts. A row then becomes the `__dict__` of its record as it is, with
-those few values changed that have another type there.
-
-A page with a value that does not fit its documented type goes row by row through the converter
-(`conversion`), which keeps such a value in `extra`.
-
-What a record was sent as is in its `__dict__` too: under `_sent` the row if it has fields that are
-not documented, else None; and under `_sent.created_at` the text that the date was.
+msgspec fills the records of a page in C, and finds the rows that were sent, which the records keep.
+A row with a value that does not fit its documented type goes alone, through `conversion`, which
+leaves such a value to `extra`.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache
-from itertools import repeat
-from types import GenericAlias
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
 
 from voipstudio_cmb.errors import BadPayload, WrongShape
 from voipstudio_cmb.models import Record
+from voipstudio_cmb.sent import AsSent
 
-from .conversion import shared_converter
-from .json import to_json
+from .conversion import structured
+from .json import MAX_ID, total_of
 from .rows import id_problem
 from .shape import Shape, shape
+from .surrogates import tolerant
 
 R = TypeVar("R", bound=Record)
 
 
-def records(rows: list[Any], record: type[R]) -> list[R]:
-    """`rows` as records, in their order. The rows become theirs, and are no longer the caller's.
+class _Collection(msgspec.Struct, gc=False):
+    data: list[msgspec.Raw]
+    total: Any = None
+
+
+_collection = msgspec.json.Decoder(_Collection).decode
+_REFUSED = (msgspec.MsgspecError, ArithmeticError, TypeError, ValueError)
+_id = attrgetter("id")
+_is_finite, _ZERO = Decimal.is_finite, Decimal()
+_keep_row = AsSent.__dict__["_row"].__set__
+
+
+def collection(body: bytes, record: type[R]) -> tuple[list[R], int | None]:
+    """The records in a collection's response, and its total, if it is usable.
 
     Raises:
         WrongShape: a row is no object or has no usable id; the message says which one.
+        ValueError, RecursionError: it is no such response.
     """
-    shape_of_record = shape(record)
-    if shape_of_record.cell is not None:
+    try:
+        found = _collection(body)
+    except msgspec.DecodeError:
+        found = tolerant(_collection)(body)
+    rows = [*map(bytes, found.data)]
+    # msgspec does not look into strings that it only passes on.
+    if not body.isascii():
+        b"".join(row for row in rows if not row.isascii()).decode()
+    return records(rows, record), total_of(found.total)
+
+
+def records(rows: Sequence[bytes], record: type[R]) -> list[R]:
+    """The objects `rows` as records, in their order; raises `WrongShape` as `collection`."""
+    how, left, made = shape(record), iter(rows), list[R]()
+    while len(made) < len(rows):
         try:
-            return _page_records(rows, record, shape_of_record)
-        except (msgspec.ValidationError, UnicodeEncodeError, TypeError):
-            pass  # some value does not fit, or a subclass has a type of its own
-    return [_row_record(index, row, record) for index, row in enumerate(rows)]
+            made.extend(map(how.decode, left))
+        except _REFUSED:  # of a row behind those that it has taken, and `left` begins after it
+            made.append(_misfit(len(made), rows[len(made)], record))
+    for at in _wrong(made, how):
+        made[at] = _misfit(at, rows[at], record)
+    deque(map(_keep_row, made, rows), maxlen=0)
+    return made
 
 
-def _page_records(rows: list[Any], record: Any, shape: Shape) -> list[Any]:
-    """The hot path. Changes nothing if it raises."""
+def _misfit(index: int, row: bytes, record: type[R]) -> R:
+    """The record of a row with a value that does not fit."""
     try:
-        cells, documented_only = _cells(rows, shape.cell), True
-    except msgspec.ValidationError:
-        cells, documented_only = _cells(rows, shape.open_cell), False
-    for number in shape.numbers:
-        if not all(map(Decimal.is_finite, filter(None, map(number, cells)))):
-            raise msgspec.ValidationError("msgspec takes NaN for a number")
-    if documented_only:
-        for row in rows:
-            row["_sent"] = None
-    else:
-        rows = [_with_extra(row, shape.fields) for row in rows]
-    for name, (sent, get) in shape.retyped.items():
-        for row, value in zip(rows, map(get, cells), strict=True):
-            if value is not None:
-                row[sent], row[name] = row[name], value
-    return _maker(record)(rows)
-
-
-def _cells(rows: list[Any], cell: Any) -> list[Any]:
-    if len(rows) == 1:  # msgspec plans for a list each time, which takes longer than one row
-        return [msgspec.convert(rows[0], cell)]
-    cells: list[Any] = msgspec.convert(rows, GenericAlias(list, (cell,)))
-    return cells
-
-
-def _with_extra(row: dict[str, Any], documented: dict[str, Any]) -> dict[str, Any]:
-    """The `__dict__` of a record of `row`, with all that is not `documented` in `extra`."""
-    if row.keys() <= documented.keys():
-        row["_sent"] = None
-        return row
-    values = {name: row[name] for name in row if name in documented}
-    values["extra"] = {name: row[name] for name in row if name not in documented}
-    values["_sent"] = row
-    return values
-
-
-@cache
-def _maker(record: Any) -> Callable[[list[dict[str, Any]]], list[Any]]:
-    """A function that makes a `record` of each dict, which becomes its `__dict__`.
-
-    The only place that reaches into how Python keeps attributes. Calling `__init__` for each row
-    would take as long as all the rest. A field that a row lacks is found on the class, as None.
-    """
-    for name in shape(record).fields:
-        if name != "id" and name not in record.__dict__:
-            setattr(record, name, None)
-    set_dict = Record.__dict__["__dict__"].__set__
-
-    def make(rows: list[dict[str, Any]]) -> list[Any]:
-        made = list(map(record.__new__, repeat(record, len(rows))))
-        deque(map(set_dict, made, rows), maxlen=0)
-        return made
-
-    return make
-
-
-def _row_record(index: int, row: object, record: type[R]) -> R:
-    try:
-        return shared_converter().structure(row, record)
+        return structured(row, record)
     except BadPayload:
-        problem = id_problem(to_json(row))
         raise WrongShape(
-            f"row {index} of the response can't be used: {problem}", sent="yes"
+            f"row {index} of the response can't be used: {id_problem(row)}", sent="yes"
         ) from None
+
+
+def _wrong(made: Sequence[Any], how: Shape) -> list[int]:
+    """The places of records in which msgspec has taken what it was not meant to take."""
+    ids = [*map(_id, made)]
+    if ids and not 1 <= min(ids) <= max(ids) <= MAX_ID:
+        return [at for at, id in enumerate(ids) if not 1 <= id <= MAX_ID]
+    return [
+        at for number in how.numbers if not all(map(_is_finite, filter(None, map(number, made))))
+        for at, one in enumerate(made) if not _is_finite(number(one) or _ZERO)
+    ]  # fmt: skip

@@ -114,6 +114,13 @@ def _raw_rows(body: bytes, fields: tuple[str, ...]) -> RawRows:
     return RawRows(Rows(ids, created, rows, columns), unusable, collection.total)
 
 
+def raw_object(body: bytes) -> bytes:
+    """What a single resource's response holds in `data`, as it came; raises as `raw_rows`."""
+    if not body.isascii():
+        body.decode()
+    return bytes(_item(body).data)
+
+
 def raw_item(body: bytes) -> Row:
     """The object of a single resource's response; raises as `raw_rows`."""
     row = _item(_on_one_line(body)).data

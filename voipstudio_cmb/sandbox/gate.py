@@ -7,6 +7,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 import attrs
@@ -52,7 +53,25 @@ class Gate:
     requests: int = 0
     _running: set[asyncio.Task[object]] = attrs.field(factory=set)
 
-    @web.middleware
+    def guarded(self, routes: list[web.RouteDef]) -> list[web.RouteDef]:
+        """Returns `routes` behind this gate, and for each path one for all other methods.
+
+        As a middleware the gate would outlive its server with all rows: aiohttp keeps the handlers
+        that it has wrapped in middlewares, the latest 1,024 of a process.
+        """
+        methods: dict[str, set[str]] = {}
+        for route in routes:
+            methods.setdefault(route.path, set()).add(route.method)
+        others = [
+            web.route("*", path, partial(_wrong_method, allowed))
+            for path, allowed in methods.items()
+            if "*" not in allowed
+        ]
+        return [
+            web.route(route.method, route.path, partial(self.handle, handler=route.handler))
+            for route in (*routes, *others)
+        ]
+
     async def handle(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Responds to `request` without `handler`, or with its response."""
         task = asyncio.current_task()
@@ -147,6 +166,10 @@ class Gate:
         if fault.drop == "after":
             return _disconnect(request)
         return await _send_half(request, response)
+
+
+async def _wrong_method(allowed: set[str], request: web.Request) -> web.StreamResponse:
+    raise web.HTTPMethodNotAllowed(request.method, allowed)
 
 
 def _disconnect(request: web.Request, last_bytes: bytes | None = None) -> web.StreamResponse:

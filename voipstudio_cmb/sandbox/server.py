@@ -132,9 +132,11 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         if self._runner is not None:
             raise RuntimeError("the sandbox is running already")
-        app = web.Application(middlewares=[self._gate.handle])
+        app = web.Application()
         for base in BASES:
-            app.add_routes([*self._operations.routes(base), *self._sessions.routes(base)])
+            routes = [*self._operations.routes(base), *self._sessions.routes(base)]
+            app.add_routes(self._gate.guarded(routes))
+        app.add_routes(self._gate.guarded([web.route("*", "/{rest:.*}", _no_such_path)]))
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -199,6 +201,10 @@ class _LoopThread:
     def _run(self) -> None:
         with self._runner:  # cancels what is left, and closes the loop
             self._loop.run_forever()
+
+
+async def _no_such_path(request: web.Request) -> web.Response:
+    raise web.HTTPNotFound
 
 
 def _loopback(host: str) -> str:

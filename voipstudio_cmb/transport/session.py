@@ -21,6 +21,7 @@ from voipstudio_cmb.errors import (
     BadPayload,
     CallMeBackError,
     ClientMisuse,
+    ConnectFailed,
     RequestTimeout,
 )
 from voipstudio_cmb.http import Request, Response
@@ -142,13 +143,15 @@ class Session:
             return RequestTimeout(
                 f"no whole response within {expired:.3g} s", phase="attempt", sent="maybe"
             )
+        if "new thread" in str(error):  # to look up a host
+            return ConnectFailed(f"no connection could be made ({error}: memory is short)")
         if isinstance(error, RuntimeError):
             return ClientMisuse(f"the aiohttp session can't be used here ({error})")
         return translate(error)
 
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
         content = {} if request.body is None else {"Content-Type": "application/json"}
-        standard = self._reading if request.reads else self._headers
+        standard = self._reading if request.method == "GET" else self._headers
         async with session.request(
             request.method,
             self._base_url + request.path,

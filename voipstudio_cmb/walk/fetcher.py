@@ -12,7 +12,7 @@ from typing import Generic
 import attrs
 
 from voipstudio_cmb.errors import NotFound
-from voipstudio_cmb.models import Page
+from voipstudio_cmb.models import Page, Rows
 from voipstudio_cmb.query import Fetch, PageRequest, R
 
 from .contradiction import check_conditions, check_order, same_both_ways, sort_ignored
@@ -96,9 +96,12 @@ class PageFetcher(Generic[R]):
 
     async def newest(self, rows: int) -> Page[R]:
         """So many `rows` with the highest ids, the highest first."""
-        return await self.fetch(
+        page = await self.fetch(
             attrs.evolve(self.first, page_size=rows, sort="id", descending=True)
         )
+        if isinstance(page.records, Rows):
+            self.progress.newest = self.progress.newest or page.records.created
+        return page
 
     async def ids(self, after: int, through: int | None, page_size: int = 0) -> Page[R]:
         """The first rows with ids above `after` and up to `through`, if it is given.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 import attrs
@@ -37,6 +37,8 @@ class Progress:
     """How the collection is walked; None before that is known."""
     through: int | None = None
     """The highest id that existed at the beginning; None if the server has not shown it."""
+    newest: Sequence[Any] = ()
+    """What the rows with the highest ids gave for `created_at` at the beginning, in raw pages."""
     cached: str = ""
     """What says that a response came out of a cache, as the last such one does; "" if none does."""
 

@@ -12,7 +12,6 @@ import attrs
 
 from benchmarks.campaigns.faults.server import COLLECTIONS, ScheduleServer
 from voipstudio_cmb import CallMeBackClient
-from voipstudio_cmb.codec.conversion import to_dict
 from voipstudio_cmb.errors import BadPayload, CallMeBackError
 
 
@@ -119,7 +118,7 @@ class Operations:
                 page_size=page_size, concurrency=concurrency
             ) as walk:
                 async for record in walk:
-                    received.append(to_dict(record))
+                    received.append(record.to_dict())
         except Exception as error:
             failure = error
         rows, result = self.server.rows[name], self.result
@@ -169,5 +168,5 @@ class Operations:
 
 
 def _matches(row: dict[str, Any], record: Any) -> bool:
-    sent = to_dict(record)
+    sent = record.to_dict()
     return all(sent.get(name) == value for name, value in row.items())

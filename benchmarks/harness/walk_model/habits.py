@@ -38,12 +38,18 @@ HABITS: dict[str, tuple[Temper, ...]] = {
         Temper(compare="text"),
         Temper(compare="text", order="text"),
         Temper(compare="text", total="missing"),
+        Temper(order="text"),
     ),
-    "compares narrow": tuple(
-        Temper(compare=kind) for kind in ("clamped", "clamped both", "wrapped", "float")),
+    "compares narrow": (
+        *(Temper(compare=kind) for kind in ("clamped", "clamped both", "wrapped", "float")),
+        *(Temper(compare="clamped", bits=bits) for bits in (15, 32, 53)),
+    ),
     "404 for rows": tuple(Temper(spoils="404", times=times) for times in (1, 2, 3)),
-    "ends at a row": tuple(Temper(last_row=row, past=past, filter=filter)
-        for row, past, filter in product((5, 10), ("", "404"), ("", "ignored"))),
+    "ends at a row": (
+        *(Temper(last_row=row, past=past, filter=filter) for row, past, filter
+            in product((5, 10), ("", "404", "400"), ("", "ignored"))),
+        *(Temper(last_row=10, total="capped", filter=filter) for filter in ("", "ignored")),
+    ),
     "ends at a page": tuple(Temper(last_page=page, past=past, filter=filter)
         for page, past, filter in product((2, 3), ("", "last"), ("", "ignored"))),
     "total of the page": (

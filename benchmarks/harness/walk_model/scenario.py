@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from benchmarks.harness.walk_model.habits import HELD, tempers_of
 from benchmarks.harness.walk_model.simulation import Simulation
-from benchmarks.harness.walk_model.temper import STARTS, TOTALS, Temper
+from benchmarks.harness.walk_model.temper import TOTALS, Temper
 from voipstudio_cmb.query import WalkStrategy
 
 KINDS: dict[str, tuple[tuple[WalkStrategy, ...], bool]] = {
@@ -76,8 +76,8 @@ def ids_of(temper: Temper, count: int, gap: int) -> tuple[int, ...]:
     place, gap = gap // 6, gap % 6
     # Numbers of two digits and of three, of four and of five; or where a comparison goes wrong.
     start = (0, 0, 0, 85, 9_985)[place % 5]
-    if temper.compare in STARTS:
-        start = max(0, STARTS[temper.compare] - place % 40 * (gap + 1))
+    if temper.edge:
+        start = temper.edge - place % 40 * (gap + 1)
     if gap > 2:  # in clusters that lie far apart
         return tuple(1 + start + n + n // 6 * 10 ** (2 * gap) for n in range(count))
     return tuple(range(1 + start, 1 + start + count * (gap + 1), gap + 1))

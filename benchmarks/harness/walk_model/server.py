@@ -211,7 +211,8 @@ class ModelServer:
         if shown is not None:
             shown = self._spoilt(shown, query, spoil)
         if shown is None:
-            return json_response({"message": "no such page"}, 404)
+            status = 400 if temper.past == "400" else 404
+            return json_response({"message": "no such page"}, status)
         content: dict[str, Any] = {"data": [content_of(i, table.versions[i]) for i in shown]}
         counts = Counts(
             len(ids), len(shown), len(table.ids), self._count(query.get("filter", ""), len(ids))
@@ -234,7 +235,7 @@ class ModelServer:
         number = page if temper.from_zero else page - 1
         start = 0 if temper.deaf_page else number * step
         if page > 1 and start >= len(ids):
-            if temper.past == "404":
+            if temper.past in ("404", "400"):
                 return None
             if temper.past == "last":
                 start = max(0, len(ids) - 1) // step * step

@@ -12,8 +12,6 @@ import attrs
 NONE = object()
 """No total at all."""
 
-_CLAMP = 2**31 - 1
-
 
 @attrs.frozen
 class Counts:
@@ -49,27 +47,36 @@ TOTALS: dict[str, Callable[[Counts], Any]] = {
 }
 
 
-def _wrapped(id: int) -> int:
-    return (id + 2**31) % 2**32 - 2**31
+def _same(id: int, bits: int) -> int:
+    return id
 
 
-def _float(id: int) -> float:
+def _text(id: int, bits: int) -> str:
+    return str(id)
+
+
+def _clamped(id: int, bits: int) -> int:
+    return min(id, 2**bits - 1)
+
+
+def _wrapped(id: int, bits: int) -> int:
+    return (id + 2**bits) % 2 ** (bits + 1) - 2**bits
+
+
+def _float(id: int, bits: int) -> float:
     value: float = struct.unpack("f", struct.pack("f", id))[0]
     return value
 
 
-COMPARES: dict[str, tuple[Callable[[int], Any], Callable[[int], Any]]] = {
-    "": (int, int),
-    "text": (str, str),
-    "clamped": (int, lambda bound: min(bound, _CLAMP)),
-    "clamped both": (lambda id: min(id, _CLAMP), lambda bound: min(bound, _CLAMP)),
-    "wrapped": (int, _wrapped),
+COMPARES: dict[str, tuple[Callable[[int, int], Any], Callable[[int, int], Any]]] = {
+    "": (_same, _same),
+    "text": (_text, _text),
+    "clamped": (_same, _clamped),
+    "clamped both": (_clamped, _clamped),
+    "wrapped": (_same, _wrapped),
     "float": (_float, _float),
 }
-"""What an id and a bound become before they are compared."""
-
-STARTS = {"clamped": 2**31, "clamped both": 2**31, "wrapped": 2**31, "float": 2**24}
-"""Where such a comparison goes wrong: ids lie around it."""
+"""What an id and a bound become before they are compared, in so many bits."""
 
 _OPERATORS = {"gt": gt, "gte": ge, "lt": lt, "lte": le, "eq": eq}
 
@@ -94,9 +101,11 @@ class Temper:
     """What becomes of a filter: ignored, refused."""
     compare: str = ""
     """One of `COMPARES`."""
+    bits: int = 31
+    """How many bits a value has that is clamped or wrapped."""
     refuse_sort: bool = False
     past: str = ""
-    """What comes past the end instead of an empty page: 404, last."""
+    """What comes past the end instead of an empty page: 404, 400, last."""
     last_row: int = 0
     """The row number where pages end, whatever comes after it."""
     last_page: int = 0
@@ -138,7 +147,14 @@ class Temper:
     def meets(self, id: int, operator: str, bound: int) -> bool:
         """Whether a row with this `id` meets a condition, as the server compares them."""
         of_id, of_bound = COMPARES[self.compare]
-        return bool(_OPERATORS[operator](of_id(id), of_bound(bound)))
+        return bool(_OPERATORS[operator](of_id(id, self.bits), of_bound(bound, self.bits)))
+
+    @property
+    def edge(self) -> int:
+        """The id around which its comparison begins to go wrong, or 0."""
+        if self.compare == "float":
+            return 2**24  # beyond it not every integer is one
+        return 0 if self.compare in ("", "text") else 2**self.bits
 
     @property
     def ascends(self) -> bool:
@@ -174,8 +190,13 @@ class Temper:
     @property
     def upright(self) -> bool:
         """Whether a walk over it can't fail while nothing changes."""
-        right = self.counts and self.even and self.single and not self.compare
-        return right and not (self.refuse_sort or self.spoils)
+        right = self.counts and self.even and self.single
+        return right and not (self.refuse_sort or self.spoils or self.misreads)
+
+    @property
+    def misreads(self) -> bool:
+        """Whether it takes ids for anything but whole numbers of any size."""
+        return bool(self.compare) or self.order == "text"
 
 
 HONEST = Temper()

@@ -4,57 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
-from voipstudio_cmb.export.store.manifest import Entry
+from voipstudio_cmb.export.store.manifest import Entry, joined
+from voipstudio_cmb.export.store.marks import KnownRow, Mark, time_of
 from voipstudio_cmb.filters import Filter, where
 
 
 @attrs.frozen
-class IdRange:
-    """A range of ids, with single ones included or excluded."""
+class Share:
+    """Which rows belong to a file: each row of a resource belongs to one of the files of a series.
 
-    after: int = 0
-    """The range begins above this id."""
-    through: int | None = None
-    """The last id of the range; None: it has no end."""
-    include: frozenset[int] = frozenset()
-    """Lower ids that belong to it too."""
-    exclude: frozenset[int] = frozenset()
-    """Ids that belong to other files."""
-
-    def __contains__(self, id: int) -> bool:
-        if id in self.exclude:
-            return False
-        in_range = id > self.after and (self.through is None or id <= self.through)
-        return in_range or id in self.include
-
-    def has_all(self, ids: Sequence[int]) -> bool:
-        """Whether it has all `ids`; False too where looking would take long."""
-        if self.exclude or not ids:
-            return not ids
-        above = not self.after or min(ids) > self.after
-        return above and (self.through is None or max(ids) <= self.through)
-
-    def conditions(self) -> list[Filter]:
-        """What to ask the API for."""
-        after = min([self.after, *(id - 1 for id in self.include)])
-        lower = [where("id") > after] if after else []
-        return lower if self.through is None else [*lower, where("id") <= self.through]
-
-
-@attrs.frozen
-class LateRows:
-    """Rows with ids that are not new, but were created after all that were exported.
-
-    An id can be lower than one of an earlier row where rows come from several writers.
+    Those that the files before it have left, and it does not leave to the next one.
     """
 
-    since: str
-    """The latest time of creation that an export has met."""
-    known: frozenset[int]
-    """The ids of the rows of that time that were exported."""
+    after: int = 0
+    """Rows above this id were left by the files before it."""
+    since: str | None = None
+    """Rows that were created then or later were left too; None: no others were."""
+    recent: int = 0
+    """Rows up to this id were created before `since`, where ids and times have one order."""
+    others: frozenset[KnownRow] = frozenset()
+    """Rows that other files have all the same."""
+    end: Mark | None = None
+    """What it leaves to the next file; None: that is still to be found out."""
+    known: frozenset[KnownRow] = frozenset()
+    """Rows behind its end that it has all the same."""
+    span: tuple[int, int] | None = None
+    """The lowest and the highest id that it may have, where it is made again."""
+    _begin: Mark = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Mark(self.after, self.since), True)
+    )
+    _highest_other: int = attrs.field(
+        init=False, default=attrs.Factory(lambda self: max(self.others, default=(0, ""))[0], True)
+    )
+
+    def has(self, id: int, created: object) -> bool:
+        """Whether the row belongs to it."""
+        row = id, time_of(created)
+        if row in self.others or not self._begin.leaves(*row):
+            return False
+        return self.end is None or row in self.known or not self.end.leaves(*row)
+
+    def has_all(self, ids: Sequence[int], created: Sequence[Any]) -> bool:
+        """Whether it has all these rows; False too where looking would take long."""
+        if self.end is not None or not ids or min(ids) <= self.after:
+            return not ids
+        return min(ids) > self._highest_other
+
+    def conditions(self) -> list[Filter]:
+        """What to ask the API for, but for rows of `since`."""
+        low, high = (self.after, None) if self.span is None else (self.span[0] - 1, self.span[1])
+        lower = [where("id") > low] if low else []
+        return lower if high is None else [*lower, where("id") <= high]
+
+    @property
+    def reaches_back(self) -> bool:
+        """Whether it may have rows that the `conditions` exclude."""
+        return self.since is not None and self.span is None
 
 
 @attrs.frozen(kw_only=True)
@@ -65,10 +74,8 @@ class OutputFile:
     """The resource that its rows are of."""
     path: Path
     """Where it goes."""
-    ids: IdRange = attrs.field(factory=IdRange)
-    """The ids of its rows."""
-    late: LateRows | None = None
-    """Further rows, if the API can tell which they are."""
+    share: Share = attrs.field(factory=Share)
+    """Which of them."""
     append: bool = False
     """Whether the rows go into an existing file."""
     incremental: bool = False
@@ -82,10 +89,36 @@ class OutputFile:
     only_rejects: frozenset[str] | None = None
     """Digests of those that it had before it was removed: all others are left to other files."""
 
+    untold: int | None = None
+    """The rows that an export has brought which made it, and may not have told so."""
+
+    @property
+    def finished(self) -> Entry | None:
+        """What the manifest says of it, if that export has left nothing to do."""
+        made = self.untold is not None and not self.append and not self.recreate
+        return self.entry if made else None
+
     @property
     def before(self) -> Entry | None:
         """What the manifest says of the file that the rows are added to and continue, if any."""
         return self.entry if self.append and self.incremental else None
+
+    def entry_of(self, made: Entry) -> Entry:
+        """What the manifest is to say of it, where the rows of this export have `made` it."""
+        if self.before is not None:
+            return joined(self.before, made)
+        if self.entry is None or self.share.end is None:
+            return made
+        # It is made again: what it leaves to the files after it stays what it was.
+        return attrs.evolve(
+            self.entry,
+            owner_hash=made.owner_hash,
+            rows=made.rows,
+            rejected=made.rejected,
+            rejects=made.rejects,
+            bytes=made.bytes,
+            sha256=made.sha256,
+        )
 
     def keep_reject(self, digest: str) -> bool:
         """Whether a rejected row of that `digest` goes beside it, and to no other file."""

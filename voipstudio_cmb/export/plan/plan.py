@@ -12,21 +12,24 @@ from typing import Any, Literal, Self, get_args
 import attrs
 
 from voipstudio_cmb.checks import checked_integer, checked_number, described
-from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
 from voipstudio_cmb.export.sinks.formats import FORMATS, Format, sink
 from voipstudio_cmb.export.store.checkpoint import Checkpoint
 from voipstudio_cmb.export.store.contents import Identity
 from voipstudio_cmb.export.store.disk import sidecar, status
+from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending
-from voipstudio_cmb.export.store.manifest import Entry, latest, read_manifest
+from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
+from voipstudio_cmb.export.store.marks import KnownRow, Mark, unpacked
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
-from .files import IdRange, LateRows, OutputFile
+from .files import OutputFile, Share
+from .overlap import checked_overlap
 
 # With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
@@ -108,6 +111,11 @@ class Plan:
     Rows with higher ids go to new numbered files, or into the same SQLite file, and files that
     were removed are made again. `manifest.json` in the directory says what is new.
     """
+    overlap: float = attrs.field(default=0, converter=checked_overlap)
+    """How long a row can take to show after it was created: seconds, a timedelta, or "1h".
+
+    With `since`, the last so many seconds before an export began are read again by the next one,
+    which adds what is new."""
     overwrite: bool = False
     """Whether existing files are replaced."""
     restart: bool = False
@@ -140,6 +148,8 @@ class Plan:
                 "since and overwrite do not go together: an incremental export adds to the "
                 "existing files"
             )
+        if self.overlap and not self.since:
+            raise ClientMisuse('an overlap is of exports with --since last (since="last")')
         if self.verify and not self.since:
             raise ClientMisuse(
                 "verify (--verify) compares the files that an incremental export continues: give "
@@ -172,11 +182,21 @@ class Plan:
             "csv_null": self.csv_null,
             "filters": [str(condition) for condition in self.filters],
         }
-        after, through = file.ids.after, file.ids.through
-        return Checkpoint(identity=identity, after=after, through=through, page_size=self.page_size)
+        share = file.share
+        checkpoint = Checkpoint(
+            identity=identity,
+            after=share.after,
+            since=share.since,
+            adds=file.before is not None,
+            page_size=self.page_size,
+        )
+        return checkpoint if share.end is None else checkpoint.with_mark(share.end)
 
-    def files(self) -> list[OutputFile]:
+    def files(self, mark: Path | None = None) -> list[OutputFile]:
         """The files to make, as far as the manifest and the directory tell.
+
+        With those that an export has made which was interrupted before it told so, as its `mark`
+        says.
 
         Raises:
             ClientMisuse: the last export can't be continued.
@@ -188,7 +208,12 @@ class Plan:
                 return [OutputFile(resource=name, path=path, append=self._appends_to(path))
                         for name, path in paths]  # fmt: skip
             entries = self.entries()
-            return [file for name in self.resources for file in self._since_last(name, entries)]
+            ended = {} if mark is None or self.restart else untold(mark, self.to)
+            return [
+                attrs.evolve(file, untold=ended.get(file.path.name))
+                for name in self.resources
+                for file in self._since_last(name, entries, ended)
+            ]
 
     def entries(self) -> dict[str, Entry]:
         """What earlier runs have made in the directory, by the names of the files.
@@ -199,51 +224,91 @@ class Plan:
         """
         return read_manifest(self.to) if self.restart else published(self.to)
 
+    def check_planned(self, file: OutputFile, entries: Mapping[str, Entry]) -> None:
+        """Raises ExportError if another run has made `file` since it was planned."""
+        if self.since and entries.get(file.path.name) != file.entry:
+            raise ExportError(
+                f"another export has written {str(file.path)!r} meanwhile: run the same export "
+                "again",
+                retryable=True,
+            )
+
     def _appends_to(self, path: Path) -> bool:
         if not self.sink.appends or self.overwrite:
             return False
         found = status(path)
         return found is not None and stat.S_ISREG(found.st_mode)
 
-    def _since_last(self, resource: str, entries: Mapping[str, Entry]) -> Iterator[OutputFile]:
+    def _since_last(
+        self, resource: str, entries: Mapping[str, Entry], ended: Iterable[str]
+    ) -> Iterator[OutputFile]:
         path = self.path(resource)
         append = self._appends_to(path)
         numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
         series = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
+        known = {name: self._known(entry) for name, entry in series.items()}
         if not self.sink.appends:
-            yield from self._recreated(resource, series)
+            yield from self._recreated(series, known, ended)
             if series:
                 numbers = [numbered.sub(r"\1", name)[1:] for name in series]
                 number = max(int(number or 1) for number in numbers)
                 path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
         elif not append:
-            series = {}  # the file that had all the rows was removed
-        newest = latest(series.values())
+            series, known = {}, {}  # the file that had all the rows was removed
+        after = max((entry.through for entry in series.values()), default=0)
+        since = max((entry.until for entry in series.values() if entry.until), default=None)
+        left = Mark(after, since)
+        # Older files know rows that do not matter any more.
+        known = {name: rows for name, rows in known.items() if any(left.leaves(*r) for r in rows)}
+        share = Share(
+            after=after,
+            since=since,
+            recent=min((series[name].recent for name in known), default=after),
+            others=frozenset().union(*known.values()),
+        )
         yield OutputFile(
             resource=resource,
             path=path,
-            ids=IdRange(max((entry.highest or 0 for entry in series.values()), default=0)),
-            late=LateRows(*newest) if newest and resource != "buttons" else None,
+            share=share,
             append=append,
             incremental=bool(series),
             entry=entries.get(path.name),
             rejects=frozenset(one for entry in series.values() for one in entry.rejects),
         )
 
-    def _recreated(self, resource: str, series: Mapping[str, Entry]) -> Iterator[OutputFile]:
+    def _known(self, entry: Entry) -> frozenset[KnownRow]:
+        try:
+            return frozenset(unpacked(entry.known))
+        except ValueError as error:
+            raise ClientMisuse(f"{str(self.to / MANIFEST)!r} was edited ({error})") from None
+
+    def _recreated(
+        self,
+        series: Mapping[str, Entry],
+        known: Mapping[str, frozenset[KnownRow]],
+        ended: Iterable[str],
+    ) -> Iterator[OutputFile]:
         """The files of a `series` that were removed, or that an interrupted run had made."""
         for name, entry in series.items():
             path = self.to / name
             removed = status(path) is None
-            if removed or (not self.restart and status(sidecar(path, "checkpoint")) is not None):
-                through = entry.after if entry.highest is None else entry.highest
-                others = (id for other in series if other != name for id in series[other].late)
-                ids = IdRange(entry.after, through, frozenset(entry.late), frozenset(others))
-                yield OutputFile(
-                    resource=resource,
-                    path=path,
-                    ids=ids,
-                    recreate=removed,
-                    entry=entry,
-                    only_rejects=frozenset(entry.rejects),
-                )
+            left = name in ended or status(sidecar(path, "checkpoint")) is not None
+            if not removed and (self.restart or not left):
+                continue
+            others = frozenset().union(*(known[other] for other in series if other != name))
+            share = Share(
+                after=entry.after,
+                since=entry.since,
+                others=others,
+                end=entry.mark,
+                known=known[name],
+                span=(entry.lowest or 1, entry.highest or 0),
+            )
+            yield OutputFile(
+                resource=entry.identity["resource"],
+                path=path,
+                share=share,
+                recreate=removed,
+                entry=entry,
+                only_rejects=frozenset(entry.rejects),
+            )

@@ -70,6 +70,7 @@ class Preflight:
             self._check_unchanged()
         checkpoints, obstacles, identities = [], [], []
         for file in self._files:
+            self._plan.check_planned(file, self._entries)
             fresh = self._plan.begin(file, self._base_url)
             checkpoints.append(self._checkpoint(file, fresh))
             identities.append(fresh.identity)
@@ -79,7 +80,8 @@ class Preflight:
             obstacles.append(self._obstacle(file, checkpoints[-1]))
         blocked = [path for path in obstacles if path is not None]
         if not blocked:
-            return [Interrupted(each) if each else Fresh() for each in checkpoints]
+            pairs = zip(self._files, checkpoints, strict=True)
+            return [_state(file, checkpoint) for file, checkpoint in pairs]
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
@@ -125,12 +127,12 @@ class Preflight:
             return None
         entry = self._entries.get(file.path.name)
         published = checkpoint.entry is not None and checkpoint.entry == entry
-        gone = self._plan.sink.appends and not file.append and checkpoint.after > 0
+        gone = checkpoint.adds and not file.append
         ended = self._plan.since is not None and (published or gone)
         if ended:
             # The interrupted run has ended with this file, so that other ids are new now; or the
             # rows that it was to add them to have gone, and all are fetched.
-            fresh = attrs.evolve(fresh, after=checkpoint.after, through=checkpoint.through)
+            fresh = attrs.evolve(fresh, after=checkpoint.after, since=checkpoint.since)
         if differences := checkpoint.differences(fresh):
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
@@ -163,10 +165,12 @@ class Preflight:
         if not file.append:
             return
         highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
-        if file.incremental and highest is not None and highest < file.ids.after:
+        entry = self._entries.get(file.path.name)
+        recorded = 0 if entry is None else entry.highest or 0
+        if file.incremental and highest is not None and highest < recorded:
             raise ClientMisuse(
                 f"{str(file.path)!r} has ids up to {highest}, and {MANIFEST} says "
-                f"{file.ids.after}: it is another file, or rows were deleted from it. Export once "
+                f"{recorded}: it is another file, or rows were deleted from it. Export once "
                 "without --since"
             )
 
@@ -221,10 +225,16 @@ class Preflight:
         if not stat.S_ISREG(mode):
             kind = "a link" if stat.S_ISLNK(mode) else "no regular file"
             raise ClientMisuse(f"{str(path)!r} exists and is {kind}: remove it first")
-        if overwrite or file.append:
+        if overwrite or file.append or file.finished:
             return None
         made = checkpoint.file if checkpoint else None
         return None if made is not None and fingerprint(path) == made else path
+
+
+def _state(file: OutputFile, checkpoint: Checkpoint | None) -> State:
+    if checkpoint is not None:
+        return Interrupted(checkpoint)
+    return Fresh() if file.finished is None else Finished(file.finished)
 
 
 def _check_directory(to: Path, *, dry_run: bool) -> None:

@@ -23,7 +23,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
     WalkError,
 )
-from voipstudio_cmb.export.plan.files import IdRange, OutputFile
+from voipstudio_cmb.export.plan.files import OutputFile, Share
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
@@ -32,12 +32,12 @@ from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.contents import owner_hash
 from voipstudio_cmb.export.store.disk import (
     Disk,
-    end_mark,
     in_thread,
     remove_sidecars,
     sidecar,
-    write_mark,
 )
+from voipstudio_cmb.export.store.ended import end_mark, write_mark
+from voipstudio_cmb.export.store.failures import as_export_error, no_memory
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
@@ -81,7 +81,7 @@ class Export:
         self.mark = mark or end_mark(plan.to)
         self._refusal: ClientMisuse | ExportError | None = None
         try:
-            self._files = plan.files()
+            self._files = plan.files(self.mark)
         except (ClientMisuse, ExportError) as error:
             self._refusal = error  # raised by `run`, so that other accounts are exported
             self._files = [OutputFile(resource=name, path=plan.path(name))
@@ -130,16 +130,18 @@ class Export:
         try:
             if self._refusal is not None:
                 raise self._refusal
-            preflight = await in_thread(
-                lambda: Preflight(self.plan, self._files, base_url, mark=mark)
-            )
+            with as_export_error(self.plan.to, lambda: "Nothing was exported"):
+                preflight = await in_thread(
+                    lambda: Preflight(self.plan, self._files, base_url, mark=mark)
+                )
             states = preflight.states
             identity = await checked_owner(self.client, preflight)
         except ClientMisuse:
             raise
-        except CallMeBackError as error:
+        except (CallMeBackError, MemoryError) as error:
+            failure = self._failure(error, "Nothing was exported")
             for job, state in zip(self.jobs, states, strict=True):
-                job.state, job.error = "failed", self.explained(error)
+                job.state, job.error = "failed", failure
                 job.resumable = isinstance(state, Interrupted)
             return
         await self._run_jobs(identity, preflight.states)
@@ -160,7 +162,7 @@ class Export:
             source = source_of(self.client, self.plan, file, named)
             workspace = Workspace(job.path, self._disk, fresh, file.keep_reject)
             # Only a file with all rows of a resource tells of all buttons that it names.
-            all_rows = file.ids == IdRange() and not self.plan.filters
+            all_rows = file.share == Share() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
             writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
             runners.append(JobRunner(writer))
@@ -180,10 +182,10 @@ class Export:
             await runner.source.ready()
             async with self._slots:
                 await runner.run()
-        except CallMeBackError as error:
+        except (CallMeBackError, MemoryError) as error:
             forget_locals(error)
             # A copy, without the traceback: its last frame, this one, holds the job.
-            job.state, job.error = "failed", self.explained(error).with_context()
+            job.state, job.error = "failed", self._failure(error, runner.kept()).with_context()
             begins_again = isinstance(error, WalkError) and not error.retryable
             kept = saved_rows(sidecar(job.path, "checkpoint")) is not None and not begins_again
             job.resumable = kept and getattr(error, "resumable", True)
@@ -193,15 +195,22 @@ class Export:
             if names is not None and job.already:
                 await self._read(names)
 
+    def _failure(self, error: CallMeBackError | MemoryError, kept: str) -> CallMeBackError:
+        return no_memory(kept) if isinstance(error, MemoryError) else self.explained(error)
+
     async def _read(self, names: ButtonIds) -> None:
         async with self._slots:
-            await names.read(self.client, self.plan)
+            try:
+                await names.read(self.client, self.plan)
+            except MemoryError:
+                names.give(no_memory("Nothing of it is kept"))
 
     def set_mark(self, jobs: Sequence[Job]) -> None:
-        """Notes that all is complete, if all `jobs` are done."""
+        """Notes that all is complete, and in which files, if all `jobs` are done."""
         if all(job.state == "done" for job in jobs):
             with contextlib.suppress(OSError):
-                write_mark(self._disk, self.mark)
+                made = {job.path: job.rows for job in jobs if job.made}
+                write_mark(self._disk, self.mark, made)
 
     def end(self) -> None:
         """Removes the mark: what is complete has been told."""

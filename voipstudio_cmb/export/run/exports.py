@@ -17,7 +17,7 @@ from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
 from voipstudio_cmb.export.plan.plan import Plan
-from voipstudio_cmb.export.store.disk import end_mark
+from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.limits import Limiter, RateLimit
 
 from .export import Export

@@ -68,7 +68,7 @@ class FileWriter:
         if old is not None and stat.S_ISREG(old.st_mode):
             with left_out("chmod"):  # a file that replaces another one takes its mode too
                 workspace.disk.chmod(new, old.st_mode & 0o777)
-        workspace.finish(made, self.job.altered, file.before)
+        workspace.finish(made, self.job.altered, file.entry_of)
         plan.sink.check(path)
         if file.append and self._version() != self._copied:
             workspace.disk.unlink(new)
@@ -98,7 +98,7 @@ class FileWriter:
             rows = _until(stop, self.workspace.spool.rows())
             name = self.job.resource
             self.job.altered = sink.write(rows, name, RECORDS[name], new)
-        except (OSError, ExportError):
+        except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise
         with closing(AppendedFile(new, disk)) as out:

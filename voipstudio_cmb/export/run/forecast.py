@@ -13,7 +13,8 @@ from voipstudio_cmb.errors import BadRequest, CallMeBackError, ExportError, Filt
 from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
-from voipstudio_cmb.export.store.disk import end_mark, status
+from voipstudio_cmb.export.store.disk import status
+from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.services import Collection
@@ -57,7 +58,7 @@ async def forecast(
     """
     mark = mark or end_mark(plan.to)
     try:
-        files = plan.files()
+        files = plan.files(mark)
         preflight = Preflight(plan, files, client.base_url, mark=mark, dry_run=True)
     except ExportError as error:
         return [Forecast(resource=name, error=error) for name in plan.resources]
@@ -91,7 +92,7 @@ async def _forecast(
 
 async def _count(service: Collection[Any], plan: Plan, file: OutputFile) -> int:
     """How many rows would be read."""
-    conditions = file.ids.conditions()
+    conditions = file.share.conditions()
     try:
         return await service.count(filters=[*plan.sent_filters, *conditions])
     except (FilterIgnored, BadRequest):

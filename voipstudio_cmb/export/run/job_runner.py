@@ -8,17 +8,23 @@ from contextlib import aclosing
 
 import attrs
 
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError, WalkError
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
 from voipstudio_cmb.export.store.checkpoint import saved_rows
 from voipstudio_cmb.export.store.disk import in_thread, remove_sidecars, sidecar
 from voipstudio_cmb.export.store.failures import as_export_error
 from voipstudio_cmb.export.store.lock import locked
+from voipstudio_cmb.export.store.marks import MOST_KNOWN
 
 from .file_writer import FileWriter
 from .job import Job
 
 _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
+
+_MOVED = (
+    f"more than {MOST_KNOWN:,} rows came that the next export would have to read again: it begins "
+    "behind them, and may miss what turned up while this one ran"
+)
 
 
 class JobRunner:
@@ -36,7 +42,7 @@ class JobRunner:
             CallMeBackError: it failed; what was fetched is kept.
         """
         job, workspace = self.job, self.workspace
-        with locked(job.path) as job.note, as_export_error(job.path, self._kept):
+        with locked(job.path) as job.note, as_export_error(job.path, self.kept):
             try:
                 if await in_thread(self._open):
                     return
@@ -50,21 +56,26 @@ class JobRunner:
 
     def _tell_of_ended(self) -> None:
         """Where nothing is new, tells of the rows that an interrupted run had added."""
-        job, ended = self.job, self._ended
-        if ended is not None and not job.made:
+        job, ended, untold = self.job, self._ended, self.source.file.untold
+        if job.made:
+            return
+        if untold is not None:
+            job.already, job.made, job.rows, job.kept = True, True, untold, untold
+        elif ended is not None:
             job.already, job.made, job.since = True, True, ended.since
             job.rows, job.kept, job.rejected = ended.rows, ended.kept, ended.rejected
 
-    def _kept(self) -> str:
+    def kept(self) -> str:
+        """What can be resumed, in words."""
         rows = saved_rows(sidecar(self.job.path, "checkpoint"))
         return f"{rows:,} rows are kept" if rows else "Nothing of it is kept"
 
     def _open(self) -> bool:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
         job, workspace = self.job, self.workspace
-        self._check_planned()
-        file = self.source.file
-        if self.source.plan.restart:
+        plan, file = self.source.plan, self.source.file
+        plan.check_planned(file, plan.entries() if plan.since else {})
+        if plan.restart:
             remove_sidecars(workspace.disk, job.path)
         if damage := workspace.open(file.before):
             job.note = f"{damage}: begun again"
@@ -86,16 +97,6 @@ class JobRunner:
         workspace.reset()
         self._show()
         return False
-
-    def _check_planned(self) -> None:
-        """Raises ExportError if another run has ended since the rows of the file were planned."""
-        plan, file = self.source.plan, self.source.file
-        if plan.since and plan.entries().get(file.path.name) != file.entry:
-            raise ExportError(
-                f"another export has written {str(file.path)!r} meanwhile: run the same export "
-                "again",
-                retryable=True,
-            )
 
     def _show(self) -> None:
         job, workspace = self.job, self.workspace
@@ -123,19 +124,23 @@ class JobRunner:
         self.job.state = "running"
         due = loop.time() + self.source.plan.checkpoint
         savable = True
+        self.source.mark = workspace.checkpoint.mark
         try:
             cursor = workspace.checkpoint.cursor
             async with aclosing(self.source.batches(cursor, workspace.rejects.add)) as batches:
                 async for batch in batches:
+                    self._begin()
                     workspace.add(batch.rows, batch.cursor, batch.total, self.source.missing)
                     self._show()
                     if batch.cursor is not None and loop.time() >= due:
                         savable = False  # if this fails, or is cancelled while it does
                         await in_thread(workspace.save)
                         savable, due = True, loop.time() + self.source.plan.checkpoint
+            self._begin()
             workspace.complete()
             self._show()
-            self.job.note = self.job.note or self.source.note
+            notes = self.job.note, self.source.note, _MOVED if workspace.mark_moved else ""
+            self.job.note = "; ".join(filter(None, notes))
         except OSError as error:
             # The last checkpoint holds: a disk that has failed is not asked a second time.
             savable = isinstance(error, CallMeBackError)
@@ -143,6 +148,10 @@ class JobRunner:
         finally:
             if savable and (workspace.checkpoint.rows or len(workspace.rejects)):
                 await in_thread(workspace.save)
+
+    def _begin(self) -> None:
+        assert self.source.mark is not None
+        self.workspace.begin(self.source.mark)
 
     async def _write(self) -> None:
         while not _WRITING.acquire(blocking=False):

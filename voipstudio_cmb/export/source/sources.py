@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any, TypeAlias
 
 import attrs
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.codec.rows import as_rows, is_time
+from voipstudio_cmb.codec.rows import as_rows
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, FilterIgnored, NotFound
-from voipstudio_cmb.export.plan.files import LateRows, OutputFile
+from voipstudio_cmb.export.plan.files import OutputFile
 from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.store.marks import Mark, time_of
 from voipstudio_cmb.filters import Filter, matching, where
 from voipstudio_cmb.models import Reject, Rows
 from voipstudio_cmb.services import Collection
 
 from .button_ids import ButtonIds
+from .opening import first_mark, mark_of
+
+_LATE = (
+    "rows came whose ids or times are not above those of earlier ones: if a row can take a while "
+    "to show after it was created, export with --overlap 1h (overlap=)"
+)
 
 OnRejects: TypeAlias = Callable[[Sequence[Reject]], None]
 """Is given the rows of a page that can't be used."""
@@ -45,6 +52,8 @@ class Source(ABC):
     file: OutputFile
     missing: set[int] = attrs.field(factory=set)
     """The ids that were asked for and do not exist."""
+    mark: Mark | None = None
+    """Where the next export begins, as soon as that is known: from the first batch on."""
     note: str = ""
     """What is worth knowing of how the rows were found."""
 
@@ -59,59 +68,101 @@ class Source(ABC):
 
 @attrs.define(kw_only=True, eq=False)
 class CollectionSource(Source):
-    """The rows of a collection that meet the filters and have one of the ids, or are late."""
+    """The rows of a collection that meet the filters and belong to the file."""
 
     service: Collection[Any]
+    _asked: Sequence[Filter] = attrs.field(init=False, default=())
+    """The conditions that the rows by their ids were asked for with."""
+    _low: set[int] = attrs.field(init=False, factory=set)
+    """The ids of rows that came though they are not above those of earlier files."""
+    _belated: bool = attrs.field(init=False, default=False)
+    """Whether a row came that was created before the latest one that an earlier export met."""
 
     async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
-        """A page at a time; late rows come last."""
-        ids = self.file.ids
-        all_ids = not ids.conditions()
-        for conditions in (ids.conditions(), []):
+        """A page at a time; rows whose ids are not new come last."""
+        self._low.clear()  # it may be begun again
+        if self.mark is None and self.plan.since:
+            self.mark = await first_mark(self.service, self.plan, self.file.share)
+        async with aclosing(self._above(cursor, on_rejects)) as batches:
+            async for batch in batches:
+                yield batch
+        if self.file.share.reaches_back and self._asked:
+            async with aclosing(self._below(on_rejects)) as batches:
+                async for batch in batches:
+                    yield batch
+        if self.mark is None:
+            self.mark = Mark(self.file.share.after, self.file.share.since)
+        if not self.plan.overlap and self.file.share.end is None and (self._low or self._belated):
+            self._remark(_LATE)
+
+    async def _above(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+        """Rows by their ids; all that belong to the file if the API takes no such conditions."""
+        share = self.file.share
+        all_ids = not share.conditions()
+        for self._asked in (share.conditions(), []):
             begun = False
             try:
-                async with aclosing(self._pages(conditions, cursor, on_rejects)) as pages:
+                async with aclosing(self._pages(self._asked, cursor, on_rejects)) as pages:
                     async for batch in pages:
                         begun = True
-                        # Chosen here too: the API may ignore what it is asked for.
-                        if not ids.has_all(batch.rows.ids):
-                            rows = as_rows(row for row in batch.rows if row.id in ids)
-                            batch = attrs.evolve(batch, rows=rows, total=None)
+                        batch = self._chosen(batch)
                         # A total of all rows is not that of the ones that are chosen.
-                        yield batch if conditions or all_ids else attrs.evolve(batch, total=None)
+                        told = self._asked or all_ids
+                        yield batch if told else attrs.evolve(batch, total=None)
                 break
             except (BadRequest, ClientMisuse, FilterIgnored) as error:
                 # The API may not know conditions on ids; then an export that was interrupted went
                 # without them too, and so does its cursor. All rows come, and are chosen here.
-                if begun or not conditions:
+                if begun or not self._asked:
                     raise
                 if not isinstance(error, ClientMisuse):
                     does = "ignores" if isinstance(error, FilterIgnored) else "refuses"
-                    named = " and ".join(map(str, conditions))
-                    self.note = f"the API {does} {named}: all rows were read, and these were chosen"
-        if self.file.late is not None:
-            async with aclosing(self._late(self.file.late, on_rejects)) as late:
-                async for batch in late:
-                    yield batch
+                    named = " and ".join(map(str, self._asked))
+                    self._remark(
+                        f"the API {does} {named}: all rows were read, and these were chosen"
+                    )
 
-    async def _late(self, late: LateRows, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
-        after = self.file.ids.after
-        conditions = [where("created_at") >= late.since, where("id") <= after]
-        rejects: list[Reject] = []
-        try:
-            async with aclosing(self._pages(conditions, None, rejects.extend)) as pages:
-                async for batch in pages:
-                    times = [time if is_time(time) else "" for time in batch.rows.created]
-                    if min(times, default=late.since) < late.since:
-                        return  # the API ignores the condition: this would be all rows
-                    rows = (r for r in batch.rows if r.id <= after and r.id not in late.known)
-                    yield Batch(rows=as_rows(rows))
-        except (BadRequest, FilterIgnored) as error:
-            if getattr(error, "condition", "") in map(str, self.plan.sent_filters):
-                raise
-            return  # it knows no such condition
-        if rejects:
-            on_rejects(rejects)
+    async def _below(self, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+        """Rows that turned up since, and have lower ids than others that did not."""
+        share = self.file.share
+        assert share.since is not None
+        below = where("id") <= share.after
+        ways = [where("created_at") >= share.since], [where("id") > share.recent]
+        for conditions in ways if self.plan.overlap else ways[:1]:
+            rejects: list[Reject] = []
+            asked = [*conditions, below]
+            try:
+                async with aclosing(self._pages(asked, None, rejects.extend)) as pages:
+                    async for batch in pages:
+                        yield attrs.evolve(self._chosen(batch), cursor=None, total=None)
+            except (BadRequest, FilterIgnored) as error:
+                if getattr(error, "condition", "") in map(str, self.plan.sent_filters):
+                    raise
+                continue  # it knows no such condition
+            if rejects:
+                on_rejects(rejects)
+            return
+
+    def _chosen(self, batch: Batch) -> Batch:
+        """The rows of `batch` that belong to the file: the API may ignore what it is asked for."""
+        share, rows = self.file.share, batch.rows
+        if not share.has_all(rows.ids, rows.created):
+            low, found = self._low, []
+            for row, created in zip(rows, rows.created, strict=True):
+                if row.id in low or not share.has(row.id, created):
+                    continue
+                found.append(row)
+                if row.id <= share.after:
+                    low.add(row.id)
+            batch = attrs.evolve(batch, rows=as_rows(found), total=None)
+        if share.since:
+            with suppress(TypeError):  # some give no time
+                first = min(batch.rows.created, default=share.since)
+                self._belated = self._belated or "" < time_of(first) < share.since
+        return batch
+
+    def _remark(self, text: str) -> None:
+        self.note = "; ".join(filter(None, (self.note, text)))
 
     async def _pages(
         self, conditions: Sequence[Filter], cursor: str | None, on_rejects: OnRejects
@@ -126,8 +177,10 @@ class CollectionSource(Source):
         async with walk:
             async for page in walk:
                 rows = as_rows(page.records)
+                if self.mark is None:
+                    self.mark = mark_of(walk.progress, rows, self.plan, self.file.share)
                 # A walk by page also brings some of the rows that have come meanwhile: all of them
-                # are left to the next export, which takes the highest id here for its beginning.
+                # are left to the next export.
                 through = walk.progress.through
                 if through is not None and max(rows.ids, default=0) > through:
                     rows = as_rows(row for row in rows if row.id <= through)
@@ -156,7 +209,11 @@ class ButtonSource(Source):
 
     async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
         """As many at a time as may be asked for at once."""
-        named = {id for ids in self.named for id in await ids.get() if id in self.file.ids}
+        self.mark = self.mark or Mark()  # any button can be named next
+        share, named = self.file.share, {id for ids in self.named for id in await ids.get()}
+        named -= {id for id, _ in share.others}
+        if share.end is not None:
+            named &= {id for id, _ in share.known}
         after = 0 if cursor is None else int(cursor)
         wanted = sorted(id for id in named if id > after)
         for start in range(0, len(wanted), self.plan.concurrency):

@@ -11,5 +11,5 @@
 
 Files are written through a `Disk`, whose steps a test can fail or be killed at. disk.py also names
 the hidden files. failures.py says what an error of the system means. contents.py says what a file
-holds and hashes whose it is; high_water.py finds the latest `created_at`.
+holds and hashes whose it is; marks.py says where the next file begins.
 """

@@ -30,10 +30,10 @@ _NOTHING = hashlib.sha256(b"").hexdigest()
 class Checkpoint(Contents):
     """How far an export has come."""
 
-    through: int | None = None
-    """The highest id that is asked for."""
     page_size: int
     """The rows asked for in one request."""
+    adds: bool = False
+    """Whether its rows are added to a file that has others."""
     begun: str = ""
     """When the export began (UTC)."""
     cursor: str | None = None
@@ -80,8 +80,8 @@ class Checkpoint(Contents):
         ]
 
     def _asked(self) -> dict[str, Any]:
-        ids = {"after": self.after, "through": self.through}
-        return {**self.identity, **ids, "page_size": self.page_size}
+        begins = {"after": self.after, "since": self.since}
+        return {**self.identity, **begins, "page_size": self.page_size}
 
 
 def _sum(held: str) -> str:

@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -123,23 +124,9 @@ def sidecar(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
-def end_mark(directory: Path) -> Path:
-    """The hidden file that says that all of an export to `directory` is complete.
-
-    It is there from before the checkpoints are removed until nothing can be interrupted any more.
-    """
-    return directory / ".export-ended"
-
-
 def rejects_path(path: Path) -> Path:
     """The file with the rows that could not go into the file `path`."""
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
-
-
-def write_mark(disk: Disk, path: Path) -> None:
-    """Makes the empty file `path`."""
-    with contextlib.closing(AppendedFile(path, disk)) as mark:
-        disk.truncate(mark.file, 0)
 
 
 def remove_sidecars(disk: Disk, path: Path) -> None:
@@ -199,7 +186,20 @@ def read(path: Path) -> bytes:
 
 async def in_thread(work: Callable[[], T], stop: Callable[[], None] = lambda: None) -> T:
     """What `work` returns, done in a thread. A cancellation calls `stop` and waits for its end."""
-    future = asyncio.get_running_loop().run_in_executor(None, work)
+    given_up = threading.Event()
+
+    def unless_given_up() -> T:
+        if given_up.is_set():
+            raise asyncio.CancelledError
+        return work()
+
+    try:
+        future = asyncio.get_running_loop().run_in_executor(None, unless_given_up)
+    except RuntimeError as error:
+        if "new thread" not in str(error):
+            raise
+        given_up.set()  # it is in the queue of the threads that there are
+        raise OSError(errno.EAGAIN, str(error)) from None
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

@@ -46,6 +46,7 @@ _PASSING = {
 _ADVICE = {
     errno.EACCES: "fix its permissions",
     errno.EPERM: "fix its permissions or attributes",
+    errno.EAGAIN: "free some memory or end some processes",
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space or raise the quota",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
@@ -99,6 +100,16 @@ def before_sending(path: Path) -> Iterator[None]:
             raise _export_error(path, error, "Nothing was sent") from None
         what, advice = _what(path, error), _advice(error)
         raise ClientMisuse(f"{what}. Nothing was sent: {advice}") from None
+
+
+def no_memory(kept: str) -> ExportError:
+    """The error that says that memory was too short, and what is `kept`."""
+    return ExportError(
+        f"not enough memory. {kept}: free some or raise its limit, or take smaller or fewer pages "
+        "at a time (page_size and concurrency, --page-size and --concurrency), and run the same "
+        "export again",
+        retryable=True,
+    )
 
 
 def _export_error(path: Path, error: OSError, kept: str) -> ExportError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,6 +20,7 @@ from voipstudio_cmb.errors import ClientMisuse
 from .contents import Contents
 from .disk import Disk, read, sidecar, write_atomic
 from .lock import directory_locked
+from .marks import Mark, packed, unpacked
 
 MANIFEST = "manifest.json"
 VERSION = 2
@@ -31,6 +32,8 @@ _ADVICE = "move it away, or export to another directory"
 class Entry(Contents):
     """One file in a manifest."""
 
+    through: int  # pyright: ignore[reportGeneralTypeIssues] - every entry has to say it
+    """Rows with ids above this one are left to the next file."""
     bytes: int
     """The size of the file."""
     sha256: str
@@ -100,27 +103,22 @@ def _sum(files: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
-def latest(entries: Iterable[Entry]) -> tuple[str, frozenset[int]] | None:
-    """The latest time at which a row of `entries` was created, and the ids of those rows."""
-    dated = [(entry.created_at, entry.last) for entry in entries if entry.created_at]
-    if not dated:
-        return None
-    last = max(time for time, _ in dated)
-    return last, frozenset(id for time, ids in dated if time == last for id in ids)
-
-
 def joined(before: Entry, entry: Entry) -> Entry:
     """The file of `before`, to which the rows of `entry` were added."""
-    dated = latest([before, entry])
+    mark = Mark(entry.through, entry.until)
+    known = [
+        (each.recent, {row for row in unpacked(each.known) if mark.leaves(*row)})
+        for each in (before, entry)
+    ]
     return attrs.evolve(
         entry,
         rows=before.rows + entry.rows,
         after=before.after,
-        lowest=before.lowest,
-        highest=max(before.highest or 0, entry.highest or 0),
-        late=(),
-        created_at=dated and dated[0],
-        last=sorted(dated[1]) if dated else (),
+        since=before.since,
+        known=packed(row for _, rows in known for row in rows),
+        recent=min((recent for recent, rows in known if rows), default=entry.recent),
+        lowest=min(filter(None, (before.lowest, entry.lowest)), default=None),
+        highest=max(filter(None, (before.highest, entry.highest)), default=None),
         rejected=before.rejected + entry.rejected,
         rejects=[*before.rejects, *entry.rejects],
     )

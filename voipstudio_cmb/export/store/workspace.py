@@ -14,8 +14,8 @@ from voipstudio_cmb.models import Rows
 from .checkpoint import Checkpoint, load
 from .disk import Disk, fingerprint, remove_sidecars, sidecar, status, write_atomic
 from .failures import left_out
-from .high_water import CreatedHighWater
-from .manifest import Entry, joined
+from .manifest import Entry
+from .marks import KnownRows, Mark
 from .rejects import Rejects
 from .spool import Spool
 
@@ -45,7 +45,7 @@ class Workspace:
         self.checkpoint = self.progress = self._fresh = fresh
         self.resumed = self.published = self._reset = False
         self._file = sidecar(path, "checkpoint")
-        self._newest = CreatedHighWater()
+        self._known = _known_of(fresh)
 
     def open(self, recorded: Entry | None = None) -> str:
         """Takes up what an interrupted run has left; returns why that is damaged, if it is.
@@ -72,7 +72,7 @@ class Workspace:
             self.disk.unlink(spool)  # killed between two names of one file
             self.rejects.open(keep=True)
             return ""
-        if saved.after != self._fresh.after:
+        if saved.adds != self._fresh.adds:
             return "the file that its rows continue has gone"
         found = status(spool)
         if found is not None and stat.S_ISREG(found.st_mode):
@@ -85,15 +85,16 @@ class Workspace:
         if len(self.rejects) < saved.rejected:
             return "the saved rejected rows were damaged"
         self.checkpoint = self.progress = attrs.evolve(saved, entry=None)
+        self._known = _known_of(saved)
         for lines in self.spool.blocks():
-            self._newest.add(*dated_lines(lines))
+            self._known.add(*dated_lines(lines))
         return ""
 
     def reset(self) -> None:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
         self.resumed = self.published = False
-        self._reset, self._newest = True, CreatedHighWater()
+        self._reset, self._known = True, _known_of(self._fresh)
         self.spool.close()
         self.disk.unlink(self._file)  # what it counts goes now
         # Not cut off: it may be a second name of a complete file.
@@ -101,10 +102,17 @@ class Workspace:
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
 
+    def begin(self, mark: Mark) -> None:
+        """Notes where the next export begins, unless that is known."""
+        if self.progress.mark is None:
+            self.checkpoint = self.checkpoint.with_mark(mark)
+            self.progress = self.progress.with_mark(mark)
+            self._known = _known_of(self.progress)
+
     def add(self, rows: Rows, cursor: str | None, total: int | None, missing: set[int]) -> None:
         """Adds the `rows` of one page. Without a `cursor` they are fetched again on resumption."""
         self.spool.append(rows.lines())
-        self._newest.add(rows.ids, rows.created)
+        self._known.add(rows.ids, rows.created)
         before = self.progress
         self.progress = attrs.evolve(
             before.with_ids(rows.ids),
@@ -118,25 +126,28 @@ class Workspace:
         if cursor is not None:
             self.checkpoint = self.progress
 
+    @property
+    def mark_moved(self) -> bool:
+        """Whether so many rows came behind the mark that the next export begins behind them."""
+        return self._known.moved
+
     def complete(self) -> None:
         """Notes that these are all rows."""
         self.checkpoint = self.progress = attrs.evolve(self.progress, complete=True)
 
-    def finish(self, made: tuple[int, str], altered: int, before: Entry | None) -> None:
-        """Saves what the finished file is, before it is published: what it was `before`, and more.
+    def finish(self, made: tuple[int, str], altered: int, join: Callable[[Entry], Entry]) -> None:
+        """Saves what the finished file is, before it is published: `join` makes its entry.
 
         `made` are its size and its SHA-256.
         """
-        created_at, last = self._newest.latest
         finished = attrs.evolve(
-            self.checkpoint,
+            self.checkpoint.with_mark(self._known.mark),
             altered=altered,
-            created_at=created_at,
-            last=last,
+            known=self._known.packed(),
+            recent=self._known.recent,
             rejected=len(self.rejects),
         )
-        entry = finished.entry_of(made, self.rejects.digests)
-        entry = entry if before is None else joined(before, entry)
+        entry = join(finished.entry_of(made, self.rejects.digests))
         self.checkpoint = attrs.evolve(finished, entry=entry)
         self.save()
 
@@ -157,3 +168,7 @@ class Workspace:
                     remove_sidecars(self.disk, self.path)
             except OSError:
                 pass  # the failure that led here is the one to report
+
+
+def _known_of(checkpoint: Checkpoint) -> KnownRows:
+    return KnownRows(checkpoint.mark or Mark(), checkpoint.after)
