@@ -73,11 +73,13 @@ class Ledger:
             suspects={page.number: page for page in cursor.suspects},
         )
 
-    def open(self, first: Page[Any], top: Page[Any] | None) -> None:
-        """Takes the mark from the two highest rows, `top`, if they are the highest.
+    @classmethod
+    def open(cls, first: Page[Any], top: Page[Any] | None) -> Self:
+        """A ledger with the mark of the two highest rows, `top`, if they are the highest.
 
         That the first page is everything takes a total that says so.
         """
+        self = cls()
         ids, tops = ids_of(first), [] if top is None else ids_of(top)
         highest, known = max(tops, default=0), max(ids, default=0)
         single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
@@ -86,12 +88,12 @@ class Ledger:
         low = ascends(ids, 0) and highest < known
         nothing = not ids and not tops
         if top is None or low or not (single or descends or nothing):
-            return  # refused, or in another order than was asked for
+            return self  # refused, or in another order than was asked for
         inside, rows = {*tops} <= {*ids}, len({*ids, *tops})
         if ids and ascends(ids, 0) and (inside or ids[0] in tops) and first.total != rows:
             # There are more, or nothing says that there are not: a server that reverses a page
             # instead of the collection sends the first page's own rows for the highest.
-            return
+            return self
         self.top, self.tops = highest, tuple(tops)
         self.complete = ascends(ids, 0) and inside and (first.total or 0) <= len(first.records)
         if self.complete:
@@ -100,6 +102,7 @@ class Ledger:
             # A total of the rows of its own page alone proves nothing.
             self.blind = top.total < len(ids) or (top.total, first.total) == (len(tops), len(ids))
             self.mark = None if self.blind else HighWaterMark(highest, top.total)
+        return self
 
     def note(self, total: int, least: int) -> None:
         """Notes the `total` of the next page, which shows that there were `least` rows."""

@@ -18,6 +18,9 @@ from .ids import Seen, ids_of, in_order, overlap
 from .ledger import HighWaterMark, Ledger
 from .tasks import PageWindow, cancel_all, result_of
 
+_OPENINGS = 3
+"""How often the highest id is asked for again where rows have come since."""
+
 _FAR = 10_000
 """A page that comes so many pages behind another is a different one, if it exists at all."""
 
@@ -63,11 +66,17 @@ class PageReader(Generic[R]):
         else:
             first, top = opening
             window.asked = early = 1
+        self.ledger = Ledger.open(first, top)
+        for _ in range(_OPENINGS):
+            if top is None or not self._may_have_grown(first, top):
+                break
+            before, top, early = top, await self.ask_top(), window.asked
+            self.ledger = Ledger.open(first, top)
+            if top is not None and ids_of(top) == ids_of(before):
+                break
         lowest = min(ids_of(first), default=0)
         lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
         self.ordered = self.ordered and in_order(first) and not lower
-        self.ledger = Ledger()
-        self.ledger.open(first, top)
         if self.ledger.mark is None and first.records:
             if first.total == len(first.records):
                 # It is the mark by itself, so that nothing on it can be older.
@@ -76,6 +85,14 @@ class PageReader(Generic[R]):
                 await self._mark_by_number(first)
         self.fetcher.progress.through = self.ledger.top or None
         return first, early
+
+    def _may_have_grown(self, first: Page[R], top: Page[R]) -> bool:
+        """Whether the highest id may be unknown because rows came after `top` was read."""
+        ids, tops = ids_of(first), ids_of(top)
+        if self.ledger.top or not ids or not tops or not (self.ordered and in_order(first)):
+            return False
+        grown = first.total is None or first.total != top.total or ids[-1] > tops[0]
+        return grown and tops == sorted(tops, reverse=True)
 
     async def _open(
         self, window: PageWindow[R], again: bool
