@@ -32,6 +32,10 @@ class Coverage:
     def __contains__(self, id: int) -> bool:
         return id <= self._highs[bisect_right(self._lows, id) - 1]
 
+    def reaches(self, id: int) -> bool:
+        """Whether all ids up to `id` are covered."""
+        return id <= self._highs[0]
+
     @property
     def last_gap(self) -> tuple[int, int] | None:
         """The covered ids on both sides of the last gap; None if there is none."""

@@ -2,9 +2,10 @@
 
 At one moment there were so many rows up to the highest id: that is the high-water mark. When so
 many different rows up to that id have come, all that existed have come, whatever the order and
-whatever else has come or gone meanwhile. This says nothing of rows that were received and deleted
-before the mark was taken. Pages that may have been read earlier are therefore suspect: they are
-read again, and must hold what they held.
+whatever else has come or gone meanwhile. Where totals rise and fall, rows may have come in the
+place of those that are missing: then the count is doubtful. This says nothing of rows that were
+received and deleted before the mark was taken. Pages that may have been read earlier are therefore
+suspect: they are read again, and must hold what they held.
 """
 
 from __future__ import annotations

@@ -9,23 +9,28 @@ it knows how many rows there were up to that id (`HighWaterMark`). If it has rec
 different rows up to that id, it has received all that existed, whatever else has come or gone, and
 whatever the order. The highest id is asked for along with the first pages. These are suspect, since
 they may have been read before a change that the mark has not seen: they are asked for again later,
-and must hold what they held (`Ledger`).
+and must hold what they held (`Ledger`). An exact count is doubtful if totals have risen and fallen,
+or rows have come again: others may have come in the place of those that are missing.
 
 What it repairs: where a total has fallen between a page and the next, rows may have crossed the
 border. The page before is read again, and the ones before that until known rows come up; what has
-crossed is yielded in its place. If rows are still unaccounted for at the end (a row that was
-deleted before it was read always is, and all are if the totals are wrong or missing), the pages are
-read again one by one from the last to the first. In this direction a deletion can only bring a row
-up a second time, never hide it, so nothing can be missed any more. What is found then comes late.
+crossed is yielded in its place. If the count does not come out, or is doubtful, the walk proves
+otherwise that it has all rows: the ids between the first row of a page and its last are covered
+(`Coverage`), and what lies between two pages is asked for again with a page of another size that
+has rows of both (`Verifier`). This needs no totals, and no row that comes or goes hides another
+from it. What is found then comes late.
 
-What it can't repair is `PageDrift`. If rows come in another order than that of their ids, by the
-caller's wish or the server's, the collection is walked up to three times, until the count is right
-or two walks have found the same. A walk that resumed from a cursor knows only how many rows came
-before it, not their ids.
+What it can't repair is `PageDrift`: a server that ends its pages before its rows, counts them from
+0, or leaves rows out whatever the page size. If rows come in another order than that of their ids,
+by the caller's wish or the server's, the collection is walked up to three times, with another page
+size each time, until the count is right or two walks have found the same. A walk that resumed from
+a cursor knows only how many rows came before it, not their ids.
 
-What is not guaranteed: rows that are inserted before existing ones (lower ids, or another order)
-while rows are deleted; and a total that is wrong at times by just the number of rows that were
-missed. A walk that ends at the caller's limit has not verified its count; its cursor carries it on.
+What is not guaranteed: in another order than that of ids, rows that are inserted before existing
+ones while rows are deleted; totals that are wrong at times by just the number of rows that were
+missed; responses that are older than the walk, from a cache or from a replica that is behind, where
+no total and no row that comes again shows it; and rows that the server neither shows nor counts. A
+walk that ends at the caller's limit has not verified its count; its cursor carries it on.
 
 A server may cap or ignore `limit`, may ignore `page`, and may claim a wrong `total`. So the end of
 a collection is found like this:
@@ -38,6 +43,8 @@ a collection is found like this:
   shown that the server supports `page`. `total` is a hint for how far to reach ahead.
 * A first page that is shorter than asked sets the page size for the others: a server that caps
   `limit` may still count its pages by the one asked for.
+* A total proves nothing once a page has shown more rows. One that claims more rows than came is
+  believed to be wrong only where the highest id has come, or the pages show where they end.
 * A page equal to the one before is the end if nothing says that there is more. Otherwise it is
   `PageDrift` if it is the second page. An id is yielded once.
 """
@@ -94,7 +101,7 @@ class PageWalk(Generic[R]):
         """
         reader = self._reader
         self._progress.strategy = "page"
-        seen, page_size = reader.seen, reader.page_size
+        seen = reader.seen
         for number in range(1, PASSES + 1):
             known = len(reader.seen)
             try:
@@ -118,7 +125,7 @@ class PageWalk(Generic[R]):
             finally:
                 await reader.ledger.aclose()
             opening, seen, reader.jumbled = None, Seen(), False
-            reader.page_size = max(1, page_size - number)  # so that its borders lie elsewhere
+            reader.page_size = max(1, reader.page_size - 1)  # so that its borders lie elsewhere
         raise reader.drift(f"it was walked {PASSES} times, and changed meanwhile each time")
 
     def cursor(self, last: int) -> str:
@@ -126,7 +133,10 @@ class PageWalk(Generic[R]):
         reader = self._reader
         if self._again or self._strayed or not reader.ordered or self._page is None:
             return no_cursor(self.checksum)
-        return reader.ledger.cursor(self.checksum, self._page, reader.page_size, last).encode()
+        ledger = reader.ledger
+        if ledger.is_doubtful and not reader.coverage.reaches(last):
+            ledger = attrs.evolve(ledger, mark=None)  # or who resumes would trust its count
+        return ledger.cursor(self.checksum, self._page, reader.page_size, last).encode()
 
     async def _forward(
         self, seen: Seen, opening: tuple[Page[R], Page[R]] | None

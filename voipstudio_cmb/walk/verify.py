@@ -43,8 +43,8 @@ class Verifier(Generic[R]):
     """The page to read where the last rows should be, of a server that does not sort."""
     _above: bool = attrs.field(init=False, default=False)
     """Whether the page above it has nothing new."""
-    _gone: bool = attrs.field(init=False, default=False)
-    """Whether no row was there any more when page 1 was read last."""
+    _gone: int = attrs.field(init=False, default=0)
+    """How often in a row no row was there any more when the first or the highest were read."""
     _ending: set[int] = attrs.field(init=False, factory=set)
     """The ids of the last page, if it is known."""
     _tries: int = attrs.field(init=False, default=0)
@@ -115,12 +115,9 @@ class Verifier(Generic[R]):
         """Notes what `page` has covered, and where it was."""
         reader, ids, (low, high) = self._reader, sorted(ids_of(page)), gap
         before = (number - 1) * size
-        if not ids and number < 2 and not page.total:
-            if self._gone:  # twice, since it may be a page that is empty by mistake
-                reader.coverage.add(0, END)
-            self._gone = True
-            return
-        self._gone = False
+        self._gone = self._gone + 1 if not ids and number < 2 else 0
+        if self._gone == 3:  # since it may be a page that is empty by mistake
+            reader.coverage.add(0, END)
         if ids and full:
             self._most = min(max(_FEW, reader.page_size), self._most + 1)
             reader.coverage.add(ids[0], ids[-1] if number else END)
