@@ -59,7 +59,7 @@ class Ending(Generic[R]):
     low: int
     through: int
     claimed: int | None
-    """How many rows there were at the beginning, by its total."""
+    """How many rows there were at the beginning, by its total, the unusable ones included."""
     last: int = attrs.field(init=False)
     """The id that came last, or where the walk began."""
     came: int = attrs.field(init=False, default=0)
@@ -80,7 +80,7 @@ class Ending(Generic[R]):
     def add(self, page: Page[R]) -> None:
         """Counts the rows of `page`."""
         self.last = page.records[-1].id
-        self.came += len(page.records)
+        self.came += len(page.records) + page.unusable
 
     async def has_rows_left(self) -> bool:
         """Whether there are rows above the last one and up to the end.
@@ -133,12 +133,14 @@ class Ending(Generic[R]):
                 first = middle
         low, high = lows[first], lows[after]
         page = await self._fetcher.ids(low, high)
-        finds_no_more = page.total == len(page.records) <= rows[after] - rows[first]
+        found = len(page.records) + page.unusable
+        finds_no_more = page.total == len(page.records) and found <= rows[after] - rows[first]
         return finds_no_more or not within(page, low, high)
 
     async def _total(self, through: int) -> int:
         """How many rows there are up to `through` now; 0 if that is not known."""
-        return (await self._fetcher.ids(self.low, through, 1)).total or 0
+        page = await self._fetcher.ids(self.low, through, 1)
+        return 0 if page.total is None else page.total + page.unusable
 
     def drift(self, evidence: str) -> PageDrift:
         """The error for rows that did not come."""

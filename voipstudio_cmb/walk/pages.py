@@ -169,12 +169,13 @@ class PageWalk(Generic[R]):
                 if page.records:
                     yield self._counted(page)
                 reader.ledger.verify()
-                if not received.records:
+                if not received.records and not received.unusable:
                     reader.end = number
                     return
                 if number >= early and reader.reached_top():
                     return
-                repeats = 0 if 2 * fresh > len(received) else repeats + 1
+                more = not received.records and not reader.claims_no_more(received.total, number)
+                repeats = 0 if 2 * fresh > len(received) or more else repeats + 1
                 if repeats > reader.fetcher.concurrency:
                     raise reader.lasting_drift("its pages repeat each other")
                 before, page = received, await self._next(window, number)

@@ -163,7 +163,8 @@ class PageReader(Generic[R]):
         if number > 1 and self.ledger.complete:
             return attrs.evolve(page, records=[])  # it was asked for before that was known
         if not page.records:
-            page = await self.confirm_empty(number) if self.expects_more() else page
+            if not page.unusable and self.expects_more():
+                page = await self.confirm_empty(number)
         elif page is not before and ids_of(page) == ids_of(before):
             page = await self.ask(number)
             same = ids_of(page) == ids_of(before)
@@ -242,7 +243,7 @@ class PageReader(Generic[R]):
         ids = ids_of(page)
         if not ids or not self.ordered:
             return
-        full = len(ids) >= page_size or 0 < self.ledger.top <= ids[-1]
+        full = len(ids) + page.unusable >= page_size or 0 < self.ledger.top <= ids[-1]
         if full or (page.total == (page.number - 1) * page_size + len(ids)):
             self.coverage.add(ids[0], ids[-1])
 

@@ -107,7 +107,9 @@ class Verifier(Generic[R]):
     def _is_full(self, page: Page[R], number: int, size: int) -> bool:
         """Whether `page` has all rows that were asked for, or that its total says there are."""
         rows, before = len(page.records), max(number - 1, 0) * size
-        return rows >= size or (not self._reader.ledger.blind and page.total == before + rows)
+        return rows + page.unusable >= size or (
+            not self._reader.ledger.blind and page.total == before + rows
+        )
 
     def _learn(
         self, gap: tuple[int, int], page: Page[R], number: int, size: int, full: bool, known: int
