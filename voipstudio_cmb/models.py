@@ -201,6 +201,8 @@ class Page(Generic[R]):
     It may be too high, too low, and may move."""
     cached: str = ""
     """What in its headers says that it came out of a cache: "Age: 35"; "" if nothing does."""
+    rejected: int = 0
+    """How many further rows of its response could not be used."""
 
     def __len__(self) -> int:
         return len(self.records)

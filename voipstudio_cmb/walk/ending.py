@@ -39,6 +39,8 @@ class Totals:
     def learn(self, page: Page[R], through: int) -> None:
         """Notes what `page`, of ids up to `through`, shows of its total."""
         rows = len(page.records)
+        if page.rejected:  # a total leaves out those of its own page, and counts all others
+            self.wrong = True
         if page.total is None or not rows:
             return
         self.count = self.count or page.total > rows
@@ -58,8 +60,10 @@ class Ending(Generic[R]):
     _fetcher: PageFetcher[R]
     low: int
     through: int
-    claimed: int | None
-    """How many rows there were at the beginning, by its total."""
+    first: Page[R]
+    """The first page of the walk."""
+    claimed: int | None = attrs.field(init=False)
+    """How many rows there were at the beginning, by its total; None if that can't be compared."""
     last: int = attrs.field(init=False)
     """The id that came last, or where the walk began."""
     came: int = attrs.field(init=False, default=0)
@@ -71,6 +75,7 @@ class Ending(Generic[R]):
 
     def __attrs_post_init__(self) -> None:
         self.last = self.low
+        self.claimed = None if self.first.rejected else self.first.total
 
     def begin_range(self, low: int) -> None:
         """Notes that what comes next is the response for a range above `low`."""

@@ -151,7 +151,7 @@ class KeysetWalk(Generic[R]):
             # No part of it, or nothing would show whether totals count more than their page.
             ahead = await self._ask(last, self._through)
         pages = [page] if ahead is None or not ahead.records else [page, ahead]
-        self._ending = Ending(self._fetcher, 0, self._through, page.total)
+        self._ending = Ending(self._fetcher, 0, self._through, page)
         last = pages[-1].records[-1].id
         return pages, self._segment(last, self._through, _left(pages[-1]), id_span(page))
 
@@ -177,7 +177,7 @@ class KeysetWalk(Generic[R]):
             page = await self._ask(low, high)
         self._learn(page, high)
         self._note(page, high)
-        self._ending = Ending(self._fetcher, low, high, page.total)
+        self._ending = Ending(self._fetcher, low, high, page)
         if not page.records:
             return [], self._one_by_one(low, high)
         rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
