@@ -198,6 +198,19 @@ async def test_the_highest_row_is_deleted(tmp_path: Path) -> None:
     assert files(tmp_path) == {"0001": [*range(1, 11)], "0002": [11]}
 
 
+async def test_the_highest_row_is_deleted_before_it_is_read(tmp_path: Path) -> None:
+    api = dated(*((id, None) for id in range(1, 11)))
+
+    def the_first_page(query: dict[str, str]) -> bool:
+        return (query["limit"], query["dir"]) == ("5", "ASC")
+
+    await during(api, plan(tmp_path), the_first_page, lambda api: delete(api, 10))
+    put(api, (10, None))
+    for _ in range(2):
+        assert (await run(api, plan(tmp_path))).complete
+    assert files(tmp_path) == {"0001": [*range(1, 10)], "0002": [10]}
+
+
 @pytest.mark.parametrize("habit", ["honours", "ignores", "refuses"])
 async def test_rows_that_show_late_are_found_within_the_overlap(tmp_path: Path, habit: str) -> None:
     api = dated(*((id, MINUTE(id)) for id in range(1, 41) if id not in (20, 33, 38)))

@@ -22,7 +22,7 @@ from .ids import ids_of
 from .probe import within
 
 _CHECKS = 3
-"""How often the rows are counted until it is certain that they contradict the total."""
+"""How often it is looked until a contradiction is certain to be none between two moments."""
 
 
 @attrs.define(eq=False)
@@ -97,15 +97,16 @@ class Ending(Generic[R]):
         """
         if self.last >= self.through:
             return False
-        rows = max(MANY, self._fetcher.first.page_size)
-        ids = ids_of(await self._fetcher.newest(rows))
-        if ids and min(ids) > self.through:
-            # So many have come since: the next row will do, which has to be one of these at least.
-            next_ids = ids_of(await self._fetcher.ids(self.last, max(ids), 1))
-            if not next_ids:
-                raise self.drift(f"none came above {self.last} up to {max(ids)}, which exists")
-            ids = next_ids
-        return any(self.last < id <= self.through for id in ids)
+        rows, ids = max(MANY, self._fetcher.first.page_size), list[int]()
+        for _ in range(_CHECKS):
+            ids = ids_of(await self._fetcher.newest(rows))
+            if not ids or min(ids) <= self.through:
+                return any(self.last < id <= self.through for id in ids)
+            # All of them have come since. The next row will do, which is one of these at the most.
+            following = ids_of(await self._fetcher.ids(self.last, max(ids), 1))
+            if following:
+                return following[0] <= self.through
+        raise self.drift(f"none came above {self.last} up to {max(ids)}, which existed before")
 
     async def check_count(self, totals: Totals) -> None:
         """Makes sure that all rows have come, if there were more at the beginning.

@@ -147,9 +147,6 @@ class KeysetWalk(Generic[R]):
             return [page] if page.records else [], self._one_by_one(0, 0)
         if ahead is not None:
             self._learn(ahead, self._through)
-        elif not self._totals.count and not self._fetcher.has_all(page):
-            # No part of it, or nothing would show whether totals count more than their page.
-            ahead = await self._ask(last, self._through)
         pages = [page] if ahead is None or not ahead.records else [page, ahead]
         self._ending = Ending(self._fetcher, 0, self._through, page)
         last = pages[-1].records[-1].id

@@ -140,8 +140,11 @@ class Workspace:
 
         `made` are its size and its SHA-256.
         """
+        # What was deleted before it was read is no reason to begin behind it.
+        highest = max(self.checkpoint.after, self.checkpoint.highest or 0)
+        mark = attrs.evolve(self._known.mark, id=min(self._known.mark.id, highest))
         finished = attrs.evolve(
-            self.checkpoint.with_mark(self._known.mark),
+            self.checkpoint.with_mark(mark),
             altered=altered,
             known=self._known.packed(),
             recent=self._known.recent,
