@@ -60,7 +60,8 @@ def read_rows(
         reject([Reject(number, index, why, json) for index, (why, json) in rows])
         if total is not None:
             total = max(len(page.rows), total - len(page.unusable))
-    return Page(records=page.rows, number=number, total=total, cached=cache_signs(response))
+    rejected, cached = len(page.unusable), cache_signs(response)
+    return Page(records=page.rows, number=number, total=total, rejected=rejected, cached=cached)
 
 
 def read_row(response: Response) -> Row:

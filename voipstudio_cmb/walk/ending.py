@@ -63,7 +63,7 @@ class Ending(Generic[R]):
     last: int = attrs.field(init=False)
     """The id that came last, or where the walk began."""
     came: int = attrs.field(init=False, default=0)
-    """How many rows have come."""
+    """How many rows have come, with those that could not be used."""
     _lows: array[int] = attrs.field(init=False, factory=lambda: array("q"))
     """Where each range began that was answered."""
     _rows: array[int] = attrs.field(init=False, factory=lambda: array("q"))
@@ -80,7 +80,7 @@ class Ending(Generic[R]):
     def add(self, page: Page[R]) -> None:
         """Counts the rows of `page`."""
         self.last = page.records[-1].id
-        self.came += len(page.records)
+        self.came += len(page.records) + page.rejected
 
     async def has_rows_left(self) -> bool:
         """Whether there are rows above the last one and up to the end.
@@ -137,7 +137,8 @@ class Ending(Generic[R]):
 
     async def _total(self, through: int) -> int:
         """How many rows there are up to `through` now; 0 if that is not known."""
-        return (await self._fetcher.ids(self.low, through, 1)).total or 0
+        page = await self._fetcher.ids(self.low, through, 1)
+        return (page.total or 0) + page.rejected  # of which it leaves out its own
 
     def drift(self, evidence: str) -> PageDrift:
         """The error for rows that did not come."""
