@@ -44,8 +44,8 @@ def test_imports_have_one_direction(folder: str) -> None:
             assert name.startswith(ALLOWED[folder]), f"{path} imports {name}"
 
 
-PYTHONS_OWN = {"_exit", "_set_running_loop", "_log_destroy_pending"}
-"""What tests of forks and of closed loops have to use of Python itself."""
+PYTHONS_OWN = {"_exit", "_set_running_loop", "_log_destroy_pending", "_repr_html_"}
+"""What tests of forks and of closed loops have to use of Python itself, and what notebooks call."""
 
 
 def reaches(path: Path) -> Iterator[str]:

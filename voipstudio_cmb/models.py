@@ -199,6 +199,8 @@ class Page(Generic[R]):
     """How many matches the collection has, as the server claims; None if it claims nothing usable.
 
     It may be too high, too low, and may move."""
+    unusable: int = 0
+    """How many rows came besides and are not in `records`, as `raw_pages` leaves them out."""
     cached: str = ""
     """What in its headers says that it came out of a cache: "Age: 35"; "" if nothing does."""
 

@@ -19,6 +19,7 @@ from benchmarks.campaigns import (
     exports,
     limiter,
     memory,
+    model,
     outage,
     timeouts,
     walk_speed,
@@ -33,6 +34,8 @@ from benchmarks.harness.memory import MIB
 from benchmarks.harness.peer import Reply, http
 from benchmarks.harness.rate_limits import LIMITERS, Cell
 from benchmarks.harness.walk_memory import MeasuredWalk
+from benchmarks.harness.walk_model.client import Outcomes
+from benchmarks.harness.walk_model.temper import HONEST
 from voipstudio_cmb.models import Record
 from voipstudio_cmb.retry import RetryBudget
 
@@ -236,3 +239,11 @@ def test_the_claim_on_the_soak_is_judged() -> None:
     )  # fmt: skip
     for each in wrong:
         assert len(soak.failures(ran(0, **each), 1)) == 1
+
+
+def test_errors_over_an_honest_server_have_to_be_few() -> None:
+    walk = (str(HONEST), "page", "deleting", "in one part")
+    outcomes: Outcomes = Counter({(*walk, "complete"): 197, (*walk, "PageDrift"): 2})
+    assert model.costly(outcomes) == []
+    outcomes[*walk, "PageDrift"] += 1
+    assert model.costly(outcomes) == ["3 of 200 walks over an honest server ended in an error"]

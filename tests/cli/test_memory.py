@@ -96,3 +96,17 @@ def test_a_command_that_has_ended_is_not_undone_by_the_end_of_its_threads(
     monkeypatch.setattr(list, "run", ends)
     monkeypatch.setattr(asyncio, "run", without_threads)
     assert run("list", "cdrs").code == 3
+
+
+def test_what_the_loop_says_of_short_memory_is_left_to_the_command(
+    monkeypatch: pytest.MonkeyPatch, run: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def complains(_: object) -> int:
+        for error in (MemoryError(), ValueError("a bug")):
+            asyncio.get_running_loop().call_exception_handler({"message": "x", "exception": error})
+        raise MemoryError
+
+    monkeypatch.setattr(list, "run", complains)
+    assert run("list", "cdrs").code == 1
+    assert [each.exc_info[0] for each in caplog.records if each.exc_info] == [ValueError]
+    caplog.clear()

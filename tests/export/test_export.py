@@ -15,6 +15,7 @@ from typing import Any
 import attrs
 import pytest
 
+from benchmarks.harness.offline import Offline, rows
 from voipstudio_cmb import CallMeBackClient, Cdr, ClientConfig
 from voipstudio_cmb.errors import (
     CallMeBackError,
@@ -439,3 +440,16 @@ async def test_jobs_can_be_watched_and_totals_are_the_servers_claims(tmp_path: P
             job: Job = running.jobs[0]
             assert (job.state, job.rows, job.total, job.pages) == ("done", 100, 105, 1)
     assert issubclass(ExportError, CallMeBackError)
+
+
+@pytest.mark.parametrize("broken", [{1}, {2}, {5}, {11}, {12}, {3, 8}])
+async def test_rows_that_can_not_be_used_are_no_reason_to_miss_others(
+    tmp_path: Path, broken: set[int]
+) -> None:
+    """A page's total leaves out its own rejects, and counts those of all other pages."""
+    api = Offline()
+    api.tables["websites"], api.broken = rows(13), broken
+    for size in (2, 5):
+        plan = Plan(to=tmp_path / str(size), resources="websites", page_size=size, concurrency=1)
+        [job] = (await Export(api.client(), plan).run()).jobs
+        assert (job.state, job.rows, job.rejected) == ("done", 13 - len(broken), len(broken))

@@ -22,7 +22,15 @@ class KilledError(BaseException):
     """No Exception, as nothing may handle it."""
 
 
-class Mortal(Disk):
+class Quick(Disk):
+    """Does not wait for the disk."""
+
+    def sync(self, file: int) -> None: ...
+
+    def sync_directory(self, path: Path) -> None: ...
+
+
+class Mortal(Quick):
     """Is killed before its step number `lives`, counted from when a file is published."""
 
     def __init__(self, name: str, lives: int) -> None:
@@ -37,12 +45,6 @@ class Mortal(Disk):
     def open(self, path: Path) -> int:
         self._step()
         return super().open(path)
-
-    def sync(self, file: int) -> None:
-        self._step()
-
-    def sync_directory(self, path: Path) -> None:
-        self._step()
 
     def replace(self, path: Path, to: Path) -> None:
         self._step()
@@ -98,19 +100,19 @@ async def test_the_next_night_brings_what_came_since(
                 database.execute("CREATE INDEX mine ON cdrs (name)")
         shutil.copytree(to, tmp_path / f"{lives}.again")
         api.tables["cdrs"] = rows(40)
-        summary = await run(api, plan(to, format))
+        summary = await run(api, plan(to, format), Quick())
         assert summary.complete
         assert {job.path.name: job.already for job in summary.jobs if job.made} == (
             {file: False} if format == "sqlite" else {file: True, "cdrs.0003.jsonl": False}
         )
         if touched:  # whether it was published can't be told before it is recorded
-            assert (await run(api, plan(to, format))).complete
+            assert (await run(api, plan(to, format), Quick())).complete
         assert ids(to) == list(range(1, 41))
         assert not [name for name in names(to) if name.startswith(".")]
 
         again = tmp_path / f"{lives}.again"  # at once, where nothing has come since
         api.tables["cdrs"] = rows(33)
-        summary = await run(api, plan(again, format))
+        summary = await run(api, plan(again, format), Quick())
         assert summary.complete
         made = [(job.path.name, job.already, job.rows) for job in summary.jobs if job.made]
         assert touched or made == [(file, True, 13)]  # who waits for files must hear of all

@@ -92,13 +92,13 @@ async def test_a_mode_that_the_user_has_set_leaves_no_trace(
 ) -> None:
     use_log(other)
     other.close()
-    seen, check = set[str](), sqlite._check
+    seen, check = set[str](), sqlite.check_format
 
     def look(*arguments: Any) -> None:
         check(*arguments)
         seen.update(names(to))
 
-    monkeypatch.setattr(sqlite, "_check", look)
+    monkeypatch.setattr(sqlite, "check_format", look)
     assert names(to) == ONLY
     await forecast(api.client(), plan(to))
     assert names(to) == ONLY

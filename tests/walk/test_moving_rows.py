@@ -91,12 +91,20 @@ async def test_a_row_hidden_by_a_deletion_and_an_addition_at_once_is_found_late(
 
 
 @virtual
-async def test_a_row_deleted_before_it_came_costs_a_second_look_and_nothing_else() -> None:
+async def test_a_row_deleted_before_it_came_costs_nothing_where_no_id_is_left_out() -> None:
     table = moving({3: gone(44)})
     found, progress = await walked(table)
     assert found == [*range(1, 44), *range(45, 51)]
-    assert progress.repaired == 0
-    assert [query["page"] for query in table.asked[-7:]] == ["6", "5", "4", "3", "2", "1", "2"]
+    assert (progress.repaired, len(table.asked)) == (0, 7)
+
+
+@virtual
+async def test_a_row_deleted_before_it_came_costs_a_look_across_each_border() -> None:
+    table = moving({3: gone(132)})
+    table.ids = [3 * id for id in range(1, 51)]
+    found, progress = await walked(table)
+    assert found == [id for id in range(3, 153, 3) if id != 132]
+    assert (progress.repaired, len(table.asked)) == (0, 7 + 4 + 2)  # and page 1 in two sizes
 
 
 class Late(Table):

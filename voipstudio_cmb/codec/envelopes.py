@@ -60,7 +60,13 @@ def read_rows(
         reject([Reject(number, index, why, json) for index, (why, json) in rows])
         if total is not None:
             total = max(len(page.rows), total - len(page.unusable))
-    return Page(records=page.rows, number=number, total=total, cached=cache_signs(response))
+    return Page(
+        records=page.rows,
+        number=number,
+        total=total,
+        unusable=len(page.unusable),
+        cached=cache_signs(response),
+    )
 
 
 def read_row(response: Response) -> Row:

@@ -6,7 +6,8 @@
           |                                  which ranges it asks for: ranges.py,
           |                                  how it ends: ending.py
         PageWalk                pages.py     page numbers, with a window of requests (tasks.py),
-          |                                  read by reader.py, accounted for in ledger.py
+          |                                  read by reader.py, accounted for in ledger.py; what
+          |                                  that leaves open: coverage.py, verify.py
           PageFetcher           fetcher.py   how many requests at once, what a 404 means, and
             |                                whether rows contradict the caller: contradiction.py
             Fetch               PageRequest -> Page, given by a service: all of the network

@@ -22,7 +22,7 @@ from .ids import ids_of
 from .probe import within
 
 _CHECKS = 3
-"""How often the rows are counted until it is certain that they contradict the total."""
+"""How often it is looked until a contradiction is certain to be none between two moments."""
 
 
 @attrs.define(eq=False)
@@ -59,7 +59,7 @@ class Ending(Generic[R]):
     low: int
     through: int
     claimed: int | None
-    """How many rows there were at the beginning, by its total."""
+    """How many rows there were at the beginning, by its total, the unusable ones included."""
     last: int = attrs.field(init=False)
     """The id that came last, or where the walk began."""
     came: int = attrs.field(init=False, default=0)
@@ -80,7 +80,7 @@ class Ending(Generic[R]):
     def add(self, page: Page[R]) -> None:
         """Counts the rows of `page`."""
         self.last = page.records[-1].id
-        self.came += len(page.records)
+        self.came += len(page.records) + page.unusable
 
     async def has_rows_left(self) -> bool:
         """Whether there are rows above the last one and up to the end.
@@ -92,15 +92,16 @@ class Ending(Generic[R]):
         """
         if self.last >= self.through:
             return False
-        rows = max(MANY, self._fetcher.first.page_size)
-        ids = ids_of(await self._fetcher.newest(rows))
-        if ids and min(ids) > self.through:
-            # So many have come since: the next row will do, which has to be one of these at least.
-            next_ids = ids_of(await self._fetcher.ids(self.last, max(ids), 1))
-            if not next_ids:
-                raise self.drift(f"none came above {self.last} up to {max(ids)}, which exists")
-            ids = next_ids
-        return any(self.last < id <= self.through for id in ids)
+        rows, ids = max(MANY, self._fetcher.first.page_size), list[int]()
+        for _ in range(_CHECKS):
+            ids = ids_of(await self._fetcher.newest(rows))
+            if not ids or min(ids) <= self.through:
+                return any(self.last < id <= self.through for id in ids)
+            # All of them have come since. The next row will do, which is one of these at the most.
+            following = ids_of(await self._fetcher.ids(self.last, max(ids), 1))
+            if following:
+                return following[0] <= self.through
+        raise self.drift(f"none came above {self.last} up to {max(ids)}, which existed before")
 
     async def check_count(self, totals: Totals) -> None:
         """Makes sure that all rows have come, if there were more at the beginning.
@@ -132,12 +133,14 @@ class Ending(Generic[R]):
                 first = middle
         low, high = lows[first], lows[after]
         page = await self._fetcher.ids(low, high)
-        finds_no_more = page.total == len(page.records) <= rows[after] - rows[first]
+        found = len(page.records) + page.unusable
+        finds_no_more = page.total == len(page.records) and found <= rows[after] - rows[first]
         return finds_no_more or not within(page, low, high)
 
     async def _total(self, through: int) -> int:
         """How many rows there are up to `through` now; 0 if that is not known."""
-        return (await self._fetcher.ids(self.low, through, 1)).total or 0
+        page = await self._fetcher.ids(self.low, through, 1)
+        return 0 if page.total is None else page.total + page.unusable
 
     def drift(self, evidence: str) -> PageDrift:
         """The error for rows that did not come."""

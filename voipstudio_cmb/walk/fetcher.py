@@ -23,7 +23,7 @@ from .walk import Progress
 MANY = 100
 """Rows that show an order where a few do not."""
 
-_TRIES = 3
+_TRIES = 5
 """How often a range that is not found is asked for again, though there are rows in it."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import le, lt
@@ -54,6 +54,10 @@ class Seen:
 
     def __len__(self) -> int:
         return len(self._ascending) + len(self._others)
+
+    def rank(self, id: int) -> int:
+        """How many of those that came in ascending order are not above `id`."""
+        return bisect_right(self._ascending, id)
 
 
 def ascends(ids: Sequence[int], low: int) -> bool:

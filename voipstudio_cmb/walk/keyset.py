@@ -147,11 +147,8 @@ class KeysetWalk(Generic[R]):
             return [page] if page.records else [], self._one_by_one(0, 0)
         if ahead is not None:
             self._learn(ahead, self._through)
-        elif not self._totals.count and not self._fetcher.has_all(page):
-            # No part of it, or nothing would show whether totals count more than their page.
-            ahead = await self._ask(last, self._through)
         pages = [page] if ahead is None or not ahead.records else [page, ahead]
-        self._ending = Ending(self._fetcher, 0, self._through, page.total)
+        self._ending = Ending(self._fetcher, 0, self._through, _claimed(page))
         last = pages[-1].records[-1].id
         return pages, self._segment(last, self._through, _left(pages[-1]), id_span(page))
 
@@ -177,7 +174,7 @@ class KeysetWalk(Generic[R]):
             page = await self._ask(low, high)
         self._learn(page, high)
         self._note(page, high)
-        self._ending = Ending(self._fetcher, low, high, page.total)
+        self._ending = Ending(self._fetcher, low, high, _claimed(page))
         if not page.records:
             return [], self._one_by_one(low, high)
         rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
@@ -298,3 +295,7 @@ class KeysetWalk(Generic[R]):
 def _left(page: Page[R]) -> int | None:
     """How many rows there should be after `page`, the first of its range."""
     return None if page.total is None else page.total - len(page.records)
+
+
+def _claimed(page: Page[R]) -> int | None:
+    return None if page.total is None else page.total + page.unusable

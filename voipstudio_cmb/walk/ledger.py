@@ -2,9 +2,10 @@
 
 At one moment there were so many rows up to the highest id: that is the high-water mark. When so
 many different rows up to that id have come, all that existed have come, whatever the order and
-whatever else has come or gone meanwhile. This says nothing of rows that were received and deleted
-before the mark was taken. Pages that may have been read earlier are therefore suspect: they are
-read again, and must hold what they held.
+whatever else has come or gone meanwhile. Where totals rise and fall, rows may have come in the
+place of those that are missing: then the count is doubtful. This says nothing of rows that were
+received and deleted before the mark was taken. Pages that may have been read earlier are therefore
+suspect: they are read again, and must hold what they held.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Ledger:
 
     top: int = 0
     """The highest id of its beginning, 0 if the server did not show it."""
+    tops: tuple[int, ...] = ()
+    """The highest ids of its beginning, as far as the server showed them."""
     highest_total: int = 0
     """The highest total so far."""
     mark: HighWaterMark | None = None
@@ -45,6 +48,14 @@ class Ledger:
     """How many rows have come in all."""
     complete: bool = False
     """Whether the first page was everything."""
+    blind: bool = False
+    """Whether totals have turned out to be too low, so that they prove nothing."""
+    repeats: bool = False
+    """Whether rows have come again on a later page."""
+    _total: int | None = None
+    """The total of the page before."""
+    _rose: bool = False
+    _fell: bool = False
     suspects: dict[int, SuspectPage] = attrs.field(factory=dict)
     """The pages that may have been read before the mark was taken, by number."""
     _reading: dict[int, asyncio.Task[Page[Any]]] = attrs.field(factory=dict)
@@ -55,6 +66,7 @@ class Ledger:
         """The ledger as it was at `cursor`."""
         return cls(
             top=cursor.top,
+            tops=(cursor.top,) if cursor.top else (),
             highest_total=cursor.highest_total,
             mark=HighWaterMark(cursor.mark_id, cursor.mark_rows) if cursor.mark_rows else None,
             rows_to_mark=cursor.rows_to_mark,
@@ -62,11 +74,13 @@ class Ledger:
             suspects={page.number: page for page in cursor.suspects},
         )
 
-    def open(self, first: Page[Any], top: Page[Any] | None) -> None:
-        """Takes the mark from the two highest rows, `top`, if they are the highest.
+    @classmethod
+    def open(cls, first: Page[Any], top: Page[Any] | None) -> Self:
+        """A ledger with the mark of the two highest rows, `top`, if they are the highest.
 
         That the first page is everything takes a total that says so.
         """
+        self = cls()
         ids, tops = ids_of(first), [] if top is None else ids_of(top)
         highest, known = max(tops, default=0), max(ids, default=0)
         single = len(tops) == 1 and (highest > known or (tops == ids and first.total == 1))
@@ -75,18 +89,49 @@ class Ledger:
         low = ascends(ids, 0) and highest < known
         nothing = not ids and not tops
         if top is None or low or not (single or descends or nothing):
-            return  # refused, or in another order than was asked for
+            return self  # refused, or in another order than was asked for
         inside, rows = {*tops} <= {*ids}, len({*ids, *tops})
         if ids and ascends(ids, 0) and (inside or ids[0] in tops) and first.total != rows:
             # There are more, or nothing says that there are not: a server that reverses a page
             # instead of the collection sends the first page's own rows for the highest.
-            return
-        self.top = highest
+            return self
+        self.top, self.tops = highest, tuple(tops)
         self.complete = ascends(ids, 0) and inside and (first.total or 0) <= len(first.records)
         if self.complete:
             self.mark = HighWaterMark(known, len(ids))
         elif top.total is not None:
-            self.mark = HighWaterMark(highest, top.total)
+            # A total of the rows of its own page alone proves nothing.
+            self.blind = top.total < len(ids) or (top.total, first.total) == (len(tops), len(ids))
+            self.mark = None if self.blind else HighWaterMark(highest, top.total)
+        return self
+
+    def note(self, total: int, least: int) -> None:
+        """Notes the `total` of the next page, which shows that there were `least` rows."""
+        before, self._total = self._total, total
+        self._rose = self._rose or (before is not None and total > before)
+        self._fell = self._fell or (before is not None and total < before)
+        self.highest_total = max(self.highest_total, total)
+        if total < least:
+            self.mark, self.blind = None, True
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the totals have changed."""
+        return self._rose or self._fell
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether as many rows up to the mark have come as there were when it was taken."""
+        return self.mark is not None and self.rows_to_mark == self.mark.rows
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether rows may have come in the place of others: an exact count proves nothing then.
+
+        Totals have risen and fallen, or rows have come again.
+        """
+        rose = self._rose or (self.mark is not None and self.highest_total > self.mark.rows)
+        return self.repeats or (rose and self._fell)
 
     def add(self, records: Sequence[Identified]) -> None:
         """Counts rows that came for the first time."""
@@ -134,9 +179,7 @@ class Ledger:
 
     async def is_proved(self) -> bool:
         """Whether every row that existed when the mark was taken has come."""
-        if self.mark is None or self.rows_to_mark != self.mark.rows:
-            return False
-        if self.suspects.keys() - self._reading.keys():
+        if not self.is_exact or self.suspects.keys() - self._reading.keys():
             return False
         for task in list(self._reading.values()):
             await result_of(task)

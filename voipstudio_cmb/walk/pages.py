@@ -9,23 +9,28 @@ it knows how many rows there were up to that id (`HighWaterMark`). If it has rec
 different rows up to that id, it has received all that existed, whatever else has come or gone, and
 whatever the order. The highest id is asked for along with the first pages. These are suspect, since
 they may have been read before a change that the mark has not seen: they are asked for again later,
-and must hold what they held (`Ledger`).
+and must hold what they held (`Ledger`). An exact count is doubtful if totals have risen and fallen,
+or rows have come again: others may have come in the place of those that are missing.
 
 What it repairs: where a total has fallen between a page and the next, rows may have crossed the
 border. The page before is read again, and the ones before that until known rows come up; what has
-crossed is yielded in its place. If rows are still unaccounted for at the end (a row that was
-deleted before it was read always is, and all are if the totals are wrong or missing), the pages are
-read again one by one from the last to the first. In this direction a deletion can only bring a row
-up a second time, never hide it, so nothing can be missed any more. What is found then comes late.
+crossed is yielded in its place. If the count does not come out, or is doubtful, the walk proves
+otherwise that it has all rows: the ids between the first row of a page and its last are covered
+(`Coverage`), and what lies between two pages is asked for again with a page of another size that
+has rows of both (`Verifier`). This needs no totals, and no row that comes or goes hides another
+from it. What is found then comes late.
 
-What it can't repair is `PageDrift`. If rows come in another order than that of their ids, by the
-caller's wish or the server's, the collection is walked up to three times, until the count is right
-or two walks have found the same. A walk that resumed from a cursor knows only how many rows came
-before it, not their ids.
+What it can't repair is `PageDrift`: a server that ends its pages before its rows, counts them from
+0, or leaves rows out whatever the page size. If rows come in another order than that of their ids,
+by the caller's wish or the server's, the collection is walked up to three times, with another page
+size each time, until the count is right or two walks have found the same. A walk that resumed from
+a cursor knows only how many rows came before it, not their ids.
 
-What is not guaranteed: rows that are inserted before existing ones (lower ids, or another order)
-while rows are deleted; and a total that is wrong at times by just the number of rows that were
-missed. A walk that ends at the caller's limit has not verified its count; its cursor carries it on.
+What is not guaranteed: in another order than that of ids, rows that are inserted before existing
+ones while rows are deleted; totals that are wrong at times by just the number of rows that were
+missed; responses that are older than the walk, from a cache or from a replica that is behind, where
+no total and no row that comes again shows it; and rows that the server neither shows nor counts. A
+walk that ends at the caller's limit has not verified its count; its cursor carries it on.
 
 A server may cap or ignore `limit`, may ignore `page`, and may claim a wrong `total`. So the end of
 a collection is found like this:
@@ -38,6 +43,8 @@ a collection is found like this:
   shown that the server supports `page`. `total` is a hint for how far to reach ahead.
 * A first page that is shorter than asked sets the page size for the others: a server that caps
   `limit` may still count its pages by the one asked for.
+* A total proves nothing once a page has shown more rows. One that claims more rows than came is
+  believed to be wrong only where the highest id has come, or the pages show where they end.
 * A page equal to the one before is the end if nothing says that there is more. Otherwise it is
   `PageDrift` if it is the second page. An id is yielded once.
 """
@@ -54,9 +61,10 @@ from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
 from .cursor import PageCursor, no_cursor
-from .ids import Seen, ids_of, overlap
+from .ids import Seen, ids_of
 from .reader import PageReader
 from .tasks import PageWindow
+from .verify import Verifier
 from .walk import Progress
 
 PASSES = 3
@@ -74,8 +82,6 @@ class PageWalk(Generic[R]):
     _progress: Progress = attrs.field(init=False)
     _page: Page[R] | None = attrs.field(init=False, default=None)
     """The page that was yielded last."""
-    _end: int = attrs.field(init=False, default=1)
-    """The first page of those that the walk does not need."""
     _again: bool = attrs.field(init=False, default=False)
     """Whether pages are read again, and rows come late."""
     _strayed: bool = attrs.field(init=False, default=False)
@@ -96,30 +102,30 @@ class PageWalk(Generic[R]):
         reader = self._reader
         self._progress.strategy = "page"
         seen = reader.seen
-        for _ in range(PASSES):
+        for number in range(1, PASSES + 1):
             known = len(reader.seen)
             try:
                 async with aclosing(self._forward(seen, opening)) as pages:
                     async for page in pages:
                         yield page
-                if await reader.ledger.is_proved():
+                if await reader.is_complete():
                     return
+                self._again = True
+                if reader.ordered:
+                    async with aclosing(self._verify()) as pages:
+                        async for page in pages:
+                            yield page
+                if self.after is not None and not reader.ledger.is_exact:
+                    raise reader.drift("rows before the cursor may have been missed")
+                if reader.ordered:
+                    return
+                if number > 1 and len(seen) == len(reader.seen) == known:
+                    await reader.check_end()
+                    return  # two walks have found the same
             finally:
                 await reader.ledger.aclose()
-            if reader.ordered:
-                self._again = True
-                async with aclosing(self._backward()) as pages:
-                    async for page in pages:
-                        yield page
-                if reader.ordered and self.after is None:
-                    await reader.check_top()
-                    return
-            elif self._again and len(seen) == len(reader.seen) == known:
-                await reader.check_top()
-                return  # two walks have found the same
-            if self.after is not None:
-                raise reader.drift("rows before the cursor may have been missed")
-            self._again, opening, seen = True, None, Seen()
+            opening, seen, reader.jumbled = None, Seen(), False
+            reader.page_size = max(1, reader.page_size - 1)  # so that its borders lie elsewhere
         raise reader.drift(f"it was walked {PASSES} times, and changed meanwhile each time")
 
     def cursor(self, last: int) -> str:
@@ -127,7 +133,10 @@ class PageWalk(Generic[R]):
         reader = self._reader
         if self._again or self._strayed or not reader.ordered or self._page is None:
             return no_cursor(self.checksum)
-        return reader.ledger.cursor(self.checksum, self._page, reader.page_size, last).encode()
+        ledger = reader.ledger
+        if ledger.is_doubtful and not reader.coverage.reaches(last):
+            ledger = attrs.evolve(ledger, mark=None)  # or who resumes would trust its count
+        return ledger.cursor(self.checksum, self._page, reader.page_size, last).encode()
 
     async def _forward(
         self, seen: Seen, opening: tuple[Page[R], Page[R]] | None
@@ -142,26 +151,31 @@ class PageWalk(Generic[R]):
                 before = page
             else:
                 before, missed = await reader.rejoin(self.after)
-                window.asked = self._end = before.number
+                window.asked = before.number
                 if missed.records:
                     yield self._counted(self._fresh(seen, missed)[0])
+                reader.cover(before, reader.page_size)
                 if reader.reached_top():
                     return
                 page = await self._next(window, before.number)
             while True:
                 number, received = page.number, await reader.confirm(page, before)
                 page, fresh = self._fresh(seen, await self._verified(received, before, early))
+                reader.cover(received, reader.page_size)
                 if number == 1 and self._is_capped(received):
                     # The server caps `limit`, and may still count its pages by the one asked for.
                     reader.page_size, early = len(received), 1
                     await window.restart()
-                self._end = number + 1 if received.records else number
                 if page.records:
                     yield self._counted(page)
                 reader.ledger.verify()
-                if not received.records or (number >= early and reader.reached_top()):
+                if not received.records and not received.unusable:
+                    reader.end = number
                     return
-                repeats = 0 if 2 * fresh > len(received) else repeats + 1
+                if number >= early and reader.reached_top():
+                    return
+                more = not received.records and not reader.claims_no_more(received.total, number)
+                repeats = 0 if 2 * fresh > len(received) or more else repeats + 1
                 if repeats > reader.fetcher.concurrency:
                     raise reader.lasting_drift("its pages repeat each other")
                 before, page = received, await self._next(window, number)
@@ -174,7 +188,8 @@ class PageWalk(Generic[R]):
             # No wider until page 2 has shown that the server supports `page`.
             window.reach(2, 1)
         else:
-            window.reach(number + self._ahead(), self._reader.fetcher.concurrency)
+            width = 1 if self._again else self._reader.fetcher.concurrency
+            window.reach(number + self._ahead(), width)
         return await window.next()
 
     async def _verified(self, page: Page[R], before: Page[R], early: int) -> Page[R]:
@@ -194,32 +209,19 @@ class PageWalk(Generic[R]):
         self._progress.repaired += len(both) - len({*ids_of(page)})
         return attrs.evolve(page, records=[both[id] for id in sorted(both)])
 
-    async def _backward(self) -> AsyncGenerator[Page[R]]:
-        """What is new on the pages from the last to the first, asked for one at a time."""
-        reader = self._reader
-        number, top = self._end, reader.ledger.top
-        page = await reader.ask(number)
-        while any(id not in reader.seen for id in ids_of(page) if not top or id <= top):
-            yield self._counted(self._late(page))
-            number += 1
-            page = await reader.ask(number)
-        while number > 1:
-            number -= 1
-            above, page = page, await reader.ask(number)
-            if above.records and not page.records:
-                page = await reader.confirm_empty(number)
-            known = any(id <= reader.seen.floor for id in ids_of(page))
-            new = self._late(page)
-            if new.records:
-                yield self._counted(new)
-            if known:
-                return
-        if self._end > 2 and overlap(page, await reader.ask(2)):
-            raise reader.lasting_drift("page 2 repeats page 1: the server seems to ignore `page`")
+    async def _verify(self) -> AsyncGenerator[Page[R]]:
+        """What is new on the pages that are read again, across the borders of those before."""
+        async with aclosing(Verifier(self._reader).pages()) as pages:
+            async for page in pages:
+                late = self._late(page)
+                if late.records:
+                    yield self._counted(late)
 
     def _late(self, page: Page[R]) -> Page[R]:
         """The `page` with what is new to the walk, late."""
         records = self._reader.seen.fresh(page.records)
+        if self._reader.ordered:
+            self._reader.ledger.add(records)
         self._progress.repaired += len(records)
         self._progress.repeated += len(page.records) - len(records)
         return attrs.evolve(page, records=records)
@@ -230,12 +232,13 @@ class PageWalk(Generic[R]):
         records = seen.fresh(page.records)
         reader.ledger.add(records)
         self._progress.repeated += len(page.records) - len(records)
+        reader.ledger.repeats = reader.ledger.repeats or len(records) < len(page.records)
         if seen is not reader.seen:
             return self._late(attrs.evolve(page, records=records)), len(records)
         if records and records[0].id <= last:
             self._strayed = True
-            # Pages of one row show an order only together.
-            reader.ordered = reader.ordered and reader.page_size > 1
+            # A server that does not sort may have sent a page in order by chance.
+            reader.ordered = reader.ordered and reader.ledger.top > 0
         return attrs.evolve(page, records=records), len(records)
 
     def _is_capped(self, first: Page[R]) -> bool:

@@ -11,11 +11,15 @@ from voipstudio_cmb.errors import BadRequest, IncompleteWalk, PageDrift
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
+from .coverage import Coverage
 from .cursor import PageCursor
 from .fetcher import PageFetcher
 from .ids import Seen, ids_of, in_order, overlap
 from .ledger import HighWaterMark, Ledger
 from .tasks import PageWindow, cancel_all, result_of
+
+_OPENINGS = 3
+"""How often the highest id is asked for again where rows have come since."""
 
 _FAR = 10_000
 """A page that comes so many pages behind another is a different one, if it exists at all."""
@@ -38,10 +42,17 @@ class PageReader(Generic[R]):
     seen: Seen = attrs.field(init=False, factory=Seen)
     """The ids that have come."""
     ledger: Ledger = attrs.field(init=False, factory=Ledger)
+    coverage: Coverage = attrs.field(init=False, factory=Coverage)
+    """Which ids are covered while rows come in ascending order of ids."""
+    end: int = attrs.field(init=False, default=1)
+    """The page that was empty."""
+    jumbled: bool = attrs.field(init=False)
+    """Whether pages may be read in another order than that of their numbers."""
 
     def __attrs_post_init__(self) -> None:
         self.ordered = self.by_id
         self.page_size = self.fetcher.first.page_size
+        self.jumbled = self.fetcher.concurrency > 1
 
     async def open(
         self, window: PageWindow[R], opening: tuple[Page[R], Page[R]] | None, again: bool
@@ -57,11 +68,17 @@ class PageReader(Generic[R]):
         else:
             first, top = opening
             window.asked = early = 1
+        self.ledger = Ledger.open(first, top)
+        for _ in range(_OPENINGS):
+            if top is None or not self._may_have_grown(first, top):
+                break
+            before, top, early = top, await self.ask_top(), window.asked
+            self.ledger = Ledger.open(first, top)
+            if top is not None and ids_of(top) == ids_of(before):
+                break
         lowest = min(ids_of(first), default=0)
         lower = top is not None and any(id < lowest for id in ids_of(top)[:2])
         self.ordered = self.ordered and in_order(first) and not lower
-        self.ledger = Ledger()
-        self.ledger.open(first, top)
         if self.ledger.mark is None and first.records:
             if first.total == len(first.records):
                 # It is the mark by itself, so that nothing on it can be older.
@@ -70,6 +87,14 @@ class PageReader(Generic[R]):
                 await self._mark_by_number(first)
         self.fetcher.progress.through = self.ledger.top or None
         return first, early
+
+    def _may_have_grown(self, first: Page[R], top: Page[R]) -> bool:
+        """Whether the highest id may be unknown because rows came after `top` was read."""
+        ids, tops = ids_of(first), ids_of(top)
+        if self.ledger.top or not ids or not tops or not (self.ordered and in_order(first)):
+            return False
+        grown = first.total is None or first.total != top.total or ids[-1] > tops[0]
+        return grown and tops == sorted(tops, reverse=True)
 
     async def _open(
         self, window: PageWindow[R], again: bool
@@ -107,14 +132,15 @@ class PageReader(Generic[R]):
         """The page of a cursor as it is now, and the rows behind the cursor up to there."""
         self.seen.last = self.seen.floor = after.last
         self.page_size = after.page_size
+        self.coverage = Coverage(after.last)
         self.ledger = Ledger.resume(after)
         self.ledger.check(self.start)
         self.fetcher.progress.through = self.ledger.top or None
         now = await self.ask(after.number)
         return now, await self.read_back(now)
 
-    async def ask(self, number: int) -> Page[R]:
-        page = await self.fetcher.page(number, self.page_size)
+    async def ask(self, number: int, page_size: int = 0) -> Page[R]:
+        page = await self.fetcher.page(number, page_size or self.page_size)
         self.ordered = self.ordered and in_order(page)
         return page
 
@@ -137,7 +163,8 @@ class PageReader(Generic[R]):
         if number > 1 and self.ledger.complete:
             return attrs.evolve(page, records=[])  # it was asked for before that was known
         if not page.records:
-            page = await self.confirm_empty(number) if self.expects_more() else page
+            if not page.unusable and self.expects_more():
+                page = await self.confirm_empty(number)
         elif page is not before and ids_of(page) == ids_of(before):
             page = await self.ask(number)
             same = ids_of(page) == ids_of(before)
@@ -200,28 +227,51 @@ class PageReader(Generic[R]):
         if page.total is None:
             return
         self.fetcher.progress.total = page.total
-        self.ledger.highest_total = max(self.ledger.highest_total, page.total)
-        least = (page.number - 1) * self.page_size + len(page.records) if page.records else 0
-        if page.total < least:
-            self.ledger.mark = None  # it was taken by a total, and they are too low
+        before = (page.number - 1) * self.page_size
+        self.ledger.note(page.total, before + len(page.records) if page.records else min(before, 1))
+
+    def claims_no_more(self, total: int | None, number: int) -> bool:
+        """Whether `total` claims no rows behind those that came, and behind page `number`."""
+        rows = max(number * self.page_size, self.ledger.rows)
+        return total is None or self.ledger.blind or total <= rows
+
+    def cover(self, page: Page[R], page_size: int) -> None:
+        """Notes that all rows between the first and the last of `page` have come.
+
+        Not if it came short, though there are more: then it may have left out any.
+        """
+        ids = ids_of(page)
+        if not ids or not self.ordered:
+            return
+        full = len(ids) + page.unusable >= page_size or 0 < self.ledger.top <= ids[-1]
+        if full or (page.total == (page.number - 1) * page_size + len(ids)):
+            self.coverage.add(ids[0], ids[-1])
+
+    async def is_complete(self) -> bool:
+        """Whether the count proves that every row has come that existed at the beginning."""
+        ledger = self.ledger
+        doubtful = ledger.is_doubtful and (self.ordered or self.jumbled)
+        return (
+            not doubtful and all(id in self.seen for id in ledger.tops) and await ledger.is_proved()
+        )
 
     def reached_top(self) -> bool:
         """Whether the highest id of the beginning has come."""
         return self.ordered and 0 < self.ledger.top <= self.seen.last
 
-    async def check_top(self) -> None:
-        """Makes sure that the highest id of the beginning has come, or no longer exists.
+    async def check_end(self) -> None:
+        """Makes sure that no row is known which has not come, and that no total claims more.
 
         Raises:
-            PageDrift: it still exists.
+            PageDrift: it is not so.
         """
+        if not self.claims_no_more(self.fetcher.progress.total, self.end - 1):
+            raise self.lasting_drift("the total claims rows after the last one")
         top = self.ledger.top
-        if top == 0 or top in self.seen:
-            return
-        # Rows that were added since are higher.
-        now = await self.ask_top(max(2, self.page_size))
-        if now is not None and top in ids_of(now):
-            raise self.lasting_drift(f"the row with the highest id, {top}, is on none of them")
+        now = await self.ask_top(max(2, self.page_size)) if top else None
+        hidden = [] if now is None else [id for id in ids_of(now) if id <= top]
+        if any(id not in self.seen for id in (*self.ledger.tops, *hidden)):
+            raise self.lasting_drift(f"rows up to the highest id, {top}, are on none of them")
 
     def expects_more(self) -> bool:
         """Whether there should be more rows than have come."""

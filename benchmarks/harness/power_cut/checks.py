@@ -13,12 +13,18 @@ from pathlib import Path
 import attrs
 import pyarrow.parquet
 
+from benchmarks.harness.power_cut.scenarios import (
+    Files,
+    Recording,
+    Unsynced,
+    directory,
+    files,
+    record_again,
+)
+from benchmarks.harness.power_cut.states import PowerCuts, State
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.export.store.disk import rejects_path
 from voipstudio_cmb.export.store.manifest import MANIFEST
-
-from .scenarios import Files, Recording, Unsynced, directory, files, record_again
-from .states import PowerCuts, State
 
 AGAIN = 20
 """So many states are taken of a second run that is cut off."""

@@ -13,15 +13,14 @@ from unittest.mock import patch
 import attrs
 
 from benchmarks.harness.offline import Offline, rows
+from benchmarks.harness.power_cut.recording import Event, RecordingDisk
+from benchmarks.harness.power_cut.states import State
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.export import Account, Export, Exports, Plan
 from voipstudio_cmb.export.run import exports as many
 from voipstudio_cmb.export.store.checkpoint import load
 from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.export.store.manifest import MANIFEST
-
-from .recording import Event, RecordingDisk
-from .states import State
 
 
 class Unsynced(Disk):

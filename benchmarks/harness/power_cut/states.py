@@ -17,7 +17,18 @@ from pathlib import Path
 
 import attrs
 
-from .recording import Cut, Ended, Event, Made, ModeSet, Named, NamesSynced, Synced, Told, Wrote
+from benchmarks.harness.power_cut.recording import (
+    Cut,
+    Ended,
+    Event,
+    Made,
+    ModeSet,
+    Named,
+    NamesSynced,
+    Synced,
+    Told,
+    Wrote,
+)
 
 ALL_NAMES = 8
 """So many changes of names are tried in all combinations; of more, some are."""

@@ -50,6 +50,15 @@ def _inserted_before(met: Circumstances) -> bool:
     return met.strategy == "page" and met.deleted > 0 and (met.inserted_before > 0 or unseen)
 
 
+def _stale(met: Circumstances) -> bool:
+    return met.strategy == "page" and not met.temper.single
+
+
+def _uncounted(met: Circumstances) -> bool:
+    temper = met.temper
+    return met.strategy == "page" and temper.last_row > 0 and temper.total == "capped"
+
+
 EXCUSES = (
     Excuse(
         "totals too low",
@@ -60,6 +69,18 @@ EXCUSES = (
         "inserted before",
         "rows that are inserted *before* others that were there already",
         _inserted_before,
+    ),
+    Excuse(
+        "stale responses",
+        "Responses that are older than the walk, because they come from a cache or from a replica "
+        "that is behind",
+        _stale,
+    ),
+    Excuse(
+        "neither shown nor counted",
+        "Rows that the server neither shows nor counts, as where it ends its pages at a row "
+        "number, caps its total at the same number",
+        _uncounted,
     ),
 )
 

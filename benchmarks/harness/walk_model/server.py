@@ -28,6 +28,8 @@ class PendingRequest:
 
     request: Request
     future: asyncio.Future[Response]
+    token: str | None
+    """What it was sent with."""
     response: Response | Exception | None = None
     """Set when the request is evaluated."""
 
@@ -115,7 +117,9 @@ class ModelServer:
                 yield table
 
     async def __call__(self, request: Request) -> Response:
-        pending = PendingRequest(request, self.loop.create_future())
+        # Read as it is sent: later the token may have been renewed.
+        token = request.credentials().get("X-Auth-Token")
+        pending = PendingRequest(request, self.loop.create_future(), token)
         self.waiting.append(pending)
         if not pending.login:
             self.calls.setdefault(id(request.call), request)
@@ -138,7 +142,7 @@ class ModelServer:
         """Answers from the table as it is now; `spoil` lets the page be spoilt, if it may be."""
         self.waiting.remove(pending)
         self.ready.append(pending)
-        pending.response = self._response(pending.request, spoil)
+        pending.response = self._response(pending.request, pending.token, spoil)
 
     def fault(self, pending: PendingRequest, kind: str) -> None:
         """Answers with a fault."""
@@ -173,10 +177,10 @@ class ModelServer:
             ids.reverse()
         return ids
 
-    def _response(self, request: Request, spoil: int) -> Response:
+    def _response(self, request: Request, token: str | None, spoil: int) -> Response:
         if request.path == "/login":
             return json_response({"user_token": self.token})
-        if request.credentials().get("X-Auth-Token") != self.token:
+        if token != self.token:
             self.troubles.setdefault(id(request.call), []).append("401")
             return json_response({"message": "expired"}, 401)
         self.evaluations += 1

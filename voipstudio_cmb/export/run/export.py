@@ -35,6 +35,7 @@ from voipstudio_cmb.export.store.disk import (
     in_thread,
     remove_sidecars,
     sidecar,
+    status,
     sync_directory,
 )
 from voipstudio_cmb.export.store.ended import end_mark, write_mark
@@ -218,8 +219,9 @@ class Export:
     def end(self) -> None:
         """Removes the mark: what is complete has been told."""
         with contextlib.suppress(OSError):
-            self._disk.unlink(self.mark)
-            sync_directory(self._disk, self.mark.parent)  # or it would be told once more
+            if status(self.mark) is not None:
+                self._disk.unlink(self.mark)
+                sync_directory(self._disk, self.mark.parent)  # or it would be told once more
 
     def explained(self, error: CallMeBackError) -> CallMeBackError:
         """`error`, which names the account's variable if it is about the token."""

@@ -103,7 +103,7 @@ class SqliteSink(Sink):
                 if new:
                     database.execute("PRAGMA page_size = 4096")
                 else:
-                    _check(database, resource, columns, path)
+                    check_format(database, resource, columns, path)
                 for pragma in PRAGMAS:
                     database.execute(pragma)
                 database.execute("BEGIN EXCLUSIVE")
@@ -120,7 +120,7 @@ def _answer(query: str, resource: str, record: type[Record], path: Path) -> Any:
     """The one value that `query` finds in the file `path`, which has a table for `resource`."""
     try:
         with closing(opened(path)) as database:
-            _check(database, resource, _columns(record), path)
+            check_format(database, resource, _columns(record), path)
             return database.execute(query).fetchone()[0]
     except sqlite3.Error as error:
         if code_of(error) in _NOT_OURS:
@@ -152,7 +152,7 @@ def _upsert(resource: str, columns: dict[str, str]) -> str:
     )
 
 
-def _check(
+def check_format(
     database: sqlite3.Connection, resource: str, columns: dict[str, str], path: Path
 ) -> None:
     """Raises ClientMisuse if this format did not write `database` for `resource`."""

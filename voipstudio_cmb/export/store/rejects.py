@@ -80,16 +80,16 @@ class Rejects(AppendedFile):
 
 
 def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[str, Reject]]:
-    """The `rejects` of one response, each with a key that it has again when its page is read again.
+    """The `rejects` of one response, each with a key that it has again when it comes again.
 
-    The key is made of the content: in another response the same row has another index. It is made
-    of the page too, or rows that say nothing, of which there may be many, would count as one.
+    The key is made of the content, because in another response, of another size, the same row has
+    another place. Of rows that are the same to the byte, as many count as came in one response.
     """
     count: Counter[bytes] = Counter()
     for reject in rejects:
         count[reject.json] += 1
         digest = hashlib.sha256(reject.json).hexdigest()[:32]
-        yield f"{reject.page}.{count[reject.json]}.{digest}", reject
+        yield f"{count[reject.json]}.{digest}", reject
 
 
 def _place(line: bytes) -> tuple[int, int, bytes]:
