@@ -17,7 +17,7 @@ LAW = {
     "cli": "auth client codec export export.run export.sinks ext filters limits sandbox",
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
-    "export.accounts": "auth config",
+    "export.accounts": "auth config limits",
     "export.run": (
         "client config export.accounts export.plan export.source export.store limits services"
     ),

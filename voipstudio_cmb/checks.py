@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from numbers import Real
 
 from .errors import ClientMisuse
@@ -21,6 +22,15 @@ def described(value: object) -> str:
     if isinstance(value, float):
         return repr(float(value))
     return "an empty string" if value == "" else f"a value of the type {type(value).__name__}"
+
+
+_HARMLESS = re.compile(r"[-+0-9 .,:/TZ]{0,40}|.{0,15}", re.DOTALL)
+"""What is no token in the wrong place: a number or a time of any kind, or too short."""
+
+
+def is_quotable(value: object) -> bool:
+    """Whether an error may quote a `value` that can't be used."""
+    return not isinstance(value, str) or _HARMLESS.fullmatch(value) is not None
 
 
 def checked_integer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -15,7 +16,7 @@ from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
 from .errors import CallMeBackError, ClientMisuse, ConfigError, Unauthorized
 from .events import Usage
-from .http import Middleware, Request, Response, chain
+from .http import Call, Middleware, Request, Response, chain
 from .limits import Limiter
 from .middleware.auth import Auth
 from .middleware.chain import standard
@@ -36,6 +37,10 @@ def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
     raise ClientMisuse(
         "middlewares must be a list of async functions (request, handler) -> response"
     )
+
+
+IDENTITY_SECONDS = 15.0
+"""How long `GET /me` may take with its retries: an export can do without, or is run again."""
 
 
 class CallMeBackClient:
@@ -229,7 +234,9 @@ class CallMeBackClient:
         Raises:
             Unauthorized: the token was refused.
         """
-        request = Request(method="GET", path="/me", operation="me", parse=envelopes.read_identity)
+        call = Call(deadline=asyncio.get_running_loop().time() + IDENTITY_SECONDS)
+        parse = envelopes.read_identity
+        request = Request(method="GET", path="/me", operation="me", parse=parse, call=call)
         by_token = self._auth.fingerprint()
         try:
             response: Response = await self._handler(request)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import attrs
 
-from .checks import described
+from .checks import described, is_quotable
 from .codec.comparison import meets, problem, type_of
 from .codec.conversion import values_of
 from .codec.json import plain
@@ -72,7 +72,13 @@ def _named(_: object, __: object, name: Any) -> None:
 def _fitting(condition: Filter, _: object, value: Any) -> None:
     why = None if condition.operator == "like" else problem(condition.property, value)
     if why is not None:
-        raise ClientMisuse(f"the filter {str(condition)[:80]!r} can't be met: {why}")
+        sent = str(value) if is_quotable(value) else "…"
+        named = f"{condition.property}{_sign(condition)}{sent}"
+        raise ClientMisuse(f"the filter {named!r} can't be met: {why}")
+
+
+def _sign(condition: Filter) -> str:
+    return next(sign for sign, operator in _SIGNS.items() if operator == condition.operator)
 
 
 @attrs.frozen
@@ -91,8 +97,7 @@ class Filter:
 
     def __str__(self) -> str:
         """The condition as on a command line: "id>100"."""
-        sign = next(sign for sign, operator in _SIGNS.items() if operator == self.operator)
-        return f"{self.property}{sign}{self.value}"
+        return f"{self.property}{_sign(self)}{self.value}"
 
     def __bool__(self) -> bool:
         # `a and b` and `1 < where("id") < 9` would otherwise drop one of the two unseen.

@@ -91,6 +91,22 @@ class EvenSpacing:
         self._last.append(now)
 
 
+def checked_rate(name: str, rate: object, *, error: type[ClientMisuse] = ClientMisuse) -> float:
+    """The requests a second that the argument called `name` stands for, as `RateLimit` takes them.
+
+    Raises:
+        ClientMisuse: `rate` is no such number; another class of `error` if it is given.
+    """
+    number = checked_number(name, rate, error=error)
+    try:
+        RateLimit(number)
+    except ClientMisuse:
+        raise error(
+            f"{name} is no rate that can be kept: {number} requests a second; choose another number"
+        ) from None
+    return number
+
+
 class RateLimit:
     """At most `n` requests in any `per` seconds, first come first served.
 

@@ -14,7 +14,8 @@ from typing import Any, Generic, Protocol, TypedDict, TypeVar, overload
 
 import attrs
 
-from .sent import AsSent, with_lazy_extra
+from .sent import AsSent, read_json, with_lazy_extra
+from .text import html_table
 
 
 class Identified(Protocol):
@@ -203,3 +204,9 @@ class Page(Generic[R]):
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def _repr_html_(self) -> str:
+        each: Sequence[Any] = self.records
+        rows = [read_json(one.json) if isinstance(one, Row) else dict(one) for one in each]
+        names = dict.fromkeys(name for row in rows for name in row)
+        return html_table(names, ([row.get(name, "") for name in names] for row in rows))

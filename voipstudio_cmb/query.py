@@ -215,6 +215,18 @@ class WalkQuery:
         self.first.query()  # raises if the filters are too long
 
     @property
+    def options(self) -> dict[str, object]:
+        """What the caller has chosen, by its name, for people to read."""
+        chosen = {
+            field.name: value
+            for field in attrs.fields(type(self))
+            if field.init and (value := getattr(self, field.name)) != field.default
+        }
+        if self.conditions:
+            chosen["filters"] = ", ".join(map(str, chosen.pop("conditions")))
+        return chosen
+
+    @property
     def by_id(self) -> bool:
         """Whether rows are asked for in ascending order of ids."""
         return self.sort in ("id", None) and not self.descending

@@ -105,12 +105,12 @@ class Collection(_Service[R]):
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
         query = WalkQuery.of("list", options, WalkOptions)
-        return Walk(self._strategy(query).records, query.cursor)
+        return Walk(self._strategy(query).records, query.cursor, {"of": self.path, **query.options})
 
     def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
         query = WalkQuery.of("pages", options, WalkOptions)
-        return Walk(self._strategy(query).pages, query.cursor)
+        return Walk(self._strategy(query).pages, query.cursor, {"of": self.path, **query.options})
 
     def raw_pages(
         self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
@@ -124,7 +124,9 @@ class Collection(_Service[R]):
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
         judged = {each.property for each in query.conditions} - {"id", "created_at"}
         parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
-        return Walk(self._strategy(query, parse).pages, query.cursor)
+        return Walk(
+            self._strategy(query, parse).pages, query.cursor, {"of": self.path, **query.options}
+        )
 
     async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
         """The collection's total (of what meets `filters`), by one request for one row.
@@ -146,13 +148,13 @@ class Collection(_Service[R]):
         return await self._send("GET", "count", parse, query=request.query())
 
     async def raw_newest(
-        self, by: str, *, filters: Filter | Iterable[Filter] | None = None
+        self, by: str, rows: int, *, filters: Filter | Iterable[Filter] | None = None
     ) -> Rows:
-        """The row with the highest value of `by`, by one request for it; empty if there is none.
+        """So many `rows` with the highest values of `by`, by one request for them.
 
-        Nothing is checked: of a server that ignores `sort` it is some other row.
+        Nothing is checked: of a server that ignores `sort` they are some other rows.
         """
-        request = PageRequest(page_size=1, sort=by, descending=True, conditions=checked(filters))
+        request = PageRequest(page_size=rows, sort=by, descending=True, conditions=checked(filters))
         parse = partial(envelopes.read_rows, number=1, reject=lambda _: None)
         page = await self._send("GET", "newest", parse, query=request.query())
         return as_rows(page.records)

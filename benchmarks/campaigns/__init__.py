@@ -15,6 +15,7 @@
     soak           a client at full speed for long leaves nothing over and needs no more memory
     chains         nightly exports bring every row once, through days of changes and interruptions
     crash_points   an export killed at each single step ends with the right files
+    crash_states   so does one after a power cut, whatever the disk has kept of its steps
 
 `python -m benchmarks.campaigns.NAME --help` explains each.
 """
@@ -22,4 +23,5 @@
 CAMPAIGNS = (
     "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed", "memory",
     "exports", "accounts", "kills", "soak", "chains", "crash_points",
+    "crash_states",
 )  # fmt: skip

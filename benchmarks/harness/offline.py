@@ -122,5 +122,11 @@ class _Client:
         self.settings = Settings(account, tasks, proofs)
         self.buttons = Buttons(account, tasks)
 
+    async def __aenter__(self) -> _Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
     async def identities(self) -> tuple[list[str], None]:
         return [f"id {self._account.user}"], None

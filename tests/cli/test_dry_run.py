@@ -21,8 +21,8 @@ def test_a_dry_run_counts_and_writes_nothing(api: Sandbox, run: Any, tmp_path: P
     assert {seen.method for seen in api.journal} == {"GET"}
     assert api.requests == 5
     assert "about 15 requests" in done.err
-    paced = run("export", "--to", tmp_path / "a", "--dry-run", "--page-size", "100", "--rate", "2")
-    assert "; about 8 s at the rate that is set; nothing was written" in paced.err
+    paced = run("export", "--to", tmp_path / "a", "--dry-run", "--page-size", "100", "--rate", "5")
+    assert "; about 3 s at the rate that is set; nothing was written" in paced.err
     some = run("export", "cdrs", "--to", tmp_path / "a", "--dry-run", "--filter", "id<100010")
     assert 0 < int(some.out.split()[-2]) < 10
 

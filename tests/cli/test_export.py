@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.commands import INTERRUPTIBLE, accounts_file, run_process, script_bad_row
+from tests.fakes.commands import INTERRUPTIBLE, accounts_file, script_bad_row
 from voipstudio_cmb.cli import files
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
@@ -46,6 +46,9 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
         (["--to", "a", "--window", "5"], "--window is called --concurrency"),
         (["--to", "a", "--dry-run", "--rate", "0"], "--rate must be a finite number"),
+        (["--to", "a", "--rate", "1e-300"], "--rate is no rate that can be kept: 1e-300 requests"),
+        (["--to", "a", "--rate-per-account", "1e-300", "--accounts", "x"],
+         "--rate-per-account is no rate"),
     ],
 )  # fmt: skip
 def test_wrong_usage_sends_nothing_and_is_exit_2(
@@ -99,7 +102,7 @@ def test_every_format_by_its_name(
     ("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
 )
 def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
-    api: Sandbox, tmp_path: Path, stop: signal.Signals, code: int
+    api: Sandbox, run: Any, tmp_path: Path, stop: signal.Signals, code: int
 ) -> None:
     api.script(Fault(path="/callmeback/cdrs", after=9, delay=60.0, times=None))
     argv = ["export", "cdrs", "--to", str(tmp_path / "a"), "--page-size", "10"]
@@ -119,14 +122,14 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
     assert "Traceback" not in err
     assert not (tmp_path / "a" / "cdrs.jsonl").exists()
     api.clear_faults()
-    forecast = run_process(*argv, "--dry-run")
-    kept = int(forecast.stdout.split()[-2])
+    forecast = run(*argv, "--dry-run").out.split()
+    kept = int(forecast[-2])
     assert 0 < kept < 300
-    assert int(forecast.stdout.split()[-1]) == -(-(300 - kept) // 10) + 2
-    done = run_process(*argv)
-    assert done.returncode == 0
-    assert b"cdrs: resumes the export started at 20" in done.stderr
-    assert f"300   {kept}".encode() in done.stderr
+    assert int(forecast[-1]) == -(-(300 - kept) // 10) + 2
+    done = run(*argv)
+    assert done.code == 0
+    assert "cdrs: resumes the export started at 20" in done.err
+    assert f"300   {kept}" in done.err
 
 
 @pytest.mark.parametrize(

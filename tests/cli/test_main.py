@@ -302,12 +302,6 @@ def test_an_interrupted_list_does_not_claim_to_be_complete(api: Sandbox) -> None
     assert err == "interrupted: the output is incomplete\n"
 
 
-def test_a_full_disk_behind_stdout_is_exit_1(api: Sandbox) -> None:
-    ran = run_process("list", "cdrs", "--all", shell="> /dev/full")
-    assert ran.returncode == 1
-    assert ran.stderr == b"error: the output can't be written: No space left on device\n"
-
-
 def test_an_empty_list_and_a_total_that_is_too_high_are_said(
     api: Sandbox, run: Any, tmp_path: Path
 ) -> None:

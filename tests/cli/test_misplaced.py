@@ -33,6 +33,9 @@ LINES = [
     "list cdrs --profile {}",
     "list cdrs --format {}",
     "list cdrs --filter {}",
+    "list cdrs --filter id={}",
+    "export --to out --filter created_at>={}",
+    "export --to {}://bucket/x",
     "get {} 7",
     "get settings {}",
     "ping --profile {}",
@@ -122,6 +125,9 @@ CALLS: dict[str, Any] = {
     "a checkpoint": lambda: Plan(to=Path("x"), checkpoint=CANARY),  # type: ignore[arg-type]
     "an operator": lambda: Filter("id", CANARY, 1),  # type: ignore[arg-type]
     "a filter": lambda: parse(CANARY),
+    "a filter's value": lambda: where("id") == CANARY,
+    "a directory's scheme": lambda: Plan(to=Path(f"{CANARY}:/x")),
+    "XDG_CONFIG_HOME": lambda: CallMeBackClient.from_env(env={"XDG_CONFIG_HOME": f"/{CANARY}"}),
     "filters": lambda: WalkQuery(filters=CANARY),  # type: ignore[arg-type]
     "a page size": lambda: WalkQuery.of("list", {"page_size": CANARY}, RawWalkOptions),
     "a walk": lambda: WalkQuery(walk=CANARY),  # type: ignore[arg-type]

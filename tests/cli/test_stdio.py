@@ -210,7 +210,7 @@ FULL = b"error: the output can't be written: No space left on device\n"
 @pytest.mark.parametrize(
     "argv",
     [
-        ["list", "cdrs", "--format", "table"],
+        ["list", "cdrs", "--all"],
         ["get", "settings", "{}"],
         ["export", "--to", "nowhere", "--dry-run"],
         ["--version"],

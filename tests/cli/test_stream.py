@@ -16,8 +16,10 @@ from tests.fakes.commands import INTERRUPTIBLE, run_process, script_bad_row
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
-def test_the_rows_of_one_resource_go_to_standard_output(api: Sandbox, tmp_path: Path) -> None:
-    run_process("export", "cdrs", "visitors", "buttons", "--to", tmp_path)
+def test_the_rows_of_one_resource_go_to_standard_output(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    run("export", "cdrs", "visitors", "buttons", "--to", tmp_path)
     for resource in ("cdrs", "visitors", "buttons"):
         done = run_process("export", resource, "--to", "-", "--page-size", 50, "--progress", "none")
         assert done.returncode == 0

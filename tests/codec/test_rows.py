@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voipstudio_cmb.codec.envelopes import read_page, read_row, read_rows
+from voipstudio_cmb.codec.envelopes import read_page, read_row, read_rows, read_total
 from voipstudio_cmb.codec.rows import as_rows, tokens
 from voipstudio_cmb.errors import EmptyBody, NotJSON, WrongShape
 from voipstudio_cmb.http import Response
@@ -120,6 +120,7 @@ def test_a_row_that_no_reader_takes_is_rejected_and_the_others_are_not(
     with pytest.raises(NotJSON, match=f"1 of the response's rows can't be read .{why}") as caught:
         read_page(Response(status=200, body=envelope), Cdr, 1)
     assert not caught.value.retryable
+    assert read_total(Response(status=200, body=envelope)) == 9
 
 
 def test_numbers_of_any_size_cost_nothing() -> None:

@@ -29,9 +29,9 @@ class Mortal(Disk):
         self.lives = lives
         self.ended = False
 
-    def open(self, path: Path) -> int:
-        self.ended = self.ended or path.name == ".export-ended"
-        return super().open(path)
+    def replace(self, path: Path, to: Path) -> None:
+        super().replace(path, to)
+        self.ended = self.ended or to.name == ".export-ended"
 
     def unlink(self, path: Path) -> None:
         self.lives -= self.ended
@@ -80,6 +80,20 @@ async def test_only_what_was_complete_then_is_complete_now(tmp_path: Path) -> No
         await run(Offline(count=12), plan)
 
 
+async def test_an_export_that_begins_again_is_not_complete_with_it(tmp_path: Path) -> None:
+    plan = attrs.evolve(plan_of(tmp_path), restart=True)
+    await interrupted_end(plan)
+    api = Offline(count=13)
+    with pytest.raises(ClientMisuse, match="exists: choose another directory"):
+        await run(api, plan)
+    (tmp_path / "cdrs.jsonl").unlink()
+    (tmp_path / "websites.jsonl").unlink()
+    summary = await run(api, plan)
+    assert [(job.already, job.kept, job.rows) for job in summary.jobs] == [
+        (False, 0, 13), (False, 0, 3),
+    ]  # fmt: skip
+
+
 async def test_another_export_is_not_complete_with_it(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     await interrupted_end(plan)
@@ -119,7 +133,7 @@ async def test_accounts_that_were_killed_between_two_clean_ups(tmp_path: Path) -
 async def test_a_mark_that_can_not_be_made_is_no_failure(tmp_path: Path) -> None:
     class Full(Disk):
         def open(self, path: Path) -> int:
-            if path.name == ".export-ended":
+            if path.name == ".export-ended.new":
                 raise OSError(28, "No space left on device")
             return super().open(path)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from benchmarks.harness.offline import Offline
 from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
-from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.errors import ClientMisuse, PageDrift
 from voipstudio_cmb.export import Plan
 from voipstudio_cmb.export.store import marks
 from voipstudio_cmb.export.store.marks import KnownRows, Mark, moved, packed, unpacked
@@ -143,14 +143,36 @@ async def test_a_row_with_a_low_id_that_came_while_an_export_ran_is_in_the_next(
     assert found["0002"][-1] == 5
 
 
+@pytest.mark.parametrize(("since", "created"), [("last", MINUTE(40)), (None, MINUTE(49))])
+async def test_a_row_with_a_low_id_that_came_between_two_responses_of_the_opening(
+    tmp_path: Path, since: Any, created: str
+) -> None:
+    """The highest row is read after the first page, and has come after the low one."""
+    api = dated(*((id, MINUTE(id // 10)) for id in range(10, 390, 10)))
+
+    def come(api: Offline) -> None:
+        put(api, (5, created), (390, MINUTE(50)))
+
+    def for_the_highest(query: dict[str, str]) -> bool:
+        return (query["limit"], query["dir"]) == ("2", "DESC")
+
+    await during(api, plan(tmp_path, since=since), for_the_highest, come)
+    assert files(tmp_path)["0001"] == [*range(10, 391, 10)]
+    for _ in range(2):
+        assert (await run(api, plan(tmp_path))).complete
+    assert files(tmp_path)["0002"] == [5]
+
+
 async def test_a_run_that_is_resumed_days_later_leaves_what_came_since_to_the_next(
     tmp_path: Path,
 ) -> None:
     api = dated(*((id, DAY(1)) for id in range(2, 101, 2)))
     assert (await interrupted(api, plan(tmp_path), 9)).resumable
     put(api, (1, DAY(2)), (99, DAY(3)))
+    asked = len(api.asked)
     [job] = (await run(api, plan(tmp_path))).jobs
     assert job.kept > 0
+    assert not [each for each in api.asked[asked:] if each.operation == "cdrs.newest"]
     assert (await run(api, plan(tmp_path))).complete
     assert files(tmp_path)["0002"] == [1]
     assert sorted(files(tmp_path)["0001"]) == [*range(2, 99, 2), 99, 100]
@@ -267,7 +289,7 @@ async def test_a_run_that_makes_a_file_again_can_be_interrupted(tmp_path: Path) 
 
 
 async def test_a_date_in_the_future_hides_nothing(tmp_path: Path) -> None:
-    api = dated((10, MINUTE(1)), (20, "2999-01-01 00:00:00"), (30, MINUTE(3)))
+    api = dated((10, MINUTE(1)), (20, MINUTE(3)), (30, "2999-01-01 00:00:00"))
     assert (await run(api, plan(tmp_path))).complete
     put(api, (5, MINUTE(4)))
     for _ in range(2):
@@ -349,3 +371,23 @@ def test_what_is_no_overlap_is_refused(tmp_path: Path, given: Any) -> None:
 def test_an_overlap_is_of_exports_that_continue_others(tmp_path: Path) -> None:
     with pytest.raises(ClientMisuse, match="--since last"):
         plan(tmp_path, since=None, overlap="1h")
+
+
+async def test_late_rows_are_not_forgotten_where_a_resumed_walk_begins_again(
+    tmp_path: Path,
+) -> None:
+    api = dated(*((id, MINUTE(id)) for id in range(1, 41) if id != 30))
+    api.sorts, api.refuses = True, "filter"
+    assert (await run(api, plan(tmp_path, overlap=3600))).complete
+    put(api, (30, MINUTE(30)), (41, MINUTE(41)), (42, MINUTE(42)))
+    assert (await interrupted(api, plan(tmp_path, overlap=3600), 12)).resumable
+
+    async def hook(request: Request) -> None:
+        if dict(request.query).get("page") == "8" and api.hook is hook:
+            api.hook = None
+            raise PageDrift("rows may be missing", evidence="", sent="yes")
+
+    api.hook = hook
+    [job] = (await run(api, plan(tmp_path, overlap=3600))).jobs
+    assert "begun again" in job.note
+    assert files(tmp_path)["0002"] == [30, 41, 42]

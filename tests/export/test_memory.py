@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from voipstudio_cmb.export.store.high_water import CreatedHighWater
 
 from benchmarks.harness.offline import Offline
 from tests.fakes.exports import names, run
@@ -20,6 +19,7 @@ from voipstudio_cmb.export.run import file_writer
 from voipstudio_cmb.export.sinks.csv import CsvLines, CsvSink
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import CollectionSource
+from voipstudio_cmb.export.store.marks import KnownRows
 from voipstudio_cmb.export.store.rejects import Rejects
 from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.export.store.workspace import Workspace
@@ -35,7 +35,7 @@ PLACES: list[tuple[Any, str]] = [
     (Spool, "sync"),
     (Spool, "blocks"),
     (Rejects, "open"),
-    (CreatedHighWater, "add"),
+    (KnownRows, "add"),
     (CollectionSource, "_pages"),
     (ButtonIds, "read"),
     (CsvSink, "write"),

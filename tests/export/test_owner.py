@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.harness.clocks import virtual
 from benchmarks.harness.peer import closed_port
 from voipstudio_cmb import CallMeBackClient, ClientConfig
+from voipstudio_cmb.client import IDENTITY_SECONDS
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -17,6 +20,7 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Plan, Summary, forecast
+from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 AT_ONCE = ClientConfig(retry=lambda e, r, n: 0.0 if e.retryable and n < 3 else None)
@@ -122,3 +126,15 @@ async def test_a_host_that_is_down_is_asked_nothing_more(tmp_path: Path) -> None
             summary = await Export(cmb, Plan(to=tmp_path, resources=["cdrs", "visitors"])).run()
             assert cmb.usage.calls == 1
     assert [type(job.error) for job in summary.jobs] == [ConnectFailed] * 2
+
+
+@virtual
+async def test_it_is_not_waited_for_longer_than_an_export_waits_for_anything_else() -> None:
+    async def busy(request: Request, handler: Handler) -> Response:
+        return Response(status=429)
+
+    async with CallMeBackClient("token", middlewares=[busy]) as cmb:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        assert (await cmb.identity()).startswith("token ")
+        assert loop.time() - began <= IDENTITY_SECONDS

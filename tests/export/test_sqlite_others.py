@@ -15,7 +15,7 @@ from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import names, run
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export import Plan, forecast
-from voipstudio_cmb.export.sinks import sqlite_files
+from voipstudio_cmb.export.sinks import sqlite, sqlite_files
 from voipstudio_cmb.export.sinks.sqlite import SqliteSink
 
 ONLY = {"cdrs.sqlite", "manifest.json"}
@@ -88,10 +88,17 @@ def write_much(other: sqlite3.Connection) -> None:
 
 
 async def test_a_mode_that_the_user_has_set_leaves_no_trace(
-    to: Path, api: Offline, other: sqlite3.Connection
+    to: Path, api: Offline, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_log(other)
     other.close()
+    seen, check = set[str](), sqlite._check
+
+    def look(*arguments: Any) -> None:
+        check(*arguments)
+        seen.update(names(to))
+
+    monkeypatch.setattr(sqlite, "_check", look)
     assert names(to) == ONLY
     await forecast(api.client(), plan(to))
     assert names(to) == ONLY
@@ -99,6 +106,8 @@ async def test_a_mode_that_the_user_has_set_leaves_no_trace(
         assert (await run(api, plan(to, verify=True))).complete
         assert names(to) == ONLY
     assert tables(to) == (40, [7])
+    # Of a copy that is written either: a kill would leave it to be taken for a part of the next.
+    assert not [name for name in seen if name.endswith("-wal")]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

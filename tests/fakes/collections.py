@@ -158,6 +158,27 @@ FILTERS: dict[str, Callable[[int, list[Condition]], bool]] = {
 }
 
 
+def _up_to(most: int) -> Callable[[int, list[Condition]], bool]:
+    """Takes a value above `most` for this one."""
+    return lambda id, all_: all(
+        meets(id, {**one, "value": min(one["value"], most)}) for one in all_
+    )
+
+
+RIGHT_FOR_SOME: dict[str, Callable[[int, list[Condition]], bool]] = {
+    "as text": lambda id, all_: all(
+        RIGHT[one["operator"]](str(id), str(one["value"])) for one in all_
+    ),
+    "up to 2^31": _up_to(2**31 - 1),
+    "up to 2^53": _up_to(2**53),
+    "up to 20,100": _up_to(20_100),
+    "for no bound in the 1060s": lambda id, all_: all(
+        meets(id, one) and one["value"] // 10 != 106 for one in all_
+    ),
+}
+"""Ways that are right for ids of one length, or only for low ones."""
+
+
 ORDERS: dict[str, Callable[[list[int], bool], list[int]]] = {
     "by id": lambda ids, down: sorted(ids, reverse=down),
     "as text": lambda ids, down: sorted(ids, key=str, reverse=down),
@@ -196,7 +217,8 @@ class Odd:
         assert len(self.asked) < 500, "it does not end"
         self.change(self, query)
         conditions = json.loads(query.get("filter", "[]"))
-        take = FILTERS.get(self.conditions, lambda id, all_: all(meets(id, one) for one in all_))
+        right = {"": lambda id, all_: all(meets(id, one) for one in all_)}
+        take = {**right, **FILTERS, **RIGHT_FOR_SOME}[self.conditions]
         down = query["dir"] == "DESC"
         ids = [id for id in self.ids if not conditions or take(id, conditions)]
         ids = ORDERS[self.order](ids, down)

@@ -813,6 +813,30 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
     assert provider.calls == 2
 
 
+@pytest.mark.parametrize("tokens", [("old", "new"), ("old", "older", "new")])
+@virtual
+async def test_a_refused_token_is_not_sent_by_those_who_waited_for_a_connection(
+    tokens: tuple[str, ...],
+) -> None:
+    provider, connections, sent = Provider(*tokens), asyncio.Semaphore(2), list[str]()
+
+    async def network(request: Request) -> Response:
+        async with connections:
+            token = request.credentials()["X-Auth-Token"]
+            sent.append(token)
+            await asyncio.sleep(0.1)
+            return OK if token == "new" else Response(status=401)
+
+    handler = full_chain(network, auth=Auth(provider))
+    calls = [handler(request("POST")) for _ in range(8)]
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+    assert all(isinstance(outcome, Unauthorized) for outcome in refused)
+    assert len(refused) <= 2 * (len(tokens) - 2)
+    assert all(sent.count(token) <= 2 for token in tokens[:-1])
+    assert provider.calls == len(tokens)
+
+
 @pytest.mark.parametrize(
     "outcome",
     [ConnectionLost("the vault hung up", sent="maybe"), RuntimeError("closed"), "", "a\r\nb",

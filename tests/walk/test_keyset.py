@@ -193,7 +193,7 @@ async def test_a_proof_is_remembered() -> None:
     table, capabilities = Table(list(range(1, 100))), Capabilities()
     cdrs = Cdrs(table, None, capabilities)
     await cdrs.list(walk="auto", page_size=10, concurrency=4).collect()
-    assert capabilities.supported == {"/callmeback/cdrs"}
+    assert list(capabilities.supported) == ["/callmeback/cdrs"]
     first = len(table.asked)
     await cdrs.list(walk="auto", page_size=10, concurrency=4).collect()
     assert len(table.asked) - first <= first
@@ -310,7 +310,7 @@ async def test_a_server_that_answers_any_condition_with_nothing_has_proved_nothi
     assert [
         r.id async for r in cdrs.list(walk="auto", page_size=10, concurrency=concurrency)
     ] == ids
-    assert (capabilities.supported, capabilities.refused) == (set(), {"/callmeback/cdrs"})
+    assert (capabilities.supported, capabilities.refused) == ({}, {"/callmeback/cdrs"})
 
 
 @pytest.mark.parametrize("walk", ["keyset", "auto"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from benchmarks.campaigns.model import costly
 from benchmarks.harness.walk_model import server
 from benchmarks.harness.walk_model.client import Outcomes
 from benchmarks.harness.walk_model.excuses import EXCUSES, Excuse
@@ -15,6 +16,7 @@ from benchmarks.harness.walk_model.habits import HABITS, HELD, tempers_of
 from benchmarks.harness.walk_model.machine import machine_of, run_machine
 from benchmarks.harness.walk_model.scenario import KINDS, run, scenario_of
 from benchmarks.harness.walk_model.server import ModelServer
+from benchmarks.harness.walk_model.temper import HONEST
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = settings.default.max_examples // 2
@@ -39,6 +41,14 @@ def test_random_walks_keep_their_contract(kind: str) -> None:
 def test_a_loss_is_excused_only_in_the_words_of_the_readme(excuse: Excuse) -> None:
     readme = " ".join((ROOT / "README.md").read_text().split())
     assert excuse.words in readme.split("Not guaranteed in a walk by page", 1)[1]
+
+
+def test_errors_over_an_honest_server_have_to_be_few() -> None:
+    walk = (str(HONEST), "page", "deleting", "in one part")
+    outcomes: Outcomes = Counter({(*walk, "complete"): 197, (*walk, "PageDrift"): 2})
+    assert costly(outcomes) == []
+    outcomes[*walk, "PageDrift"] += 1
+    assert costly(outcomes) == ["3 of 200 walks over an honest server ended in an error"]
 
 
 def test_each_habit_is_met_by_some_kind_of_walk() -> None:

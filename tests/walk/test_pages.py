@@ -79,7 +79,7 @@ async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
 ) -> None:
     server = Collection(rows(50), ignore_page=True, total=total)
     found: list[int] = []
-    with pytest.raises(PageDrift, match="ignore `page`"):
+    with pytest.raises(PageDrift, match="ignore `page`") as caught:
         async for record in Cdrs(server).list(
             walk="page", page_size=LIMIT, concurrency=concurrency
         ):
@@ -87,6 +87,12 @@ async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
     assert found == [r["id"] for r in rows(LIMIT)]
     # Once more, to be sure: rows that moved up by a page look the same.
     assert (sorted(server.asked), server.tops) == ([1, 2, 2], 1)
+    assert 'or walk by keyset (walk="keyset")' in str(caught.value)
+    impossible: list[Any] = [{}, {"walk": "page", "descending": True}]
+    for options in impossible:
+        with pytest.raises(PageDrift, match="ignore `page`") as caught:
+            await Cdrs(server).list(page_size=LIMIT, concurrency=concurrency, **options).collect()
+        assert "keyset" not in str(caught.value)
 
 
 @pytest.mark.parametrize("total", [None, 0, "0", 30, 100])

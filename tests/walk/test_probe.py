@@ -18,7 +18,8 @@ from voipstudio_cmb.errors import ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
-from voipstudio_cmb.walk.probe import Capabilities, probes
+from voipstudio_cmb.walk import Capabilities
+from voipstudio_cmb.walk.probe import probes
 
 PATH = "/callmeback/cdrs"
 
@@ -118,7 +119,7 @@ async def test_a_server_that_leaves_rows_out_is_no_more_trusted_while_rows_are_d
         )
         with contextlib.suppress(PageDrift):
             await Cdrs(server, None, capabilities).list(page_size=10).collect()
-        assert (capabilities.supported, capabilities.refused) == (set(), {PATH}), conditions
+        assert (capabilities.supported, capabilities.refused) == ({}, {PATH}), conditions
 
 
 # Resuming from a cursor.
@@ -270,6 +271,33 @@ async def test_a_404_in_the_middle_hides_no_row(concurrency: int, passing: bool)
     else:
         with pytest.raises(NotFound):
             await walked(Lost(ids=ids), page_size=50, concurrency=concurrency)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 10**6])
+@pytest.mark.parametrize("concurrency", [1, 4])
+@virtual
+async def test_a_range_that_is_not_found_again_and_again_hides_no_row(
+    concurrency: int, times: int
+) -> None:
+    class Lost(Odd):
+        """Does not find what lies above 300 and below 400, so many times."""
+
+        left = times
+
+        async def __call__(self, request: Request) -> Response:
+            conditions = json.loads(dict(request.query).get("filter", "[]"))
+            if any(300 <= each["value"] < 400 for each in conditions) and self.left:
+                self.left -= 1
+                raise NotFound("no such range", status=404, sent="yes")
+            return await super().__call__(request)
+
+    ids, found = list(range(1, 801)), list[int]()
+    with contextlib.suppress(NotFound):
+        async for record in Cdrs(Lost(ids=ids)).list(page_size=50, concurrency=concurrency):
+            found.append(record.id)
+        assert times < 10
+    assert found == ids[: len(found)]
+    assert (found == ids) == (times < 10)
 
 
 @virtual

@@ -86,11 +86,18 @@ def _credentials(token: Secret, stored: object, given: str | None, owner: str) -
     return Credentials(token, url, f"the token is from {owner}, the base URL {url} from {where}")
 
 
-def _from_profile(path: Path, name: str | None, given_url: str | None) -> Credentials:
+def _shown(path: Path, env: Environment) -> str:
+    """The name of the profile file `path` in messages: what a variable holds may be a token."""
+    return "$XDG_CONFIG_HOME/voipstudio/config.json" if env.get("XDG_CONFIG_HOME") else str(path)
+
+
+def _from_profile(env: Environment, name: str | None, given_url: str | None) -> Credentials:
     """The credentials of one profile of the vendor's file, which is only ever read."""
+    file = profile_path(env)
+    path = _shown(file, env)
     how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
     try:
-        profiles = _parse_profiles(read_regular(path))
+        profiles = _parse_profiles(read_regular(file))
     except FileNotFoundError:
         raise NoToken(f"no token: {how} (no profile file {path})") from None
     except OSError as error:
@@ -125,6 +132,6 @@ def resolve(profile: str | None, env: Environment) -> Credentials:
     """
     url = env.get(URL_VARIABLE)
     if not env.get(TOKEN_VARIABLE):
-        return _from_profile(profile_path(env), profile, url)
+        return _from_profile(env, profile, url)
     owner = TOKEN_VARIABLE + (", which takes precedence over a profile" if profile else "")
     return _credentials(Secret(env.get(TOKEN_VARIABLE)), None, url, owner)

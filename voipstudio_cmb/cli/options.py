@@ -55,10 +55,11 @@ def check_certificates() -> None:
 
 def check_numbers(arguments: argparse.Namespace) -> None:
     """Raises ClientMisuse if a rate is not a number above 0, or a count is below 1."""
-    from voipstudio_cmb.checks import checked_integer, checked_number
+    from voipstudio_cmb.checks import checked_integer
+    from voipstudio_cmb.limits import checked_rate
 
     for name in ("rate", "rate_per_account"):
         if (rate := getattr(arguments, name, None)) is not None:
-            checked_number(f"--{name.replace('_', '-')}", rate)
+            checked_rate(f"--{name.replace('_', '-')}", rate)
     for name in ("jobs", "limit"):
         checked_integer(f"--{name}", getattr(arguments, name, 1), 1)

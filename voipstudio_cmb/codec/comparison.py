@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from itertools import filterfalse
 from typing import Any
 
+from voipstudio_cmb.checks import described, is_quotable
 from voipstudio_cmb.models import RECORDS
 
 from .json import to_json
@@ -116,7 +117,8 @@ def problem(field: str, value: object) -> str | None:
     fits, kind, example = _TYPES.get(type_of(field) or object, (None, "", ""))
     if fits is None or fits(value):
         return None
-    return f"{field} is {kind}, and {str(value)[:40]!r} is none: write one like {example}"
+    what = repr(str(value)) if is_quotable(value) else described(value)
+    return f"{field} is {kind}, and {what} is none: write one like {example}"
 
 
 def meets(field: str, how: str, wanted: object, found: object) -> bool:

@@ -70,7 +70,7 @@ def read_row(response: Response) -> Row:
 
 def read_total(response: Response) -> int:
     """The total in a collection's response."""
-    total = total_of(_envelope(response, list).get("total"))
+    total = total_of(_read(response, raw_rows, list).total)
     if total is None:
         raise WrongShape("the response holds no usable total", sent="yes")
     return total

@@ -12,10 +12,10 @@ import attrs
 
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
-from voipstudio_cmb.checks import checked_number
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 from voipstudio_cmb.files import decode_handwritten, read_regular
+from voipstudio_cmb.limits import checked_rate
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -35,7 +35,7 @@ def _checked_name(name: object) -> str:
 
 
 def _checked_rate(rate: object) -> float | None:
-    return None if rate is None else checked_number("rate", rate, error=ConfigError)
+    return None if rate is None else checked_rate("rate", rate, error=ConfigError)
 
 
 @attrs.frozen(init=False, repr=False)

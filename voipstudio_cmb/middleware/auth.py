@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Mapping
+from functools import partial
 
 import attrs
 
@@ -37,16 +39,28 @@ class Auth:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
-        current = self._current or await self._fetch(request.call, handler)
-        request.call.hide(current.mask)
-        request.call.source = self.source
-        response = await handler(request.with_credentials(current.headers))
-        if response.status == 401 and self._source is not None and not request.call.renewed:
-            request.call.renewed = True
-            if self._current is current:  # else somebody has renewed it meanwhile
-                self._current = None
-            return attrs.evolve(response, renew=True)
-        return response
+        call = request.call
+        call.source = self.source
+        while True:
+            current = self._current or await self._fetch(call, handler)
+            call.hide(current.mask)
+            newest = current.headers if self._source is None else partial(self._newest, current)
+            try:
+                response = await handler(request.with_credentials(newest))
+            except _Renewed:
+                continue
+            if response.status == 401 and self._source is not None and not call.renewed:
+                call.renewed = True
+                if self._current is current:  # else somebody has renewed it meanwhile
+                    self._current = None
+                return attrs.evolve(response, renew=True)
+            return response
+
+    def _newest(self, current: Token | Basic) -> Mapping[str, str]:
+        """The headers of `current`, unless it was refused while the request waited to be sent."""
+        if self._current is not current:
+            raise _Renewed
+        return current.headers()
 
     def fingerprint(self) -> str:
         """A hash of the token that is always sent; "any" where tokens are fetched and change."""
@@ -78,6 +92,10 @@ class Auth:
         finally:
             self._waiting.discard(waiter)
             del waiter  # or frame and error would keep each other alive
+
+
+class _Renewed(Exception):
+    """A request was not sent, because its token was refused while it waited for a connection."""
 
 
 class _Waiter:

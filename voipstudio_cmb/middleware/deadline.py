@@ -28,6 +28,7 @@ class Deadline:
         call = request.call
         now = asyncio.get_running_loop().time()
         call.deadline = min(call.deadline, now + self.seconds)
+        seconds = call.deadline - now
         call.timeout = self.timeout
         timeout = self.timeouts.at(call.deadline)
         try:
@@ -42,7 +43,7 @@ class Deadline:
             closed = ClientMisuse("the client was closed while this call was running", **known)
             raise concluded(closed, request)
         late = RequestTimeout(
-            f"the call's deadline of {self.seconds:g} s passed"
+            f"the call's deadline of {seconds:.6g} s passed"
             + (" while it waited for a free connection" if call.queued else ""),
             phase="pool" if call.queued else "deadline",
             **known,

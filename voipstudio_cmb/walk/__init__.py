@@ -3,7 +3,8 @@
     Walk                        walk.py      what the caller holds: items, progress, cursor
       Strategy                  strategy.py  records of pages; keyset or page, up to the limit
         KeysetWalk              keyset.py    ids above the last one; how it begins: probe.py,
-          |                                  which ranges it asks for: ranges.py
+          |                                  which ranges it asks for: ranges.py,
+          |                                  how it ends: ending.py
         PageWalk                pages.py     page numbers, with a window of requests (tasks.py),
           |                                  read by reader.py, accounted for in ledger.py; what
           |                                  that leaves open: coverage.py, verify.py
@@ -11,15 +12,15 @@
             |                                whether rows contradict the caller: contradiction.py
             Fetch               PageRequest -> Page, given by a service: all of the network
 
-Beside these: cursor.py writes and reads the text of a cursor, ids.py knows which ids have come, and
-tasks.py holds the tasks of all walks of a client. A page comes back the same way as a `Page`; only
-`Strategy.records` takes it apart.
+Beside these: cursor.py writes and reads the text of a cursor, ids.py knows which ids have come,
+capabilities.py what the server has shown to all walks of a client, and tasks.py holds their tasks.
+A page comes back the same way as a `Page`; only `Strategy.records` takes it apart.
 """
 
 from __future__ import annotations
 
+from .capabilities import Capabilities
 from .contradiction import check_conditions
-from .probe import Capabilities
 from .strategy import Strategy
 from .tasks import Tasks
 from .walk import Progress, Walk

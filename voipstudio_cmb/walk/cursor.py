@@ -102,7 +102,8 @@ def parse_cursor(text: object, checksum: str) -> Cursor:
         raise ClientMisuse("this is not the cursor of a walk: pass what walk.cursor gave")
     if identified != checksum:
         raise ClientMisuse(
-            "this is the cursor of another collection, or of a walk with other filters"
+            "this is the cursor of another collection, or of a walk with other filters or another "
+            "on_ignored_filter: pass what that walk was given"
         )
     if kind == "none":
         raise ClientMisuse(

@@ -16,11 +16,15 @@ from voipstudio_cmb.models import Page, Rows
 from voipstudio_cmb.query import Fetch, PageRequest, R
 
 from .contradiction import check_conditions, check_order, same_both_ways, sort_ignored
+from .ids import ids_of
 from .tasks import Tasks
 from .walk import Progress
 
-_MANY = 100
+MANY = 100
 """Rows that show an order where a few do not."""
+
+_TRIES = 3
+"""How often a range that is not found is asked for again, though there are rows in it."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -76,8 +80,8 @@ class PageFetcher(Generic[R]):
         if order != "doubt" and (is_all or request.number > 1):
             return
         if order == "same":
-            if request.page_size < _MANY:
-                await self.fetch(attrs.evolve(request, page_size=_MANY))
+            if request.page_size < MANY:
+                await self.fetch(attrs.evolve(request, page_size=MANY))
                 self._order_is_known = True
             return
         self._order_is_known = True
@@ -106,22 +110,41 @@ class PageFetcher(Generic[R]):
     async def ids(self, after: int, through: int | None, page_size: int = 0) -> Page[R]:
         """The first rows with ids above `after` and up to `through`, if it is given.
 
-        Empty if the server finds none of these, but finds others.
+        Empty if the server answers 404, and other requests show that there is none.
         """
         request = attrs.evolve(
             self.first, after=after, through=through, page_size=page_size or self.first.page_size
         )
+        page = await self._or_none(request) if after or through else await self.fetch(request)
+        return await self._found_nothing(request) if page is None else page
+
+    async def _or_none(self, request: PageRequest) -> Page[R] | None:
         try:
             return await self.fetch(request)
         except NotFound:
-            if not after and through is None:
-                raise
-        # Some servers answer 404 if nothing matches; one that has lost its way does to everything.
-        await self.fetch(attrs.evolve(self.first, page_size=1))
-        try:
-            return await self.fetch(request)
-        except NotFound:
-            return Page(records=[], number=1, total=None)
+            return None
+
+    async def _found_nothing(self, request: PageRequest) -> Page[R]:
+        """The page of a range that was answered 404.
+
+        Some servers do so where nothing matches; one that has lost its way does it to anything. So
+        it is asked for the next row above the range, or for the highest of all.
+
+        Raises:
+            NotFound: there are rows in the range, but the server does not find them.
+        """
+        above = attrs.evolve(request, through=None, page_size=1)
+        for _ in range(_TRIES):
+            page = None if request.through is None else await self._or_none(above)
+            if page is not None and page.records:
+                empty = page.records[0].id > (request.through or 0)
+            else:
+                empty = all(id <= request.after for id in ids_of(await self.newest(1)))
+            if empty:
+                return Page(records=[], number=1, total=None)
+            if (page := await self._or_none(request)) is not None:
+                return page
+        return await self.fetch(request)
 
     @property
     def is_one_page(self) -> bool:

@@ -28,10 +28,12 @@ from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
+from .capabilities import Capabilities
 from .cursor import KeysetCursor
+from .ending import Ending, Totals
 from .fetcher import PageFetcher
 from .ledger import HighWaterMark, Ledger
-from .probe import Capabilities, Probe, within
+from .probe import Probe, within
 from .ranges import Cutter, id_span
 from .tasks import cancel_all, result_of
 
@@ -56,11 +58,15 @@ class KeysetWalk(Generic[R]):
     """Rows on the first page: as many as the server sends at once."""
     _through: int = attrs.field(init=False, default=0)
     """The highest id of the beginning, where the walk ends."""
+    _ending: Ending[R] | None = attrs.field(init=False, default=None)
+    """Checks the end; None where nothing has to be trusted."""
+    _totals: Totals = attrs.field(init=False)
     _held: int = attrs.field(init=False, default=0)
     """Ranges that were asked for and are not yielded yet, over all segments."""
 
     def __attrs_post_init__(self) -> None:
         self.probe = Probe(self._fetcher, self.resource, self.capabilities)
+        self._totals = Totals(self.resource in self.capabilities.counted)
 
     async def pages(self) -> AsyncGenerator[Page[R]]:
         """The pages, numbered from 1.
@@ -75,15 +81,39 @@ class KeysetWalk(Generic[R]):
         begin = self._begin() if self.after is None else self._resume(self.after)
         first, rest = await begin
         for page in first:
+            if self._ending is not None:
+                self._ending.begin_range(self._ending.last)
             yield self._counted(page)
-        async with aclosing(rest) as pages:
-            async for page in pages:
-                yield self._counted(page)
+        try:
+            for part in (rest,) if self._ending is None else (rest, self._late(self._ending)):
+                async with aclosing(part) as pages:
+                    async for page in pages:
+                        yield self._counted(page)
+        except PageDrift:
+            self.capabilities.refuse(self.resource)
+            raise
+
+    async def _late(self, ending: Ending[R]) -> AsyncGenerator[Page[R]]:
+        """The pages between the last row and the end, if rows have come there or were left out.
+
+        Raises:
+            PageDrift: there are rows that don't come.
+        """
+        while await ending.has_rows_left():
+            last = ending.last
+            async with aclosing(self._one_by_one(last, ending.through)) as pages:
+                async for page in pages:
+                    yield page
+            if ending.last == last and await ending.has_rows_left():
+                raise ending.drift(f"none came above {last} up to {ending.through}")
+        await ending.check_count(self._totals)
 
     def _counted(self, page: Page[R]) -> Page[R]:
         progress = self._fetcher.progress
         progress.pages += 1
         progress.seen += len(page.records)
+        if self._ending is not None:
+            self._ending.add(page)
         return attrs.evolve(page, number=progress.pages, total=progress.total)
 
     def cursor(self, last: int) -> str:
@@ -111,21 +141,28 @@ class KeysetWalk(Generic[R]):
                 self._note(page, None)
                 return [page], self._one_by_one(0, 0)
         page, self._through, ahead = await self.probe.begin()
-        pages = [page for page in (page, ahead) if page is not None and page.records]
-        near = id_span(page) if page.records else 1
         self._note(page, self._through)
-        last = pages[-1] if pages else page
-        after = last.records[-1].id if pages else 0
-        return pages, self._segment(after, self._through, _left(last), near)
+        last = page.records[-1].id if page.records else 0
+        if last >= self._through:
+            return [page] if page.records else [], self._one_by_one(0, 0)
+        if ahead is not None:
+            self._learn(ahead, self._through)
+        elif not self._totals.count and not self._fetcher.has_all(page):
+            # No part of it, or nothing would show whether totals count more than their page.
+            ahead = await self._ask(last, self._through)
+        pages = [page] if ahead is None or not ahead.records else [page, ahead]
+        self._ending = Ending(self._fetcher, 0, self._through, page.total)
+        last = pages[-1].records[-1].id
+        return pages, self._segment(last, self._through, _left(pages[-1]), id_span(page))
 
     async def _resume(self, after: KeysetCursor) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first page behind the cursor, and those after it."""
         low, high = after.last, after.through
         page: Page[R] | None = None
-        if not high or (low < high and self.resource not in self.capabilities.supported):
+        if not high or (low < high and not self.capabilities.supports(self.resource, low, high)):
             complete, highest, page = await self.probe.begin(low, high or None)
             high = high or highest
-            if page is None and self.resource not in self.capabilities.supported:
+            if page is None and not self.capabilities.supports(self.resource, low, high):
                 # The first page is everything, so that no condition has to be trusted.
                 rows = [record for record in complete.records if low < record.id <= high]
                 if rows:
@@ -138,7 +175,9 @@ class KeysetWalk(Generic[R]):
             return [], self._one_by_one(low, high)
         if page is None:
             page = await self._ask(low, high)
+        self._learn(page, high)
         self._note(page, high)
+        self._ending = Ending(self._fetcher, low, high, page.total)
         if not page.records:
             return [], self._one_by_one(low, high)
         rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
@@ -171,7 +210,7 @@ class KeysetWalk(Generic[R]):
                 if not page.records:
                     continue
                 yield page
-                if not self._has_more(page):
+                if not self._has_more(page, through):
                     continue
                 more, last = (page.total or 0) - len(page.records), page.records[-1].id
                 if through == high and len(page.records) >= self._size and more > 0:
@@ -221,7 +260,7 @@ class KeysetWalk(Generic[R]):
                 return
             yield page
             low = page.records[-1].id
-            if not self._has_more(page):
+            if not self._has_more(page, high):
                 return
 
     async def _ask(self, low: int, high: int) -> Page[R]:
@@ -229,6 +268,9 @@ class KeysetWalk(Generic[R]):
 
     def _checked(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):
+            self._learn(page, high)
+            if self._ending is not None:
+                self._ending.begin_range(low)
             return page
         raise PageDrift(
             "the server answered with other ids than it was asked for, or in another order, after "
@@ -238,11 +280,19 @@ class KeysetWalk(Generic[R]):
             sent="yes",
         )
 
-    def _has_more(self, page: Page[R]) -> bool:
-        """Whether the range of `page` may hold more rows: a total can be too low."""
-        return (
-            page.total is None or page.total > len(page.records) or len(page.records) >= self._size
-        )
+    def _learn(self, page: Page[R], through: int) -> None:
+        self._totals.learn(page, through)
+        if self._totals.count:
+            self.capabilities.counted.add(self.resource)
+
+    def _has_more(self, page: Page[R], through: int) -> bool:
+        """Whether the range of `page`, up to `through`, may hold more rows.
+
+        A total can be too low, or count no more than the page; the highest id can't be wrong.
+        """
+        rows = len(page.records)
+        is_all = page.total is not None and page.total <= rows < self._size
+        return page.records[-1].id < through and not (is_all and self._totals.are_right)
 
 
 def _left(page: Page[R]) -> int | None:

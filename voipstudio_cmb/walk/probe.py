@@ -5,6 +5,9 @@ its rows are not known beforehand: a server that takes only the last condition, 
 condition for an equality, sends rows that meet what was asked for, and leaves others out. So it is
 asked for rows that the first page has shown, with other rows on either side of them. If some do not
 come, they may have been deleted: the first page is read again, and must not hold them either.
+
+All these ids may be short ones. What the walk will ask for, up to the highest id, is proved by its
+next page (`is_proof`), or by asking for the highest row (`_prove_top`).
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from voipstudio_cmb.errors import BadRequest, FilterIgnored
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
+from .capabilities import LARGEST, Capabilities, is_proof
 from .fetcher import PageFetcher
 from .ids import ascends, ids_of, passed_over
 from .tasks import cancel_all, result_of
 
-_OPENINGS = 2
+_OPENINGS = 4
 """How often the first page and the highest id are asked for until they agree."""
 
 _PROBES = 3
@@ -38,18 +42,6 @@ class KeysetUnsupported(Exception):
 
 class _Changed(Exception):
     """Two responses contradict each other, perhaps because rows have come or gone."""
-
-
-@attrs.frozen
-class Capabilities:
-    """What a server has shown of each resource; a client's walks share it."""
-
-    supported: set[str] = attrs.field(factory=set)
-    """It has proved that it supports conditions on `id`."""
-    refused: set[str] = attrs.field(factory=set)
-    """It has shown that it does not."""
-    unsorted: set[str] = attrs.field(factory=set)
-    """It answers only if no order is asked for."""
 
 
 def within(page: Page[Any], low: int, high: int | None) -> bool:
@@ -116,22 +108,23 @@ class Probe(Generic[R]):
         try:
             first, highest = await self._open()
             last = max(ids_of(first), default=0)
-            if last == highest or self._resource in self._capabilities.supported:
+            wants_all = low is None and self._fetcher.has_all(first)
+            low, high = last if low is None else low, highest if high is None else high
+            if last == highest or self._capabilities.supports(self._resource, low, high):
                 return first, highest, None
-            if low is None and self._fetcher.has_all(first):
+            if wants_all:
                 await self._prove(ids_of(first))
                 return first, highest, None
-            low, high = last if low is None else low, highest if high is None else high
-            return first, highest, await self._prove_ahead(ids_of(first), low, high)
+            return first, highest, await self._prove_ahead(first, low, high)
         except BadRequest:
             if self.refusal is None:
-                self._capabilities.refused.add(self._resource)
+                self._capabilities.refuse(self._resource)
             raise KeysetUnsupported from None
         except FilterIgnored:
             if self.opening is None:
                 raise
             # Only where conditions on ids go with it, as where a server takes the last one alone.
-            self._capabilities.refused.add(self._resource)
+            self._capabilities.refuse(self._resource)
             raise KeysetUnsupported from None
 
     async def _open(self) -> tuple[Page[R], int]:
@@ -140,13 +133,13 @@ class Probe(Generic[R]):
             first, top = self.opening = await self._ask_ends()
             ids, tops = ids_of(first), ids_of(top)
             lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
-            if not ascends(ids, 0) or passed_over(ids, tops) or lower:
+            if not ascends(ids, 0):
                 raise KeysetUnsupported
             highest = max(tops, default=0)
             if not ids and not tops and (not first.total or not left):
                 return first, 0  # totals are known to overstate
-            if not ids or highest < ids[-1]:
-                continue  # rows have come between the two, or it sorts otherwise
+            if not ids or highest < ids[-1] or passed_over(ids, tops) or lower:
+                continue  # rows have come or gone between the two, or it sorts otherwise
             try:
                 complete = len({*ids, *tops}) == first.total == top.total
                 await self._check_ends(ids, tops, highest, complete)
@@ -156,19 +149,26 @@ class Probe(Generic[R]):
         raise KeysetUnsupported
 
     async def _ask_ends(self) -> tuple[Page[R], Page[R]]:
-        """The first page, and the two highest rows."""
+        """The first page, and the two highest rows.
+
+        Both at once, except where rows have come in between.
+        """
         oldest = self._fetcher.tasks.start(self._fetcher.ids(0, None))
-        newest = self._fetcher.tasks.start(self._fetcher.newest(2))
+        tasks = [oldest]
         try:
-            await asyncio.wait((oldest, newest), return_when=asyncio.FIRST_EXCEPTION)
+            if self.opening is None:
+                tasks.append(self._fetcher.tasks.start(self._fetcher.newest(2)))
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             try:
                 first = await result_of(oldest)
             except BadRequest as error:
                 self.refusal = error
                 raise
-            return first, await result_of(newest)
+            if self.opening is None:
+                return first, await result_of(tasks[1])
+            return first, await self._fetcher.newest(2)
         finally:
-            await cancel_all((oldest, newest))
+            await cancel_all(tasks)
 
     async def _check_ends(
         self, ids: list[int], tops: list[int], highest: int, complete: bool
@@ -190,21 +190,46 @@ class Probe(Generic[R]):
             above = await self._fetcher.ids(highest, None)
             if above.records:
                 raise _Changed
-        if highest != ids[-1] or self._resource in self._capabilities.supported:
+        if highest != ids[-1] or self._capabilities.supports(self._resource, highest, highest):
             return
         if len(ids) > 1:
             await self._prove(ids)
         elif ids_of(await self._fetcher.ids(highest - 1, highest)) != ids:
             raise _Changed  # or it answers any condition with nothing
 
-    async def _prove_ahead(self, known: list[int], low: int, high: int) -> Page[R]:
+    async def _prove_ahead(self, first: Page[R], low: int, high: int) -> Page[R]:
         """The page of ids above `low` and up to `high`, asked for while the server is probed."""
         ahead = self._fetcher.tasks.start(self._fetcher.ids(low, high))
+        known = ids_of(first)
         try:
             await self._prove(known)
-            return self._judged(await result_of(ahead), low, high)
+            page = self._judged(await result_of(ahead), low, high)
         finally:
             await cancel_all((ahead,))
+        left = first.total - len(known) if first.total and low == known[-1] else None
+        if not is_proof(page, low, high, left):
+            await self._prove_top()
+        self._capabilities.prove(self._resource, low, high)
+        return page
+
+    async def _prove_top(self) -> None:
+        """Returns if the highest row comes by conditions that let in no row below it.
+
+        The upper one is above it, and as a text before it.
+
+        Raises:
+            KeysetUnsupported: it does not come, and it exists.
+        """
+        assert self.opening is not None
+        top = self.opening[1]
+        for _ in range(_PROBES):
+            highest = max(ids_of(top), default=1)
+            low, high = highest - 1, min(10 ** len(str(highest)), LARGEST)
+            if self._judged(await self._fetcher.ids(low, high), low, high).records:
+                return
+            top = await self._fetcher.newest(2)
+        self._capabilities.refuse(self._resource)
+        raise KeysetUnsupported
 
     async def _prove(self, known: list[int]) -> None:
         """Returns if the server proves by the first ids, `known`, that it supports conditions.
@@ -217,10 +242,10 @@ class Probe(Generic[R]):
                 known = await self._more_than(known[0])
             now = await self._ask_probes(known)
             if now is None:
-                self._capabilities.supported.add(self._resource)
+                self._capabilities.prove(self._resource, known[-1], known[-1])
                 return
             known = now
-        self._capabilities.refused.add(self._resource)
+        self._capabilities.refuse(self._resource)
         raise KeysetUnsupported
 
     async def _more_than(self, first: int) -> list[int]:
@@ -248,6 +273,5 @@ class Probe(Generic[R]):
     def _judged(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):
             return page
-        self._capabilities.refused.add(self._resource)
-        self._capabilities.supported.discard(self._resource)
+        self._capabilities.refuse(self._resource)
         raise KeysetUnsupported

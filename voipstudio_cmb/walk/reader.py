@@ -34,6 +34,8 @@ class PageReader(Generic[R]):
     """Whether the rows were asked for in ascending order of ids."""
     sorts: bool
     """Whether the server may be asked for an order."""
+    tries_keyset: bool = True
+    """Whether a walk by keyset is worth a try where this one fails."""
     ordered: bool = attrs.field(init=False)
     """Whether the rows have come in ascending order of ids so far."""
     page_size: int = attrs.field(init=False)
@@ -277,14 +279,15 @@ class PageReader(Generic[R]):
 
     def drift(self, why: str) -> PageDrift:
         """The error that says `why` this walk can't be complete, with the evidence."""
-        return self._drift(why, "Walk again when it is quieter, or by keyset", retryable=True)
+        by_keyset = ', or by keyset (walk="keyset")' if self.tries_keyset else ""
+        return self._drift(why, f"Walk again when it is quieter{by_keyset}", retryable=True)
 
     def lasting_drift(self, why: str) -> PageDrift:
         """As `drift`, of a server that would do the same again."""
         what_to_do = (
             "This does not pass by itself: ask for pages that hold all rows (page_size, "
-            "--page-size), filter for fewer, or walk by keyset"
-        )
+            "--page-size), or filter for fewer"
+        ) + (', or walk by keyset (walk="keyset")' if self.tries_keyset else "")
         return self._drift(why, what_to_do, retryable=False)
 
     def _drift(self, why: str, what_to_do: str, *, retryable: bool) -> PageDrift:

@@ -15,11 +15,12 @@ from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 from voipstudio_cmb.tracebacks import forget_locals
 
+from .capabilities import Capabilities
 from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
 from .keyset import KeysetWalk
 from .pages import PageWalk
-from .probe import Capabilities, KeysetUnsupported, Probe
+from .probe import KeysetUnsupported, Probe
 from .reader import PageReader
 from .tasks import Tasks
 from .walk import WalkState
@@ -147,6 +148,9 @@ class Strategy(Generic[R]):
     def _tries_keyset(self) -> bool:
         if self._kind != "auto":
             return self._kind == "keyset"
+        return self._may_try_keyset()
+
+    def _may_try_keyset(self) -> bool:
         can_not = self.capabilities.refused | self.capabilities.unsorted
         return self.query.by_id and self.resource not in can_not and self.query.fits_keyset
 
@@ -200,7 +204,9 @@ class Strategy(Generic[R]):
         if unsorted:
             fetcher = attrs.evolve(fetcher, first=attrs.evolve(fetcher.first, sort=None))
         after = self.cursor if isinstance(self.cursor, PageCursor) else None
-        reader = PageReader(fetcher, self.query.by_id, sorts=not unsorted)
+        # Elsewhere it was tried, or can't be.
+        untried = self.query.walk == "page" and self._may_try_keyset()
+        reader = PageReader(fetcher, self.query.by_id, sorts=not unsorted, tries_keyset=untried)
         walk = PageWalk(reader, self.checksum, after)
         state.cursor = walk.cursor
         return walk

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
 from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.text import html_table
 
 from .cursor import is_resumable
 
@@ -72,9 +73,13 @@ class Walk(AsyncIterator[T]):
     """
 
     def __init__(
-        self, items: Callable[[WalkState], AsyncGenerator[T]], began: str | None = None
+        self,
+        items: Callable[[WalkState], AsyncGenerator[T]],
+        began: str | None = None,
+        asked: Mapping[str, object] | None = None,
     ) -> None:
         self._began = began
+        self._asked = asked or {}
         self._state = WalkState()
         self.progress: Progress = self._state.progress
         self._make = items
@@ -85,6 +90,12 @@ class Walk(AsyncIterator[T]):
 
     def __repr__(self) -> str:
         return f"<Walk {self.progress}>"
+
+    def _repr_html_(self) -> str:
+        begun = "ended" if self._has_ended() else "begun" if self._items else "nothing is sent yet"
+        known = {name: value for name, value in attrs.asdict(self.progress).items() if value}
+        shown = {**self._asked, "state": begun, **known}
+        return html_table(("Walk", ""), shown.items())
 
     @property
     def cursor(self) -> str | None:

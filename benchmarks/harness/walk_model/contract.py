@@ -205,7 +205,8 @@ class WalkChecker:
     def _check_order(self, walk: Walk[Cdr]) -> None:
         temper, options = self.server.temper, self.options
         undisturbed = self.state == "quiet" and self.server.spoilt.total() == self._spoilt
-        if undisturbed and self.strict and temper.even and temper.single:
+        plain = temper.even and temper.single and not temper.misreads
+        if undisturbed and self.strict and plain:
             assert self.received == self.server.ordered(options.descending), "out of order"
         moved = self.deleted or self.inserted_before or options.descending
         if not temper.upright or not temper.ascends or moved:
@@ -253,6 +254,8 @@ class WalkChecker:
         assert isinstance(error, Unauthorized | NotJSON) or error.retryable
         queries = [dict(self.server.calls[call].query) for call in failed]
         part = self.received[self._part :]
+        if self.options.walk == "keyset" and not all(map(_low, queries)):
+            return  # at the beginning, or at the end, where it makes sure that nothing was left out
         if self.options.walk == "keyset":
             # The first range that failed is where the rows end.
             last = max(part, default=0)

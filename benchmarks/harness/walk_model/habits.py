@@ -41,9 +41,10 @@ HABITS: dict[str, tuple[Temper, ...]] = {
         Temper(order="text"),
     ),
     "compares narrow": (
-        *(Temper(compare=kind) for kind in ("clamped", "clamped both", "wrapped", "float")),
+        *(Temper(compare=kind) for kind in ("clamped", "clamped both", "wrapped")),
         *(Temper(compare="clamped", bits=bits) for bits in (15, 32, 53)),
     ),
+    "compares floats": (Temper(compare="float"),),
     "404 for rows": tuple(Temper(spoils="404", times=times) for times in (1, 2, 3)),
     "ends at a row": (
         *(Temper(last_row=row, past=past, filter=filter) for row, past, filter
@@ -92,6 +93,7 @@ UNSOLVED = frozenset(
         "inserts only",
         "flood",
         "compares narrow",
+        "compares floats",
         "404 for rows",
         "ends at a row",
         "ends at a page",

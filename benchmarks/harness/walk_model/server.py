@@ -203,7 +203,7 @@ class ModelServer:
         conditions = json.loads(query.get("filter", "[]"))
         if temper.refuse_sort or (conditions and temper.filter == "refused"):
             return json_response({"message": "no such parameter"}, 400)
-        ids = self.ordered(query["dir"] == "DESC", table)
+        ids = self.ordered(query.get("dir") == "DESC", table)
         for condition in () if temper.filter else conditions:
             meets, bound = condition["operator"], condition["value"]
             ids = [id for id in ids if temper.meets(id, meets, bound)]
@@ -246,7 +246,7 @@ class ModelServer:
 
     def _spoilt(self, shown: list[int], query: dict[str, str], spoil: int) -> list[int] | None:
         """What becomes of a page, where it may be spoilt; None if it is not found."""
-        spoils, key = self.temper.spoils, (query["page"], query["dir"], query.get("filter"))
+        spoils, key = self.temper.spoils, (query["page"], query.get("dir"), query.get("filter"))
         begun = 0 < self.spoilt[key] < self.temper.times
         if not spoils or not shown or not (begun or (spoil and not self.spoilt[key])):
             return shown

@@ -2,6 +2,6 @@
 
 Neither writes a file: for `since` a plan reads the manifest, and a preflight makes the directory.
 
-Plan.files()        ->  OutputFile, each with its Share of the rows
+Plan.files()        ->  OutputFile, each with its Share of the rows, of a Series where `since` asks
 Preflight.states    ->  a State of each file: Fresh, Interrupted or Finished
 """

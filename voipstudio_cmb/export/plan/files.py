@@ -88,7 +88,6 @@ class OutputFile:
     """Digests of the rejected rows that are left to other files."""
     only_rejects: frozenset[str] | None = None
     """Digests of those that it had before it was removed: all others are left to other files."""
-
     untold: int | None = None
     """The rows that an export has brought which made it, and may not have told so."""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer, checked_number, described
+from voipstudio_cmb.checks import checked_integer, checked_number, described, is_quotable
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -21,15 +21,15 @@ from voipstudio_cmb.export.store.contents import Identity
 from voipstudio_cmb.export.store.disk import sidecar, status
 from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending
-from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
-from voipstudio_cmb.export.store.marks import KnownRow, Mark, unpacked
+from voipstudio_cmb.export.store.manifest import Entry, read_manifest
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
-from .files import OutputFile, Share
+from .files import OutputFile
 from .overlap import checked_overlap
+from .series import Series
 
 # With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
 _URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
@@ -46,9 +46,16 @@ def _directory(to: str | os.PathLike[str]) -> Path:
             f"an export needs the path of a directory to write to, not {described(to)}"
         )
     if url := _URL.match(text):
+        # What is too long for a scheme may be a token.
+        scheme = url[1] if is_quotable(url[1]) else ""
+        named = f" ({scheme}:)" if scheme else ""
         raise ClientMisuse(
-            f"--to (to=) is a URL ({url[1]}:), and exports are written to directories: "
-            + ("give the path alone" if url[1].lower() == "file" else _COPY.format(url[1]))
+            f"--to (to=) is a URL{named}, and exports are written to directories: "
+            + (
+                "give the path alone"
+                if scheme.lower() == "file"
+                else _COPY.format(scheme or "that place")
+            )
         )
     if text == "~" or text.startswith("~/"):
         raise ClientMisuse(
@@ -242,73 +249,11 @@ class Plan:
     def _since_last(
         self, resource: str, entries: Mapping[str, Entry], ended: Iterable[str]
     ) -> Iterator[OutputFile]:
-        path = self.path(resource)
-        append = self._appends_to(path)
-        numbered = re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(self.sink.suffix)}")
-        series = {name: entry for name, entry in entries.items() if numbered.fullmatch(name)}
-        known = {name: self._known(entry) for name, entry in series.items()}
+        def left(path: Path) -> bool:
+            untold = path.name in ended or status(sidecar(path, "checkpoint")) is not None
+            return untold and not self.restart
+
+        series = Series.of(resource, self.to, self.sink, entries)
         if not self.sink.appends:
-            yield from self._recreated(series, known, ended)
-            if series:
-                numbers = [numbered.sub(r"\1", name)[1:] for name in series]
-                number = max(int(number or 1) for number in numbers)
-                path = self.to / f"{resource}.{number + 1:04}.{self.sink.suffix}"
-        elif not append:
-            series, known = {}, {}  # the file that had all the rows was removed
-        after = max((entry.through for entry in series.values()), default=0)
-        since = max((entry.until for entry in series.values() if entry.until), default=None)
-        left = Mark(after, since)
-        # Older files know rows that do not matter any more.
-        known = {name: rows for name, rows in known.items() if any(left.leaves(*r) for r in rows)}
-        share = Share(
-            after=after,
-            since=since,
-            recent=min((series[name].recent for name in known), default=after),
-            others=frozenset().union(*known.values()),
-        )
-        yield OutputFile(
-            resource=resource,
-            path=path,
-            share=share,
-            append=append,
-            incremental=bool(series),
-            entry=entries.get(path.name),
-            rejects=frozenset(one for entry in series.values() for one in entry.rejects),
-        )
-
-    def _known(self, entry: Entry) -> frozenset[KnownRow]:
-        try:
-            return frozenset(unpacked(entry.known))
-        except ValueError as error:
-            raise ClientMisuse(f"{str(self.to / MANIFEST)!r} was edited ({error})") from None
-
-    def _recreated(
-        self,
-        series: Mapping[str, Entry],
-        known: Mapping[str, frozenset[KnownRow]],
-        ended: Iterable[str],
-    ) -> Iterator[OutputFile]:
-        """The files of a `series` that were removed, or that an interrupted run had made."""
-        for name, entry in series.items():
-            path = self.to / name
-            removed = status(path) is None
-            left = name in ended or status(sidecar(path, "checkpoint")) is not None
-            if not removed and (self.restart or not left):
-                continue
-            others = frozenset().union(*(known[other] for other in series if other != name))
-            share = Share(
-                after=entry.after,
-                since=entry.since,
-                others=others,
-                end=entry.mark,
-                known=known[name],
-                span=(entry.lowest or 1, entry.highest or 0),
-            )
-            yield OutputFile(
-                resource=entry.identity["resource"],
-                path=path,
-                share=share,
-                recreate=removed,
-                entry=entry,
-                only_rejects=frozenset(entry.rejects),
-            )
+            yield from series.again(left)
+        yield series.next(append=self._appends_to(self.path(resource)))

@@ -18,7 +18,14 @@ import attrs
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
-from voipstudio_cmb.export.store.disk import fingerprint, rejects_path, sidecar, status
+from voipstudio_cmb.export.store.disk import (
+    Disk,
+    fingerprint,
+    make_directory,
+    rejects_path,
+    sidecar,
+    status,
+)
 from voipstudio_cmb.export.store.failures import before_sending, passing
 from voipstudio_cmb.export.store.manifest import MANIFEST
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
@@ -32,8 +39,9 @@ from .unchanged import check_unchanged
 class Preflight:
     """The checks before `plan` writes `files` with what the API at `base_url` has.
 
-    The directory is made if it does not exist, or with `dry_run` only looked at. `mark` is the
-    file that says that a run has completed them, and was interrupted before it could tell.
+    The directory is made on the `disk` if it does not exist; without a disk it is only looked at.
+    `mark` is the file that says that a run has completed them, and was interrupted before it could
+    tell.
 
     Raises:
         ClientMisuse: the directory can't be written, its manifest is none, a file can't be written
@@ -51,15 +59,15 @@ class Preflight:
         base_url: str,
         *,
         mark: Path,
-        dry_run: bool = False,
+        disk: Disk | None = None,
     ) -> None:
         self._plan = plan
         self._mark = mark
         self._files = files
         self._base_url = base_url
-        self._dry_run = dry_run
+        self._dry_run = disk is None
         with before_sending(plan.to):
-            _check_directory(plan.to, dry_run=dry_run)
+            _check_directory(plan.to, disk)
             self._entries = plan.entries()
             self.states = self._checked_states()
 
@@ -85,7 +93,8 @@ class Preflight:
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
-        interrupted = any(checkpoints) or status(self._mark) is not None
+        marked = not self._plan.restart and status(self._mark) is not None
+        interrupted = any(checkpoints) or marked
         if interrupted and not any(isinstance(state, Fresh) for state in ended):
             return ended
         if self._plan.since:
@@ -122,24 +131,30 @@ class Preflight:
                 )
 
     def _checkpoint(self, file: OutputFile, fresh: Checkpoint) -> Checkpoint | None:
-        checkpoint = None if self._plan.restart else load(sidecar(file.path, "checkpoint"))
+        checkpoint, plan = load(sidecar(file.path, "checkpoint")), self._plan
         if checkpoint is None:
+            return None
+        made = checkpoint.file
+        finished = made is not None and made == fingerprint(file.path)
+        if plan.restart and (plan.overwrite or not finished):
             return None
         entry = self._entries.get(file.path.name)
         published = checkpoint.entry is not None and checkpoint.entry == entry
         gone = checkpoint.adds and not file.append
-        ended = self._plan.since is not None and (published or gone)
+        ended = plan.since is not None and (published or gone)
         if ended:
             # The interrupted run has ended with this file, so that other ids are new now; or the
             # rows that it was to add them to have gone, and all are fetched.
             fresh = attrs.evolve(fresh, after=checkpoint.after, since=checkpoint.since)
         if differences := checkpoint.differences(fresh):
+            if plan.restart:
+                return None
             raise ClientMisuse(
                 f"an export to {str(file.path)!r} was interrupted, and this is another one: "
                 f"{'; '.join(differences)}. Run that one again to end it, or begin again with "
                 "--restart (restart=True)"
             )
-        return None if ended and self._plan.sink.appends else checkpoint
+        return None if ended and plan.sink.appends else checkpoint
 
     def _ended(
         self,
@@ -237,10 +252,11 @@ def _state(file: OutputFile, checkpoint: Checkpoint | None) -> State:
     return Fresh() if file.finished is None else Finished(file.finished)
 
 
-def _check_directory(to: Path, *, dry_run: bool) -> None:
+def _check_directory(to: Path, disk: Disk | None) -> None:
     try:
-        if not dry_run or status(to) is not None:
-            to.mkdir(parents=True, exist_ok=True)
+        if disk is not None:
+            make_directory(disk, to)
+        if disk is not None or status(to) is not None:
             with tempfile.TemporaryFile(dir=to, prefix="."):  # hidden, if it has to stay
                 return
         above = next(parent for parent in to.absolute().parents if os.path.lexists(parent))

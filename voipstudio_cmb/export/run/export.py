@@ -35,6 +35,7 @@ from voipstudio_cmb.export.store.disk import (
     in_thread,
     remove_sidecars,
     sidecar,
+    sync_directory,
 )
 from voipstudio_cmb.export.store.ended import end_mark, write_mark
 from voipstudio_cmb.export.store.failures import as_export_error, no_memory
@@ -132,7 +133,7 @@ class Export:
                 raise self._refusal
             with as_export_error(self.plan.to, lambda: "Nothing was exported"):
                 preflight = await in_thread(
-                    lambda: Preflight(self.plan, self._files, base_url, mark=mark)
+                    lambda: Preflight(self.plan, self._files, base_url, mark=mark, disk=self._disk)
                 )
             states = preflight.states
             identity = await checked_owner(self.client, preflight)
@@ -165,7 +166,9 @@ class Export:
             all_rows = file.share == Share() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
             writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
-            runners.append(JobRunner(writer))
+            # What an interrupted run has published is complete, and stays.
+            restart = self.plan.restart and isinstance(state, Fresh)
+            runners.append(JobRunner(writer, restart=restart))
         # A job reports its own failure, so an exception here is a bug or a cancellation: both
         # must end the others.
         async with asyncio.TaskGroup() as group:
@@ -216,6 +219,7 @@ class Export:
         """Removes the mark: what is complete has been told."""
         with contextlib.suppress(OSError):
             self._disk.unlink(self.mark)
+            sync_directory(self._disk, self.mark.parent)  # or it would be told once more
 
     def explained(self, error: CallMeBackError) -> CallMeBackError:
         """`error`, which names the account's variable if it is about the token."""
@@ -247,3 +251,5 @@ class Export:
         for path in done:
             with contextlib.suppress(OSError, ExportError), locked(path):
                 remove_sidecars(self._disk, path)
+        with contextlib.suppress(OSError):  # or the next run would take this one for interrupted
+            sync_directory(self._disk, plan.to)

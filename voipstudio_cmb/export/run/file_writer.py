@@ -61,13 +61,10 @@ class FileWriter:
             return
         if plan.sink.spool_is_output:
             new, made = workspace.spool.path, (workspace.spool.size, workspace.spool.digest)
+            self._take_mode(new)  # `finish` syncs it
         else:
             new = sidecar(path, "new")
             made = self._convert(new, stop)
-        old = status(path)
-        if old is not None and stat.S_ISREG(old.st_mode):
-            with left_out("chmod"):  # a file that replaces another one takes its mode too
-                workspace.disk.chmod(new, old.st_mode & 0o777)
         workspace.finish(made, self.job.altered, file.entry_of)
         plan.sink.check(path)
         if file.append and self._version() != self._copied:
@@ -101,11 +98,20 @@ class FileWriter:
         except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise
-        with closing(AppendedFile(new, disk)) as out:
-            sync(disk, out.file)
         made = fingerprint(new)
         assert made is not None
+        with closing(AppendedFile(new, disk)) as out:
+            file = out.file  # opened before its mode may forbid it
+            self._take_mode(new)
+            sync(disk, file)
         return made
+
+    def _take_mode(self, new: Path) -> None:
+        """Gives `new` the mode of the file that it replaces."""
+        old = status(self.job.path)
+        if old is not None and stat.S_ISREG(old.st_mode):
+            with left_out("chmod"):
+                self.workspace.disk.chmod(new, old.st_mode & 0o777)
 
     def _version(self) -> tuple[int, ...]:
         """What changes when another program writes to the file that rows are added to."""

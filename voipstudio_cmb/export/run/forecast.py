@@ -59,7 +59,7 @@ async def forecast(
     mark = mark or end_mark(plan.to)
     try:
         files = plan.files(mark)
-        preflight = Preflight(plan, files, client.base_url, mark=mark, dry_run=True)
+        preflight = Preflight(plan, files, client.base_url, mark=mark)
     except ExportError as error:
         return [Forecast(resource=name, error=error) for name in plan.resources]
     await checked_owner(client, preflight)

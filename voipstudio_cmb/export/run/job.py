@@ -9,6 +9,7 @@ from typing import Literal
 import attrs
 
 from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.text import html_table
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -63,6 +64,11 @@ class Summary:
     """Those beyond the first of their call."""
     seconds: float
     """How long it took."""
+
+    def _repr_html_(self) -> str:
+        names = ("account", "resource", "path", "state", "rows", "rejected", "error", "note")
+        shown = [name for name in names if any(getattr(job, name) for job in self.jobs)]
+        return html_table(shown, ([getattr(job, name) for name in shown] for job in self.jobs))
 
     @property
     def complete(self) -> bool:

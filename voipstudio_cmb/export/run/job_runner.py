@@ -28,10 +28,14 @@ _MOVED = (
 
 
 class JobRunner:
-    """Runs one job: fetches from a source into a workspace, of which `writer` makes the file."""
+    """Runs one job: fetches from a source into a workspace, of which `writer` makes the file.
 
-    def __init__(self, writer: FileWriter) -> None:
+    With `restart` it removes what an interrupted run has left, first.
+    """
+
+    def __init__(self, writer: FileWriter, *, restart: bool) -> None:
         self.writer = writer
+        self._restart = restart
         self.job, self.source, self.workspace = writer.job, writer.source, writer.workspace
         self._ended: Job | None = None
 
@@ -75,7 +79,7 @@ class JobRunner:
         job, workspace = self.job, self.workspace
         plan, file = self.source.plan, self.source.file
         plan.check_planned(file, plan.entries() if plan.since else {})
-        if plan.restart:
+        if self._restart:
             remove_sidecars(workspace.disk, job.path)
         if damage := workspace.open(file.before):
             job.note = f"{damage}: begun again"

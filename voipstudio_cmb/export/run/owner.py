@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.errors import ClientMisuse, RequestTimeout
 from voipstudio_cmb.export.plan.preflight import Preflight
 
 
@@ -21,7 +21,7 @@ async def checked_owner(client: CallMeBackClient, preflight: Preflight) -> str:
     try:
         preflight.check_owner(*names)
     except ClientMisuse:
-        if failure is None or not failure.retryable:
+        if failure is None or not (failure.retryable or isinstance(failure, RequestTimeout)):
             raise
     else:
         return names[0]

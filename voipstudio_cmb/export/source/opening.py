@@ -17,6 +17,11 @@ from voipstudio_cmb.walk import Progress
 _TAKES = 60.0
 """Seconds in which a walk asks for the first page and for the highest ids, in any order."""
 
+_FEW = 10
+"""Rows that are asked for: one alone may have no usable id, or a time that can't be."""
+
+_FIRST = "0001-01-01 00:00:00"
+
 
 async def first_mark(service: Collection[Any], plan: Plan, share: Share) -> Mark | None:
     """The mark before anything is read, from the highest row by id and by time of creation.
@@ -26,7 +31,7 @@ async def first_mark(service: Collection[Any], plan: Plan, share: Share) -> Mark
     """
     by_time = await _newest(service, plan, "created_at")
     by_id = await _newest(service, plan, "id")
-    if by_id is None:
+    if not by_id:
         return None
     rows = [by_id, *([] if by_time is None else [by_time])]
     times = [created for each in rows for created in each.created]
@@ -43,7 +48,7 @@ def mark_of(progress: Progress, first: Rows, plan: Plan, share: Share) -> Mark:
 
 async def _newest(service: Collection[Any], plan: Plan, by: str) -> Rows | None:
     try:
-        return await service.raw_newest(by, filters=plan.sent_filters)
+        return await service.raw_newest(by, _FEW, filters=plan.sent_filters)
     except (BadRequest, NotFound):
         return None
     except (ServerFault, BadPayload):
@@ -58,7 +63,7 @@ def _mark(share: Share, ids: Iterable[int], created: Iterable[object], overlap: 
     # A date in the future would hide all rows that come until then.
     times = [each for each in map(time_of, created) if each <= tomorrow]
     latest = max((each for each in times if each and moved(each, 0)), default="")
-    time = moved(latest, -overlap) if latest else None
+    time = (moved(latest, -overlap) or _FIRST) if latest else None
     if share.since is not None:
         time = max(share.since, time or "")
     elif share.after:

@@ -129,6 +129,14 @@ def rejects_path(path: Path) -> Path:
     return path.with_name(f"{path.name.removesuffix('.jsonl')}.rejects.jsonl")
 
 
+def make_directory(disk: Disk, path: Path) -> None:
+    """Makes the directory `path` and those above it, on the disk too."""
+    missing = [each for each in (path, *path.parents) if status(each) is None]
+    path.mkdir(parents=True, exist_ok=True)
+    for made in missing or [path]:  # an interrupted run may have made it
+        sync_directory(disk, made.parent)
+
+
 def remove_sidecars(disk: Disk, path: Path) -> None:
     """Removes all that an export to `path` has kept for itself."""
     disk.unlink(sidecar(rejects_path(path), "new"))
@@ -150,15 +158,17 @@ def publish(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), to) from None
             disk.replace(path, to)
         else:
+            sync_directory(disk, to.parent)  # or a power cut could leave it neither name
             disk.unlink(path)
+            return
     sync_directory(disk, to.parent)
 
 
 def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
     """Replaces the file `path` by `data`: after a crash it holds the old or the new."""
     new = path.with_name(f".{path.name.removeprefix('.')}.new")
+    disk.unlink(new)  # not cut off: after a power cut it may be a second name of `path`
     with contextlib.closing(AppendedFile(new, disk)) as out:
-        disk.truncate(out.file, 0)
         disk.write(out.file, data)
         sync(disk, out.file)
     disk.replace(new, path)

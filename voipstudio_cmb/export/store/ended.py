@@ -5,14 +5,13 @@ It is there from before the checkpoints are removed until nothing can be interru
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from voipstudio_cmb.codec.json import decode_as
 
-from .disk import AppendedFile, Disk, read
+from .disk import Disk, read, write_atomic
 
 
 def end_mark(directory: Path) -> Path:
@@ -23,9 +22,7 @@ def end_mark(directory: Path) -> Path:
 def write_mark(disk: Disk, mark: Path, made: Mapping[Path, int]) -> None:
     """Makes the file `mark`, which names the files that were `made`, with their rows."""
     names = {str(path.relative_to(mark.parent)): rows for path, rows in made.items()}
-    with contextlib.closing(AppendedFile(mark, disk)) as file:
-        disk.truncate(file.file, 0)
-        disk.write(file.file, json.dumps(names).encode())
+    write_atomic(disk, mark, json.dumps(names).encode())
 
 
 def untold(mark: Path, directory: Path) -> dict[str, int]:
@@ -36,7 +33,7 @@ def untold(mark: Path, directory: Path) -> dict[str, int]:
     """
     try:
         names = decode_as(dict[str, int], read(mark))
-    except (FileNotFoundError, ValueError):  # it was killed while it wrote this
+    except (FileNotFoundError, ValueError):
         return {}
     paths = {mark.parent / name: rows for name, rows in names.items()}
     return {path.name: rows for path, rows in paths.items() if path.parent == directory}

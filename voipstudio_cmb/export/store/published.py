@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .checkpoint import load
-from .disk import fingerprint
+from .disk import fingerprint, status
 from .manifest import Entry, read_manifest
 
 
@@ -24,6 +24,9 @@ def published(directory: Path) -> dict[str, Entry]:
         name = path.name[1:].removesuffix(".checkpoint")
         checkpoint = load(path)
         if checkpoint is None or checkpoint.entry is None or checkpoint.entry == entries.get(name):
+            continue
+        found = status(directory / name)
+        if found is None or found.st_size != checkpoint.entry.bytes:
             continue
         if fingerprint(directory / name) == checkpoint.file:
             entries[name] = checkpoint.entry

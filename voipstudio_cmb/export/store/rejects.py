@@ -10,7 +10,7 @@ from pathlib import Path
 
 from voipstudio_cmb.models import Reject
 
-from .disk import AppendedFile, Disk, read, status, sync, write_atomic
+from .disk import AppendedFile, Disk, read, status, sync, sync_directory, write_atomic
 
 
 class Rejects(AppendedFile):
@@ -23,7 +23,7 @@ class Rejects(AppendedFile):
         super().__init__(path, disk)
         self._keep = keep
         self._lines: dict[str, bytes] = {}
-        self._synced = True
+        self._synced = self._name_synced = True
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -38,7 +38,7 @@ class Rejects(AppendedFile):
         self.close()
         self._lines = {}
         size = 0
-        exists = status(self.path) is not None
+        exists = self._name_synced = status(self.path) is not None
         for line in read(self.path).splitlines(True) if keep and exists else ():
             try:
                 self._lines[str(json.loads(line)["key"])] = line
@@ -66,7 +66,9 @@ class Rejects(AppendedFile):
         """Returns when they are on the disk, if they were not yet."""
         if not self._synced:
             sync(self.disk, self.file)
-            self._synced = True
+            if not self._name_synced:  # or a checkpoint could count what has no name
+                sync_directory(self.disk, self.path.parent)
+            self._synced = self._name_synced = True
 
     def finish(self, to: Path, *, add: bool) -> None:
         """Makes them the file `to`, by page and index; with `add`, behind the lines that it has."""

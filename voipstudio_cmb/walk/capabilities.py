@@ -1,0 +1,76 @@
+"""What a server has shown of each resource; a client's walks share it. No I/O.
+
+What is proved for some ids is not for all. A server that compares ids as text is right as long as
+all have as many digits, and one that takes no number above 2,147,483,647 until they reach it. So
+what is proved holds for ids that are no shorter and no longer than those it was proved by.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from voipstudio_cmb.models import Page
+
+from .ids import ids_of
+
+LARGEST = 2**63 - 1
+"""The largest id."""
+
+_LIMITS = (2**31 - 1, 2**32 - 1, 2**53)
+"""The largest numbers that some servers compare: they take a larger one for this one."""
+
+
+@attrs.frozen
+class Capabilities:
+    """What a server supports of each resource."""
+
+    supported: dict[str, tuple[int, int]] = attrs.field(factory=dict)
+    """From which id up to which it has proved that it supports conditions on `id`."""
+    refused: set[str] = attrs.field(factory=set)
+    """It has shown that it does not."""
+    counted: set[str] = attrs.field(factory=set)
+    """Its totals have counted more rows than their page, where conditions on `id` went with it."""
+    unsorted: set[str] = attrs.field(factory=set)
+    """It answers only if no order is asked for."""
+
+    def supports(self, resource: str, low: int, high: int) -> bool:
+        """Whether what was proved of `resource` holds for the ids from `low` to `high`."""
+        if resource not in self.supported:
+            return False
+        lowest, highest = self.supported[resource]
+        return _length(lowest) <= _length(low) and _length(high) <= _length(highest)
+
+    def prove(self, resource: str, low: int, high: int) -> None:
+        """Notes that conditions on the ids from `low` to `high` are supported."""
+        lowest, highest = self.supported.get(resource, (low, high))
+        self.supported[resource] = (min(low, lowest), max(high, highest))
+
+    def refuse(self, resource: str) -> None:
+        """Notes that conditions on `id` are not supported."""
+        self.supported.pop(resource, None)
+        self.refused.add(resource)
+
+
+def is_proof(page: Page[Any], low: int, high: int, left: int | None) -> bool:
+    """Whether `page`, of ids above `low` and up to `high`, proves conditions on all between these.
+
+    A server that compares texts sends no row that is not between the two as text. One that takes
+    large numbers for smaller ones does not count all rows that are `left`.
+    """
+    if not page.records or _length(low) == _length(high):
+        return bool(page.records)
+    least, most = str(low), str(high)
+    as_numbers = len(least) == len(most) or any(not least < str(id) <= most for id in ids_of(page))
+    is_counted = left is not None and page.total == left
+    return as_numbers and (is_counted or _limits(low) == _limits(high))
+
+
+def _length(id: int) -> tuple[int, int]:
+    """How long `id` is, as a text and as a number."""
+    return len(str(id)), _limits(id)
+
+
+def _limits(id: int) -> int:
+    return sum(map(id.__gt__, _LIMITS))
