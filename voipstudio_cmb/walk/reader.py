@@ -242,8 +242,8 @@ class PageReader(Generic[R]):
         ids = ids_of(page)
         if not ids or not self.ordered:
             return
-        full = len(ids) >= page_size or 0 < self.ledger.top <= ids[-1]
-        if full or (page.total == (page.number - 1) * page_size + len(ids)):
+        is_last = page.total == (page.number - 1) * page_size + len(ids)
+        if is_last or len(ids) >= page_size or 0 < self.ledger.top <= ids[-1]:
             self.coverage.add(ids[0], ids[-1])
 
     async def is_complete(self) -> bool:
