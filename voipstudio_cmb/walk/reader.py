@@ -240,20 +240,18 @@ class PageReader(Generic[R]):
 
         Not if it came short, though there are more: then it may have left out any.
         """
-        ids = ids_of(page)
-        if not ids or not self.ordered:
-            return
-        full = len(ids) + page.unusable >= page_size or 0 < self.ledger.top <= ids[-1]
-        if full or (page.total == (page.number - 1) * page_size + len(ids)):
-            self.coverage.add(ids[0], ids[-1])
+        if ids := ids_of(page) if self.ordered else []:
+            is_last = page.total == (page.number - 1) * page_size + len(ids)
+            full = len(ids) + page.unusable >= page_size
+            if is_last or full or 0 < self.ledger.top <= ids[-1]:
+                self.coverage.add(ids[0], ids[-1])
 
     async def is_complete(self) -> bool:
         """Whether the count proves that every row has come that existed at the beginning."""
         ledger = self.ledger
-        doubtful = ledger.is_doubtful and (self.ordered or self.jumbled)
-        return (
-            not doubtful and all(id in self.seen for id in ledger.tops) and await ledger.is_proved()
-        )
+        if ledger.is_doubtful and (self.ordered or self.jumbled):
+            return False
+        return all(id in self.seen for id in ledger.tops) and await ledger.is_proved()
 
     def reached_top(self) -> bool:
         """Whether the highest id of the beginning has come."""
@@ -275,8 +273,8 @@ class PageReader(Generic[R]):
 
     def expects_more(self) -> bool:
         """Whether there should be more rows than have come."""
-        higher = self.ordered and self.ledger.top > self.seen.last
-        return higher or self.ledger.highest_total > self.ledger.rows
+        ledger, higher = self.ledger, self.ordered and self.ledger.top > self.seen.last
+        return higher or ledger.highest_total > ledger.rows
 
     def drift(self, why: str) -> PageDrift:
         """The error that says `why` this walk can't be complete, with the evidence."""
