@@ -25,6 +25,11 @@ _CHECKS = 3
 """How often it is looked until a contradiction is certain to be none between two moments."""
 
 
+def claimed_by(page: Page[R]) -> int | None:
+    """The total of `page`, with its rows that can't be used: they count in all other totals."""
+    return None if page.total is None else page.total + page.unusable
+
+
 @attrs.define(eq=False)
 class Totals:
     """What the totals of a walk are worth."""
@@ -139,8 +144,7 @@ class Ending(Generic[R]):
 
     async def _total(self, through: int) -> int:
         """How many rows there are up to `through` now; 0 if that is not known."""
-        page = await self._fetcher.ids(self.low, through, 1)
-        return 0 if page.total is None else page.total + page.unusable
+        return claimed_by(await self._fetcher.ids(self.low, through, 1)) or 0
 
     def drift(self, evidence: str) -> PageDrift:
         """The error for rows that did not come."""

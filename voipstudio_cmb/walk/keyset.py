@@ -30,7 +30,7 @@ from voipstudio_cmb.query import R
 
 from .capabilities import Capabilities
 from .cursor import KeysetCursor
-from .ending import Ending, Totals
+from .ending import Ending, Totals, claimed_by
 from .fetcher import PageFetcher
 from .ledger import HighWaterMark, Ledger
 from .probe import Probe, within
@@ -148,7 +148,7 @@ class KeysetWalk(Generic[R]):
         if ahead is not None:
             self._learn(ahead, self._through)
         pages = [page] if ahead is None or not ahead.records else [page, ahead]
-        self._ending = Ending(self._fetcher, 0, self._through, _claimed(page))
+        self._ending = Ending(self._fetcher, 0, self._through, claimed_by(page))
         last = pages[-1].records[-1].id
         return pages, self._segment(last, self._through, _left(pages[-1]), id_span(page))
 
@@ -174,7 +174,7 @@ class KeysetWalk(Generic[R]):
             page = await self._ask(low, high)
         self._learn(page, high)
         self._note(page, high)
-        self._ending = Ending(self._fetcher, low, high, _claimed(page))
+        self._ending = Ending(self._fetcher, low, high, claimed_by(page))
         if not page.records:
             return [], self._one_by_one(low, high)
         rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
@@ -295,7 +295,3 @@ class KeysetWalk(Generic[R]):
 def _left(page: Page[R]) -> int | None:
     """How many rows there should be after `page`, the first of its range."""
     return None if page.total is None else page.total - len(page.records)
-
-
-def _claimed(page: Page[R]) -> int | None:
-    return None if page.total is None else page.total + page.unusable

@@ -133,8 +133,8 @@ class Probe(Generic[R]):
             first, top = self.opening = await self._ask_ends()
             ids, tops = ids_of(first), ids_of(top)
             lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
-            if not ascends(ids, 0):
-                raise KeysetUnsupported
+            if not ascends(ids, 0) or tops != sorted(tops, reverse=True):
+                raise KeysetUnsupported  # no row that comes or goes turns an order round
             highest = max(tops, default=0)
             if not ids and not tops and (not first.total or not left):
                 return first, 0  # totals are known to overstate

@@ -242,8 +242,7 @@ class PageReader(Generic[R]):
         """
         if ids := ids_of(page) if self.ordered else []:
             is_last = page.total == (page.number - 1) * page_size + len(ids)
-            full = len(ids) + page.unusable >= page_size
-            if is_last or full or 0 < self.ledger.top <= ids[-1]:
+            if is_last or len(ids) + page.unusable >= page_size or 0 < self.ledger.top <= ids[-1]:
                 self.coverage.add(ids[0], ids[-1])
 
     async def is_complete(self) -> bool:
