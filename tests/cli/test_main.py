@@ -111,7 +111,7 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["sandbox", "--port", "99999"], "the sandbox can't be started"),
         (["sandbox", "--rows", "-1"], "--rows must be an integer from 0 to 1000000"),
         (["sandbox", "--rows", f"{10**400}"], "--rows must be an integer from 0 to 1000000"),
-        (["sandbox", "--rate", "1e-320"], "--rate must be from"),
+        (["sandbox", "--rate", "1e-320"], "--rate is no rate that can be kept"),
         (["sandbox", "--rate", "1e300"], "--rate must be from"),
         (["list", "cdrs", "--rate", "1e-320"], "no rate that can be kept"),
         (["list", "cdrs", "--rate", "1e400"], "--rate must be a finite number above 0"),
