@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -240,3 +241,35 @@ async def test_databases_are_verified_by_what_they_hold(
     (to / "cdrs.sqlite").rename(to.parent / "away")
     assert (await run(api, plan(to, verify=True))).complete
     assert tables(to) == (40, [])
+
+
+@pytest.mark.parametrize("use", [use_log, write_much])
+async def test_what_a_killed_program_has_left_is_completed_before_it_is_verified(
+    to: Path, api: Offline, other: sqlite3.Connection, use: Any
+) -> None:
+    use(other)
+    crash(to, other)
+    (to / "cdrs.sqlite-shm").unlink(missing_ok=True)
+    before = {path: path.read_bytes() for path in to.iterdir()}
+    for verify in (False, True):
+        [forecasted] = await forecast(api.client(), plan(to, verify=verify))
+        assert (forecasted.rows, forecasted.error) == (20, None)
+    assert {path: path.read_bytes() for path in to.iterdir()} == before
+    assert (await run(api, plan(to, verify=True))).complete
+    assert names(to) == ONLY
+    assert tables(to)[0] == 40
+
+
+async def test_a_row_whose_id_was_given_again_counts_once(tmp_path: Path) -> None:
+    api = Offline(count=20, dates=True)
+    for row in api.tables["cdrs"]:
+        row["created_at"] = f"2026-01-01 10:00:{row['id']:02}"
+    assert (await run(api, plan(tmp_path))).complete
+    api.tables["cdrs"][6]["created_at"] = "2026-01-02 10:00:00"
+    [job] = (await run(api, plan(tmp_path))).jobs
+    assert job.rows == 1
+    entry = json.loads((tmp_path / "manifest.json").read_bytes())["files"]["cdrs.sqlite"]
+    assert entry["rows"] == 20
+    with closing(sqlite3.connect(tmp_path / "cdrs.sqlite")) as database:
+        database.execute("CREATE INDEX mine ON cdrs (name)")
+    assert (await run(api, plan(tmp_path, verify=True))).complete

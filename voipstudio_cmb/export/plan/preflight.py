@@ -72,6 +72,9 @@ class Preflight:
             self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
+        if not self._dry_run:  # it may complete what another program has left
+            for file in self._files:
+                self._plan.sink.check(file.path)
         if not self._plan.since:
             self._check_not_incremental()
         else:
@@ -84,7 +87,7 @@ class Preflight:
             identities.append(fresh.identity)
             if self._plan.since:
                 self._check_series(fresh.identity)
-            self._check_sink(file)
+            self._check_highest(file)
             obstacles.append(self._obstacle(file, checkpoints[-1]))
         blocked = [path for path in obstacles if path is not None]
         if not blocked:
@@ -173,13 +176,10 @@ class Preflight:
         made = (entry.bytes, entry.sha256)
         return Finished(entry) if fingerprint(obstacle) == made else Fresh()
 
-    def _check_sink(self, file: OutputFile) -> None:
-        sink = self._plan.sink
-        if not self._dry_run:  # it may complete what another program has left
-            sink.check(file.path)
+    def _check_highest(self, file: OutputFile) -> None:
         if not file.append:
             return
-        highest = sink.highest_id(file.path, file.resource, RECORDS[file.resource])
+        highest = self._plan.sink.highest_id(file.path, file.resource, RECORDS[file.resource])
         entry = self._entries.get(file.path.name)
         recorded = 0 if entry is None else entry.highest or 0
         if file.incremental and highest is not None and highest < recorded:

@@ -30,7 +30,7 @@ from voipstudio_cmb.export.store.disk import (
     sync,
 )
 from voipstudio_cmb.export.store.failures import left_out
-from voipstudio_cmb.export.store.manifest import record
+from voipstudio_cmb.export.store.manifest import Entry, record
 from voipstudio_cmb.export.store.workspace import Workspace
 from voipstudio_cmb.models import RECORDS
 
@@ -65,7 +65,7 @@ class FileWriter:
         else:
             new = sidecar(path, "new")
             made = self._convert(new, stop)
-        workspace.finish(made, self.job.altered, file.entry_of)
+        workspace.finish(made, self.job.altered, lambda entry: self._entry_of(entry, new))
         plan.sink.check(path)
         if file.append and self._version() != self._copied:
             workspace.disk.unlink(new)
@@ -106,6 +106,16 @@ class FileWriter:
             sync(disk, file)
         return made
 
+    def _entry_of(self, made: Entry, new: Path) -> Entry:
+        """What the manifest is to say of the file `new`, with the rows that are `made`."""
+        file, name = self.source.file, self.job.resource
+        entry, before = file.entry_of(made), file.before
+        if before is None or (made.lowest or 0) > (before.highest or 0):
+            return entry
+        # Ids may have been given again: such rows have replaced others.
+        count = self.source.plan.sink.count(new, name, RECORDS[name])
+        return entry if count is None else attrs.evolve(entry, rows=min(entry.rows, count))
+
     def _take_mode(self, new: Path) -> None:
         """Gives `new` the mode of the file that it replaces."""
         old = status(self.job.path)
@@ -129,7 +139,9 @@ class FileWriter:
             disk.unlink(rejects_path(job.path))  # an earlier export's
         assert at.entry is not None
         before = record(disk, job.path, at.entry)
-        if self.source.file.recreate and before is not None and before.sha256 != at.entry.sha256:
+        file, made = self.source.file, at.entry.sha256
+        alike = file.recreate and file.share.end is not None  # a database has what is new too
+        if alike and before is not None and before.sha256 != made:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))

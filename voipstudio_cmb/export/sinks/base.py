@@ -39,6 +39,13 @@ class Sink(ABC):
         """
         return None
 
+    def count(self, path: Path, resource: str, record: type[Record]) -> int | None:
+        """How many rows the file `path` has, some of which were replaced; None: not known.
+
+        Called for a format that appends, where rows came whose ids it may have had before.
+        """
+        return None
+
     def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
         """Checks that the file `path`, which has other bytes now, still has the `rows` written.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +76,23 @@ class SqliteSink(Sink):
 
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
         query = f"SELECT max(id) FROM {_quoted(resource)}"
-        try:
+        with _unless_unfinished():
             return _answer(query, resource, record, path) or 0
-        except OSError as error:
-            if error.errno == errno.EROFS:
-                return None  # a journal has to be rolled back first, which a dry run does not do
-            raise
+        return None
+
+    def count(self, path: Path, resource: str, record: type[Record]) -> int:
+        found: int = _answer(f"SELECT count(*) FROM {_quoted(resource)}", resource, record, path)
+        return found
 
     def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
         """Checks that the file `path` is sound and has at least the `rows` that were written."""
-        found = _answer("SELECT * FROM pragma_quick_check(1)", resource, record, path)
-        if found != "ok":
-            raise _other_file(path, f"it is damaged ({found})")
-        found = _answer(f"SELECT count(*) FROM {_quoted(resource)}", resource, record, path)
-        if found < rows:
-            raise _other_file(path, f"it has {found:,} rows, and {rows:,} were written")
+        with _unless_unfinished():
+            found = _answer("SELECT * FROM pragma_quick_check(1)", resource, record, path)
+            if found != "ok":
+                raise _other_file(path, f"it is damaged ({found})")
+            found = self.count(path, resource, record)
+            if found < rows:
+                raise _other_file(path, f"it has {found:,} rows, and {rows:,} were written")
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
@@ -114,6 +116,16 @@ class SqliteSink(Sink):
         except sqlite3.Error as error:
             raise as_os_error(error, path) from error
         return splitter.altered
+
+
+@contextmanager
+def _unless_unfinished() -> Iterator[None]:
+    """Ends what reads a file that has to be completed first, which a dry run does not do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
 
 
 def _answer(query: str, resource: str, record: type[Record], path: Path) -> Any:

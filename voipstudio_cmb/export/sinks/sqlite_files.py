@@ -51,9 +51,13 @@ def opened(path: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: it can't be opened.
+        OSError: it has a log of a program that has ended, which has to become a part of it first.
     """
     # Who opens a file of this mode makes a log, which only who may write can take away again.
-    alone = _mode(path) == _WAL and not _exists(_beside(path, "-wal"))
+    wal = _mode(path) == _WAL
+    alone = wal and not _exists(_beside(path, "-wal"))
+    if wal and not alone and not _exists(_beside(path, "-shm")):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
     query = "mode=ro&immutable=1" if alone else "mode=ro"
     return sqlite3.connect(f"{path.resolve().as_uri()}?{query}", uri=True, timeout=WAIT)
 
