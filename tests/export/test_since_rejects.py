@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,35 @@ async def test_a_file_that_is_made_again_has_its_own_rejects_and_no_others(
     assert rejected(tmp_path / "websites.0002.rejects.jsonl") == ["7"]
     assert (await run(api, only)).rejected == 0
     assert not [name for name in names(tmp_path) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("first", [False, True])
+async def test_rejects_come_again_where_a_range_of_ids_would_hide_them(
+    tmp_path: Path, first: bool
+) -> None:
+    api = Offline()
+    nameless = [{"id": math.inf, "name": f"no id {n}"} for n in range(2)]  # up to no id at all
+    api.tables["websites"] = rows(9)
+    if not first:
+        assert (await run(api, plan(tmp_path))).complete
+        api.tables["websites"] = rows(10)
+    api.tables["websites"] += nameless
+    name = "websites" if first else "websites.0002"
+    assert (await run(api, plan(tmp_path))).rejected == 2
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    (tmp_path / f"{name}.jsonl").unlink()
+    assert (await run(api, plan(tmp_path))).rejected == 2
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert (await run(api, plan(tmp_path))).rejected == 0
+
+
+async def test_a_database_that_has_gone_is_made_again_with_its_rejects(tmp_path: Path) -> None:
+    api = Offline(deaf=True)
+    api.broken = {2}
+    assert (await run(api, plan(tmp_path, format="sqlite"))).rejected == 1
+    (tmp_path / "websites.sqlite").unlink()
+    [job] = (await run(api, plan(tmp_path, format="sqlite"))).jobs
+    assert (job.state, job.rows, job.rejected, job.note) == ("done", 2, 1, "")
+    assert names(tmp_path) == {
+        "websites.sqlite", "websites.sqlite.rejects.jsonl", "manifest.json"
+    }  # fmt: skip

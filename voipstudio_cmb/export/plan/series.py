@@ -75,6 +75,7 @@ class Series:
             share=share,
             append=append,
             incremental=bool(entries),
+            recreate=entry is not None and not append,
             entry=entry,
             rejects=frozenset(digest for entry in entries.values() for digest in entry.rejects),
         )
@@ -84,7 +85,7 @@ class Series:
         return max(int(form.sub(r"\1", name)[1:] or 1) for name in self.entries)
 
     def again(self, left: Callable[[Path], bool]) -> Iterator[OutputFile]:
-        """The files that were removed, or of which an interrupted run has `left` something."""
+        """The files that were removed, or that an interrupted run has `left` without saying so."""
         for name, entry in self.entries.items():
             path = self.directory / name
             removed = status(path) is None
@@ -97,7 +98,8 @@ class Series:
                 others=frozenset().union(*others),
                 end=entry.mark,
                 known=self.known[name],
-                span=(entry.lowest or 1, entry.highest or 0),
+                # A range of ids does not bring rows without one.
+                span=None if entry.rejects else (entry.lowest or 1, entry.highest or 0),
             )
             yield OutputFile(
                 resource=self.resource,
