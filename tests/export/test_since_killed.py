@@ -13,9 +13,11 @@ import pytest
 
 from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import interrupted, names, run
-from voipstudio_cmb.errors import ExportError
+from voipstudio_cmb.errors import ConnectionLost, ExportError
 from voipstudio_cmb.export import Export, Plan, forecast
 from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.ended import end_mark, write_mark
+from voipstudio_cmb.http import Request
 
 
 class KilledError(BaseException):
@@ -177,3 +179,43 @@ async def test_two_at_once_leave_the_manifest_right(tmp_path: Path, format: str)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert (await run(api, plan(tmp_path, format))).complete
     assert ids(tmp_path) == list(range(1, 41))
+
+
+async def test_a_database_that_has_gone_was_not_made_already(tmp_path: Path) -> None:
+    api = Offline(count=20)
+    assert (await run(api, plan(tmp_path, "sqlite"))).complete
+    made = tmp_path / "cdrs.sqlite"
+    write_mark(Disk(), end_mark(tmp_path), {made: 20})  # killed before it could tell
+    made.unlink()
+    [job] = (await run(api, plan(tmp_path, "sqlite"))).jobs
+    assert (job.state, job.already, job.rows) == ("done", False, 20)
+    assert ids(tmp_path) == list(range(1, 21))
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_a_checkpoint_of_another_file_does_not_stand_in_the_way(
+    tmp_path: Path, damaged: bool
+) -> None:
+    """As where a removed file is put back after an export was interrupted that made it again."""
+    api = Offline(count=90)
+    only = plan(tmp_path, "jsonl", concurrency=1)
+    assert (await run(api, only)).complete
+    made, checkpoint = tmp_path / "cdrs.jsonl", tmp_path / ".cdrs.jsonl.checkpoint"
+    data = made.read_bytes()
+    made.unlink()
+
+    async def hook(request: Request) -> None:
+        if checkpoint.exists():
+            raise ConnectionLost("gone", sent="maybe")
+
+    api.hook = hook
+    assert (await run(api, only)).resumable
+    api.hook = None
+    made.write_bytes(data)
+    if damaged:
+        checkpoint.write_bytes(checkpoint.read_bytes()[:-9])
+    api.tables["cdrs"] = rows(95)
+    assert (await run(api, only)).complete
+    assert made.read_bytes() == data
+    assert names(tmp_path) == {"cdrs.jsonl", "cdrs.0002.jsonl", "manifest.json"}
+    assert ids(tmp_path) == list(range(1, 96))

@@ -16,9 +16,9 @@ from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
 from voipstudio_cmb.export.sinks.formats import FORMATS, Format, sink
-from voipstudio_cmb.export.store.checkpoint import Checkpoint
+from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity
-from voipstudio_cmb.export.store.disk import sidecar, status
+from voipstudio_cmb.export.store.disk import fingerprint, sidecar, status
 from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import Entry, read_manifest
@@ -250,8 +250,11 @@ class Plan:
         self, resource: str, entries: Mapping[str, Entry], ended: Iterable[str]
     ) -> Iterator[OutputFile]:
         def left(path: Path) -> bool:
-            untold = path.name in ended or status(sidecar(path, "checkpoint")) is not None
-            return untold and not self.restart
+            if self.restart or path.name in ended:
+                return not self.restart
+            checkpoint = load(sidecar(path, "checkpoint"))
+            made = None if checkpoint is None else checkpoint.file
+            return made is not None and made == fingerprint(path)
 
         series = Series.of(resource, self.to, self.sink, entries)
         if not self.sink.appends:
