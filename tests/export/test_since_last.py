@@ -12,7 +12,7 @@ import pytest
 from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
-from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.errors import BadRequest, ClientMisuse
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.http import Request
 
@@ -386,3 +386,30 @@ async def test_another_resources_progress_is_not_cleaned_away(tmp_path: Path) ->
     await run(api, plan(tmp_path))
     [job] = (await run(api, again)).jobs
     assert job.kept > 0
+
+
+async def test_a_refused_page_of_late_rows_is_an_error(tmp_path: Path) -> None:
+    api = Offline(dates=True)
+    late = rows(60, step=2)
+    for number, row in enumerate(late):
+        row["created_at"] = f"2026-01-01 10:00:{number:02}"
+    api.tables["cdrs"] = late
+    assert (await run(api, plan(tmp_path))).complete
+    new = rows(30, first=2, step=2)
+    for row in new:
+        row["created_at"] = f"2026-01-02 10:00:{row['id'] % 3:02}"
+    api.tables["cdrs"] = sorted([*late, *new], key=lambda row: int(row["id"]))
+    asked = 0
+
+    async def hook(request: Request) -> None:
+        nonlocal asked
+        asked += "created_at" in dict(request.query).get("filter", "")
+        if asked > 6:
+            raise BadRequest("too deep", status=400, sent="yes")
+
+    api.hook = hook
+    [job] = (await run(api, plan(tmp_path))).jobs
+    assert (job.state, str(job.error)) == ("failed", "too deep")
+    api.hook = None
+    [job] = (await run(api, plan(tmp_path))).jobs
+    assert (job.state, job.rows) == ("done", 30)

@@ -128,16 +128,21 @@ class CollectionSource(Source):
         assert share.since is not None
         below = where("id") <= share.after
         ways = [where("created_at") >= share.since], [where("id") > share.recent]
-        for conditions in ways if self.plan.overlap else ways[:1]:
+        chosen = ways if self.plan.overlap else ways[:1]
+        for conditions in chosen:
             rejects: list[Reject] = []
+            begun = False
             asked = [*conditions, below]
             try:
                 async with aclosing(self._pages(asked, None, rejects.extend)) as pages:
                     async for batch in pages:
+                        begun = True
                         yield attrs.evolve(self._chosen(batch), cursor=None, total=None)
             except (BadRequest, FilterIgnored) as error:
                 if getattr(error, "condition", "") in map(str, self.plan.sent_filters):
                     raise
+                if begun and conditions is chosen[-1]:
+                    raise  # some have come, and nothing else brings the others
                 continue  # it knows no such condition
             if rejects:
                 on_rejects(rejects)
