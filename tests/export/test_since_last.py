@@ -13,7 +13,7 @@ from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import BadRequest, ClientMisuse
-from voipstudio_cmb.export import Export, Plan
+from voipstudio_cmb.export import Export, Plan, forecast
 from voipstudio_cmb.http import Request
 
 
@@ -413,3 +413,14 @@ async def test_a_refused_page_of_late_rows_is_an_error(tmp_path: Path) -> None:
     api.hook = None
     [job] = (await run(api, plan(tmp_path))).jobs
     assert (job.state, job.rows) == ("done", 30)
+
+
+async def test_a_dry_run_counts_the_requests_for_marks_and_late_rows(tmp_path: Path) -> None:
+    api = Offline(count=60, dates=True)
+    only = plan(tmp_path, page_size=20)
+    for count in (60, 60, 75):
+        api.tables["cdrs"] = rows(count)
+        [forecasted] = await forecast(api.client(), only)
+        asked = len(api.asked)
+        assert (await run(api, only)).complete
+        assert forecasted.requests == len(api.asked) - asked

@@ -24,6 +24,9 @@ from .owner import checked_owner
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
 
+MARKS = 2
+"""Requests that find out where the next export begins: the highest row by id, and by time."""
+
 
 @attrs.frozen(kw_only=True)
 class Forecast:
@@ -87,7 +90,10 @@ async def _forecast(
     except CallMeBackError as error:
         return Forecast(resource=name, kept=kept, error=error)
     pages = max(1, -(-max(0, rows - kept) // plan.page_size))  # an empty one is asked for too
-    return Forecast(resource=name, rows=rows, kept=kept, requests=pages + BESIDES)
+    besides = BESIDES + file.share.reaches_back
+    if plan.since and file.share.end is None and not isinstance(state, Interrupted):
+        besides += MARKS
+    return Forecast(resource=name, rows=rows, kept=kept, requests=pages + besides)
 
 
 async def _count(service: Collection[Any], plan: Plan, file: OutputFile) -> int:
