@@ -115,3 +115,15 @@ async def test_a_database_that_has_gone_is_made_again_with_its_rejects(tmp_path:
     assert names(tmp_path) == {
         "websites.sqlite", "websites.sqlite.rejects.jsonl", "manifest.json"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize(("count", "nameless"), [(21, 1), (21, 2), (14, 8), (20, 2)])
+async def test_pages_of_nothing_but_rejects_end_a_collection(
+    tmp_path: Path, deaf: bool, count: int, nameless: int
+) -> None:
+    api = Offline(deaf=deaf)
+    no_ids = [{"id": math.inf, "name": f"no id {n}"} for n in range(nameless)]
+    api.tables["websites"] = [*rows(count), *no_ids]
+    [job] = (await run(api, plan(tmp_path, page_size=7, since=None))).jobs
+    assert (job.state, job.rows, job.rejected) == ("done", count, nameless)

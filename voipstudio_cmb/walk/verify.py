@@ -48,6 +48,8 @@ class Verifier(Generic[R]):
     _ending: set[int] = attrs.field(init=False, factory=set)
     """The ids of the last page, if it is known."""
     _tries: int = attrs.field(init=False, default=0)
+    _unusable: dict[int, int] = attrs.field(init=False, factory=dict)
+    """How many rows that can't be used are on pages that have no others, by their numbers."""
 
     def __attrs_post_init__(self) -> None:
         reader = self._reader
@@ -134,6 +136,8 @@ class Verifier(Generic[R]):
                 reader.coverage.add(0, ids[0])
             self._began = ids[0], size
         if high == END:
+            if size == reader.page_size:
+                self._unusable[number] = 0 if ids else page.unusable
             self._learn_end(known, ids, page.total, number == 1 and len(ids) < size)
         elif ids:
             rows = bisect_right(ids, low)
@@ -160,9 +164,11 @@ class Verifier(Generic[R]):
         elif ids and short and ids[-1] == known:
             reader.coverage.add(ids[0], END)
         elif ids and self._above and self._last > 1:
-            if reader.claims_no_more(total, self._last):
+            above = {page: rows for page, rows in self._unusable.items() if page > self._last}
+            if total is None or reader.claims_no_more(total - sum(above.values()), self._last):
                 self._ending = {*ids}
             else:
-                self._last, self._above = self._last + 1, False
+                highest = max((page for page, rows in above.items() if rows), default=self._last)
+                self._last, self._above = highest + 1, False
         else:
             self._last, self._above = max(1, self._last - 1), True
