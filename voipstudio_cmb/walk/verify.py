@@ -144,8 +144,8 @@ class Verifier(Generic[R]):
         elif ids:
             rows = bisect_right(ids, low)
             self._shift = before + rows - reader.seen.rank(ids[rows - 1] if rows else ids[0] - 1)
-            if ids[0] > high:  # past it by rows that have not come, nobody knows how many
-                self._shift -= size << self._tries >> 2
+            if ids[0] > high:  # past it by rows that have not come, as many as fit in at the most
+                self._shift -= min(high - low, size << self._tries) >> 2
         else:
             # Behind the last row. The rows above the gap end where the total does, if it is known.
             rank, back = reader.seen.rank(low), size << self._tries >> 1
