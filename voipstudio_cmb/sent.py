@@ -116,9 +116,8 @@ class AsSent:
                 yield name, value
 
     def __reduce__(self) -> tuple[Any, ...]:
-        row = self._sent()
-        names = [name for name in _fields(type(self)) if name != "extra" or row is None]
-        return _remade, (type(self), {name: getattr(self, name) for name in names}, row)
+        fields = {name: getattr(self, name) for name in _fields(type(self))}
+        return _remade, (type(self), fields, self._sent())
 
 
 class _Extra:

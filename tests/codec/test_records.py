@@ -262,6 +262,18 @@ def test_a_record_can_be_pickled_copied_hashed_and_compared() -> None:
         record.name = "b"
 
 
+@attrs.frozen(kw_only=True, repr=False)
+class Kind(Cdr):
+    kind: str = "call"
+
+
+def test_a_copy_keeps_a_value_that_does_not_fit_a_field_with_a_default() -> None:
+    record = read({"id": 1, "kind": 5}, Kind)
+    for other in (pickle.loads(pickle.dumps(record)), copy.copy(record), copy.deepcopy(record)):
+        assert other == record
+        assert (other.kind, other.extra) == ("call", {"kind": 5})
+
+
 def test_a_record_is_complete_in_a_process_that_has_read_none() -> None:
     record = read({"id": 1, "name": "a"})
     code = "import pickle, sys; print(pickle.load(sys.stdin.buffer).__repr__())"

@@ -259,7 +259,93 @@ def test_what_is_covered_joins_where_it_meets() -> None:
 
 
 def test_a_page_over_a_border_has_rows_on_both_sides() -> None:
-    for border in range(1, 500):
-        number, size = page_over(border, 50)
-        assert (number - 1) * size < border < number * size
-        assert size <= 50
+    for most in (2, 3, 8, 9, 10, 11, 50):
+        for border in range(1, 5100):
+            number, size = page_over(border, most)
+            assert (number - 1) * size < border < number * size
+            assert size <= most or not any(border % size for size in range((most + 1) // 2, most))
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCY)
+@pytest.mark.parametrize(("page_size", "rows"), [(3, 850), (10, 2600)])
+@virtual
+async def test_a_border_that_all_sizes_of_pages_share_is_no_loss(
+    page_size: int, rows: int, concurrency: int
+) -> None:
+    def changed(server: Server) -> None:
+        if server.asked == 20:
+            del server.ids[-2]
+
+    server = Server(ids=sparse(rows), change=changed)
+    found = await walked(server, page_size=page_size, concurrency=concurrency)
+    assert {*server.ids} <= {*found}
+    assert len(found) == len({*found})
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCY)
+@pytest.mark.parametrize(("cap", "page_size"), [(33, 50), (20, 500)])
+@virtual
+async def test_a_cap_that_the_total_hides_is_no_loss(
+    page_size: int, cap: int, concurrency: int
+) -> None:
+    def capped(ids: list[int], number: int, size: int, down: bool) -> list[int]:
+        size = min(size, cap)
+        return ids[(number - 1) * size : number * size]
+
+    server = Server(ids=sparse(3000), cut=capped, total=lambda all_, here: here)
+    found = await walked(server, page_size=page_size, concurrency=concurrency)
+    assert sorted(found) == server.ids
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCY)
+@pytest.mark.parametrize("page_size", [10, 50])
+@virtual
+async def test_the_oldest_rows_may_go_all_the_time(page_size: int, concurrency: int) -> None:
+    server = Server(ids=sparse(1500), change=lambda server: server.ids.pop(0))
+    found = await walked(server, page_size=page_size, concurrency=concurrency)
+    assert {*server.ids} <= {*found}
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCY)
+@pytest.mark.parametrize("total", [None, lambda all_, here: None])
+@virtual
+async def test_a_walk_finds_back_from_far_behind_the_last_row(total: Any, concurrency: int) -> None:
+    def changed(server: Server) -> None:
+        if server.asked == 80:
+            del server.ids[:400]
+
+    server = Server(ids=sparse(1000), change=changed)
+    server.total = total or server.total
+    found = await walked(server, page_size=10, concurrency=concurrency)
+    assert {*server.ids} <= {*found}
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCY)
+@pytest.mark.parametrize(("page_size", "rows"), [(50, 50), (10, 60), (20, 100)])
+@virtual
+async def test_rows_that_come_before_the_first_page_do_not_make_page_2_the_first_again(
+    page_size: int, rows: int, concurrency: int
+) -> None:
+    def changed(server: Server) -> None:
+        if server.asked < 9:
+            server.ids.insert(0, 100 - server.asked)
+
+    ids = [id + 100 for id in sparse(rows)]
+    server = Server(ids=list(ids), change=changed)
+    found = await walked(server, page_size=page_size, concurrency=concurrency)
+    assert {*ids} <= {*found}
+
+
+@pytest.mark.parametrize("concurrency", CONCURRENCY)
+@pytest.mark.parametrize("page_size", [50, 500])
+@pytest.mark.parametrize("walk", ["page", "auto"])
+@virtual
+async def test_a_page_0_that_holds_everything_is_noticed(
+    walk: str, page_size: int, concurrency: int
+) -> None:
+    server = Server(
+        ids=sparse(50),
+        cut=lambda ids, number, size, down: ids[number * size : (number + 1) * size],
+    )
+    with pytest.raises(PageDrift):
+        await walked(server, walk=walk, page_size=page_size, concurrency=concurrency)

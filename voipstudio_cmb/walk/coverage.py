@@ -8,6 +8,7 @@ meanwhile, and whatever the totals say. Nor is there anything between an id and 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from itertools import count
 
 END = 2**63
 """Above any id."""
@@ -48,11 +49,13 @@ def page_over(border: int, most: int) -> tuple[int, int]:
     """The number and the size of a page, `most` rows at most, with the rows around a `border`.
 
     The border comes after so many rows of the collection. It lies as near to the middle of the
-    page as a size from half of `most` on allows.
+    page as a size from half of `most` on allows. A larger one is taken only where each of these
+    ends a page at it, as those from 5 to 10 do at the row 2520.
     """
     border = max(border, 1)
     size = max(
         range(max(2, (most + 1) // 2), max(2, most) + 1),
         key=lambda size: min(border % size, size - border % size) / size,
     )
+    size = next(size for size in count(size) if border % size)
     return (border - 1) // size + 1, size

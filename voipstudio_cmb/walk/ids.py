@@ -90,6 +90,15 @@ def overlap(first: Page[Any], second: Page[Any]) -> bool:
     return not set(ids_of(first)).isdisjoint(ids_of(second))
 
 
+def again(first: Page[Any], second: Page[Any]) -> bool:
+    """Whether the `second` page begins in the lower half of the `first`, both in the order of ids.
+
+    Not if a few rows have come before it, and moved the last ones of the first page there.
+    """
+    ids = ids_of(first)
+    return overlap(first, second) and ids_of(second)[0] <= ids[(len(ids) - 1) // 2]
+
+
 def in_order(page: Page[Any]) -> bool:
     """Whether the ids of `page` ascend."""
     ids = ids_of(page)

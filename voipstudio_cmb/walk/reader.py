@@ -14,7 +14,7 @@ from voipstudio_cmb.query import R
 from .coverage import Coverage
 from .cursor import PageCursor
 from .fetcher import PageFetcher
-from .ids import Seen, ids_of, in_order, overlap
+from .ids import Seen, again, ids_of, in_order, overlap
 from .ledger import HighWaterMark, Ledger
 from .tasks import PageWindow, cancel_all, result_of
 
@@ -186,7 +186,7 @@ class PageReader(Generic[R]):
         """
         if not same and overlap(first, second):
             first, second = await self.ask(1), await self.ask(2)
-            same = overlap(first, second) if self.ordered else ids_of(first) == ids_of(second)
+            same = again(first, second) if self.ordered else ids_of(first) == ids_of(second)
         if not same:
             return second
         if not self.reached_top() and self.ledger.rows != self.ledger.highest_total:

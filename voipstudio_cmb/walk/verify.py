@@ -35,6 +35,8 @@ class Verifier(Generic[R]):
     _reader: PageReader[R]
     _most: int = attrs.field(init=False)
     """The rows to ask for: fewer where pages come short."""
+    _ceiling: int = attrs.field(init=False)
+    """What they may grow to again: a server that sends no more may count its pages by less."""
     _shift: int = attrs.field(init=False)
     """How many rows there are before the present place, less those that have come."""
     _began: tuple[int, int] = attrs.field(init=False, default=(0, 0))
@@ -53,7 +55,7 @@ class Verifier(Generic[R]):
 
     def __attrs_post_init__(self) -> None:
         reader = self._reader
-        self._most = max(_FEW, reader.page_size)
+        self._most = self._ceiling = max(_FEW, reader.page_size)
         self._last = reader.end
         self._shift = reader.ledger.rows - len(reader.seen)
 
@@ -92,6 +94,8 @@ class Verifier(Generic[R]):
         """The number and size of a page to close the gap between two ids; 0 for the highest."""
         reader = self._reader
         sorts = reader.ledger.top > 0
+        if self._gone:
+            return 1, 1  # so that a server that counts its pages from 0 shows a row
         if sorts and (high == END or self._tries % 4 == 3):
             return 0, self._most
         if high == END:
@@ -123,16 +127,18 @@ class Verifier(Generic[R]):
         if self._gone == 3:  # since it may be a page that is empty by mistake
             reader.coverage.add(0, END)
         if ids and full:
-            self._most = min(max(_FEW, reader.page_size), self._most + 1)
+            self._most = min(self._ceiling, self._most + 1)
             reader.coverage.add(ids[0], ids[-1] if number else END)
         elif ids:
             self._most = max(2, len(ids), self._most // 2)
+            self._ceiling = max(_FEW, min(self._ceiling, size - 1))
         if number == 0:
             return
         if number == 1 and ids:
             # Only from the first row on do pages of two sizes begin with the same one: a server
-            # may count its pages from 0.
-            if ids[0] == self._began[0] and size != self._began[1]:
+            # may count its pages from 0. A much smaller one would begin with a lower id there.
+            most, later = self._began[1], ids[0] - self._began[0]
+            if (later == 0 and size != most) or (later > 0 and size + _FEW <= most):
                 reader.coverage.add(0, ids[0])
             self._began = ids[0], size
         if high == END:
@@ -142,8 +148,14 @@ class Verifier(Generic[R]):
         elif ids:
             rows = bisect_right(ids, low)
             self._shift = before + rows - reader.seen.rank(ids[rows - 1] if rows else ids[0] - 1)
+            if ids[0] > high:  # past it by rows that have not come, as many as fit in at the most
+                self._shift -= min(high - low, size << self._tries) >> 2
         else:
-            self._shift = before - size // 2 - reader.seen.rank(low)
+            # Behind the last row. The rows above the gap end where the total does, if it is known.
+            rank, back = reader.seen.rank(low), size << self._tries >> 1
+            if page.total is not None and not reader.ledger.blind:
+                back = max(size // 2, before - page.total + len(reader.seen) - rank)
+            self._shift = before - back - rank
 
     def _learn_end(self, known: int, ids: list[int], total: int | None, short: bool) -> None:
         """Goes up to a page with nothing above the id `known`, then down to one with rows.
