@@ -89,6 +89,18 @@ def test_a_probe_tells_every_wrong_way_from_the_right_one(known: list[int]) -> N
         assert not all(right), name
 
 
+@pytest.mark.parametrize("rows", [1, 50])
+@virtual
+async def test_a_row_that_comes_before_the_first_page_proves_no_other_order(rows: int) -> None:
+    def more(server: Odd, query: dict[str, str]) -> None:
+        if len(server.asked) == 3:
+            server.ids.insert(0, 50)
+
+    server = Odd(ids=list(range(100, 100 + rows)), total="missing", change=more)
+    found, _ = await walked(server, page_size=50, walk="keyset")
+    assert {*range(100, 100 + rows)} <= {*found}
+
+
 @pytest.mark.parametrize("deletes", [1, 2])
 @pytest.mark.parametrize("page_size", [6, 10, 50])
 @virtual

@@ -90,6 +90,8 @@ class Probe(Generic[R]):
     """The first page, and the one with the two highest ids, once they are known."""
     refusal: BadRequest | None = attrs.field(init=False, default=None)
     """Why there is no first page."""
+    _below: set[int] = attrs.field(init=False, factory=set)
+    """Ids that were found below the first page."""
 
     async def begin(
         self, low: int | None = None, high: int | None = None
@@ -184,8 +186,11 @@ class Probe(Generic[R]):
         # A single row shows no order: it may be the first or the last.
         if (same or len(ids) == 1) and ids[0] > 1:
             below = await self._fetcher.ids(0, ids[0] - 1)
-            if below.records:
-                raise KeysetUnsupported
+            if not self._below.isdisjoint(found := ids_of(below)):
+                raise KeysetUnsupported  # the first page should have held it
+            if found:
+                self._below.update(found)
+                raise _Changed
         if same:
             above = await self._fetcher.ids(highest, None)
             if above.records:
