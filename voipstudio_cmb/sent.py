@@ -102,6 +102,9 @@ class AsSent:
             return row[name]
         raise KeyError(f"the row has no {name!r}; it has {', '.join(row)}")
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
     def __repr__(self) -> str:
         shown = (f"{name}={value!r}" for name, value in self._shown())
         return f"{type(self).__name__}({', '.join(shown)})"

@@ -204,6 +204,8 @@ def test_all_that_was_sent_are_items_as_they_came() -> None:
     record = read(row)
     assert dict(record) == row
     assert list(record.keys()) == list(row)
+    assert "src" in record
+    assert "dst" not in record
     with pytest.raises(KeyError, match="no 'dst'; it has src, id, name, created_at, cost"):
         record["dst"]
     assert dict(attrs.evolve(record, name="n")) == row | {"name": "n"}
