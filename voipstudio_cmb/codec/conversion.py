@@ -124,7 +124,7 @@ def values_of(records: Sequence[Any], name: str) -> list[Any]:
         return column(records, name)
     if records and isinstance(records[0], Row):
         return column(as_rows(records), name)
-    return [record[name] if name in record else None for record in records]
+    return [record.to_dict().get(name) for record in records]
 
 
 def make_converter() -> cattrs.Converter:
