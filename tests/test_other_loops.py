@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -140,23 +139,11 @@ async def test_a_walk_is_iterated_and_ended_where_it_began(
                 await cdrs.aclose()
 
 
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Collects what a test has left on a closed loop, so that no later one is told of it."""
-    yield
-    gc.collect()
-
-
-closes_its_loop = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-"""That asyncio warns of what is left open is right, whenever it comes to be collected."""
-
-
 async def call(use: Use, cmb: CallMeBackClient, directory: Path) -> None:
     async with asyncio.timeout(AT_ONCE):
         await use(cmb, directory)
 
 
-@closes_its_loop
 @pytest.mark.parametrize("use", [use for use in USES if use not in ("aclose", "async with")])
 def test_a_client_whose_loop_is_closed_can_be_closed_and_not_used(use: str, tmp_path: Path) -> None:
     with Sandbox(rows=10) as api:
@@ -182,7 +169,6 @@ def run_and_abandon(*work: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         task._log_destroy_pending = False  # asyncio would be right to complain
 
 
-@closes_its_loop
 def test_what_a_closed_loop_has_left_unfinished_keeps_nobody_waiting(tmp_path: Path) -> None:
     with Sandbox(rows=400, latency=60) as api:
         cmb = CallMeBackClient(api.token, base_url=api.base_url)
@@ -203,7 +189,6 @@ def test_what_a_closed_loop_has_left_unfinished_keeps_nobody_waiting(tmp_path: P
         asyncio.run(asyncio.wait_for(ends(), AT_ONCE))
 
 
-@closes_its_loop
 def test_a_limiter_follows_to_another_loop_once_its_own_is_closed() -> None:
     limit = RateLimit(20)
 
