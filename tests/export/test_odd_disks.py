@@ -132,7 +132,8 @@ async def test_each_call_fails_with_each_error(
 ) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # what a crash would lose is not asked here
     complete, made = await counted(tmp_path, format)
-    assert all(count for call, count in made.items() if call not in ("chmod", "pread")), made
+    seldom = ("chmod", "pread", "ftruncate")  # a first run has no need of them
+    assert all(count for call, count in made.items() if call not in seldom), made
     for case in cases(made, times=4):
         await check(tmp_path, complete, format, *case)
 

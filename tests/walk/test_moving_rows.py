@@ -585,7 +585,9 @@ def test_no_row_that_stays_is_missed_and_none_comes_twice(
                 if cursor and cursor.startswith("none"):
                     return
         except WalkError:
-            assert rates != (0.0, 0.0) or stops, "nothing moved, and it was refused"
+            # Without an order nothing shows that a total which claims more is wrong.
+            doubtful = (habit, deaf) == ("total too high", "ignore_sort")
+            assert rates != (0.0, 0.0) or stops or doubtful, "nothing moved, and it was refused"
             return
         finally:
             assert len(found) == len(set(found)), "twice"

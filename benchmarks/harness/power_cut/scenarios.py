@@ -139,7 +139,6 @@ SCENARIOS |= {
         options=_two | {"overwrite": True}, before=_two, earlier=2
     ),
     "jsonl resumed": Scenario(options={}, before={}, earlier=13, fails=2),
-    "jsonl restarted": Scenario(options={"restart": True}, before={}, earlier=13, fails=2),
     "jsonl two files": Scenario(options=_two),
     "jsonl accounts": Scenario(options={}, accounts=True),
     "jsonl all resources": Scenario(options=_all),
