@@ -9,7 +9,7 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "sent", "text", "tracebacks"}
+FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "text", "tracebacks"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
@@ -45,7 +45,6 @@ LAW = {
     "files": "",
     "http": "",
     "resources": "",
-    "sent": "",
     "text": "",
     "tracebacks": "",
 }

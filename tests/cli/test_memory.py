@@ -23,7 +23,6 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no such limit holds")
 def test_an_export_in_too_little_memory_fails_with_a_line_and_is_run_again(
     monkeypatch: pytest.MonkeyPatch, run: Any, tmp_path: Path
 ) -> None:

@@ -18,12 +18,12 @@ import pytest
 from hypothesis import given
 
 import voipstudio_cmb.codec
-from voipstudio_cmb import sent as sent_rows
 from voipstudio_cmb.codec import envelopes, records
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Button, Cdr, Record, Setting
+from voipstudio_cmb.models import sent as sent_rows
 
 
 def page(*rows: Any, **more: Any) -> Response:

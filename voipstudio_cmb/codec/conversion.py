@@ -13,7 +13,7 @@ import msgspec
 
 from voipstudio_cmb.errors import WrongShape
 from voipstudio_cmb.models import Record, Row, Rows
-from voipstudio_cmb.sent import read_json
+from voipstudio_cmb.models.sent import read_json
 
 from .json import INTEGER, MAX_ID, to_json
 from .rows import as_rows, column, id_problem

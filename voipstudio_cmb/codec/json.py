@@ -11,7 +11,7 @@ import msgspec
 
 from voipstudio_cmb.errors import EmptyBody, NotJSON
 from voipstudio_cmb.http import Response
-from voipstudio_cmb.sent import read_json
+from voipstudio_cmb.models.sent import read_json
 
 from .surrogates import escaped
 

@@ -17,7 +17,7 @@ import msgspec
 
 from voipstudio_cmb.errors import BadPayload, WrongShape
 from voipstudio_cmb.models import Record
-from voipstudio_cmb.sent import AsSent
+from voipstudio_cmb.models.sent import AsSent
 
 from .conversion import structured
 from .json import MAX_ID, total_of

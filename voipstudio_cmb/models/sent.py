@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import attrs
 
-from .text import html_table
+from voipstudio_cmb.text import html_table
 
 T = TypeVar("T")
 
