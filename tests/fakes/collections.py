@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable, Iterable
 from operator import eq, ge, gt, le, lt
 from typing import Any, TypeVar
@@ -121,6 +122,18 @@ class Table(_Served):
         size = min(int(query["limit"]), self.cap)
         start = (int(query["page"]) - 1) * size
         return page(ids[start : start + size], self.total(len(ids)))
+
+
+class Jumbling:
+    """Is asked at some moment, and answers what its collection is then at some other."""
+
+    draw: random.Random
+
+    async def __call__(self, request: Request) -> Response:
+        await asyncio.sleep(self.draw.random())
+        response: Response = await super().__call__(request)  # type: ignore[misc]
+        await asyncio.sleep(self.draw.random())
+        return response
 
 
 HABITS: dict[str, dict[str, Any]] = {

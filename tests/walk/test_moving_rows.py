@@ -16,7 +16,7 @@ from hypothesis import given, settings
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
 from benchmarks.harness.responses import json_response
-from tests.fakes.collections import HABITS, Pages, Table, take
+from tests.fakes.collections import HABITS, Jumbling, Pages, Table, take
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
@@ -530,16 +530,8 @@ def _changes(seed: int, come: float, go: float, stayed: set[int], ever: set[int]
     return change
 
 
-class Jumbled(Table):
-    """Answers what the table is at some moment, at some other moment."""
-
-    draw: random.Random
-
-    async def __call__(self, request: Request) -> Response:
-        await asyncio.sleep(self.draw.random())
-        response = await super().__call__(request)
-        await asyncio.sleep(self.draw.random())
-        return response
+class Jumbled(Jumbling, Table):
+    pass
 
 
 @settings(max_examples=2 * settings.default.max_examples)

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
-from tests.fakes.collections import page
+from tests.fakes.collections import Jumbling, page
 from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
@@ -149,16 +149,8 @@ async def test_an_honest_server_with_any_total_is_walked_whole(total: Any) -> No
             assert found == sparse(count)
 
 
-class Jumbled(Server):
-    """Is asked at some moment and answers at some other."""
-
-    draw: random.Random
-
-    async def __call__(self, request: Request) -> Response:
-        await asyncio.sleep(self.draw.random())
-        response = await super().__call__(request)
-        await asyncio.sleep(self.draw.random())
-        return response
+class Jumbled(Jumbling, Server):
+    pass
 
 
 def _outcomes(make: Callable[[random.Random, set[int]], Jumbled]) -> tuple[int, int]:
