@@ -181,9 +181,10 @@ def _on_one_line(body: bytes) -> bytes:
     if b"\n" in body or b"\r" in body:
         body = _compact(body)
     if not body.isascii():
-        body.decode()  # msgspec does not look into strings that it only passes on
+        text = body.decode()  # msgspec does not look into strings that it only passes on
         for end, escape in _LINE_ENDS.items():
-            body = body.replace(end.encode(), escape)
+            if end in text:  # costs far less than to look in bytes
+                body = body.replace(end.encode(), escape)
     return body
 
 
