@@ -102,15 +102,13 @@ def table(outcomes: Outcomes) -> str:
 def costly(outcomes: Outcomes) -> list[str]:
     """What contradicts that errors over an honest server are few, though its rows come and go.
 
-    That is said of walks in the order of ids that were not resumed. Where a walk has to be by
-    keyset, a table of a few rows may change too fast to prove anything.
+    That is said of walks in the order of ids that were not resumed.
     """
     walks = errors = 0
-    for (temper, by, _, part, outcome), count in outcomes.items():
+    for (temper, _, _, part, outcome), count in outcomes.items():
         if temper == str(HONEST) and part == "in one part" and outcome not in EARLY:
             walks += count
-            if outcome in DRIFT and (by, outcome) != ("keyset", WalkError.__name__):
-                errors += count
+            errors += count if outcome in DRIFT else 0
     if errors <= max(2, walks * MOST_ERRORS):  # of a few walks one is more than its share
         return []
     return [f"{errors} of {walks} walks over an honest server ended in an error"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import random
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Capabilities
-from voipstudio_cmb.walk.probe import probes
+from voipstudio_cmb.walk.capabilities import probes
 
 PATH = "/callmeback/cdrs"
 
@@ -132,6 +134,43 @@ async def test_a_server_that_leaves_rows_out_is_no_more_trusted_while_rows_are_d
         with contextlib.suppress(PageDrift):
             await Cdrs(server, None, capabilities).list(page_size=10).collect()
         assert (capabilities.supported, capabilities.refused) == ({}, {PATH}), conditions
+
+
+@pytest.mark.parametrize("rows", range(6))
+@virtual
+async def test_a_table_of_a_few_rows_that_come_and_go_all_the_time_is_walked_by_keyset(
+    rows: int,
+) -> None:
+    for seed in range(100):
+        draw, following = random.Random(seed), itertools.count(rows + 1)
+
+        def change(
+            server: Odd,
+            query: dict[str, str],
+            draw: random.Random = draw,
+            following: Iterator[int] = following,
+        ) -> None:
+            if draw.random() < 0.5:
+                server.ids.append(next(following))
+            elif server.ids:
+                server.ids.remove(draw.choice(server.ids))
+
+        server = Odd(ids=list(range(1, rows + 1)), change=change)
+        found, _ = await walked(server, walk="keyset", page_size=draw.choice([2, 5, 20]))
+        assert {id for id in server.ids if id <= rows} <= {*found}
+
+
+@virtual
+async def test_rows_that_change_too_fast_are_no_verdict_on_the_server() -> None:
+    def renew(server: Odd, query: dict[str, str]) -> None:
+        server.ids = list(range(server.ids[-1] + 1, server.ids[-1] + 6))
+
+    capabilities = Capabilities()
+    cdrs = Cdrs(Odd(ids=[1, 2, 3], change=renew), None, capabilities)
+    with pytest.raises(PageDrift, match="for now: its rows come and go too fast") as caught:
+        await cdrs.list(walk="keyset").collect()
+    assert caught.value.retryable
+    assert not capabilities.refused
 
 
 # Resuming from a cursor.

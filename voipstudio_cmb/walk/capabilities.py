@@ -7,7 +7,7 @@ what is proved holds for ids that are no shorter and no longer than those it was
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -20,6 +20,10 @@ LARGEST = 2**63 - 1
 
 _LIMITS = (2**31 - 1, 2**32 - 1, 2**53)
 """The largest numbers that some servers compare: they take a larger one for this one."""
+
+
+Question: TypeAlias = tuple[int, int, list[int]]
+"""Two bounds, and the ids above the first and up to the second."""
 
 
 @attrs.frozen
@@ -51,6 +55,34 @@ class Capabilities:
         """Notes that conditions on `id` are not supported."""
         self.supported.pop(resource, None)
         self.refused.add(resource)
+
+
+def probes(known: list[int]) -> list[Question]:
+    """What to ask about the first ids of a collection, so that only a right response is right.
+
+    A condition that is ignored lets rows in that are known to lie beyond it. One row alone would
+    come by an equality too; where there is no other, none must come that an equality would let in.
+    """
+    if len(known) < 2:
+        return []
+    if len(known) < 4:
+        first, second = known[:2]
+        return [(first, second, [second]), (first, first, [])]
+    # Not from the very first: the oldest may be those that are deleted all the time.
+    low = (len(known) - 1) // 2 - 1
+    return [(known[low], known[-2], known[low + 1 : -1])]
+
+
+def is_right(probe: Question, received: list[int], stayed: set[int]) -> bool | None:
+    """Whether the `received` ids answer the `probe`; None if rows that came or went hide that.
+
+    The rows that `stayed` were on the first page before and after it.
+    """
+    low, high, expected = probe
+    if not stayed.intersection(expected) <= {*received}:
+        return False
+    around = any(id <= low for id in stayed) and any(id > high for id in stayed)
+    return True if around and high in received and len(received) > 1 else None
 
 
 def is_proof(page: Page[Any], low: int, high: int, left: int | None) -> bool:

@@ -13,7 +13,7 @@ next page (`is_proof`), or by asking for the highest row (`_prove_top`).
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Generic, TypeAlias
+from typing import Any, Generic
 
 import attrs
 
@@ -21,62 +21,37 @@ from voipstudio_cmb.errors import BadRequest, FilterIgnored
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
-from .capabilities import LARGEST, Capabilities, is_proof
+from .capabilities import LARGEST, Capabilities, is_proof, is_right, probes
 from .fetcher import PageFetcher
 from .ids import ascends, ids_of, passed_over
 from .tasks import cancel_all, result_of
 
-_OPENINGS = 4
-"""How often the first page and the highest id are asked for until they agree."""
+_ATTEMPTS = 20
+"""How often a walk is begun while rows come and go."""
 
-_PROBES = 3
-"""How often a server that has left out rows is probed, each time with a fresh first page."""
-
-Question: TypeAlias = tuple[int, int, list[int]]
-"""Two bounds, and the ids above the first and up to the second."""
+_WRONG = 3
+"""So many wrong answers that no row which came or went explains are enough."""
 
 
 class KeysetUnsupported(Exception):
     """The server does not support `filter` or `sort` on `id`: the walk has to count pages."""
 
 
+class KeysetUnproved(KeysetUnsupported):
+    """Rows came and went too fast to tell whether the server supports it."""
+
+
 class _Changed(Exception):
-    """Two responses contradict each other, perhaps because rows have come or gone."""
+    """Two responses contradict each other, perhaps because rows have come or gone.
+
+    It may hold the ids of the later one.
+    """
 
 
 def within(page: Page[Any], low: int, high: int | None) -> bool:
     """Whether the ids of `page` ascend strictly, above `low` and up to `high`."""
     ids = ids_of(page)
     return ascends(ids, low) and (not ids or high is None or ids[-1] <= high)
-
-
-def probes(known: list[int]) -> list[Question]:
-    """What to ask about the first ids of a collection, so that only a right response is right.
-
-    A condition that is ignored lets rows in that are known to lie beyond it. One row alone would
-    come by an equality too; where there is no other, none must come that an equality would let in.
-    """
-    if len(known) < 2:
-        return []
-    if len(known) < 4:
-        first, second = known[:2]
-        return [(first, second, [second]), (first, first, [])]
-    # Not from the very first: the oldest may be those that are deleted all the time.
-    low = (len(known) - 1) // 2 - 1
-    return [(known[low], known[-2], known[low + 1 : -1])]
-
-
-def agrees(probe: Question, received: list[int], before: list[int], after: list[int]) -> bool:
-    """Whether the `received` ids are right though they are not what the `probe` expected.
-
-    `before` and `after` are the ids of the first page at the two times: a row on both existed
-    between them.
-    """
-    low, high, expected = probe
-    stayed = {*before} & {*after}
-    right = {id for id in expected if id in stayed} <= {*received} and high in received
-    around = any(id <= low for id in stayed) and any(id > high for id in stayed)
-    return right and around and len(received) > 1
 
 
 @attrs.define(eq=False)
@@ -92,6 +67,10 @@ class Probe(Generic[R]):
     """Why there is no first page."""
     _below: set[int] = attrs.field(init=False, factory=set)
     """Ids that were found below the first page."""
+    _wrong: int = attrs.field(init=False, default=0)
+    """How many answers were wrong."""
+    _kept: Page[R] | None = attrs.field(init=False, default=None)
+    """The first page, where only the highest id has to be asked for again."""
 
     async def begin(
         self, low: int | None = None, high: int | None = None
@@ -104,20 +83,19 @@ class Probe(Generic[R]):
         has proved before that it supports conditions.
 
         Raises:
-            KeysetUnsupported: the server refuses or ignores conditions, or does not prove that it
-                supports them.
+            KeysetUnsupported: the server refuses or ignores conditions.
+            KeysetUnproved: rows come and go too fast for it to prove that it supports them.
         """
+        before: list[list[int]] = []
         try:
-            first, highest = await self._open()
-            last = max(ids_of(first), default=0)
-            wants_all = low is None and self._fetcher.has_all(first)
-            low, high = last if low is None else low, highest if high is None else high
-            if last == highest or self._capabilities.supports(self._resource, low, high):
-                return first, highest, None
-            if wants_all:
-                await self._prove(ids_of(first))
-                return first, highest, None
-            return first, highest, await self._prove_ahead(first, low, high)
+            for _ in range(_ATTEMPTS):
+                try:
+                    return await self._begin(low, high)
+                except _Changed as changed:
+                    shown = [*changed.args, *map(ids_of, self.opening or ())]
+                if shown == before:
+                    self._note_wrong()
+                before = shown
         except BadRequest:
             if self.refusal is None:
                 self._capabilities.refuse(self._resource)
@@ -128,33 +106,52 @@ class Probe(Generic[R]):
             # Only where conditions on ids go with it, as where a server takes the last one alone.
             self._capabilities.refuse(self._resource)
             raise KeysetUnsupported from None
+        raise KeysetUnproved
+
+    async def _begin(
+        self, low: int | None, high: int | None
+    ) -> tuple[Page[R], int, Page[R] | None]:
+        first, highest = await self._open()
+        last = max(ids_of(first), default=0)
+        wants_all = low is None and self._fetcher.has_all(first)
+        low, high = last if low is None else low, highest if high is None else high
+        if last == highest or self._capabilities.supports(self._resource, low, high):
+            return first, highest, None
+        if wants_all:
+            await self._prove(ids_of(first))
+            return first, highest, None
+        return first, highest, await self._prove_ahead(first, low, high)
+
+    def _note_wrong(self) -> None:
+        """Notes an answer that no row which came or went explains."""
+        self._wrong += 1
+        if self._wrong == _WRONG:
+            self._capabilities.refuse(self._resource)
+            raise KeysetUnsupported
 
     async def _open(self) -> tuple[Page[R], int]:
         """The first page, and the highest id that exists now."""
-        for left in reversed(range(_OPENINGS)):
-            first, top = self.opening = await self._ask_ends()
-            ids, tops = ids_of(first), ids_of(top)
-            lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
-            if not ascends(ids, 0) or tops != sorted(tops, reverse=True):
-                raise KeysetUnsupported  # no row that comes or goes turns an order round
-            highest = max(tops, default=0)
-            if not ids and not tops and (not first.total or not left):
-                return first, 0  # totals are known to overstate
-            if not ids or highest < ids[-1] or passed_over(ids, tops) or lower:
-                continue  # rows have come or gone between the two, or it sorts otherwise
-            try:
-                complete = len({*ids, *tops}) == first.total == top.total
-                await self._check_ends(ids, tops, highest, complete)
-                return first, highest
-            except _Changed:
-                continue
-        raise KeysetUnsupported
+        first, top = self.opening = await self._ask_ends()
+        ids, tops = ids_of(first), ids_of(top)
+        lower = any(id < lowest for id in tops[:2] for lowest in ids[:1])
+        if not ascends(ids, 0) or tops != sorted(tops, reverse=True):
+            raise KeysetUnsupported  # no row that comes or goes turns an order round
+        highest, self._kept = max(tops, default=0), None
+        if not ids and not tops and (not first.total or self._wrong == _WRONG - 1):
+            return first, 0  # totals are known to overstate
+        if not ids or highest < ids[-1] or passed_over(ids, tops) or lower:
+            raise _Changed  # between the two, or it sorts otherwise
+        complete = len({*ids, *tops}) == first.total == top.total
+        await self._check_ends(first, tops, highest, complete)
+        return first, highest
 
     async def _ask_ends(self) -> tuple[Page[R], Page[R]]:
-        """The first page, and the two highest rows.
+        """The first page, unless it is kept, and the two highest rows.
 
         Both at once, except where rows have come in between.
         """
+        if self._kept is not None:
+            return self._kept, await self._fetcher.newest(2)
         oldest = self._fetcher.tasks.start(self._fetcher.ids(0, None))
         tasks = [oldest]
         try:
@@ -173,12 +170,13 @@ class Probe(Generic[R]):
             await cancel_all(tasks)
 
     async def _check_ends(
-        self, ids: list[int], tops: list[int], highest: int, complete: bool
+        self, first: Page[R], tops: list[int], highest: int, complete: bool
     ) -> None:
-        """Makes sure that nothing is below the first page nor above the `highest` id.
+        """Makes sure that nothing is below the `first` page nor above the `highest` of `tops`.
 
-        They hold `ids` and `tops`, which are `complete` if both totals say so.
+        They are `complete` if both totals say so.
         """
+        ids = ids_of(first)
         # A server that reverses a page instead of the collection sends the same rows as highest.
         same = highest == ids[-1] or ids[0] in tops
         if same and complete:
@@ -194,7 +192,8 @@ class Probe(Generic[R]):
         if same:
             above = await self._fetcher.ids(highest, None)
             if above.records:
-                raise _Changed
+                self._kept = first  # or a small table would have to rest for three requests
+                raise _Changed(ids_of(above))
         if highest != ids[-1] or self._capabilities.supports(self._resource, highest, highest):
             return
         if len(ids) > 1:
@@ -226,15 +225,13 @@ class Probe(Generic[R]):
             KeysetUnsupported: it does not come, and it exists.
         """
         assert self.opening is not None
-        top = self.opening[1]
-        for _ in range(_PROBES):
-            highest = max(ids_of(top), default=1)
-            low, high = highest - 1, min(10 ** len(str(highest)), LARGEST)
-            if self._judged(await self._fetcher.ids(low, high), low, high).records:
-                return
-            top = await self._fetcher.newest(2)
-        self._capabilities.refuse(self._resource)
-        raise KeysetUnsupported
+        highest = max(ids_of(self.opening[1]))
+        low, high = highest - 1, min(10 ** len(str(highest)), LARGEST)
+        if self._judged(await self._fetcher.ids(low, high), low, high).records:
+            return
+        if highest in ids_of(await self._fetcher.newest(2)):
+            self._note_wrong()
+        raise _Changed
 
     async def _prove(self, known: list[int]) -> None:
         """Returns if the server proves by the first ids, `known`, that it supports conditions.
@@ -242,16 +239,34 @@ class Probe(Generic[R]):
         Raises:
             KeysetUnsupported: it does not.
         """
-        for _ in range(_PROBES):
+        before: list[int] = []
+        for _ in range(_ATTEMPTS):
             if len(known) == 1:
                 known = await self._more_than(known[0])
-            now = await self._ask_probes(known)
-            if now is None:
+            if len(known) < 2:
+                raise _Changed  # there were higher ones
+            if known == before:
+                self._note_wrong()
+            before = known
+            if (now := await self._ask_probes(known)) is None:
                 self._capabilities.prove(self._resource, known[-1], known[-1])
                 return
             known = now
-        self._capabilities.refuse(self._resource)
-        raise KeysetUnsupported
+        raise KeysetUnproved
+
+    async def _ask_probes(self, known: list[int]) -> list[int] | None:
+        """None if every probe about the `known` ids is answered right, else the ids of now."""
+        for low, high, expected in probes(known):
+            page = self._judged(await self._fetcher.ids(low, high), low, high)
+            if (received := ids_of(page)) == expected:
+                continue
+            now = ids_of(await self._fetcher.ids(0, None))
+            right = is_right((low, high, expected), received, {*known} & {*now})
+            if right is False:
+                self._note_wrong()
+            if not right:
+                return now
+        return None
 
     async def _more_than(self, first: int) -> list[int]:
         """The first few ids, where a page has no more than the `first`."""
@@ -261,19 +276,6 @@ class Probe(Generic[R]):
         if ascends(known, 0):
             return known
         raise KeysetUnsupported
-
-    async def _ask_probes(self, known: list[int]) -> list[int] | None:
-        """None if every probe about the `known` ids is answered right, else the ids of now."""
-        for low, high, expected in probes(known):
-            page = self._judged(await self._fetcher.ids(low, high), low, high)
-            if (received := ids_of(page)) == expected:
-                continue
-            now = ids_of(await self._fetcher.ids(0, None))
-            if not agrees((low, high, expected), received, known, now):
-                return now
-        if len(known) > 1:
-            return None
-        return ids_of(await self._fetcher.ids(0, None))
 
     def _judged(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):

@@ -20,7 +20,7 @@ from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
 from .keyset import KeysetWalk
 from .pages import PageWalk
-from .probe import KeysetUnsupported, Probe
+from .probe import KeysetUnproved, KeysetUnsupported, Probe
 from .reader import PageReader
 from .tasks import Tasks
 from .walk import WalkState
@@ -137,9 +137,9 @@ class Strategy(Generic[R]):
                     async for page in pages:
                         yield page
                 return
-            except KeysetUnsupported:
+            except KeysetUnsupported as verdict:
                 if self._kind == "keyset":
-                    raise self._not_by_keyset() from None
+                    raise self._not_by_keyset(verdict) from None
                 probe = keyset.probe
         async with aclosing(self._by_page(fetcher, state, probe)) as pages:
             async for page in pages:
@@ -154,7 +154,15 @@ class Strategy(Generic[R]):
         can_not = self.capabilities.refused | self.capabilities.unsorted
         return self.query.by_id and self.resource not in can_not and self.query.fits_keyset
 
-    def _not_by_keyset(self) -> WalkError:
+    def _not_by_keyset(self, verdict: KeysetUnsupported) -> WalkError:
+        if isinstance(verdict, KeysetUnproved):
+            return PageDrift(
+                f"{self.resource} can't be walked by keyset for now: its rows come and go too fast "
+                "to tell whether the server supports filter and sort on id. Walk again when it is "
+                "quieter",
+                evidence="the first rows and the highest were others each time",
+                sent="yes",
+            )
         why = (
             "can't be walked by keyset: the server refuses or ignores filter or sort on id. Use "
             'walk="auto" or walk="page"'

@@ -228,7 +228,11 @@ class WalkChecker:
             odd = temper.order or temper.spoils or not temper.single
             return self.options.descending and bool(odd)
         part = self.received[self._part :]
-        if self._strategy(walk) == "keyset" and type(error) is WalkError and not part:
+        if (
+            self._strategy(walk) == "keyset"
+            and not part
+            and (error.retryable or type(error) is WalkError)
+        ):
             # A tiny table may change too fast to prove anything, to another client once more.
             sound = temper.by_id and temper.single and not (temper.spoils or temper.from_zero)
             return not quiet or not sound
