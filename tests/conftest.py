@@ -30,7 +30,7 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "no_certifica
 # new ones (`--hypothesis-profile campaign`), and what they find becomes a test. A busy machine is
 # no failure, and nothing is kept from one run to the next.
 CALM = {"deadline": None, "database": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("fixed", **CALM, max_examples=50, derandomize=True)
+settings.register_profile("fixed", **CALM, max_examples=30, derandomize=True)
 settings.register_profile("campaign", **CALM, max_examples=500, print_blob=True)
 settings.load_profile("fixed")
 
@@ -72,6 +72,28 @@ async def quiet_loop(quiet_log: None) -> AsyncIterator[None]:
     ended = {*before, asyncio.current_task()}
     left = {task for task in asyncio.all_tasks() - ended if not task.done()}
     assert not left, f"tasks left over: {left}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves to `.ci/run` all cases of a test but `one_in(n)` of them.
+
+    The cases that stay lie on the diagonals of the table of all: each value of each parameter is in
+    one of them, and each pair of values where a third parameter has n of them.
+    """
+    places: dict[tuple[str, str], dict[tuple[int, ...], int]] = {}
+    for item in items:
+        mark, case = item.get_closest_marker("one_in"), getattr(item, "callspec", None)
+        if mark is None or case is None:
+            continue
+        place = 0
+        for parameters in item.iter_markers("parametrize"):
+            given = parameters.args[0]
+            names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+            known = places.setdefault((item.nodeid.partition("[")[0], names[0]), {})
+            place += known.setdefault(tuple(id(case.params[name]) for name in names), len(known))
+        if place % mark.args[0]:
+            item.add_marker("campaign")
 
 
 @pytest.hookimpl(wrapper=True)

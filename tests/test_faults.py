@@ -178,6 +178,7 @@ def test_the_wire_is_the_same_to_aiohttps_parser_in_python(some: str) -> None:
             "0",
             "-k",
             some,
+            *([] if some else ["-m", ""]),
             *files,
         ],
         env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},

@@ -210,6 +210,7 @@ def rows_400() -> Iterator[Sandbox]:
         yield api
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("kind", ["list", "pages", "raw_pages"])
 @pytest.mark.parametrize("by", ["keyset", "page"])

@@ -118,6 +118,7 @@ async def test_a_client_that_waits_for_its_first_token_is_not_closed_elsewhere(u
             assert await call == 10
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("walk", ["keyset", "page"])
 @pytest.mark.parametrize("alive", [True, False], ids=["by a task", "by one that has ended"])
 @pytest.mark.parametrize("use", OF_WALKS)

@@ -84,6 +84,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize(
     "kind", [TypeError, MemoryError, RecursionError, AssertionError, KeyError, EOFError]

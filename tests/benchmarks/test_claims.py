@@ -29,7 +29,7 @@ def test_an_unknown_topic_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert "no such topic: colours" in capsys.readouterr().err
 
 
-SLOW = ("startup", "parsing", "exports", "memory")  # each sample of them is some processes
+SLOW = ("startup", "parsing", "exports", "memory", "limiter")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ def test_a_cell_of_the_limiters_table_counts(server: str, name: str) -> None:
     assert f"{server} " in str(cell)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("ids", [range(3, 60, 3), [], [5], [1, 2, 40, 41, 2**53]])
 @pytest.mark.parametrize("low", [0, 2, 5, 40])
 @pytest.mark.parametrize("high", [1, 5, 41, 2**53])
@@ -52,6 +53,7 @@ def test_the_table_is_exact(ids: list[int], low: int, high: int, way: str) -> No
             assert [row["id"] for row in page["data"]] == expected
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("by", WALKS)
 def test_a_walk_in_a_process_of_its_own_is_measured(by: By) -> None:
     ids = list(spread_ids(400, seed=3))

@@ -26,11 +26,12 @@ QUICK = [
 )
 async def test_no_state_that_a_power_cut_leaves_is_wrong(name: str) -> None:
     """A share of `python -m benchmarks.campaigns.crash_states`, which takes all states."""
-    outcome = await enumerate_states(name, await record(SCENARIOS[name]), limit=250)
+    outcome = await enumerate_states(name, await record(SCENARIOS[name]), limit=100)
     assert not outcome.failures, outcome.failures[:3]
     assert outcome.states > outcome.ordered > outcome.steps / 2
 
 
+@pytest.mark.campaign
 async def test_a_sync_that_is_left_out_is_noticed() -> None:
     """`crash_states --mutants` does this with all scenarios, where these are noticed too."""
     recording = await record(SCENARIOS["jsonl"])

@@ -258,7 +258,7 @@ CAMPAIGN = pytest.mark.campaign
         pytest.param((80, 24), {"COLUMNS": "9" * 10}, marks=CAMPAIGN),
         ((80, 24), {"TERM": "dumb"}),
         pytest.param((80, 24), {"TTY_COMPATIBLE": "0"}, marks=CAMPAIGN),
-        ((0, 0), {}),
+        pytest.param((0, 0), {}, marks=CAMPAIGN),
         pytest.param((1, 1), {}, marks=CAMPAIGN),
         pytest.param((19, 24), {}, marks=CAMPAIGN),
         pytest.param((80, 24), {"COLUMNS": "7"}, marks=CAMPAIGN),

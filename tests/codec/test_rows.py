@@ -91,6 +91,7 @@ def test_a_row_without_an_id_is_rejected_and_the_others_are_not(row: bytes, why:
 LEVELS = b"[" * 100_000 + b"]" * 100_000
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("row", "why"),
     [

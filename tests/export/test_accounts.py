@@ -224,6 +224,7 @@ async def test_an_account_that_fails_does_not_stop_the_others(tmp_path: Path) ->
     gc.collect()  # a client that is not closed warns, which fails this test
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("slots", [1, 2, 3, 8])
 async def test_every_account_gets_a_turn_before_any_gets_a_second(
     tmp_path: Path, slots: int, monkeypatch: pytest.MonkeyPatch
@@ -266,6 +267,7 @@ async def test_every_account_gets_a_turn_before_any_gets_a_second(
         assert all(len(set(given[at : at + 6])) == 6 for at in (6, 12))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("resources", [[], ["buttons"], ["buttons", "websites"], ["settings"]])
 @pytest.mark.parametrize("slots", [1, 2])
 async def test_buttons_that_wait_for_others_never_hold_a_turn_that_these_need(

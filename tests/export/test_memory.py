@@ -64,6 +64,7 @@ def failing(real: Callable[..., Any], after: int, *, late: bool) -> Callable[...
     return call
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("after", "late"), [(0, False), (3, True)], ids=["at first", "behind the third"]
 )

@@ -80,7 +80,12 @@ def ids(to: Path) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("format", "touched"), [("jsonl", False), ("sqlite", False), ("sqlite", True)]
+    ("format", "touched"),
+    [
+        ("jsonl", False),
+        pytest.param("sqlite", False, marks=pytest.mark.campaign),
+        ("sqlite", True),
+    ],
 )
 async def test_the_next_night_brings_what_came_since(
     tmp_path: Path, format: str, touched: bool

@@ -131,6 +131,7 @@ async def failure(cmb: CallMeBackClient, method: str) -> CallMeBackError:
     return caught.value
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("fault", "secure"),
     [(fault, False) for fault in (*BROKEN, *DAMAGED)]
@@ -151,6 +152,7 @@ async def test_t6_a_body_that_breaks_late_is_known_at_once(
         assert error.attempts == len(server.requests) == ATTEMPTS
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("end", ["FIN", "RST"])
 @pytest.mark.parametrize("where", CUT)
@@ -216,6 +218,7 @@ WHOLE: dict[str, tuple[bytes, ...]] = {
 }  # fmt: skip
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 @pytest.mark.parametrize("end", ["keep", "FIN"])
 @pytest.mark.parametrize("kind", WHOLE)

@@ -230,6 +230,7 @@ def _cases() -> Iterator[Any]:
             yield pytest.param(row, "PATCH", "y", True, id=f"{row}-PATCH opted in")
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(("row", "method", "mark", "repeat_patch"), list(_cases()))
 async def test_a_fault_is_its_error_and_is_sent_again_only_where_that_is_safe(
     row: Row, method: str, mark: str, repeat_patch: bool

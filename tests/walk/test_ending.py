@@ -32,6 +32,7 @@ PROVED_WRONG = [
 ]
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("page_size", "concurrency"), WAYS)
 @pytest.mark.parametrize(("conditions", "ids"), PROVED_WRONG)
 @virtual
@@ -174,6 +175,7 @@ async def test_rows_that_come_behind_the_walk_are_no_drift(concurrency: int) -> 
 # Totals that show no end.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("heavy", [range(300, 900), range(1, 300), range(500, 505)])
 @pytest.mark.parametrize("total", ["of the page", "of the page by id", "rounded down"])
 @pytest.mark.parametrize("concurrency", [1, 4])

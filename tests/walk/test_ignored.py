@@ -58,6 +58,7 @@ CALLS: dict[str, Callable[[Cdrs, Any], Any]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize(
     "condition", ["id>500", "created_at>=2027-01-01", "created_at<2025-01-01", "max_call_rate>7",
@@ -117,6 +118,7 @@ ORDERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("limit", [1, 2, 5, None])
 @pytest.mark.parametrize("page_size", [1, 10, 500])
 @pytest.mark.parametrize(
@@ -190,6 +192,7 @@ HONEST = [
 ]  # fmt: skip
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("cap", [1, 4, 1000])
 @virtual
@@ -208,6 +211,7 @@ async def test_an_honest_server_never_raises(cap: int, place: str) -> None:
             assert await Cdrs(server).count(filters=kept) == len(wanted)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("compares", ["values", "letters", "texts"])
 @virtual
@@ -261,6 +265,7 @@ def vars_of(condition: Filter) -> dict[str, Any]:
 # Filtering here.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("ignores", [set(), {"filter"}, {"filter", "sort", "dir"}])
 @pytest.mark.parametrize("condition", HONEST)
 @virtual

@@ -45,6 +45,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("habit", HABITS)
@@ -127,6 +128,7 @@ def _sequential(ids: list[int], page_size: int) -> int:
     return len(ids) // page_size + 1
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", [2, 8, 16])
 @pytest.mark.parametrize("gap", [1, 7, 1000])
 @virtual
@@ -139,6 +141,7 @@ async def test_evenly_spread_ids_cost_at_most_a_tenth_more_requests(
     assert len(table.asked) <= 1.1 * _sequential(ids, 100)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("concurrency", [2, 8, 16])
 @pytest.mark.parametrize("seed", range(2))
 @virtual

@@ -353,6 +353,7 @@ async def test_a_passing_empty_page_without_a_total_is_no_end(concurrency: int, 
         assert (found, progress.repaired) == (list(range(1, 51)), 0)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("page_size", [1, 5])
 @pytest.mark.parametrize("ascending", [0, 5])
 @pytest.mark.parametrize("seed", range(20))
@@ -383,6 +384,7 @@ async def test_another_order_is_walked_whole_or_refused(
 # Resuming from a cursor.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("walk", ["page", "keyset", "auto"])
 @pytest.mark.parametrize("count", [1, 9, 10, 11, 35])
 @pytest.mark.parametrize("habit", ["honest", "caps limit"])
@@ -610,6 +612,7 @@ async def test_a_first_page_that_is_not_there_is_an_error_and_no_end() -> None:
             await Cdrs(missing).list(walk=walk).collect()  # type: ignore[arg-type]  # the literals
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("seed", range(20))
 @virtual
 async def test_rows_taken_a_few_at_a_time_come_once_though_others_come_and_go(seed: int) -> None:

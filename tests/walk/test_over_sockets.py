@@ -123,6 +123,7 @@ def assert_in_order_to_the_end_of_its_beginning(walk: Walked, inserts: float) ->
     assert walk.found[-1] <= walk.before[-1] + inserts
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("walk", ["keyset", "auto"])
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
@@ -133,6 +134,7 @@ async def test_a_keyset_walk_loses_nothing(drift: Drift, concurrency: int, walk:
             assert_in_order_to_the_end_of_its_beginning(found, -(-drift.inserts // 1))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize(
     "temper",
@@ -168,6 +170,7 @@ async def test_a_keyset_walk_of_a_server_that_honours_no_condition_is_refused(ha
 # --- by page ----------------------------------------------------------------------------------
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("drift", DRIFTS.values(), ids=DRIFTS)
 async def test_a_page_walk_loses_nothing_in_silence(drift: Drift, concurrency: int) -> None:
@@ -176,6 +179,7 @@ async def test_a_page_walk_loses_nothing_in_silence(drift: Drift, concurrency: i
             await walked(api, walk="page", concurrency=concurrency, page_size=size(seed))
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("drift", [ONE_EACH, SELDOM], ids=["one each", "now and then"])
 @pytest.mark.parametrize("concurrency", WINDOWS)
 async def test_a_page_walk_does_not_give_up_for_a_moderate_drift(
@@ -196,6 +200,7 @@ async def test_nor_does_it_in_a_larger_collection(concurrency: int) -> None:
     assert found.error is None
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("temper", [*TOTALS.values(), *PAGES.values()], ids=[*TOTALS, *PAGES])
 async def test_no_habit_costs_a_page_walk_a_row_in_silence(
@@ -205,6 +210,7 @@ async def test_no_habit_costs_a_page_walk_a_row_in_silence(
         await walked(api, walk="page", concurrency=concurrency, page_size=20)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("habit", DEAF)
 async def test_no_server_that_honours_no_condition_costs_a_row_in_silence(
@@ -224,6 +230,7 @@ async def test_no_fault_on_the_way_costs_a_page_walk_a_row_in_silence(concurrenc
             assert all(each.spent for each in scripted)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("drift", [SELDOM, RARELY], ids=["now and then", "rarely"])
 async def test_another_order_costs_no_row_in_silence(drift: Drift, concurrency: int) -> None:

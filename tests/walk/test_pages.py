@@ -59,6 +59,7 @@ HABITS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @pytest.mark.parametrize("count", [1, LIMIT, 57])
 @pytest.mark.parametrize("habit", HABITS.values(), ids=HABITS.keys())
@@ -95,6 +96,7 @@ async def test_a_server_that_ignores_page_is_noticed_by_its_second_answer(
         assert "keyset" not in str(caught.value)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("total", [None, 0, "0", 30, 100])
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
@@ -526,6 +528,7 @@ def test_seen_yields_an_id_once_in_any_order() -> None:
 # At most so many rows.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("walk", ["page", "keyset", "auto"])
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 35])
 @virtual

@@ -31,6 +31,7 @@ async def walked(server: Any, **options: Any) -> tuple[list[int], Any]:
     return [record.id async for record in walk], walk.progress
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("page_size", [1, 2, 3, 10])
 @pytest.mark.parametrize("conditions", FILTERS)
@@ -56,6 +57,7 @@ async def test_a_server_that_takes_conditions_otherwise_is_walked_by_page(
                 assert [record.id for record in found] == ids
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("page_size", [1, 2, 3, 4, 10])
 @pytest.mark.parametrize("cap", [1, 2, 3, 100])
 @pytest.mark.parametrize("total", TOTALS)
@@ -103,6 +105,7 @@ async def test_a_row_that_comes_before_the_first_page_proves_no_other_order(rows
     assert {*range(100, 100 + rows)} <= {*found}
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("deletes", [1, 2])
 @pytest.mark.parametrize("page_size", [6, 10, 50])
 @virtual
@@ -207,6 +210,7 @@ async def test_resuming_where_all_is_on_the_first_page_takes_no_probes(condition
 # Where the first page and the highest id are not what they seem.
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("walk", ["auto", "page"])
 @pytest.mark.parametrize("conditions", ["", "for every row", "for no row"])
 @pytest.mark.parametrize(
@@ -366,6 +370,7 @@ async def test_filters_that_leave_no_room_for_conditions_on_id_are_walked_by_pag
     assert len(server.asked) == before
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("concurrency", [2, 8, 32])
 def test_ranges_within_ranges_hold_no_more_pages_than_the_window(concurrency: int) -> None:
     draw, ids = random.Random(51), set[int]()

@@ -66,6 +66,7 @@ def _ends_at_page(ids: list[int], number: int, size: int, down: bool) -> list[in
     return ids[(number - 1) * size : number * size] if number <= 10 else []
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", CONCURRENCY)
 @pytest.mark.parametrize("cut", [_ends_at_row, _ends_at_page])
 @pytest.mark.parametrize("capped", [False, True])
@@ -117,6 +118,7 @@ TOTALS: dict[str, Callable[[int, int], int | None]] = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", CONCURRENCY)
 @pytest.mark.parametrize("total", TOTALS.values(), ids=TOTALS.keys())
 @pytest.mark.parametrize("cut", [_by_bytes, _short_once])
@@ -126,6 +128,7 @@ async def test_pages_that_come_short_hide_no_row(cut: Any, total: Any, concurren
     assert sorted(await walked(server, concurrency=concurrency)) == sparse(680)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("concurrency", CONCURRENCY)
 @pytest.mark.parametrize("total", TOTALS.values(), ids=TOTALS.keys())
 @pytest.mark.parametrize("cut", [_later, _from_zero])
@@ -206,6 +209,7 @@ def test_two_replicas_of_which_one_is_behind_hide_no_row(random_turns: bool) -> 
     assert _outcomes(make)[0] >= 30
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("total", [TOTALS["right"], TOTALS["missing"]])
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 40])
 @pytest.mark.parametrize("concurrency", CONCURRENCY)
