@@ -9,7 +9,7 @@ import voipstudio_cmb
 
 ROOT = Path(voipstudio_cmb.__file__).parent
 
-FOR_ALL = {"checks", "errors", "files", "http", "models", "resources", "text", "tracebacks"}
+FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 """Rooms that every other may import: they say what numbers, errors, requests and records are."""
 
 LAW = {
@@ -39,14 +39,11 @@ LAW = {
     "limits": "timeouts",
     "retry": "",
     "timeouts": "",
-    "checks": "",
+    "boundary": "",
     "models": "",
     "errors": "",
-    "files": "",
     "http": "",
     "resources": "",
-    "text": "",
-    "tracebacks": "",
 }
 """What each room may import beside those for all. Lazy and type-only imports count."""
 

@@ -12,6 +12,7 @@ import attrs
 from .auth.credentials import Basic, Login, Token, TokenProvider
 from .auth.profile import Environment, resolve
 from .auth.secret import Secret
+from .boundary.tracebacks import forget_locals
 from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
 from .errors import CallMeBackError, ClientMisuse, ConfigError, Unauthorized
@@ -26,7 +27,6 @@ from .middleware.observe import Observe
 from .retry import RetryBudget
 from .services import Buttons, Cdrs, Settings, Visitors, Websites
 from .timeouts import Timeouts
-from .tracebacks import forget_locals
 from .transport.session import ClientSession, Session
 from .walk import Capabilities, Tasks
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from .checks import checked_integer, checked_number
+from .boundary.checks import checked_integer, checked_number
 from .errors import ConfigError
 from .retry import MAX_RETRY_AFTER, Backoff, RetryPolicy
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
 
 import attrs
 
-from .checks import described, is_quotable
+from .boundary.checks import described, is_quotable
 from .codec.comparison import meets, problem, type_of
 from .codec.conversion import values_of
 from .codec.json import plain

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from .text import on_one_line
+from .boundary.text import on_one_line
 
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
 """What is known of a request that failed: it did not arrive, nobody knows, or it was answered.

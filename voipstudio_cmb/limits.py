@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import Protocol
 
-from .checks import checked_number
+from .boundary.checks import checked_number
 from .errors import ClientMisuse
 from .timeouts import LoopGuard, Slots
 

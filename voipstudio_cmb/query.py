@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 
 import attrs
 
-from .checks import checked_integer, described
+from .boundary.checks import checked_integer, described
 from .codec.json import to_json
 from .errors import ClientMisuse
 from .filters import Filter, checked

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Generic, TypeVar, Unpack
 
-from .checks import checked_integer
+from .boundary.checks import checked_integer
 from .codec import envelopes
 from .codec.payloads import write_payload
 from .codec.rows import as_rows

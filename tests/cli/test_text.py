@@ -11,6 +11,7 @@ import pytest
 from benchmarks.harness.clocks import virtual
 from tests.fakes.handlers import ScriptedHandler, full_chain
 from tests.fakes.hostile import HOSTILE, harmful
+from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.codec.envelopes import read_data, read_rows
 from voipstudio_cmb.errors import CallMeBackError, HTTPStatusError
 from voipstudio_cmb.events import Event
@@ -18,7 +19,6 @@ from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.models import Reject
 from voipstudio_cmb.retry import Backoff
 from voipstudio_cmb.sandbox import Fault, Sandbox
-from voipstudio_cmb.text import on_one_line
 
 WORDS = {"message": HOSTILE, "errors": [{"field": HOSTILE, "message": f"[red]{HOSTILE}"}]}
 RAW = HOSTILE.encode("utf-8", "surrogatepass")

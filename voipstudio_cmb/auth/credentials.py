@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer
+from voipstudio_cmb.boundary.checks import checked_integer
+from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.codec.envelopes import read_object
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadRequest, ConfigError, Forbidden, Unauthorized
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.tracebacks import forget_locals
 
 from .secret import Secret
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from string import ascii_lowercase, ascii_uppercase
 from urllib.parse import unquote
 
-from voipstudio_cmb.text import UNPRINTABLE
+from voipstudio_cmb.boundary.text import UNPRINTABLE
 
 Reveal = Callable[[], str]
 """Returns the secret. Nobody gives it a name, or a traceback with locals would show it."""

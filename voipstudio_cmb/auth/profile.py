@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import attrs
 
+from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
-from voipstudio_cmb.files import decode_handwritten, read_regular
 
 from .secret import Secret
 

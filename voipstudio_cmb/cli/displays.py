@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.export import Job, Summary
-from voipstudio_cmb.text import on_one_line
 
 from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker

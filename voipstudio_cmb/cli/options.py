@@ -41,8 +41,8 @@ def check_certificates() -> None:
     """Raises ClientMisuse if the certificates that the environment names could never be read."""
     import os
 
+    from voipstudio_cmb.boundary.files import check_regular
     from voipstudio_cmb.errors import ClientMisuse
-    from voipstudio_cmb.files import check_regular
 
     try:
         if path := os.environ.get("SSL_CERT_FILE"):
@@ -55,7 +55,7 @@ def check_certificates() -> None:
 
 def check_numbers(arguments: argparse.Namespace) -> None:
     """Raises ClientMisuse if a rate is not a number above 0, or a count is below 1."""
-    from voipstudio_cmb.checks import checked_integer
+    from voipstudio_cmb.boundary.checks import checked_integer
     from voipstudio_cmb.limits import checked_rate
 
     for name in ("rate", "rate_per_account"):

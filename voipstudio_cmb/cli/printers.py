@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TextIO
 
+from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
-from voipstudio_cmb.text import on_one_line
 
 from .terminal import escape_controls, table_text, terminal_size
 

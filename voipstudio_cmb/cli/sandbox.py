@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 async def run(arguments: argparse.Namespace) -> int:
     """Serves until it is interrupted."""
-    from voipstudio_cmb.checks import checked_integer
+    from voipstudio_cmb.boundary.checks import checked_integer
     from voipstudio_cmb.errors import ClientMisuse
     from voipstudio_cmb.sandbox import Sandbox
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, TextIO
 
-from voipstudio_cmb.text import UNPRINTABLE, on_one_line
+from voipstudio_cmb.boundary.text import UNPRINTABLE, on_one_line
 
 from .stdio import print_data
 

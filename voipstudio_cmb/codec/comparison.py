@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from itertools import filterfalse
 from typing import Any
 
-from voipstudio_cmb.checks import described, is_quotable
+from voipstudio_cmb.boundary.checks import described, is_quotable
 from voipstudio_cmb.models import RECORDS
 
 from .json import to_json

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, get_type_hints
 
-from voipstudio_cmb.checks import described
+from voipstudio_cmb.boundary.checks import described
 from voipstudio_cmb.errors import ClientMisuse
 
 from .json import plain, to_json

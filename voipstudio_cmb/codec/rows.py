@@ -15,8 +15,8 @@ from typing import Annotated, Any, Generic, TypeVar
 import attrs
 import msgspec
 
+from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.models import Row, Rows
-from voipstudio_cmb.text import on_one_line
 
 from .json import MAX_ID
 from .odd_rows import odd_rows

@@ -12,9 +12,9 @@ import attrs
 
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
-from voipstudio_cmb.files import decode_handwritten, read_regular
 from voipstudio_cmb.limits import checked_rate
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")

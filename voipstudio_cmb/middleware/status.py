@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.codec.envelopes import cache_signs, excerpt, is_throttling, read_messages
 from voipstudio_cmb.errors import (
     BadPayload,
@@ -27,7 +28,6 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.events import harmless_headers
 from voipstudio_cmb.http import Handler, Request, Response, Sent
 from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
-from voipstudio_cmb.tracebacks import forget_locals
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     400: BadRequest,

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 
 import attrs
 
-from voipstudio_cmb.text import html_table
+from voipstudio_cmb.boundary.text import html_table
 
 from .sent import read_json
 

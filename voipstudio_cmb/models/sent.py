@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 import attrs
 
-from voipstudio_cmb.text import html_table
+from voipstudio_cmb.boundary.text import html_table
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 from aiohttp import ClientSession as ClientSession
 
+from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import (
     BadPayload,
@@ -26,7 +27,6 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.timeouts import Slots, Timeouts
-from voipstudio_cmb.tracebacks import forget_locals
 
 from .body import read_body
 from .coding import unzipped

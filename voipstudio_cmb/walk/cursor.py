@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 import attrs
 
-from voipstudio_cmb.checks import described
+from voipstudio_cmb.boundary.checks import described
 from voipstudio_cmb.errors import ClientMisuse
 
 _WIDTH = 9

@@ -9,11 +9,11 @@ from typing import Generic
 
 import attrs
 
+from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import matching
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
-from voipstudio_cmb.tracebacks import forget_locals
 
 from .capabilities import Capabilities
 from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor

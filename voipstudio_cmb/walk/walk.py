@@ -9,8 +9,8 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
+from voipstudio_cmb.boundary.text import html_table
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.text import html_table
 
 from .cursor import is_resumable
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
-from voipstudio_cmb.checks import checked_number
+from voipstudio_cmb.boundary.checks import checked_number
 from voipstudio_cmb.errors import ClientMisuse
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self, get_args
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer, checked_number, described, is_quotable
+from voipstudio_cmb.boundary.checks import checked_integer, checked_number, described, is_quotable
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression

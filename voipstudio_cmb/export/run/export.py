@@ -13,6 +13,7 @@ from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import (
     CallMeBackError,
@@ -44,7 +45,6 @@ from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.export.store.workspace import Workspace
-from voipstudio_cmb.tracebacks import forget_locals
 
 from .file_writer import FileWriter
 from .job import Job, Summary

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from voipstudio_cmb.checks import checked_integer
+from voipstudio_cmb.boundary.checks import checked_integer
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse

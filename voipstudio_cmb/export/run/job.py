@@ -8,8 +8,8 @@ from typing import Literal
 
 import attrs
 
+from voipstudio_cmb.boundary.text import html_table
 from voipstudio_cmb.errors import CallMeBackError
-from voipstudio_cmb.text import html_table
 
 
 @attrs.define(kw_only=True, eq=False)

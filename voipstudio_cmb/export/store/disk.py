@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from voipstudio_cmb.files import read_regular
+from voipstudio_cmb.boundary.files import read_regular
 
 from .failures import left_out, unsupported
 

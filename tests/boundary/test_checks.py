@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from voipstudio_cmb.checks import checked_integer, checked_number
+from voipstudio_cmb.boundary.checks import checked_integer, checked_number
 from voipstudio_cmb.errors import ClientMisuse, ConfigError
 
 

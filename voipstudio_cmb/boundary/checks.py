@@ -7,7 +7,7 @@ import operator
 import re
 from numbers import Real
 
-from .errors import ClientMisuse
+from voipstudio_cmb.errors import ClientMisuse
 
 
 def described(value: object) -> str:

@@ -22,11 +22,11 @@ from tests.fakes.secrets import CANARY, encoded
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.auth.credentials import Basic, Token, login
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.http import Request, Response, chain
 from voipstudio_cmb.middleware.auth import Auth
 from voipstudio_cmb.middleware.status import check_status
-from voipstudio_cmb.tracebacks import forget_locals
 
 ROOT = str(Path(voipstudio_cmb.__file__).parent)
 LONG = CANARY * 9

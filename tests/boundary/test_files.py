@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.commands import COMMAND
+from voipstudio_cmb.boundary.files import read_regular
 from voipstudio_cmb.errors import ConfigError
 from voipstudio_cmb.export import read_accounts
-from voipstudio_cmb.files import read_regular
 
 
 def odd_file(path: Path, kind: str) -> Path:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from voipstudio_cmb import CallMeBackClient
+from voipstudio_cmb.boundary.files import decode_handwritten
 from voipstudio_cmb.export import read_accounts
-from voipstudio_cmb.files import decode_handwritten
 
 TEXT = "# Zoë, \N{SNOWMAN}\n[accounts.rome]\ntoken_env = 'ROME_TOKEN'\n"
 PROFILE = '{\n"profiles": {"default": {"token": "not-a-token", "apiUrl": "http://127.0.0.1:9"}}\n}'
