@@ -78,8 +78,9 @@ async def quiet_loop(quiet_log: None) -> AsyncIterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leaves to `.ci/run` all cases of a test but `one_in(n)` of them.
 
-    The cases that stay lie on the diagonals of the table of all: each value of each parameter is in
-    one of them, and each pair of values where a third parameter has n of them.
+    Of a test with one list of cases, every nth stays. Of one with several, those on the diagonals
+    of their table: each value is in one of them where the other lists have n or more values, and
+    each pair of values where a third list has.
     """
     places: dict[tuple[str, str], dict[tuple[int, ...], int]] = {}
     for item in items:

@@ -163,6 +163,24 @@ async def test_a_table_of_a_few_rows_that_come_and_go_all_the_time_is_walked_by_
         assert {id for id in server.ids if id <= rows} <= {*found}
 
 
+@pytest.mark.parametrize("wrong", [0, 1, 2, 3])
+@virtual
+async def test_three_wrong_answers_are_a_verdict_and_two_are_none(wrong: int) -> None:
+    probes = itertools.count()
+
+    def leave_out(server: Odd, query: dict[str, str]) -> None:
+        bounds = [one["value"] for one in json.loads(query.get("filter", "[]"))]
+        is_probe = len(bounds) == 2 and max(bounds) <= 10
+        server.conditions = "for no row" if is_probe and next(probes) < wrong else ""
+
+    capabilities = Capabilities()
+    cdrs = Cdrs(Odd(ids=list(range(1, 101)), change=leave_out), None, capabilities)
+    walk = cdrs.list(page_size=10)
+    assert [row.id for row in await walk.collect()] == list(range(1, 101))
+    assert walk.progress.strategy == ("page" if wrong == 3 else "keyset")
+    assert capabilities.refused == ({PATH} if wrong == 3 else set())
+
+
 @virtual
 async def test_rows_that_change_too_fast_are_no_verdict_on_the_server() -> None:
     def renew(server: Odd, query: dict[str, str]) -> None:

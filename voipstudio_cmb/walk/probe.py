@@ -27,7 +27,7 @@ from .ids import ascends, ids_of, passed_over
 from .tasks import cancel_all, result_of
 
 _ATTEMPTS = 20
-"""How often a walk is begun while rows come and go."""
+"""How often a walk is begun, or a server probed, while rows come and go."""
 
 _WRONG = 3
 """So many wrong answers that no row which came or went explains are enough."""
@@ -46,6 +46,10 @@ class _Changed(Exception):
 
     It may hold the ids of the later one.
     """
+
+
+class _Wrong(_Changed):
+    """An answer was wrong, and no row that came or went explains it."""
 
 
 def within(page: Page[Any], low: int, high: int | None) -> bool:
@@ -93,7 +97,8 @@ class Probe(Generic[R]):
                     return await self._begin(low, high)
                 except _Changed as changed:
                     shown = [*changed.args, *map(ids_of, self.opening or ())]
-                if shown == before:
+                    wrong = isinstance(changed, _Wrong)
+                if wrong or shown == before:
                     self._note_wrong()
                 before = shown
         except BadRequest:
@@ -229,9 +234,8 @@ class Probe(Generic[R]):
         low, high = highest - 1, min(10 ** len(str(highest)), LARGEST)
         if self._judged(await self._fetcher.ids(low, high), low, high).records:
             return
-        if highest in ids_of(await self._fetcher.newest(2)):
-            self._note_wrong()
-        raise _Changed
+        still_there = highest in ids_of(await self._fetcher.newest(2))
+        raise _Wrong if still_there else _Changed
 
     async def _prove(self, known: list[int]) -> None:
         """Returns if the server proves by the first ids, `known`, that it supports conditions.
@@ -245,27 +249,28 @@ class Probe(Generic[R]):
                 known = await self._more_than(known[0])
             if len(known) < 2:
                 raise _Changed  # there were higher ones
-            if known == before:
-                self._note_wrong()
-            before = known
-            if (now := await self._ask_probes(known)) is None:
+            if (failed := await self._ask_probes(known)) is None:
                 self._capabilities.prove(self._resource, known[-1], known[-1])
                 return
-            known = now
+            now, wrong = failed
+            if wrong or known == before:
+                self._note_wrong()
+            before, known = known, now
         raise KeysetUnproved
 
-    async def _ask_probes(self, known: list[int]) -> list[int] | None:
-        """None if every probe about the `known` ids is answered right, else the ids of now."""
+    async def _ask_probes(self, known: list[int]) -> tuple[list[int], bool] | None:
+        """None if every probe about the `known` ids is answered right.
+
+        Else the ids of now, and whether one was wrong, which no row that came or went explains.
+        """
         for low, high, expected in probes(known):
             page = self._judged(await self._fetcher.ids(low, high), low, high)
             if (received := ids_of(page)) == expected:
                 continue
             now = ids_of(await self._fetcher.ids(0, None))
             right = is_right((low, high, expected), received, {*known} & {*now})
-            if right is False:
-                self._note_wrong()
             if not right:
-                return now
+                return now, right is False
         return None
 
     async def _more_than(self, first: int) -> list[int]:

@@ -228,14 +228,12 @@ class WalkChecker:
             odd = temper.order or temper.spoils or not temper.single
             return self.options.descending and bool(odd)
         part = self.received[self._part :]
-        if (
-            self._strategy(walk) == "keyset"
-            and not part
-            and (error.retryable or type(error) is WalkError)
-        ):
-            # A tiny table may change too fast to prove anything, to another client once more.
+        if self._strategy(walk) == "keyset" and not part:
             sound = temper.by_id and temper.single and not (temper.spoils or temper.from_zero)
-            return not quiet or not sound
+            if type(error) is WalkError:  # what comes and goes is no verdict on a server
+                return not sound
+            if error.retryable:  # a tiny table may change too fast to prove anything
+                return not quiet or not sound
         if self._strategy(walk) == "keyset" and temper.by_id and not temper.spoils:
             return temper.from_zero or not temper.single
         if temper.upright and quiet:
