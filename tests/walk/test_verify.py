@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
-from tests.fakes.collections import Jumbling, page
+from tests.fakes.collections import Jumbling, Odd, page
 from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
@@ -52,7 +52,7 @@ def sparse(count: int) -> list[int]:
     return list(range(3, 3 * count + 3, 3))
 
 
-async def walked(server: Server, **options: Any) -> list[int]:
+async def walked(server: Server | Odd, **options: Any) -> list[int]:
     walk = Cdrs(server).list(**{"walk": "page", "page_size": 50, "concurrency": 4, **options})
     return [record.id async for record in walk]
 
@@ -186,6 +186,21 @@ def test_rows_that_are_only_inserted_hide_none_from_pages_in_flight() -> None:
         return Jumbled(ids=sparse(120), change=change)
 
     assert _outcomes(make)[0] >= 30
+
+
+@virtual
+async def test_the_highest_rows_in_another_order_close_no_gap() -> None:
+    """Ids compared as text: a page of 1 shows no order, and the highest is "6"."""
+    ids = [*range(1, 7), *range(1_000_007, 1_000_012)]
+    for walk in ("auto", "page"):
+        server = Odd(ids=ids, order="as text", conditions="as text")
+        assert sorted(await walked(server, walk=walk, page_size=1)) == ids
+
+
+@virtual
+async def test_rows_that_come_late_are_in_order_on_their_page() -> None:
+    server = Odd(ids=[1, 2, 3, 4, 5], rows_cap=3, total="of the page")
+    assert await walked(server, walk="page", page_size=5) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("random_turns", [False, True])

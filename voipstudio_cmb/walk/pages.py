@@ -53,6 +53,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from operator import attrgetter
 from typing import Any, Generic
 
 import attrs
@@ -221,6 +222,7 @@ class PageWalk(Generic[R]):
         """The `page` with what is new to the walk, late."""
         records = self._reader.seen.fresh(page.records)
         if self._reader.ordered:
+            records = sorted(records, key=attrgetter("id"))  # of the highest rows, they descend
             self._reader.ledger.add(records)
         self._progress.repaired += len(records)
         self._progress.repeated += len(page.records) - len(records)

@@ -278,9 +278,11 @@ class Probe(Generic[R]):
         known = ids_of(await self._fetcher.ids(0, None, 3))
         if len(known) == 1:  # the server sends no more than one row a page
             known += ids_of(await self._fetcher.ids(known[0], None))
-        if ascends(known, 0):
-            return known
-        raise KeysetUnsupported
+        if not ascends(known, 0):
+            raise KeysetUnsupported
+        if self.opening and known[-1:] > ids_of(self.opening[1])[:1]:
+            raise _Changed(known)  # it came since, or the server has an order of its own
+        return known
 
     def _judged(self, page: Page[R], low: int, high: int) -> Page[R]:
         if within(page, low, high):

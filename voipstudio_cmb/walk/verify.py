@@ -75,6 +75,9 @@ class Verifier(Generic[R]):
             number, size = question
             page = await (reader.ask(*question) if number else reader.fetcher.newest(size))
             yield page
+            ids = ids_of(page)
+            if not number and ids != sorted(ids, reverse=True):
+                reader.ordered = False  # the highest, in another order than that of ids
             if not reader.ordered:
                 return
             full = self._is_full(page, *question)
