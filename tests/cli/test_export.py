@@ -211,7 +211,7 @@ def test_accounts_are_exported_into_directories_of_their_names(
     monkeypatch.setenv("PARIS_TOKEN", api.token)
     forecast = run(*argv, "--dry-run", "--rate-per-account", "1")
     assert forecast.code == 4
-    assert forecast.err.count("rome: failed: GET /me: 401") == forecast.err.count("401") == 1
+    assert forecast.err.count("rome: failed: GET /me: 401") == forecast.err.count(" 401 ") == 1
     assert "; the token of 'rome' comes from ROME_TOKEN\n" in forecast.err
     assert "; about 4 s at the rate that is set" in forecast.err
     assert not (tmp_path / "out").exists()
