@@ -14,7 +14,7 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 
 LAW = {
     "__main__": "cli",
-    "cli": "auth client codec export export.run export.sinks ext filters limits sandbox",
+    "cli": "auth client codec columns export export.run export.sinks ext filters limits sandbox",
     "ext": "events",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config limits",
@@ -22,9 +22,10 @@ LAW = {
         "client config export.accounts export.plan export.source export.store limits services"
     ),
     "export.source": "client codec export.plan export.store filters services walk",
-    "export.plan": "export.sinks export.store filters query",
+    "export.plan": "columns export.sinks export.store filters query",
     "export.store": "codec",
-    "export.sinks": "codec",
+    "export.sinks": "columns",
+    "columns": "codec",
     "client": "auth codec config events limits middleware retry services timeouts transport walk",
     "services": "codec filters query walk",
     "walk": "codec filters query",
@@ -50,9 +51,9 @@ LAW = {
 ONLY_IN = {
     "aiohttp": "transport",
     "cattrs": "codec",
-    "msgspec": "codec",
+    "msgspec": "codec columns",
     "opentelemetry": "ext",
-    "pyarrow": "export.sinks",
+    "pyarrow": "columns export.sinks",
     "rich": "ext",
     "sqlite3": "export.sinks",
     "zstandard": "export.sinks",

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from voipstudio_cmb.export import Sink
 from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.models import Record
@@ -58,6 +60,19 @@ def limit_file_size(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
+@attrs.frozen
+class _SteppedRows:
+    """The `rows`, with a `step` before each."""
+
+    rows: Iterable[bytes]
+    step: Callable[[], None]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for row in self.rows:
+            self.step()
+            yield row
+
+
 class SteppedSink(Sink):
     """Writes as `sink` does: with a `step` before, one for each row, and one after."""
 
@@ -78,11 +93,6 @@ class SteppedSink(Sink):
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         self._step()
-        altered = self._sink.write(self._stepped(rows), resource, record, path)
+        altered = self._sink.write(_SteppedRows(rows, self._step), resource, record, path)
         self._step()
         return altered
-
-    def _stepped(self, rows: Iterable[bytes]) -> Iterator[bytes]:
-        for row in rows:
-            self._step()
-            yield row

@@ -43,6 +43,9 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
         (["--to", "a", "--progress", "loud"], "invalid choice (choose from 'auto'"),
         (["--to", "a", "--since", "yesterday"], "invalid choice (choose from 'last'"),
+        (["--to", "a", "--columns", "documented"], "jsonl has no columns"),
+        (["--to", "a", "--format", "csv", "--columns", "a,,b"], "list of names"),
+        (["--to", "a", "--format", "csv", "--columns", "a,=b"], "'=b' can't be a column"),
         (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
         (["--to", "a", "--window", "5"], "--window is called --concurrency"),
         (["--to", "a", "--dry-run", "--rate", "0"], "--rate must be a finite number"),
@@ -82,7 +85,8 @@ def test_an_incremental_export(api: Sandbox, run: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [
-    ["--format", "sqlite"], ["--format", "parquet"], ["--compress", "gzip"],
+    ["--format", "sqlite"], ["--format", "parquet", "--columns", "documented"],
+    ["--compress", "gzip"],
     ["--format", "csv", "--csv-null", "NULL", "--compress", "zstd"],
 ])  # fmt: skip
 def test_every_format_by_its_name(
@@ -93,6 +97,13 @@ def test_every_format_by_its_name(
     path, rows = done.out.split()
     assert int(rows) == len(api.data.cdrs)
     assert Path(path).stat().st_size > 0
+
+
+def test_columns_are_chosen(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    command = ["export", "cdrs", "--format", "csv", "--columns"]
+    assert run(*command, "created_at, agent", "--to", tmp_path).code == 0
+    header = (tmp_path / "cdrs.csv").read_text().splitlines()[0]
+    assert header == "id,created_at,agent,extra"
 
 
 # Resuming

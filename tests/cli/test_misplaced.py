@@ -43,6 +43,7 @@ LINES = [
     "export {} --to out",
     "export --to out --format {}",
     "export --to out --compress {}",
+    "export --to out --format csv --columns {}=",
     "export --to out --format csv --csv-null {},",
     "export --to out --since {}",
     "export --to out --progress {}",

@@ -55,7 +55,7 @@ async def test_an_edited_manifest_is_refused_and_one_that_is_only_laid_out_anew_
     with pytest.raises(ClientMisuse, match=r"manifest.json' was changed or damaged since .*copy"):
         await run(api, plan(tmp_path))
     path.write_text(json.dumps(held | {"version": 1}))
-    with pytest.raises(ClientMisuse, match=r"its version is 1, not 2\): move it away"):
+    with pytest.raises(ClientMisuse, match=r"its version is 1, not 3\): move it away"):
         await run(api, plan(tmp_path))
     assert len(api.asked) == asked
 

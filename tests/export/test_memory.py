@@ -39,7 +39,7 @@ PLACES: list[tuple[Any, str]] = [
     (CollectionSource, "_pages"),
     (ButtonIds, "read"),
     (CsvSink, "write"),
-    (CsvLines, "line"),
+    (CsvLines, "lines"),
     (file_writer, "fingerprint"),
     (file_writer, "publish"),
     (file_writer, "record"),

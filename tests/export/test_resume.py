@@ -30,6 +30,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.export import Export, Plan
 from voipstudio_cmb.export.sinks.csv import CsvSink
+from voipstudio_cmb.export.store import spool
 from voipstudio_cmb.export.store.disk import Disk, rejects_path
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.spool import Spool
@@ -99,9 +100,9 @@ def test_rows_are_whole_wherever_a_block_ends(tmp_path: Path, left: int) -> None
     rows += [b'{"id":%d}' % id for id in (2, 333, 4, 55)]
     spool = Spool(tmp_path / "rows", Disk())
     spool.open(0, spool.digest)
-    assert list(spool.rows()) == []
+    assert list(spool.blocks()) == []
     spool.append(b"".join(row + b"\n" for row in rows))
-    assert list(spool.rows()) == rows
+    assert b"".join(spool.blocks()).splitlines() == rows
     assert b"".join(spool.blocks()).splitlines() == rows
     assert all(part.endswith(b"}\n") for part in spool.blocks())
     spool.close()
@@ -471,7 +472,9 @@ async def test_a_lock_file_that_goes_away_with_its_holder_is_no_lock(
     assert not lock.exists()
 
 
-async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+async def test_a_conversion_ends_when_it_is_cancelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Slow(CsvSink):
         written = 0
         going = threading.Event()
@@ -485,6 +488,7 @@ async def test_a_conversion_ends_when_it_is_cancelled(tmp_path: Path) -> None:
                 self.cancelled.wait(60)
             return 0
 
+    monkeypatch.setattr(spool, "BLOCK", 500)
     sink, api = Slow(), Offline()
     task = asyncio.create_task(run(api, plan(tmp_path, format=sink)))
     while not sink.going.is_set():

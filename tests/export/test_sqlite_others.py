@@ -95,9 +95,10 @@ async def test_a_mode_that_the_user_has_set_leaves_no_trace(
     other.close()
     seen, check = set[str](), sqlite.check_format
 
-    def look(*arguments: Any) -> None:
-        check(*arguments)
+    def look(*arguments: Any) -> Any:
+        found = check(*arguments)
         seen.update(names(to))
+        return found
 
     monkeypatch.setattr(sqlite, "check_format", look)
     assert names(to) == ONLY

@@ -30,6 +30,8 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     to = "the directory to write into; - streams the rows of one resource to standard output"
     add("--to", required=True, metavar="DIR", help=to)
     add("--format", default="jsonl", help="jsonl (default), csv, sqlite or parquet")
+    columns = "all (default): a column for each member of the rows; documented, or NAME,NAME"
+    add("--columns", default="all", type=_columns, metavar="COLUMNS", help=columns)
     add("--compress", metavar="METHOD", help="gzip or zstd, if the format supports it")
     add("--csv-null", default="", metavar="TEXT", help="the text that represents null in CSV")
     add_filter_option(parser)
@@ -42,6 +44,10 @@ def _add_output_options(parser: argparse.ArgumentParser) -> None:
     add("--verify", action="store_true", help=verify)
     add("--overwrite", action="store_true", help="replace files that exist")
     add("--restart", action="store_true", help="start again instead of resuming")
+
+
+def _columns(text: str) -> str | list[str]:
+    return text if text in ("all", "documented") else [name.strip() for name in text.split(",")]
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.codec.json import to_json
+from voipstudio_cmb.columns import Schema, Splitter, documented
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.models import Record
 
@@ -60,11 +61,13 @@ class Csv(Printer):
 
     def __init__(self, record: type[Record], stream: TextIO) -> None:
         super().__init__(record, stream)
-        self._lines = CsvLines(record)
+        schema = Schema(documented(record))
+        self._splitter, self._lines = Splitter(schema), CsvLines(schema)
         self._header = self._lines.header().decode()
 
     def add(self, record: Record) -> str:
-        line = self._lines.line(to_json(record.to_dict())).decode()
+        columns = self._splitter.split([to_json(record.to_dict())])
+        line = self._lines.lines(columns).decode()
         return self.finish() + (on_one_line(line) + "\r\n" if self._stream.isatty() else line)
 
     def finish(self) -> str:

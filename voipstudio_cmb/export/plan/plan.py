@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, get_args
 import attrs
 
 from voipstudio_cmb.boundary.checks import checked_integer, checked_number, described, is_quotable
+from voipstudio_cmb.columns import Chosen, checked_columns
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -76,7 +77,7 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
 
 def _sink_of(plan: Plan) -> Sink:
     if isinstance(plan.format, str):
-        return sink(plan.format, plan.compress, csv_null=plan.csv_null)
+        return sink(plan.format, plan.compress, csv_null=plan.csv_null, columns=plan.columns)
     if isinstance(plan.format, type) or not hasattr(plan.format, "spool_is_output"):
         raise ClientMisuse(
             f"a format is a name ({', '.join(FORMATS)}) or an instance of a subclass of "
@@ -103,6 +104,10 @@ class Plan:
     """How to compress them, if the format can be compressed."""
     csv_null: str = ""
     """What stands for null in CSV."""
+    columns: Chosen = attrs.field(default="all", converter=checked_columns)
+    """Which members of the rows are columns, in formats that have columns: "all", the "documented"
+    fields, or those of these names. What no column holds is in the last one, `extra`; where names
+    are given, only of these members."""
     filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
     """Only rows that meet all of them are exported. Buttons are not filtered."""
     on_ignored_filter: OnIgnoredFilter = "raise"
@@ -187,6 +192,7 @@ class Plan:
             "format": self.sink.suffix,
             "compress": self.compress,
             "csv_null": self.csv_null,
+            "columns": self.columns if isinstance(self.columns, str) else [*self.columns],
             "filters": [str(condition) for condition in self.filters],
         }
         share = file.share

@@ -214,7 +214,7 @@ class Preflight:
             before = dict(entry.identity)
             if any(before[what] != now[what] for what in ("resource", "format")):
                 continue
-            for what in ("API", "filters", "csv_null"):
+            for what in ("API", "filters", "csv_null", "columns"):
                 if before[what] != now[what]:
                     raise ClientMisuse(
                         f"{name!r} in {str(self._plan.to)!r} is another export ({what} was "

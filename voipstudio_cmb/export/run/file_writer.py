@@ -31,6 +31,7 @@ from voipstudio_cmb.export.store.disk import (
 )
 from voipstudio_cmb.export.store.failures import left_out
 from voipstudio_cmb.export.store.manifest import Entry, record
+from voipstudio_cmb.export.store.spool import Spool
 from voipstudio_cmb.export.store.workspace import Workspace
 from voipstudio_cmb.models import RECORDS
 
@@ -53,7 +54,7 @@ class FileWriter:
         path, workspace = self.job.path, self.workspace
         plan, file = self.source.plan, self.source.file
         if self.names is not None:
-            self.names.take(_until(stop, workspace.spool.rows()))
+            self.names.take(iter(_Rows(workspace.spool, stop)))
         if file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
             remove_sidecars(workspace.disk, path)
             self.job.state = "done"
@@ -92,7 +93,7 @@ class FileWriter:
             if self.source.file.append:
                 self._copied = self._version()
                 shutil.copyfile(self.job.path, new)
-            rows = _until(stop, self.workspace.spool.rows())
+            rows = _Rows(self.workspace.spool, stop)
             name = self.job.resource
             self.job.altered = sink.write(rows, name, RECORDS[name], new)
         except (OSError, ExportError, MemoryError):
@@ -148,8 +149,15 @@ class FileWriter:
         job.state, job.made = "done", True
 
 
-def _until(stop: threading.Event, rows: Iterator[bytes]) -> Iterator[bytes]:
-    for row in rows:
-        if stop.is_set():
-            raise ExportError("the export was cancelled")
-        yield row
+@attrs.frozen
+class _Rows:
+    """The rows in a spool, until `stop` is set."""
+
+    _spool: Spool
+    _stop: threading.Event
+
+    def __iter__(self) -> Iterator[bytes]:
+        for lines in self._spool.blocks():
+            if self._stop.is_set():
+                raise ExportError("the export was cancelled")
+            yield from lines[:-1].split(b"\n")

@@ -60,6 +60,7 @@ class Sink(ABC):
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
         """Writes `rows` (each one JSON object on one line, without its line end) to `path`.
 
+        They can be iterated over more than once.
         `path` does not exist or, if this format appends, may be a private copy of a file that was
         written before, to be changed in place. Returns how many values had to be altered (half
         surrogate pairs replaced by U+FFFD). The same rows give the same bytes. Runs in a thread.

@@ -1,4 +1,4 @@
-"""CSV: the documented columns, then everything else as JSON in the column `extra`.
+"""CSV: the columns of the rows as text, and as JSON in the column `extra` what they do not hold.
 
 A cell that is null or absent is the null marker, without quotes; a text that is empty or equals the
 marker is in quotes, as PostgreSQL and DuckDB tell them apart.
@@ -7,16 +7,16 @@ marker is in quotes, as PostgreSQL and DuckDB tell them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
-from voipstudio_cmb.codec.rows import text, tokens
-from voipstudio_cmb.codec.surrogates import without_half_pairs
+from voipstudio_cmb.columns import Census, Chosen, Schema, write_columns
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
 from .base import Sink
-from .columns import documented, object_of
 from .compression import Compression, created, suffix
 
 # What a spreadsheet drops, or does not show, in front of a formula: Unicode's spaces, controls,
@@ -33,75 +33,71 @@ _FORMULA = re.compile(rf"[\t\r\n]|[{_UNSEEN}]*([{_SIGNS}].*)", re.DOTALL)
 _PHONE_OR_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
 # Readers trim blanks at the ends of cells without quotes, and some split lines at more than CR LF.
 _QUOTED = re.compile(r'[",\n-\r\x1c-\x1e\x85\u2028\u2029]|\A | \Z')
-# The string tokens, most of all, that are cells as they stand. What they begin with is not unseen,
-# and no sign in full width, by its first bytes; C2 and E2 also begin U+0085 and U+2028.
-_is_plain = re.compile(
-    rb'"(?![=+\-@ \x7f\xef\xf3]|\xcd\x8f|\xd8[\x80-\x85\x9c]|\xdb\x9d|\xdc\x8f|\xe0[\xa2\xa3]'
-    rb"|\xe1[\x85\x9a\x9e\xa0]|\xe3[\x80\x85]|\xf0[\x91\x93\x9b\x9d])"
-    rb'[^"\\,\x00-\x1f\xc2\xe2]+(?<! )"'
-).fullmatch
+# Most texts, and phone numbers: cells as they stand.
+_is_plain = re.compile(r"(?:(?![=+\-@ ])[ -!#-+\--~]+|[+-][0-9][0-9 ().-]*)(?<! )").fullmatch
+_BOOLEANS = {True: "true", False: "false", None: None}
+_MEMO = 4096
 _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
 class CsvLines:
-    """The lines of a CSV file with rows of `record`, null written as the text `null`."""
+    """The lines of a CSV file with the columns of `schema`, null written as the text `null`."""
 
-    altered: int
-    """How many cells had half a surrogate pair, which was replaced by U+FFFD."""
-
-    def __init__(self, record: type[Record], null: str = "") -> None:
-        self.altered = 0
-        self._names = tuple(documented(record))
+    def __init__(self, schema: Schema, null: str = "") -> None:
+        self._schema = schema
         self._null = null
-        self._marker = null.encode()
+        self._text = lru_cache(_MEMO)(self._guarded)
 
     def header(self) -> bytes:
-        """The first line: the names of the documented fields, and `extra`."""
-        return b",".join(map(self._cell, (*self._names, "extra"))) + b"\r\n"
+        """The first line: the names of the columns."""
+        return ",".join(map(self._cell, self._schema.names)).encode() + b"\r\n"
 
-    def line(self, row: bytes) -> bytes:
-        """The line of `row`, a JSON object.
+    def lines(self, columns: Sequence[Sequence[Any]]) -> bytes:
+        """The lines of rows, whose `columns` a `Splitter` has made."""
+        kinds = [*(column.kind for column in self._schema.columns), "json"]
+        cells = [self._cells(kind, column) for kind, column in zip(kinds, columns, strict=True)]
+        lines = [*map(",".join, zip(*cells, strict=True)), ""]
+        return "\r\n".join(lines).encode()
 
-        Numbers, booleans and nested values are the JSON text that they came as.
-        """
-        left = tokens(row)
-        cells = []
-        for name in self._names:
-            token = left.pop(name, b"null")
-            if token == b"null":
-                cells.append(self._marker)
-            elif _is_plain(token) and (cell := token[1:-1]) != self._marker:
-                cells.append(cell)
-            elif token.startswith(b'"'):
-                cells.append(self._text(token))
-            else:
-                cells.append(self._cell(token.decode()))
-        cells.append(self._cell(object_of(left).decode()) if left else self._marker)
-        return b",".join(cells) + b"\r\n"
+    def _cells(self, kind: str, column: Sequence[Any]) -> list[str]:
+        null = self._null
+        if kind == "text":
+            text = self._text
+            return [
+                null if v is None else v if _is_plain(v) and v != null else text(v) for v in column
+            ]
+        if kind == "json":
+            return [null if v is None else self._cell(v) for v in column]
+        if kind == "boolean":
+            column = [_BOOLEANS[v] for v in column]
+        texts = [null if v is None else str(v) for v in column]
+        if null:
+            pairs = zip(column, texts, strict=True)
+            texts = [text if v is None else self._cell(text) for v, text in pairs]
+        return texts
 
-    def _text(self, token: bytes) -> bytes:
+    def _guarded(self, value: str) -> str:
         """A string as a cell. What a spreadsheet would run as a formula gets a leading quote.
 
         A phone number or a number (digits, with a sign in front) is no formula and stays.
         """
-        sent = text(token)
-        value = without_half_pairs(sent)
-        self.altered += value != sent
         formula = _FORMULA.match(value)
         if formula and not _PHONE_OR_NUMBER.fullmatch(formula[1] or ""):
             value = "'" + value
         return self._cell(value)
 
-    def _cell(self, value: str) -> bytes:
+    def _cell(self, value: str) -> str:
         if not value or value == self._null or _QUOTED.search(value):
-            value = '"' + value.replace('"', '""') + '"'
-        return value.encode()
+            return '"' + value.replace('"', '""') + '"'
+        return value
 
 
 class CsvSink(Sink):
     """RFC 4180: comma, quotes where needed, CR LF line ends, a header line; perhaps compressed."""
 
-    def __init__(self, compress: Compression | None = None, null: str = "") -> None:
+    def __init__(
+        self, compress: Compression | None = None, null: str = "", columns: Chosen = "all"
+    ) -> None:
         self.suffix: str = suffix("csv", compress)
         self._compress: Compression | None = compress
         if not isinstance(null, str) or _NO_MARKER.search(null):
@@ -110,10 +106,19 @@ class CsvSink(Sink):
                 r"line ends and blanks around it, such as \N"
             )
         self._null = null
+        self._columns: Chosen = columns
 
     def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
-        lines = CsvLines(record, self._null)
+        return write_columns(
+            rows,
+            lambda: Census(record, self._columns),
+            (),
+            partial(self._write, path),
+            path.unlink,
+        )
+
+    def _write(self, path: Path, schema: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
+        lines = CsvLines(schema, self._null)
         with created(path, self._compress) as out:
             out.write(lines.header())
-            out.writelines(map(lines.line, rows))
-        return lines.altered
+            out.writelines(map(lines.lines, chunks))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from voipstudio_cmb.columns import Chosen, checked_columns
 from voipstudio_cmb.errors import ClientMisuse
 
 from .base import Sink
@@ -19,11 +20,17 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 """Their names."""
 
 
-def sink(format: Format, compress: Compression | None = None, *, csv_null: str = "") -> Sink:
+def sink(
+    format: Format,
+    compress: Compression | None = None,
+    *,
+    csv_null: str = "",
+    columns: Chosen = "all",
+) -> Sink:
     """The format `format`, its files compressed with `compress` (None: not).
 
     Parquet compresses inside its files, with zstd unless `compress` says otherwise. `csv_null` is
-    what stands for null in CSV.
+    what stands for null in CSV. `columns` says which members of the rows have columns.
 
     Raises:
         ClientMisuse: there is no such format or compression, the format does not have it, or it
@@ -37,18 +44,21 @@ def sink(format: Format, compress: Compression | None = None, *, csv_null: str =
         raise ClientMisuse(f"{format} can't be compressed: leave {compress!r} away")
     if csv_null and format != "csv":
         raise ClientMisuse(f"{format} has a null of its own: a text for null is for csv only")
+    columns = checked_columns(columns)
+    if columns != "all" and format == "jsonl":
+        raise ClientMisuse("jsonl has no columns: it holds the rows as they came")
     try:
         if format == "parquet":
             from .parquet import ParquetSink
 
-            return ParquetSink(compress)
+            return ParquetSink(compress, columns)
         if compress == "zstd":
             import zstandard  # noqa: F401 - whether it is installed
     except ImportError:
-        extra = "parquet" if format == "parquet" else "zstd"
+        extra, what = ("arrow", format) if format == "parquet" else ("zstd", "zstd")
         raise ClientMisuse(
-            f"{extra} needs another package: install voipstudio-cmb[{extra}]"
+            f"{what} needs another package: install voipstudio-cmb[{extra}]"
         ) from None
     if format == "csv":
-        return CsvSink(compress, csv_null)
-    return SqliteSink() if format == "sqlite" else JsonlSink(compress)
+        return CsvSink(compress, csv_null, columns)
+    return SqliteSink(columns) if format == "sqlite" else JsonlSink(compress)

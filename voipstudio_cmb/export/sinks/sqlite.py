@@ -1,7 +1,7 @@
-"""SQLite: one table named like its resource, a typed column for each documented field, and `extra`.
+"""SQLite: one table named like its resource, with the typed columns of the rows, and `extra`.
 
-Rows are added by their id, and replace those that the table has. Needs nothing but the standard
-library.
+Rows are added by their id, and replace those that the table has; columns that it does not have are
+added to it. Needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -9,33 +9,44 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from voipstudio_cmb.columns import (
+    EXTRA,
+    Census,
+    Chosen,
+    Column,
+    Kind,
+    Schema,
+    documented,
+    write_columns,
+)
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import Record
 
 from .base import Sink
-from .columns import MISFIT, Kind, Splitter, documented
 from .sqlite_files import as_os_error, code_of, opened, settle, use_rollback
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The `user_version` of the files: changes with the meaning of their columns."""
 
 APPLICATION_ID = 0x76434D42
 """The `application_id` of the files: "vCMB" in ASCII."""
 
-# A column without a type has no affinity: it keeps an integer an integer and a text a text.
+# They say what a column holds when rows are added to it. SQLite sees a TEXT in each of the last.
+_DOCUMENTED: dict[Kind, str] = {
+    "integer": "INTEGER", "boolean": "INTEGER", "number": "TEXT", "time": "TEXT", "text": "TEXT"
+}  # fmt: skip
 _TYPES: dict[Kind, str] = {
-    "integer": "INTEGER",
-    "boolean": "INTEGER",
-    "decimal": "TEXT",
-    "time": "TEXT",
-    "text": "TEXT",
-    "integer or text": "",
-}
+    "integer": "INTEGER", "boolean": "BOOLEAN", "double": "REAL", "text": "TEXT",
+    "json": "TEXT_JSON", "decimal": "TEXT_DECIMAL",
+}  # fmt: skip
+_KINDS: dict[str, Kind] = {type: kind for kind, type in _TYPES.items()}
 _NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 PRAGMAS = (
     # The file is thrown away if writing fails, so a journal would only cost and be left over.
@@ -52,17 +63,14 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class _SentTimes(Splitter):
-    def time(self, token: bytes) -> Any:
-        """A time as the text that was sent: SQLite has no type for it."""
-        return MISFIT if super().time(token) is MISFIT else token[1:-1].decode()
-
-
 class SqliteSink(Sink):
     """One database a resource, the same to the byte for the same rows."""
 
     suffix = "sqlite"
     appends = True
+
+    def __init__(self, columns: Chosen = "all") -> None:
+        self._columns = columns
 
     def check(self, path: Path) -> None:
         """Completes the file `path`, if another program has it open or did not close it.
@@ -98,24 +106,52 @@ class SqliteSink(Sink):
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
             new = file.tell() == 0
         use_rollback(path)
-        columns = _columns(record)
-        splitter = _SentTimes(record)
+        known: list[Column] = []
         try:
-            with closing(sqlite3.connect(os.path.abspath(path), isolation_level=None)) as database:
-                if new:
-                    database.execute("PRAGMA page_size = 4096")
-                else:
-                    check_format(database, resource, columns, path)
-                for pragma in PRAGMAS:
-                    database.execute(pragma)
-                database.execute("BEGIN EXCLUSIVE")
-                if new:
-                    _create(database, resource, columns)
-                database.executemany(_upsert(resource, columns), map(splitter.split, rows))
-                database.execute("COMMIT")
+            if not new:
+                with closing(_connected(path)) as database:
+                    known = check_format(database, resource, record, path)
+            return write_columns(
+                rows,
+                lambda: Census(record, self._columns, known),
+                ("double",),
+                partial(_insert, path, resource, known),
+                (lambda: None) if new else None,
+            )
         except sqlite3.Error as error:
             raise as_os_error(error, path) from error
-        return splitter.altered
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(os.path.abspath(path), isolation_level=None)
+
+
+def _insert(
+    path: Path,
+    resource: str,
+    known: Sequence[Column],
+    schema: Schema,
+    chunks: Iterator[list[Sequence[Any]]],
+) -> None:
+    """Adds the rows in `chunks` to the file `path`, which has the columns `known`."""
+    if not known:
+        os.truncate(path, 0)
+    with closing(_connected(path)) as database:
+        if not known:
+            database.execute("PRAGMA page_size = 4096")
+        for pragma in PRAGMAS:
+            database.execute(pragma)
+        database.execute("BEGIN EXCLUSIVE")
+        if known:
+            _add_columns(database, resource, schema.columns[len(known) :])
+        else:
+            _create(database, resource, schema)
+        upsert = _upsert(resource, schema)
+        database.executemany(upsert, chain.from_iterable(zip(*c, strict=True) for c in chunks))
+        if "created_at" in schema.names:
+            table, index = _quoted(resource), _quoted(f"{resource}_created_at")
+            database.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {table} (created_at)")
+        database.execute("COMMIT")
 
 
 @contextmanager
@@ -132,7 +168,7 @@ def _answer(query: str, resource: str, record: type[Record], path: Path) -> Any:
     """The one value that `query` finds in the file `path`, which has a table for `resource`."""
     try:
         with closing(opened(path)) as database:
-            check_format(database, resource, _columns(record), path)
+            check_format(database, resource, record, path)
             return database.execute(query).fetchone()[0]
     except sqlite3.Error as error:
         if code_of(error) in _NOT_OURS:
@@ -140,34 +176,56 @@ def _answer(query: str, resource: str, record: type[Record], path: Path) -> Any:
         raise as_os_error(error, path) from None  # what the file is can't be told now
 
 
-def _columns(record: type[Record]) -> dict[str, str]:
-    """The columns for `record`, and their types."""
-    return {name: _TYPES[kind] for name, kind in documented(record).items()} | {"extra": "TEXT"}
+def _declared(column: Column) -> str:
+    """The type of `column` in the file, which says its kind."""
+    if column.documented:
+        return _DOCUMENTED[column.kind]
+    scale = f"({column.scale})" if column.kind == "decimal" else ""
+    return _TYPES[column.kind] + scale
 
 
-def _create(database: sqlite3.Connection, resource: str, columns: dict[str, str]) -> None:
+def _column(name: str, type: str, record: type[Record]) -> Column | None:
+    """The column that an export has declared so; None: none has."""
+    kind, _, scale = type.partition("(")
+    fields = {column.name: column for column in documented(record)}
+    column = fields.get(name) or Column(name, _KINDS.get(kind, "text"), int(scale.rstrip(")") or 0))
+    return column if _declared(column) == type else None
+
+
+def _create(database: sqlite3.Connection, resource: str, schema: Schema) -> None:
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    described = ", ".join(
-        f"{_quoted(name)} {type}".rstrip() + (" PRIMARY KEY" if name == "id" else "")
-        for name, type in columns.items()
-    )
-    database.execute(f"CREATE TABLE {_quoted(resource)} ({described})")
+    described = [
+        f"{_quoted(one.name)} {_declared(one)}" + (" PRIMARY KEY" if one.name == "id" else "")
+        for one in schema.columns
+    ]
+    table = ", ".join([*described, f"{EXTRA} TEXT"])
+    database.execute(f"CREATE TABLE {_quoted(resource)} ({table})")
 
 
-def _upsert(resource: str, columns: dict[str, str]) -> str:
-    names = [_quoted(name) for name in columns]
-    changed = ", ".join(f"{name} = excluded.{name}" for name in names if name != '"id"')
+def _add_columns(database: sqlite3.Connection, resource: str, columns: Iterable[Column]) -> None:
+    for column in columns:
+        described = f"{_quoted(column.name)} {_declared(column)}"
+        database.execute(f"ALTER TABLE {_quoted(resource)} ADD COLUMN {described}")
+
+
+def _upsert(resource: str, schema: Schema) -> str:
+    names = [*map(_quoted, schema.names)]
+    table, others = _quoted(resource), [name for name in names if name != '"id"']
+    before = ", ".join(f"{table}.{name}" for name in others)
+    after = ", ".join(f"excluded.{name}" for name in others)
+    # Of a row that is as it was nothing is written: not even where it stands in the file changes.
     return (
-        f"INSERT INTO {_quoted(resource)} ({', '.join(names)}) "
-        f"VALUES ({', '.join('?' * len(names))}) ON CONFLICT(id) DO UPDATE SET {changed}"
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+        f"ON CONFLICT(id) DO UPDATE SET ({', '.join(others)}) = ({after}) "
+        f"WHERE ({before}) IS NOT ({after})"
     )
 
 
 def check_format(
-    database: sqlite3.Connection, resource: str, columns: dict[str, str], path: Path
-) -> None:
-    """Raises ClientMisuse if this format did not write `database` for `resource`."""
+    database: sqlite3.Connection, resource: str, record: type[Record], path: Path
+) -> list[Column]:
+    """The columns of the table for `resource`; ClientMisuse if this format did not write it."""
     try:
         [(application,)] = database.execute("PRAGMA application_id")
         [(version,)] = database.execute("PRAGMA user_version")
@@ -182,9 +240,12 @@ def check_format(
         raise _other_file(path, f"its schema has version {version}, not {SCHEMA_VERSION}")
     if not table:
         raise _other_file(path, f"it has no table {resource!r}")
-    expected = [(name, type, int(name == "id")) for name, type in columns.items()]
-    if [(name, type, key) for _, name, type, _, _, key in table] != expected:
-        raise _other_file(path, f"it has no table {resource!r} with these columns")
+    keys = [name for _, name, _, _, _, key in table if key]
+    found = [(name, type) for _, name, type, _, _, _ in table]
+    columns = [_column(name, type, record) for name, type in found if name != EXTRA]
+    if keys != ["id"] or (EXTRA, "TEXT") not in found or None in columns:
+        raise _other_file(path, f"it has no table {resource!r} with columns of an export")
+    return [column for column in columns if column is not None]
 
 
 def _other_file(path: Path, why: str) -> ClientMisuse:

@@ -19,6 +19,7 @@ class Identity(TypedDict):
     format: str
     compress: str | None
     csv_null: str
+    columns: str | list[str]
     filters: list[str]
 
 

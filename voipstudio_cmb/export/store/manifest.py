@@ -23,7 +23,7 @@ from .lock import directory_locked
 from .marks import Mark, packed, unpacked
 
 MANIFEST = "manifest.json"
-VERSION = 2
+VERSION = 3
 
 _ADVICE = "move it away, or export to another directory"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .disk import AppendedFile, Disk, sync
 
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
 
 
 class Spool(AppendedFile):
@@ -31,7 +31,7 @@ class Spool(AppendedFile):
         Returns whether it continues. Bytes behind them are cut off.
         """
         self._hash, self.size = hashlib.sha256(), 0
-        while block := os.pread(self.file, min(_BLOCK, size - self.size), self.size):
+        while block := os.pread(self.file, min(BLOCK, size - self.size), self.size):
             self._hash.update(block)
             self.size += len(block)
         intact = self.size == size and self.digest == digest
@@ -54,10 +54,5 @@ class Spool(AppendedFile):
     def blocks(self) -> Iterator[bytes]:
         """All rows with their line ends, some at a time."""
         with open(self.path, "rb") as file:
-            while block := file.read(_BLOCK):
+            while block := file.read(BLOCK):
                 yield block + (b"" if block.endswith(b"\n") else file.readline())
-
-    def rows(self) -> Iterator[bytes]:
-        """The rows, without their line ends."""
-        for block in self.blocks():
-            yield from block[:-1].split(b"\n")

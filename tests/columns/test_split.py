@@ -1,0 +1,41 @@
+"""Rows split into columns: what the campaign `fuzz` has found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from voipstudio_cmb.columns import Census, Schema, Splitter, write_columns
+from voipstudio_cmb.models import Cdr
+
+
+def test_members_that_no_first_row_has_are_counted_with_those_learnt() -> None:
+    counted = Census(Cdr, "all")
+    splitter = Splitter(Census(Cdr, "all").schema(), census=counted)
+    for _ in range(2):
+        splitter.split([b'{"id":1}', b'{"id":2,"src":"a"}'])
+    assert [column.name for column in counted.schema().columns if not column.documented] == ["src"]
+    assert counted.sorts["src"].total() == 2
+
+
+def test_any_name_can_be_met_again() -> None:
+    splitter = Splitter(Census(Cdr, "documented").schema())
+    names = ["", '"', "\\", "\n", "\ud800", "é"]
+    row = json.dumps({"id": 1} | dict.fromkeys(names, 2)).encode()
+    [once], [again] = splitter.split([row])[-1], splitter.split([row])[-1]
+    assert once == again
+    assert json.loads(once) == dict.fromkeys(names, 2)
+
+
+def test_rows_are_written_at_most_twice() -> None:
+    rows = [b'{"id":1}'] * 600 + [b'{"id":2,"src":"a"}']
+    schemas: list[Schema] = []
+
+    def write(schema: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
+        schemas.append(schema)
+        assert sum(len(columns[0]) for columns in chunks) == len(rows)
+
+    write_columns(rows, partial(Census, Cdr, "all"), (), write, lambda: None)
+    assert ["src" in schema.names for schema in schemas] == [False, True]

@@ -1,0 +1,267 @@
+"""Rows to columns, some hundred at a time.
+
+msgspec reads the rows of a chunk in C, each member as what its column holds. The rows that it
+refuses, and those of which it takes what the column could not give back, are odd: they are read one
+by one, value by value. Both ways give the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import astuple
+
+from voipstudio_cmb.codec.json import MAX_ID, to_json
+from voipstudio_cmb.codec.rows import id_problem, tokens
+from voipstudio_cmb.codec.surrogates import without_half_pairs
+from voipstudio_cmb.errors import WrongShape
+
+from .kinds import MISFIT, SORTS, Column, Kind, reader, sort_of
+from .schema import Census, Schema
+
+_MOST_LEARNT = 64
+_MEMO = 4096
+_MINUS_ZEROS = (b":-0", b" -0", b"\t-0")
+# What msgspec takes for a member's name.
+_LEARNABLE = re.compile(r'[^\x00-\x1f"\\\ud800-\udfff]*')
+_Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
+_NO_ID = 0
+_ABSENT: dict[Any, Any] = {Raw: Raw(b""), _Id: msgspec.NODEFAULT}
+_Integer: Any = Annotated[int, msgspec.Meta(ge=-MAX_ID - 1, le=MAX_ID)]
+_Times = list[Annotated[datetime, msgspec.Meta(tz=False)] | None]
+_DOCUMENTED: dict[Kind, Any] = {
+    "integer": _Integer | str | None,
+    "boolean": bool | int | str | None,
+    "number": Raw,
+    "time": str | None,
+    "text": str | None,
+}
+_FURTHER: dict[Kind, Any] = {
+    "integer": _Integer | None, "boolean": bool | None, "text": str | None,
+    "double": Raw, "decimal": Raw, "json": Raw,
+}  # fmt: skip
+_VALUES: dict[Kind, Callable[[str], Any]] = {
+    "time": datetime.fromisoformat, "double": float, "decimal": Decimal
+}  # fmt: skip
+
+
+def object_of(cells: Mapping[str, bytes]) -> str:
+    """The JSON object with these members, sorted by name; their values are given as JSON text."""
+    return (b"{" + b",".join([_key(name) + cells[name] for name in sorted(cells)]) + b"}").decode()
+
+
+@lru_cache(4096)  # names repeat in every row; limited, because a server may invent new ones
+def _key(name: str) -> bytes:
+    return to_json(name) + b":"
+
+
+class _Chunk:
+    """Rows that are split together, and which of them are odd."""
+
+    def __init__(self, rows: Sequence[bytes]) -> None:
+        self.rows = rows
+        self.lines = b"\n".join(rows)
+        self.odd: set[int] = set()
+
+    def check_zeros(self, values: Sequence[Any]) -> None:
+        """Notes the rows in which one of `values` that is 0 can have been sent as -0."""
+        for at, value in enumerate(values):
+            if value == 0 and any(minus_zero in self.rows[at] for minus_zero in _MINUS_ZEROS):
+                self.odd.add(at)
+
+
+class _Cells:
+    """Makes the cells of one column of what msgspec has read."""
+
+    def __init__(self, column: Column, values: Container[Kind]) -> None:
+        self.column = column
+        self.type: Any = (_DOCUMENTED if column.documented else _FURTHER)[column.kind]
+        if column.name == "id":
+            self.type = _Id
+        self._read = reader(column)
+        self._value = _VALUES[column.kind] if column.kind in values else None
+        # Numbers repeat; nested values are long.
+        self._known = self.exact if column.kind == "json" else lru_cache(_MEMO)(self.exact)
+
+    def exact(self, token: bytes) -> Any:
+        """The cell of a value's JSON text (b"": there is none), or `MISFIT`."""
+        cell = None if token in (b"", b"null") else self._read(token)
+        return cell if cell in (None, MISFIT) or self._value is None else self._value(cell)
+
+    def of(self, values: Sequence[Any], chunk: _Chunk) -> Sequence[Any]:
+        """The cells of `values`, as msgspec has read them; notes which rows are odd."""
+        kind = self.column.kind
+        if self.type is Raw:
+            return self._checked([*map(self._known, values)], chunk)
+        if kind == "time":
+            return self._times(values, chunk)
+        if kind in ("integer", "boolean"):
+            types = {*map(type, values)}
+            if int in types and 0 in values:
+                chunk.check_zeros(values)
+            if str in types or (kind == "boolean" and int in types):
+                return self._checked([self._known(to_json(value)) for value in values], chunk)
+        return values
+
+    def _times(self, values: Sequence[str | None], chunk: _Chunk) -> Sequence[Any]:
+        sent = [*filter(None, values)]
+        try:
+            times = msgspec.convert(values, _Times)
+            # It takes seven digits of a second, and "t" as well.
+            if max(map(len, sent), default=0) <= 26 and "t" not in "".join(sent):
+                return times if self._value else values
+        except msgspec.ValidationError:
+            pass
+        return self._checked([self.exact(to_json(value)) for value in values], chunk)
+
+    def _checked(self, cells: list[Any], chunk: _Chunk) -> list[Any]:
+        chunk.odd.update(at for at, cell in enumerate(cells) if cell is MISFIT)
+        return cells
+
+
+class Splitter:
+    """Splits rows into the columns of `schema`, and `extra`; `census` counts what they hold.
+
+    A cell is an int, a bool or a str, and None for null and for nothing; or, of the kinds that are
+    to be `values`, a datetime ("time"), a float ("double") or a Decimal ("decimal").
+    """
+
+    altered: int
+    """How many texts had half a surrogate pair, which was replaced by U+FFFD."""
+
+    def __init__(
+        self, schema: Schema, *, values: Container[Kind] = (), census: Census | None = None
+    ) -> None:
+        self.altered = 0
+        self.schema = schema
+        self._census = census
+        self._cells = [_Cells(column, values) for column in schema.columns]
+        self._learn(())
+
+    def _learn(self, names: Iterable[str]) -> None:
+        """Has the members `names`, which are no columns, read too: they go to `extra`."""
+        self._others = [*names]
+        types = [*(cells.type for cells in self._cells), *(Raw for _ in self._others)]
+        names = [*self.schema.names[:-1], *self._others]
+        self._row = msgspec.defstruct(
+            "Row",
+            [(f"member{at}", type, _ABSENT.get(type)) for at, type in enumerate(types)],
+            rename={f"member{at}": name for at, name in enumerate(names)},
+            forbid_unknown_fields=self.schema.whole,
+            gc=False,
+        )
+        self._decoder = msgspec.json.Decoder(self._row)
+
+    def split(self, rows: Sequence[bytes]) -> list[Sequence[Any]]:
+        """The columns of `rows`, which are JSON objects: the cells of each, those of `extra` last.
+
+        `extra` is a JSON object, its members sorted by name, each with the JSON text that it came
+        as; None if there are none.
+
+        Raises:
+            WrongShape: a row has no usable id.
+        """
+        if not rows:
+            return [() for _ in self.schema.names]
+        chunk, width = _Chunk(rows), len(self._cells)
+        sent = self._sent(chunk)
+        columns = [cells.of(found, chunk) for cells, found in zip(self._cells, sent, strict=False)]
+        columns.append(self._extra(sent[width:], len(rows)))
+        unknown = set[str]()
+        if chunk.odd:
+            columns = self._with_odd(columns, chunk, unknown)
+        if self._census is not None:
+            self._count(self._census, sent, chunk)
+        if unknown and len(self._others) < _MOST_LEARNT:
+            self._learn(sorted({*self._others, *unknown})[:_MOST_LEARNT])
+        return columns
+
+    def _sent(self, chunk: _Chunk) -> list[Sequence[Any]]:
+        """What msgspec reads of each member: a value, or the text of one."""
+        try:
+            read = self._decoder.decode_lines(chunk.lines)
+        except (msgspec.MsgspecError, ValueError):
+            read = []
+            for at, row in enumerate(chunk.rows):
+                try:
+                    read.append(self._decoder.decode(row))
+                except (msgspec.MsgspecError, ValueError):
+                    read.append(self._row(_NO_ID))
+                    chunk.odd.add(at)
+        types = [*(cells.type for cells in self._cells), *(Raw for _ in self._others)]
+        members = zip(*map(astuple, read), strict=True)
+        return [
+            [*map(bytes, values)] if type is Raw else values
+            for type, values in zip(types, members, strict=True)
+        ]
+
+    def _extra(self, others: Sequence[Sequence[bytes]], rows: int) -> Sequence[str | None]:
+        """The cells of `extra`, of rows with these other members."""
+        if not others:
+            return [None] * rows
+        keys = [_key(name) for name in self._others]
+        members = [
+            [token and key + token for token in tokens]
+            for key, tokens in zip(keys, others, strict=True)
+        ]
+        objects = [b",".join(filter(None, row)) for row in zip(*members, strict=True)]
+        return [f"{{{row.decode()}}}" if row else None for row in objects]
+
+    def _with_odd(
+        self, columns: Sequence[Sequence[Any]], chunk: _Chunk, unknown: set[str]
+    ) -> list[Sequence[Any]]:
+        """`columns` with the cells of the rows that are odd; see `split_one`."""
+        changed = [[*column] for column in columns]
+        for at in chunk.odd:
+            for column, cell in zip(changed, self.split_one(chunk.rows[at], unknown), strict=True):
+                column[at] = cell
+        return [*changed]
+
+    def split_one(self, row: bytes, unknown: set[str]) -> Iterator[Any]:
+        """The cells of `row`, value by value; adds to `unknown` the names that are no columns."""
+        left, misfits = tokens(row), dict[str, bytes]()
+        for cells in self._cells:
+            name = cells.column.name
+            cell = cells.exact(token := left.pop(name, b"null"))
+            if cell is MISFIT:
+                cell, misfits[name] = None, token
+            if cells.column.kind == "text" and cell and (valid := without_half_pairs(cell)) != cell:
+                cell, self.altered = valid, self.altered + 1
+            if name == "id" and (type(cell) is not int or cell < 1):
+                raise WrongShape(f"a row can't be exported: {id_problem(row)}")
+            yield cell
+        if self.schema.whole:
+            unknown.update(filter(_LEARNABLE.fullmatch, left))
+            misfits |= left
+        yield object_of(misfits) if misfits else None
+
+    def _count(self, census: Census, sent: Sequence[Sequence[Any]], chunk: _Chunk) -> None:
+        for at in chunk.odd:
+            census.see(chunk.rows[at])
+        columns = [cells.column for cells in self._cells]
+        names = [*(column.name for column in columns), *self._others]
+        kinds = [*(column.kind for column in columns), *(None for _ in self._others)]
+        for name, kind, values in zip(names, kinds, sent, strict=True):
+            if not census.wants(name):
+                continue
+            if chunk.odd:
+                values = [value for at, value in enumerate(values) if at not in chunk.odd]
+            if kind in SORTS:
+                nothing = (
+                    values.count(b"") + values.count(b"null")
+                    if kind == "json"
+                    else values.count(None)
+                )
+                census.add(name, SORTS[kind], len(values) - nothing)
+            else:
+                for token, count in Counter(values).items():
+                    if token not in (b"", b"null"):
+                        census.add(name, sort_of(token), count)
