@@ -26,6 +26,7 @@ from benchmarks.campaigns import (
 )
 from benchmarks.campaigns.faults import __main__ as faults
 from benchmarks.campaigns.faults.kinds import KINDS
+from benchmarks.campaigns.fuzz.columns import fuzz_columns
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads, same
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
 from benchmarks.campaigns.soak import __main__ as soak
@@ -74,6 +75,16 @@ def test_no_payload_gets_past_the_documented_exceptions() -> None:
 def test_what_is_changed_on_the_way_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Record, "to_dict", lambda record: {"id": record.id})
     assert fuzz_payloads(300, seed=2).wrong
+
+
+@pytest.mark.parametrize("chunks", [60, pytest.param(1_000, marks=pytest.mark.campaign)])
+def test_a_row_has_the_same_cells_whatever_rows_come_with_it(chunks: int) -> None:
+    assert not fuzz_columns(chunks, seed=2).wrong
+
+
+def test_a_cell_that_depends_on_how_it_was_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voipstudio_cmb.columns.split.MISFIT", None)
+    assert fuzz_columns(60, seed=2).wrong
 
 
 @pytest.mark.parametrize(

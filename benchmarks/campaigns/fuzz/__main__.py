@@ -1,5 +1,6 @@
 """Claim: no bytes that a server can send, as JSON or as HTTP, get past the documented exceptions,
-hang the client, or make it grow; and a row that is decoded can be given back as it was sent.
+hang the client, or make it grow; a row that is decoded can be given back as it was sent; and
+a row's columns hold all that it says, the same whatever rows come with it.
 
 Run it a second time with AIOHTTP_NO_EXTENSIONS=1 for aiohttp's other parser.
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 from aiohttp import http_parser
 
+from benchmarks.campaigns.fuzz.columns import fuzz_columns
 from benchmarks.campaigns.fuzz.findings import Findings
 from benchmarks.campaigns.fuzz.payloads import fuzz_payloads
 from benchmarks.campaigns.fuzz.responses import fuzz_responses
@@ -36,10 +38,12 @@ def _report(what: str, count: int, work: Callable[[], Findings]) -> list[str]:
     return findings.wrong
 
 
-def run(payloads: int, responses: int, seed: int) -> list[str]:
-    """Runs both and prints their figures; returns what contradicts the claim."""
+def run(payloads: int, chunks: int, responses: int, seed: int) -> list[str]:
+    """Runs all three and prints their figures; returns what contradicts the claim."""
     fuzz_payloads(300, seed + 1)  # what is made once is no growth
+    fuzz_columns(30, seed + 1)
     wrong = _report("payloads", payloads, lambda: fuzz_payloads(payloads, seed))
+    wrong += _report("chunks of rows", chunks, lambda: fuzz_columns(chunks, seed))
     parser = "C" if http_parser.HttpResponseParser is not http_parser.HttpResponseParserPy else "PY"
     return wrong + _report(
         f"responses ({parser} parser)",
@@ -49,11 +53,12 @@ def run(payloads: int, responses: int, seed: int) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    command = Campaign("fuzz", __doc__, "--payloads 1000000 --responses 20000")
+    command = Campaign("fuzz", __doc__, "--payloads 1000000 --chunks 1000000 --responses 20000")
     command.add("--payloads", 100_000, "JSON payloads")
+    command.add("--chunks", 100_000, "chunks of rows")
     command.add("--responses", 5_000, "HTTP responses")
     given = command.parse(arguments)
-    return bool(conclude(run(given.payloads, given.responses, given.seed)))
+    return bool(conclude(run(given.payloads, given.chunks, given.responses, given.seed)))
 
 
 if __name__ == "__main__":
