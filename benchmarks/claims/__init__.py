@@ -6,7 +6,7 @@
     memory    a walk over a million rows beside one over 10,000
     limiter   how much of an allowance is used, and the 429s; beside aiolimiter
     startup   the import of the client, and `--help`; beside aiohttp, openai, stripe, azure-core
-    exports   rows a second into each format; beside a minimal loop, plain writers, dlt, Singer
+    exports   CPU a row into each format; beside plain scripts, dlt, Singer, DuckDB, polars
     growth    what a row costs in a walk over a million rows beside one over a thousand
 
 Each has a `claims(quick)`, which yields `Claim`s of benchmarks/harness/claim.py.

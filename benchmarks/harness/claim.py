@@ -23,7 +23,7 @@ import attrs
 ROUNDS = 5
 PACKAGES = (
     "aiohttp", "attrs", "cattrs", "msgspec", "orjson", "pydantic", "openai", "stripe", "azure-core",
-    "aiohttp-retry", "aiolimiter", "dlt", "singer-sdk", "pyarrow",
+    "aiohttp-retry", "aiolimiter", "dlt", "singer-sdk", "pyarrow", "duckdb", "polars",
 )  # fmt: skip
 
 

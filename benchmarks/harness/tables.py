@@ -32,12 +32,22 @@ LONG = (
     b'"show_to_allowed_countries_only": true, "title": "Garden shop: call me back", '
     b'"welcome_screen_msg": "Hello from Garden shop!\\nWe call you in 30 seconds."}'
 )
+# The same with what a call record has beside them, and the API does not document.
+CALL = LONG[:-1] + (
+    b', "src": "+4420794%05d", "dst": "+442079460123", "duration": %d, "disposition": "ANSWERED", '
+    b'"answered": true, "cost": 0.0125, "country": "GB", "agent_id": %d, "tags": ["sales", "uk"]}'
+)
 _TIMES = [str(datetime(2024, 1, 1) + timedelta(hours=at)).encode() for at in range(10_000)]
 
 
 def created(id: int) -> bytes:
     """When the row was created: rows with higher ids later, but some share their time."""
     return _TIMES[(id >> 10) % len(_TIMES)]
+
+
+def call(id: int) -> bytes:
+    """The row of `CALL` with that id."""
+    return CALL % (id, created(id), id % 99_991, id % 1_201, id % 37)
 
 
 ITEM = b'{"data": ' + LONG % (1, created(1)) + b', "links": {}}'
@@ -77,7 +87,10 @@ class Table:
         cells: Iterable[object] = shown
         if self.row == LONG:
             cells = chain.from_iterable((id, created(id)) for id in shown)
-        rows = b", ".join([self.row] * len(shown)) % tuple(cells)
+        if self.row == CALL:
+            rows = b", ".join(map(call, shown))
+        else:
+            rows = b", ".join([self.row] * len(shown)) % tuple(cells)
         body = b'{"data": [%b], "total": %d}' % (rows, total)
         return Reply(parts=(http(body),), delay=self.latency)
 
