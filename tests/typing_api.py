@@ -22,6 +22,8 @@ from voipstudio_cmb import (
     Walk,
     where,
 )
+from voipstudio_cmb.columns.batches import Batches
+from voipstudio_cmb.columns.reader import Reader
 from voipstudio_cmb.errors import CallMeBackError, RateLimited
 from voipstudio_cmb.export import Export, Plan, Sink
 from voipstudio_cmb.http import Handler, Request, Response
@@ -66,6 +68,9 @@ async def use() -> None:
         assert_type(await cmb.cdrs.list().first(), Cdr | None)
         walked = cmb.cdrs.raw_pages(reject=print, limit=None, walk="page", cursor=None)
         assert_type(walked, Walk[Page[Row]])
+        batches = cmb.cdrs.batches(size=10, columns=["src"], sort="id", descending=True)
+        assert_type(batches, Batches)
+        assert_type(batches.to_reader(), Reader)
         cmb.cdrs.list(window=4)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
         cmb.cdrs.list(walk="pages")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
         cmb.cdrs.raw_pages(reject=print, sort="id")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]

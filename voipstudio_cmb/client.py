@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Self
 
 import attrs
@@ -17,7 +18,7 @@ from .codec import envelopes
 from .config import DEFAULT_BASE_URL, ClientConfig, checked_base_url
 from .errors import CallMeBackError, ClientMisuse, ConfigError, Unauthorized
 from .events import Usage
-from .http import Call, Middleware, Request, Response, chain
+from .http import Call, Handler, Middleware, Request, Response, chain
 from .limits import Limiter
 from .middleware.auth import Auth
 from .middleware.chain import standard
@@ -91,12 +92,7 @@ class CallMeBackClient:
         self._config = config or ClientConfig()
         self._middlewares = _checked(middlewares)
         self._auth = Auth(source)
-        self._limit = Limit(limiter, max_retry_after=self._config.max_retry_after)
-        self._budget = RetryBudget(capacity=self._config.retry_budget)
-        self._tasks = Tasks()
-        self._capabilities = Capabilities()
-        self._timeouts = Timeouts()
-        self.usage: Usage = Usage()
+        self._limiter = limiter
         try:
             mask = source.mask if isinstance(source, Token | Basic) else str
             self._base_url = checked_base_url(base_url, mask)
@@ -106,11 +102,8 @@ class CallMeBackClient:
         finally:
             del base_url  # it may be a token in the wrong place
         self._auth.source = f"the base URL is {self._base_url}"
-        self._session = Session(
-            self._base_url, self._config, session, self._timeouts, self._limit.again
-        )
-        self._owner = True
-        self._assemble()
+        self._given = session
+        self._open()
 
     @classmethod
     def from_env(
@@ -154,6 +147,41 @@ class CallMeBackClient:
         client._auth.source = credentials.source
         return client
 
+    def _open(self) -> None:
+        """Makes the parts that belong to one event loop, and puts them together."""
+        self._limit = Limit(self._limiter, max_retry_after=self._config.max_retry_after)
+        self._budget = RetryBudget(capacity=self._config.retry_budget)
+        self._tasks = Tasks()
+        self._capabilities = Capabilities()
+        self._timeouts = Timeouts()
+        self.usage: Usage = Usage()
+        self._session = Session(
+            self._base_url, self._config, self._given, self._timeouts, self._limit.again
+        )
+        self._owner = True
+        self._assemble()
+
+    def _elsewhere(self) -> AbstractAsyncContextManager[Handler]:
+        """The handler of a client like this one, for another event loop.
+
+        Raises:
+            ClientMisuse: requests are sent through a session that was passed in.
+        """
+        if self._given is not None:
+            raise ClientMisuse(
+                "to_reader() needs an aiohttp session of its own, for another event loop, and this "
+                "client sends through yours: iterate over batches(), or await read_all()"
+            )
+        other = copy.copy(self)
+        other._auth = self._auth.elsewhere()
+        other._open()
+        return other._handling()
+
+    @asynccontextmanager
+    async def _handling(self) -> AsyncIterator[Handler]:
+        async with self:
+            yield self._handler
+
     def _assemble(self) -> None:
         """Builds the chain and the services from the parts."""
         config = self._config
@@ -169,10 +197,12 @@ class CallMeBackClient:
                 middlewares=self._middlewares,
             ),
         )
-        self.websites = Websites(self._handler, self._tasks, self._capabilities)
-        self.settings = Settings(self._handler, self._tasks, self._capabilities)
-        self.cdrs = Cdrs(self._handler, self._tasks, self._capabilities)
-        self.visitors = Visitors(self._handler, self._tasks, self._capabilities)
+        other = copy.copy(self)  # the services of a client that refer to it would be a circle
+        parts = self._handler, self._tasks, self._capabilities, other._elsewhere
+        self.websites = Websites(*parts)
+        self.settings = Settings(*parts)
+        self.cdrs = Cdrs(*parts)
+        self.visitors = Visitors(*parts)
         self.buttons = Buttons(self._handler, self._tasks)
 
     def __repr__(self) -> str:

@@ -35,6 +35,12 @@ class Auth:
         self._waiting: set[_Waiter] = set()
         self._guard = LoopGuard("token provider")
 
+    def elsewhere(self) -> Auth:
+        """The same for another event loop, with the newest token."""
+        other = Auth(self._fixed or self._source)  # type: ignore[arg-type]
+        other._current, other.source = self._current, self.source
+        return other
+
     def __repr__(self) -> str:
         return "Auth(provider)" if self._source is not None else "Auth('***')"
 

@@ -23,6 +23,14 @@ from .capabilities import Capabilities
 from .contradiction import check_conditions
 from .strategy import Strategy
 from .tasks import Tasks
-from .walk import Progress, Walk
+from .walk import Progress, Walk, WalkState
 
-__all__ = ["Capabilities", "Progress", "Strategy", "Tasks", "Walk", "check_conditions"]
+__all__ = [
+    "Capabilities",
+    "Progress",
+    "Strategy",
+    "Tasks",
+    "Walk",
+    "WalkState",
+    "check_conditions",
+]

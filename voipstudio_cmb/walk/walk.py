@@ -89,13 +89,13 @@ class Walk(AsyncIterator[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __repr__(self) -> str:
-        return f"<Walk {self.progress}>"
+        return f"<{type(self).__name__} {self.progress}>"
 
     def _repr_html_(self) -> str:
         begun = "ended" if self._has_ended() else "begun" if self._items else "nothing is sent yet"
         known = {name: value for name, value in attrs.asdict(self.progress).items() if value}
         shown = {**self._asked, "state": begun, **known}
-        return html_table(("Walk", ""), shown.items())
+        return html_table((type(self).__name__, ""), shown.items())
 
     @property
     def cursor(self) -> str | None:

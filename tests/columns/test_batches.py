@@ -1,0 +1,163 @@
+"""Batches are the rows of a walk as columns, and a reader gives them to code that is not async."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+import threading
+from typing import Any
+
+import pyarrow
+import pytest
+
+from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit, where
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WrongShape
+from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.sandbox import Fault, Sandbox
+from voipstudio_cmb.services import Cdrs
+
+
+def of_rows(rows: list[Any]) -> Cdrs:
+    async def network(request: Request) -> Response:
+        asked = dict(request.query)
+        at = (int(asked["page"]) - 1) * int(asked["limit"])
+        found = rows[at : at + int(asked["limit"])]
+        return Response(status=200, body=json.dumps({"data": found, "total": len(rows)}).encode())
+
+    return Cdrs(network)
+
+
+def no_thread_is_left() -> bool:
+    return all(thread.name != "batches" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("walk", ["page", "keyset"])
+async def test_batches_have_each_row_once_and_any_resumes_behind_itself(walk: Any) -> None:
+    async with Sandbox(rows=230) as api, CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+        ids = [cdr.id async for cdr in cmb.cdrs.list()]
+        batches = cmb.cdrs.batches(size=70, page_size=30, walk=walk)
+        found: list[int] = []
+        async for batch in batches:
+            assert batch.schema == batches.schema
+            assert batch.num_rows == min(70, 230 - len(found))
+            found += batch["id"].to_pylist()
+            rest = await cmb.cdrs.batches(cursor=batches.cursor, page_size=30).read_all()
+            assert found + rest["id"].to_pylist() == ids
+        newest = await cmb.cdrs.batches(sort="id", descending=True, limit=3).read_all()
+    assert newest["id"].to_pylist() == ids[:-4:-1]
+
+
+async def test_the_rows_before_an_error_come_first() -> None:
+    async with Sandbox(rows=200) as api, CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+        api.script(Fault(path="/callmeback/cdrs", page=4, status=400, times=None))
+        batches = cmb.cdrs.batches(size=70, page_size=30, walk="page")
+        sizes = []
+        with pytest.raises(CallMeBackError):
+            async for batch in batches:
+                sizes.append(batch.num_rows)
+        assert sizes == [70, 20]
+        assert batches.resumable
+
+
+async def test_the_first_batch_says_which_columns_there_are() -> None:
+    rows = [{"id": 1, "more": 1}, {"id": 2, "more": 2}, {"id": 3, "more": "x", "new": True}]
+    batches = of_rows(rows).batches(size=2, walk="page")
+    with pytest.raises(ClientMisuse, match="first batch"):
+        _ = batches.schema
+    table = await batches.read_all()
+    assert table["more"].to_pylist() == [1, 2, None]
+    assert table["extra"].to_pylist() == [None, None, '{"more":"x","new":true}']
+    assert "new" not in table.schema.names
+    named = await of_rows(rows).batches(columns=["new"], walk="page").read_all()
+    assert named.schema.names == ["id", "new", "extra"]
+    documented = await of_rows(rows).batches(columns="documented", walk="page").read_all()
+    assert "more" not in documented.schema.names
+    empty = await of_rows([]).batches(walk="page").read_all()
+    assert empty.schema == documented.schema
+    for wrong in ({"columns": "some"}, {"size": 0}, {"window": 4}):
+        with pytest.raises(ClientMisuse):
+            of_rows(rows).batches(**wrong)  # type: ignore[arg-type]
+
+
+async def test_rows_that_can_not_be_used_raise_unless_somebody_takes_them() -> None:
+    rows = [{"id": 1}, {"id": None}, {"id": 3}]
+    with pytest.raises(WrongShape, match="row 2 of the response can't be used"):
+        await of_rows(rows).batches(walk="page").read_all()
+    rejects: list[Any] = []
+    table = await of_rows(rows).batches(walk="page", reject=rejects.extend).read_all()
+    assert table["id"].to_pylist() == [1, 3]
+    assert {reject.index for reject in rejects} == {2}
+
+
+async def test_without_pyarrow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "voipstudio_cmb.columns.batches", None)
+    with pytest.raises(ClientMisuse, match=r"install voipstudio-cmb\[arrow\]"):
+        of_rows([]).batches()
+
+
+async def test_a_reader_reads_the_same_though_the_loop_waits_for_it() -> None:
+    with Sandbox(rows=230) as api:
+        limit = RateLimit(10_000)
+        async with CallMeBackClient(api.token, base_url=api.base_url, limiter=limit) as cmb:
+            table = await cmb.cdrs.batches(size=70).read_all()
+            assert pyarrow.table(cmb.cdrs.batches(size=70).to_reader()) == table
+            filters = iter([where("id") > table["id"][9].as_py()])
+            with cmb.cdrs.batches(size=70, filters=filters).to_reader() as reader:
+                assert reader.schema == table.schema
+                assert sum(batch.num_rows for batch in reader) == 220
+                with pytest.raises(StopIteration):
+                    next(reader)
+            batches = cmb.cdrs.batches()
+            await anext(batches)
+            with pytest.raises(ClientMisuse, match="has begun"):
+                batches.to_reader()
+            await batches.aclose()
+    assert no_thread_is_left()
+
+
+def test_a_reader_that_is_closed_or_let_go_of_ends_its_walk() -> None:
+    with Sandbox(rows=400) as api:
+        cmb = CallMeBackClient(api.token, base_url=api.base_url)
+        reader = cmb.cdrs.batches(size=20, page_size=20).to_reader()
+        next(reader)
+        reader.close()
+        assert no_thread_is_left()
+        with pytest.raises(ClientMisuse, match="closed"):
+            next(reader)
+        with pytest.raises(pyarrow.ArrowInvalid, match="closed"):
+            pyarrow.table(reader)
+        reader = cmb.cdrs.batches(size=20, page_size=20).to_reader()
+        next(reader)
+        [thread] = [thread for thread in threading.enumerate() if thread.name == "batches"]
+        del reader
+        gc.collect()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_a_reader_raises_what_the_walk_raises_and_then_that_it_has_failed() -> None:
+    with Sandbox(rows=400) as api:
+        api.script(Fault(path="/callmeback/cdrs", status=400, after=6, times=None))
+        config = ClientConfig(attempts=1)
+        cmb = CallMeBackClient(api.token, base_url=api.base_url, config=config)
+        reader = cmb.cdrs.batches(size=20, page_size=20).to_reader()
+        with pytest.raises(CallMeBackError) as caught:
+            for _ in reader:
+                pass
+        assert not isinstance(caught.value, ClientMisuse)
+        with pytest.raises(ClientMisuse, match="failed before"):
+            next(reader)
+    assert no_thread_is_left()
+
+
+async def test_a_session_that_was_passed_in_is_used_nowhere_else() -> None:
+    class Session:
+        headers = ()
+        request = print
+
+    cmb = CallMeBackClient("token", session=Session())  # type: ignore[arg-type]
+    with pytest.raises(ClientMisuse, match="another event loop"):
+        cmb.cdrs.batches().to_reader()
+    await asyncio.sleep(0)

@@ -1,0 +1,200 @@
+"""A collection as Arrow's record batches: a walk that gives so many rows at a time as columns.
+
+Extra: `arrow`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from functools import partial
+from typing import Any
+
+import attrs
+import pyarrow
+
+from voipstudio_cmb.boundary.checks import checked_integer
+from voipstudio_cmb.codec.rows import as_rows
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
+from voipstudio_cmb.models import Page, Record, Row
+from voipstudio_cmb.walk import Walk, WalkState
+
+from .arrow import VALUES, arrow_schema, record_batch
+from .reader import Reader
+from .schema import Census, Chosen, Schema, checked_columns
+from .split import Splitter
+from .write import CHUNK, write_columns
+
+_MOST_BYTES = 1 << 30
+"""Of the rows of a batch: Arrow counts the bytes of a text column in 31 bits."""
+
+
+@attrs.define(eq=False)
+class _Builder:
+    """Makes batches of `size` rows. The first one's rows say which columns there are."""
+
+    census: Callable[[], Census]
+    size: int
+    schema: Any = None
+    altered: int = 0
+    last: int = 0
+    """The id of the row that was added last."""
+    _rows: list[bytes] = attrs.field(init=False, factory=list)
+    _made: list[Any] = attrs.field(init=False, factory=list)
+    _held: int = attrs.field(init=False, default=0)
+    _bytes: int = attrs.field(init=False, default=0)
+    _splitter: Splitter | None = attrs.field(init=False, default=None)
+
+    def add(self, ids: Sequence[int], rows: Sequence[bytes]) -> int:
+        """Adds as many of `rows` as there is room for, and returns their number."""
+        taken = rows[: self.size - self._held]
+        self._rows += taken
+        self._held += len(taken)
+        self._bytes += sum(map(len, taken))
+        self.last = ids[len(taken) - 1]
+        if self._splitter is not None and len(self._rows) >= CHUNK:
+            self._split(self._splitter)
+        return len(taken)
+
+    @property
+    def is_full(self) -> bool:
+        return self._held >= self.size or self._bytes >= _MOST_BYTES
+
+    def take(self) -> Any:
+        """The batch of what was added; None if that is nothing."""
+        if self._splitter is None:
+            self._begin()
+        elif self._rows:
+            self._split(self._splitter)
+        table = pyarrow.Table.from_batches(self._made, self.schema).combine_chunks()
+        self._made, self._held, self._bytes = [], 0, 0
+        return next(iter(table.to_batches()), None)
+
+    def _begin(self) -> None:
+        """Splits the first rows, as often as it takes to know their columns."""
+        found: list[Schema] = []
+        rows, self._rows = self._rows, []
+        self.altered = write_columns(
+            rows, self.census, VALUES, partial(self._write, found), self._made.clear
+        )
+        self._splitter = Splitter(found[-1], values=VALUES)
+
+    def _write(
+        self, found: list[Schema], schema: Schema, chunks: Iterator[list[Sequence[Any]]]
+    ) -> None:
+        found.append(schema)
+        self.schema = arrow_schema(schema)
+        self._made += (record_batch(columns, self.schema) for columns in chunks)
+
+    def _split(self, splitter: Splitter) -> None:
+        rows, self._rows, before = self._rows, [], splitter.altered
+        self._made.append(record_batch(splitter.split(rows), self.schema))
+        self.altered += splitter.altered - before
+
+
+async def _batches(
+    pages: Callable[[WalkState], AsyncGenerator[Page[Row]]], builder: _Builder, state: WalkState
+) -> AsyncGenerator[Any]:
+    """The batches of the rows of `pages`; before an error, the rows that came before it."""
+    inner = WalkState(progress=state.progress)
+    failure: CallMeBackError | None = None
+
+    def taken() -> Any:
+        if (batch := builder.take()) is not None and inner.cursor is not None:
+            # Now: of the pages before the one that came last, no walk knows its place any more.
+            text = inner.cursor(builder.last)
+            state.last, state.cursor = builder.last, lambda last: text
+        return batch
+
+    try:
+        async with aclosing(pages(inner)) as walk:
+            try:
+                async for page in walk:
+                    rows, at = as_rows(page.records), 0
+                    lines = rows.lines().split(b"\n")[:-1]
+                    while at < len(lines):
+                        at += builder.add(rows.ids[at:], lines[at:])
+                        if builder.is_full:
+                            yield taken()
+                    del page, rows, lines  # or they would live as long as an error that comes next
+            except CallMeBackError as error:
+                failure = error
+        if (batch := taken()) is not None:
+            yield batch
+            del batch
+        if failure is not None:
+            raise failure
+    except GeneratorExit:
+        raise  # it was left on purpose
+    except BaseException:
+        state.interrupted = True
+        raise
+    finally:
+        del failure, taken  # or error and frame would keep each other alive
+
+
+class Batches(Walk[Any]):
+    """A walk that gives `pyarrow.RecordBatch`es, so many rows in each but the last.
+
+    If a page fails for good, the rows of all pages before it come first, in a batch with less.
+    """
+
+    def __init__(
+        self,
+        pages: Callable[[WalkState], AsyncGenerator[Page[Row]]],
+        record: type[Record],
+        elsewhere: Callable[[], AbstractAsyncContextManager[Batches]],
+        *,
+        size: int,
+        columns: Chosen,
+        began: str | None = None,
+        asked: Mapping[str, object] | None = None,
+    ) -> None:
+        self._builder = _Builder(
+            partial(Census, record, checked_columns(columns)),
+            checked_integer("size", size, 1, None),
+        )
+        super().__init__(partial(_batches, pages, self._builder), began, asked)
+        self._elsewhere = elsewhere
+
+    @property
+    def schema(self) -> Any:
+        """The `pyarrow.Schema` of all batches, which the rows of the first one say.
+
+        What a later row has for which there is no column, or does not fit its column, is in
+        `extra`.
+
+        Raises:
+            ClientMisuse: the first batch has not come yet.
+        """
+        if self._builder.schema is None:
+            raise ClientMisuse(
+                "the columns are found in the rows: ask for the schema once the first batch has "
+                "come, or for that of await read_all(), or of to_reader(), which waits for it"
+            )
+        return self._builder.schema
+
+    @property
+    def altered(self) -> int:
+        """How many texts had half a surrogate pair, which was replaced by U+FFFD."""
+        return self._builder.altered
+
+    async def read_all(self) -> Any:
+        """All rows as a `pyarrow.Table`; raises as the iteration does."""
+        batches = await self.collect()
+        return pyarrow.Table.from_batches(batches, self.schema)
+
+    def to_reader(self) -> Reader:
+        """The same walk for code that is not async: DuckDB, polars, pandas, pyarrow, dlt.
+
+        It begins at once, in a thread with an event loop and a client of its own: with the same
+        token, configuration, middlewares and limiter, which are used there from now on. At most two
+        batches are made before somebody reads them. Close the reader, or let go of it, to end it.
+
+        Raises:
+            ClientMisuse: this walk has begun already; or the client sends through an aiohttp
+                session that was passed in, which no other loop can use.
+        """
+        if self._items is not None:
+            raise ClientMisuse("this walk has begun: call batches() again for a reader")
+        return Reader(self._elsewhere())

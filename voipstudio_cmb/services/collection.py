@@ -1,0 +1,176 @@
+"""A collection: walked as records, pages, rows or columns, and counted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Unpack
+
+from voipstudio_cmb.codec import envelopes
+from voipstudio_cmb.codec.rows import as_rows
+from voipstudio_cmb.errors import ClientMisuse, WrongShape
+from voipstudio_cmb.filters import Filter, checked
+from voipstudio_cmb.http import Handler, Response
+from voipstudio_cmb.models import Page, Reject, Row, Rows
+from voipstudio_cmb.query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
+from voipstudio_cmb.walk import Strategy, Walk, check_conditions
+
+from .service import R, Service
+
+if TYPE_CHECKING:
+    from voipstudio_cmb.columns import Chosen
+    from voipstudio_cmb.columns.batches import Batches
+
+
+def _refuse(rejects: Sequence[Reject]) -> None:
+    first = rejects[0]
+    raise WrongShape(f"row {first.index} of the response can't be used: {first.why}", sent="yes")
+
+
+def _total_and_row(response: Response, request: PageRequest) -> int:
+    total = envelopes.read_total(response)
+    if request.conditions:
+        page = envelopes.read_rows(response, 1, reject=lambda _: None)
+        check_conditions(page, request)
+    return total
+
+
+class Collection(Service[R]):
+    """A collection that can be walked and counted."""
+
+    def list(self, **options: Unpack[WalkOptions]) -> Walk[R]:
+        """Every record, one by one, however many pages; `WalkOptions` says what it takes.
+
+        Raises:
+            ClientMisuse: an argument is unknown or out of range; at the call, nothing is sent.
+            FilterIgnored, SortIgnored: from the iteration, before the first row that certainly
+                contradicts what was asked for; most often before any.
+            WalkError: from the iteration, if rows would be missed; `PageDrift` says how.
+            CallMeBackError: from the iteration, after the rows of all pages before the failed one.
+        """
+        query = WalkQuery.of("list", options, WalkOptions)
+        return Walk(self._strategy(query).records, query.cursor, {"of": self.path, **query.options})
+
+    def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
+        """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
+        query = WalkQuery.of("pages", options, WalkOptions)
+        return Walk(self._strategy(query).pages, query.cursor, {"of": self.path, **query.options})
+
+    def raw_pages(
+        self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
+    ) -> Walk[Page[Row]]:
+        """The same walk as `pages`, in the order of ids, with the rows as the API sent them.
+
+        Rows that are no objects or have no usable id, for which the other walks raise, are left out
+        and passed to `reject`: those of a response when it arrives, which may be before the walk
+        gets there, and again each time that a page is read again.
+        """
+        query = WalkQuery.of("raw_pages", options, RawWalkOptions)
+        judged = {each.property for each in query.conditions} - {"id", "created_at"}
+        parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
+        return Walk(
+            self._strategy(query, parse).pages, query.cursor, {"of": self.path, **query.options}
+        )
+
+    def batches(
+        self,
+        *,
+        size: int = 50_000,
+        columns: Chosen = "all",
+        reject: Callable[[Sequence[Reject]], None] | None = None,
+        **options: Unpack[WalkOptions],
+    ) -> Batches:
+        """The same walk as `list`, `size` rows at a time as a `pyarrow.RecordBatch`.
+
+        `columns` are "all", also those of undocumented members, which are found in the rows of the
+        first batch; "documented"; or a list of names. Rows that are no objects or have no usable
+        id raise, as in `list`, unless they are passed to `reject`, as in `raw_pages`.
+
+        Raises:
+            ClientMisuse: an argument is unknown or out of range, or pyarrow is not installed.
+        """
+        return self._batches(WalkQuery.of("batches", options, WalkOptions), size, columns, reject)
+
+    def _batches(
+        self,
+        query: WalkQuery,
+        size: int,
+        columns: Chosen,
+        reject: Callable[[Sequence[Reject]], None] | None,
+    ) -> Batches:
+        try:
+            from voipstudio_cmb.columns.batches import Batches
+        except ImportError:
+            raise ClientMisuse(
+                "batches need another package: install voipstudio-cmb[arrow]"
+            ) from None
+        judged = {each.property for each in query.conditions} | {query.sort or "id"}
+        fields = tuple(sorted(judged - {"id", "created_at"}))
+        parse = partial(envelopes.read_rows, reject=reject or _refuse, fields=fields)
+
+        def elsewhere() -> AbstractAsyncContextManager[Batches]:
+            return self._batches_of(self._elsewhere(), query, size, columns, reject)
+
+        return Batches(
+            self._strategy(query, parse).pages,
+            self.record,
+            elsewhere,
+            size=size,
+            columns=columns,
+            began=query.cursor,
+            asked={"of": self.path, "size": size, "columns": columns, **query.options},
+        )
+
+    @asynccontextmanager
+    async def _batches_of(
+        self, opening: AbstractAsyncContextManager[Handler], *asked: Any
+    ) -> AsyncIterator[Batches]:
+        async with opening as handler:
+            yield type(self)(handler)._batches(*asked)
+
+    async def count(self, *, filters: Filter | Iterable[Filter] | None = None) -> int:
+        """The collection's total (of what meets `filters`), by one request for one row.
+
+        All that can be seen of a server that ignores filters is that row. Where it contradicts them
+        the count raises; where it meets them by chance, the total is that of all rows.
+
+        Raises:
+            FilterIgnored: the row contradicts a filter.
+            WrongShape: the server claims no total.
+        """
+        conditions = checked(filters)
+        # The end of the collection that contradicts them first.
+        descending = any(each.operator in ("lt", "lte") for each in conditions) and not any(
+            each.operator in ("gt", "gte") for each in conditions
+        )
+        request = PageRequest(page_size=1, descending=descending, conditions=conditions)
+        parse = partial(_total_and_row, request=request)
+        return await self._send("GET", "count", parse, query=request.query())
+
+    async def raw_newest(
+        self, by: str, rows: int, *, filters: Filter | Iterable[Filter] | None = None
+    ) -> Rows:
+        """So many `rows` with the highest values of `by`, by one request for them.
+
+        Nothing is checked: of a server that ignores `sort` they are some other rows.
+        """
+        request = PageRequest(page_size=rows, sort=by, descending=True, conditions=checked(filters))
+        parse = partial(envelopes.read_rows, number=1, reject=lambda _: None)
+        page = await self._send("GET", "newest", parse, query=request.query())
+        return as_rows(page.records)
+
+    async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
+        parse = partial(parse, number=request.number)
+        return await self._send("GET", "list", parse, query=request.query())
+
+    def _strategy(
+        self, query: WalkQuery, parse: Callable[..., Page[Any]] | None = None
+    ) -> Strategy[Any]:
+        return Strategy(
+            fetch=partial(self._fetch, parse or partial(envelopes.read_page, record=self.record)),
+            resource=self.path,
+            query=query,
+            tasks=self._tasks,
+            capabilities=self._capabilities,
+        )
