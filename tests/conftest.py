@@ -108,7 +108,7 @@ def pytest_collection() -> Iterator[None]:
     try:
         yield
         for module in pkgutil.walk_packages(voipstudio_cmb.__path__, "voipstudio_cmb."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith(("__main__", "ext.dlt")):  # dlt is not of the extra test
                 importlib.import_module(module.name)
     finally:
         gc.freeze()

@@ -15,7 +15,7 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": "auth client codec columns export export.run export.sinks ext filters limits sandbox",
-    "ext": "events",
+    "ext": "client columns events filters",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config limits",
     "export.run": (

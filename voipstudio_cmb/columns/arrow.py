@@ -27,7 +27,10 @@ _TYPES: dict[Kind, Any] = {
 
 def arrow_schema(schema: Schema, metadata: Mapping[str, str] | None = None) -> Any:
     """The `pyarrow.Schema` of `schema`, which holds `metadata`."""
-    fields = [(column.name, _type(column)) for column in schema.columns]
+    fields = [
+        pyarrow.field(column.name, _type(column), nullable=column.name != "id")
+        for column in schema.columns
+    ]
     return pyarrow.schema([*fields, (EXTRA, pyarrow.string())], metadata=metadata)
 
 

@@ -5,7 +5,7 @@ Extra: `arrow`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from voipstudio_cmb.models import Page, Record, Row
 from voipstudio_cmb.walk import Walk, WalkState
 
 from .arrow import VALUES, arrow_schema, record_batch
+from .kinds import Column
 from .reader import Reader
 from .schema import Census, Chosen, Schema, checked_columns
 from .split import Splitter
@@ -36,6 +37,7 @@ class _Builder:
     census: Callable[[], Census]
     size: int
     schema: Any = None
+    columns: tuple[Column, ...] = ()
     altered: int = 0
     last: int = 0
     """The id of the row that was added last."""
@@ -83,7 +85,7 @@ class _Builder:
         self, found: list[Schema], schema: Schema, chunks: Iterator[list[Sequence[Any]]]
     ) -> None:
         found.append(schema)
-        self.schema = arrow_schema(schema)
+        self.schema, self.columns = arrow_schema(schema), schema.columns
         self._made += (record_batch(columns, self.schema) for columns in chunks)
 
     def _split(self, splitter: Splitter) -> None:
@@ -147,11 +149,12 @@ class Batches(Walk[Any]):
         *,
         size: int,
         columns: Chosen,
+        known: Iterable[Column],
         began: str | None = None,
         asked: Mapping[str, object] | None = None,
     ) -> None:
         self._builder = _Builder(
-            partial(Census, record, checked_columns(columns)),
+            partial(Census, record, checked_columns(columns), tuple(known)),
             checked_integer("size", size, 1, None),
         )
         super().__init__(partial(_batches, pages, self._builder), began, asked)
@@ -173,6 +176,11 @@ class Batches(Walk[Any]):
                 "come, or for that of await read_all(), or of to_reader(), which waits for it"
             )
         return self._builder.schema
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of all batches, without `extra`; none before the first batch has come."""
+        return self._builder.columns
 
     @property
     def altered(self) -> int:

@@ -16,6 +16,8 @@ import pyarrow
 
 from voipstudio_cmb.errors import ClientMisuse
 
+from .kinds import Column
+
 _AHEAD = 2
 """So many batches are made before somebody takes them."""
 
@@ -30,7 +32,7 @@ class _Pump:
         self._opening = opening
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._begun = threading.Event()
-        self._schema: Any = None
+        self._found: Any = None
         self._room = asyncio.Semaphore(_AHEAD)
         self._closing = False
         self._running: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
@@ -63,17 +65,18 @@ class _Pump:
             while not self._closing:
                 await self._room.acquire()
                 batch = await anext(batches, None)
-                self._schema = batches.schema
+                self._found = batches.schema, batches.columns
                 if batch is None:
                     return
                 self._queue.put(batch)
                 self._begun.set()
         raise asyncio.CancelledError
 
-    def schema(self) -> Any:
+    def found(self) -> Any:
+        """The schema and the columns."""
         self._check_process()
         self._begun.wait()
-        return self._schema or self.take()  # raises, as it has ended without any
+        return self._found or self.take()  # raises, as it has ended without any
 
     def take(self) -> Any:
         self._check_process()
@@ -135,7 +138,13 @@ class Reader:
     @property
     def schema(self) -> Any:
         """The `pyarrow.Schema`; waits for the first batch, and raises what the walk raises."""
-        return self._pump.schema()
+        return self._pump.found()[0]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those of `Batches.columns`; waits and raises as `schema` does."""
+        columns: tuple[Column, ...] = self._pump.found()[1]
+        return columns
 
     def __iter__(self) -> Self:
         return self

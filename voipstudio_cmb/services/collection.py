@@ -19,7 +19,7 @@ from voipstudio_cmb.walk import Strategy, Walk, check_conditions
 from .service import R, Service
 
 if TYPE_CHECKING:
-    from voipstudio_cmb.columns import Chosen
+    from voipstudio_cmb.columns import Chosen, Column
     from voipstudio_cmb.columns.batches import Batches
 
 
@@ -78,25 +78,31 @@ class Collection(Service[R]):
         *,
         size: int = 50_000,
         columns: Chosen = "all",
+        known: Iterable[Column] = (),
         reject: Callable[[Sequence[Reject]], None] | None = None,
         **options: Unpack[WalkOptions],
     ) -> Batches:
         """The same walk as `list`, `size` rows at a time as a `pyarrow.RecordBatch`.
 
         `columns` are "all", also those of undocumented members, which are found in the rows of the
-        first batch; "documented"; or a list of names. Rows that are no objects or have no usable
-        id raise, as in `list`, unless they are passed to `reject`, as in `raw_pages`.
+        first batch; "documented"; or a list of names. `known` are the `Batches.columns` of an
+        earlier walk: they come first and stay as they were, whatever the rows have now.
+
+        Rows that are no objects or have no usable id raise, as in `list`, unless they are passed to
+        `reject`, as in `raw_pages`.
 
         Raises:
             ClientMisuse: an argument is unknown or out of range, or pyarrow is not installed.
         """
-        return self._batches(WalkQuery.of("batches", options, WalkOptions), size, columns, reject)
+        query = WalkQuery.of("batches", options, WalkOptions)
+        return self._batches(query, size, columns, tuple(known), reject)
 
     def _batches(
         self,
         query: WalkQuery,
         size: int,
         columns: Chosen,
+        known: Sequence[Column],
         reject: Callable[[Sequence[Reject]], None] | None,
     ) -> Batches:
         try:
@@ -110,7 +116,7 @@ class Collection(Service[R]):
         parse = partial(envelopes.read_rows, reject=reject or _refuse, fields=fields)
 
         def elsewhere() -> AbstractAsyncContextManager[Batches]:
-            return self._batches_of(self._elsewhere(), query, size, columns, reject)
+            return self._batches_of(self._elsewhere(), query, size, columns, known, reject)
 
         return Batches(
             self._strategy(query, parse).pages,
@@ -118,6 +124,7 @@ class Collection(Service[R]):
             elsewhere,
             size=size,
             columns=columns,
+            known=known,
             began=query.cursor,
             asked={"of": self.path, "size": size, "columns": columns, **query.options},
         )
