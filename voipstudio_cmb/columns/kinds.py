@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import attrs
@@ -26,6 +26,9 @@ MISFIT = object()
 
 MOST_DIGITS = 38
 """Of a decimal, as Arrow and most databases have them."""
+
+NESTED = frozenset(b"{[")
+"""How the text of a nested value begins."""
 
 _QUOTE = ord('"')
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
@@ -73,8 +76,12 @@ _BEGIN: dict[int, Kind] = {
 
 def sort_of(token: bytes) -> Sort:
     """What the JSON value `token` is, which is not null."""
-    if kind := _BEGIN.get(token[0]):
-        return SORTS[kind]
+    kind = _BEGIN.get(token[0])
+    return SORTS[kind] if kind else _sort_of_number(token)
+
+
+@lru_cache(4096)  # asked for where a number is read, and again where it is counted
+def _sort_of_number(token: bytes) -> Sort:
     if integer(token) is not MISFIT:
         return SORTS["integer"]
     value, scale = float(token), None
@@ -150,7 +157,7 @@ def _decimal(token: bytes, scale: int) -> Any:
 
 
 def _json(token: bytes) -> Any:
-    return token.decode() if token[0] in b"{[" else MISFIT
+    return token.decode() if token[0] in NESTED else MISFIT
 
 
 def reader(column: Column) -> Callable[[bytes], Any]:

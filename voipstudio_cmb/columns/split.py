@@ -24,7 +24,7 @@ from voipstudio_cmb.codec.rows import id_problem, tokens
 from voipstudio_cmb.codec.surrogates import without_half_pairs
 from voipstudio_cmb.errors import WrongShape
 
-from .kinds import MISFIT, SORTS, Column, Kind, reader, sort_of
+from .kinds import MISFIT, NESTED, SORTS, Column, Kind, reader, sort_of
 from .schema import Census, Schema
 
 _MOST_LEARNT = 64
@@ -88,17 +88,19 @@ class _Cells:
             self.type = _Id
         self._read = reader(column)
         self._value = _VALUES[column.kind] if column.kind in values else None
-        # Numbers repeat; nested values are long.
-        self._known = self.exact if column.kind == "json" else lru_cache(_MEMO)(self.exact)
+        self._known = lru_cache(_MEMO)(self.exact)
 
     def exact(self, token: bytes) -> Any:
         """The cell of a value's JSON text (b"": there is none), or `MISFIT`."""
         cell = None if token in (b"", b"null") else self._read(token)
-        return cell if cell in (None, MISFIT) or self._value is None else self._value(cell)
+        return cell if cell is None or cell is MISFIT or not self._value else self._value(cell)
 
     def of(self, values: Sequence[Any], chunk: _Chunk) -> Sequence[Any]:
         """The cells of `values`, as msgspec has read them; notes which rows are odd."""
         kind = self.column.kind
+        if kind == "json":  # which is most often such a value, long, and of its own
+            cells = [v.decode() if v and v[0] in NESTED else self.exact(v) for v in values]
+            return self._checked(cells, chunk)
         if self.type is Raw:
             return self._checked([*map(self._known, values)], chunk)
         if kind == "time":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from voipstudio_cmb.errors import ClientMisuse
@@ -12,19 +13,20 @@ from .kinds import Kind
 from .schema import Census, Schema
 from .split import Splitter
 
-CHUNK = 512
+CHUNK = 256
 """The rows read at once: what they become is still in the processor's caches."""
 
 _CHUNK_BYTES = 1 << 22
+_PART = 16  # rows that are taken and measured together
 
 
 def chunks(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
     """The `rows`, as many at a time as are split at once."""
-    chunk, size = list[bytes](), 0
-    for row in rows:
-        chunk.append(row)
-        size += len(row)
-        if len(chunk) == CHUNK or size >= _CHUNK_BYTES:
+    left, chunk, size = iter(rows), list[bytes](), 0
+    while part := [*islice(left, min(_PART, CHUNK))]:
+        chunk += part
+        size += sum(map(len, part))
+        if len(chunk) >= CHUNK or size >= _CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:
