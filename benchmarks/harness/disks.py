@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +91,15 @@ class SteppedSink(Sink):
     def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
         self._sink.verify(path, resource, record, rows)
 
-    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+    def write(
+        self,
+        rows: Iterable[bytes],
+        resource: str,
+        record: type[Record],
+        path: Path,
+        about: Mapping[str, str],
+    ) -> int:
         self._step()
-        altered = self._sink.write(_SteppedRows(rows, self._step), resource, record, path)
+        altered = self._sink.write(_SteppedRows(rows, self._step), resource, record, path, about)
         self._step()
         return altered

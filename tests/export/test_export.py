@@ -421,7 +421,7 @@ async def test_a_format_of_ones_own(tmp_path: Path) -> None:
     class Ids(Sink):
         suffix = "ids"
 
-        def write(self, rows: Any, resource: str, record: type, path: Path) -> int:
+        def write(self, rows: Any, resource: str, record: type, path: Path, about: Any) -> int:
             path.write_text("".join(f"{json.loads(row)['id']}\n" for row in rows))
             return 0
 

@@ -480,7 +480,7 @@ async def test_a_conversion_ends_when_it_is_cancelled(
         going = threading.Event()
         cancelled = threading.Event()
 
-        def write(self, rows: Any, resource: str, record: Any, path: Path) -> int:
+        def write(self, rows: Any, resource: str, record: Any, path: Path, about: Any) -> int:
             path.touch()
             for _ in rows:
                 self.written += 1

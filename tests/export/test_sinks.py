@@ -56,6 +56,9 @@ UNSEEN = "".join(
 SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫"  # noqa: RUF001
 
 
+ABOUT = {"resource": "settings", "account": "0af1"}
+
+
 @attrs.frozen
 class Number:
     """A number's JSON text: `1.10` is not `1.1` here, and no string."""
@@ -74,7 +77,7 @@ def fields(record: Any) -> list[str]:
 def write(
     path: Path, rows: Iterable[bytes], format: str, compress: str | None = None, **more: Any
 ) -> int:
-    return sink(format, compress, **more).write([*rows], "settings", Setting, path)
+    return sink(format, compress, **more).write([*rows], "settings", Setting, path, ABOUT)
 
 
 def plain(path: Path) -> bytes:
@@ -506,6 +509,9 @@ def test_a_row_group_ends_early_where_rows_are_large(
     metadata = pyarrow.parquet.read_metadata(tmp_path / "file")
     groups = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
     assert groups == [768, 768, 464]
+    assert pyarrow.parquet.read_schema(tmp_path / "file").metadata == {
+        name.encode(): value.encode() for name, value in ABOUT.items()
+    }
 
 
 def write_to_small_disks(directory: str) -> list[Any]:
@@ -601,7 +607,7 @@ def test_an_error_of_the_rows_comes_through(
 
     with pytest.raises(LookupError, match="the spool is gone"):
         rows: Any = Broken()
-        sink(format, compress).write(rows, "settings", Setting, tmp_path / "file")
+        sink(format, compress).write(rows, "settings", Setting, tmp_path / "file", ABOUT)
 
 
 @pytest.mark.parametrize("format", ["sqlite", "parquet"])
@@ -614,7 +620,7 @@ def test_a_row_without_an_id_is_refused(format: str, row: bytes, tmp_path: Path)
 @pytest.mark.parametrize("format", TYPED)
 def test_rows_that_can_be_iterated_over_only_once_are_refused(format: str, tmp_path: Path) -> None:
     with pytest.raises(ClientMisuse, match="rows are iterated over more than once"):
-        sink(format).write(many(3), "settings", Setting, tmp_path / "file")
+        sink(format).write(many(3), "settings", Setting, tmp_path / "file", ABOUT)
 
 
 def test_sqlite_replaces_rows_by_their_id_and_adds_the_others(tmp_path: Path) -> None:
@@ -756,7 +762,7 @@ def test_an_export_loads_no_package_that_its_format_does_not_need() -> None:
 def test_each_resource_has_its_table_and_columns(tmp_path: Path) -> None:
     kinds: dict[str, type[Record]] = {"cdrs": Cdr, "buttons": Button}
     for resource, record in kinds.items():
-        sink("sqlite").write([b'{"id":1}'], resource, record, tmp_path / resource)
+        sink("sqlite").write([b'{"id":1}'], resource, record, tmp_path / resource, ABOUT)
         with closing(sqlite3.connect(tmp_path / resource)) as database:
             found = database.execute(f'SELECT * FROM "{resource}"')
             assert [column[0] for column in found.description] == [*fields(record), "extra"]

@@ -42,6 +42,16 @@ def query(path: Path, *statements: str) -> list[Any]:
         return [row for statement in statements for row in base.execute(statement)]
 
 
+def about(path: Path) -> dict[str, str]:
+    """What the file says of its rows: Parquet has room for that."""
+    if path.suffix != ".parquet":
+        return {}
+    import pyarrow.parquet
+
+    metadata = pyarrow.parquet.read_schema(path).metadata
+    return {name.decode(): text.decode() for name, text in metadata.items()}
+
+
 def check(path: Path, plan: Plan, seen: dict[str, Any], newest_first: bool, late: bool) -> None:
     """Compares the file with the rows that the server has had and with what its format makes.
 
@@ -59,7 +69,7 @@ def check(path: Path, plan: Plan, seen: dict[str, Any], newest_first: bool, late
     if any(str(id) not in rows for id in ids):
         raise Wrong("rows that the server never had")
     again = path.with_name(f"again.{plan.sink.suffix}")
-    plan.sink.write((rows[str(id)].encode() for id in ids), "cdrs", Cdr, again)
+    plan.sink.write([rows[str(id)].encode() for id in ids], "cdrs", Cdr, again, about(path))
     same = again.read_bytes() == path.read_bytes()
     if not same and path.suffix == ".sqlite" and late:
         content = "SELECT sql FROM sqlite_schema", "SELECT * FROM cdrs"

@@ -6,6 +6,7 @@ depend on nothing but the rows.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -95,7 +96,7 @@ class FileWriter:
                 shutil.copyfile(self.job.path, new)
             rows = _Rows(self.workspace.spool, stop)
             name = self.job.resource
-            self.job.altered = sink.write(rows, name, RECORDS[name], new)
+            self.job.altered = sink.write(rows, name, RECORDS[name], new, self._about())
         except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise
@@ -106,6 +107,18 @@ class FileWriter:
             self._take_mode(new)
             sync(disk, file)
         return made
+
+    def _about(self) -> dict[str, str]:
+        """What a file says of its rows."""
+        at = self.workspace.checkpoint
+        return {
+            "API": at.identity["API"],
+            "resource": self.job.resource,
+            "account": at.owner_hash,
+            "filters": json.dumps(at.identity["filters"]),
+            "after": str(at.after),
+            "through": str(at.highest or at.after),
+        }
 
     def _entry_of(self, made: Entry, new: Path) -> Entry:
         """What the manifest is to say of the file `new`, with the rows that are `made`."""

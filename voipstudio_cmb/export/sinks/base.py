@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from voipstudio_cmb.models import Record
@@ -57,10 +57,19 @@ class Sink(ABC):
         return None
 
     @abstractmethod
-    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+    def write(
+        self,
+        rows: Iterable[bytes],
+        resource: str,
+        record: type[Record],
+        path: Path,
+        about: Mapping[str, str],
+    ) -> int:
         """Writes `rows` (each one JSON object on one line, without its line end) to `path`.
 
-        They can be iterated over more than once.
+        They can be iterated over more than once. `about` says what they are, for formats that have
+        room for it: "API", "resource", "account" (a hash), "filters" (JSON), "after" and "through",
+        the ids between which they are.
         `path` does not exist or, if this format appends, may be a private copy of a file that was
         written before, to be changed in place. Returns how many values had to be altered (half
         surrogate pairs replaced by U+FFFD). The same rows give the same bytes. Runs in a thread.

@@ -7,7 +7,7 @@ marker is in quotes, as PostgreSQL and DuckDB tell them apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,14 @@ class CsvSink(Sink):
         self._null = null
         self._columns: Chosen = columns
 
-    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+    def write(
+        self,
+        rows: Iterable[bytes],
+        resource: str,
+        record: type[Record],
+        path: Path,
+        about: Mapping[str, str],
+    ) -> int:
         return write_columns(
             rows,
             lambda: Census(record, self._columns),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from voipstudio_cmb.models import Record
@@ -19,7 +19,14 @@ class JsonlSink(Sink):
         self.spool_is_output = compress is None
         self._compress: Compression | None = compress
 
-    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+    def write(
+        self,
+        rows: Iterable[bytes],
+        resource: str,
+        record: type[Record],
+        path: Path,
+        about: Mapping[str, str],
+    ) -> int:
         with created(path, self._compress) as out:
             for row in rows:
                 out.write(row + b"\n")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,33 @@ class ParquetSink(Sink):
         self._compress = compress or "zstd"
         self._columns = columns
 
-    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+    def write(
+        self,
+        rows: Iterable[bytes],
+        resource: str,
+        record: type[Record],
+        path: Path,
+        about: Mapping[str, str],
+    ) -> int:
         try:
             return write_columns(
                 rows,
                 lambda: Census(record, self._columns),
                 VALUES,
-                partial(self._write, path),
+                partial(self._write, path, about),
                 path.unlink,
             )
         except pyarrow.ArrowException as error:
             raise _broken(path, str(error)) from error
 
-    def _write(self, path: Path, found: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
-        schema, written = arrow_schema(found), 0
+    def _write(
+        self,
+        path: Path,
+        about: Mapping[str, str],
+        found: Schema,
+        chunks: Iterator[list[Sequence[Any]]],
+    ) -> None:
+        schema, written = arrow_schema(found, about), 0
         with (
             open(path, "xb") as file,
             pyarrow.parquet.ParquetWriter(

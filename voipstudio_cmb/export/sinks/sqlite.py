@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import chain
@@ -102,7 +102,14 @@ class SqliteSink(Sink):
             if found < rows:
                 raise _other_file(path, f"it has {found:,} rows, and {rows:,} were written")
 
-    def write(self, rows: Iterable[bytes], resource: str, record: type[Record], path: Path) -> int:
+    def write(
+        self,
+        rows: Iterable[bytes],
+        resource: str,
+        record: type[Record],
+        path: Path,
+        about: Mapping[str, str],
+    ) -> int:
         with open(path, "ab") as file:  # SQLite does not say why a file can't be opened
             new = file.tell() == 0
         use_rollback(path)
