@@ -23,7 +23,7 @@ class KilledError(BaseException):
 
 
 class Mortal(Disk):
-    """Ends with what can't be handled before its unlinking number `lives`, once all is complete."""
+    """Ends with what can't be handled before its step number `lives`, once all is complete."""
 
     def __init__(self, lives: int) -> None:
         self.lives = lives
@@ -33,10 +33,17 @@ class Mortal(Disk):
         super().replace(path, to)
         self.ended = self.ended or to.name == ".export-ended"
 
-    def unlink(self, path: Path) -> None:
+    def _step(self) -> None:
         self.lives -= self.ended
         if self.lives < 0:
             raise KilledError
+
+    def sync_directory(self, path: Path) -> None:
+        self._step()
+        super().sync_directory(path)
+
+    def unlink(self, path: Path) -> None:
+        self._step()
         super().unlink(path)
 
 

@@ -84,12 +84,7 @@ class Told:
     """The caller was told that all is complete."""
 
 
-@attrs.frozen
-class Ended:
-    """All that the export does has been done."""
-
-
-Event: TypeAlias = Made | Named | Wrote | Cut | ModeSet | Synced | NamesSynced | Told | Ended
+Event: TypeAlias = Made | Named | Wrote | Cut | ModeSet | Synced | NamesSynced | Told
 
 
 @attrs.frozen
@@ -189,12 +184,6 @@ class RecordingDisk(Disk):
         with self._lock:
             self.look()
             self.events.append(Told())
-
-    def ended(self) -> None:
-        """Notes that the export has ended."""
-        with self._lock:
-            self.look()
-            self.events.append(Ended())
 
 
 def _recorded(name: str) -> Any:

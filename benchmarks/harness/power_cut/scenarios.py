@@ -249,7 +249,7 @@ async def _record(scenario: Scenario, disk: SavingDisk) -> Recording:
     assert summary.complete, [job.error for job in summary.jobs]
     disk.told()
     export.end()
-    disk.ended()
+    disk.look()
     return Recording(
         scenario=scenario, events=disk.events, saved=disk.saved, begin=begin, before={},
         complete=files(disk.root),

@@ -19,7 +19,6 @@ import attrs
 
 from benchmarks.harness.power_cut.recording import (
     Cut,
-    Ended,
     Event,
     Made,
     ModeSet,
@@ -58,8 +57,6 @@ class State:
     """What they hold."""
     told: bool
     """Whether the caller had been told that all is complete."""
-    ended: bool
-    """Whether the export had done all that it does."""
 
     def key(self) -> bytes:
         """The same for the same files with the same names."""
@@ -167,8 +164,8 @@ class PowerCuts:
         self._safe: dict[str, int] = {}
         self._pending: list[Named] = []
         self._files: dict[int, _File] = {}
-        self._told = self._ended = False
-        self.seen: dict[tuple[bytes, bool, bool], bool] = {}
+        self._told = False
+        self.seen: dict[tuple[bytes, bool], bool] = {}
         """The states, and whether a file system with an ordered journal could leave them too."""
 
     def states(self, begin: int) -> Iterator[State]:
@@ -201,8 +198,6 @@ class PowerCuts:
                 self._pending = [each for each in self._pending if each not in here]
             case Told():
                 self._told = True
-            case Ended():
-                self._ended = True
             case _:
                 self._files[event.node].change(event)
 
@@ -213,10 +208,8 @@ class PowerCuts:
             nodes = list(dict.fromkeys(names.values()))
             for variants in self._contents(nodes):
                 files = dict(zip(nodes, variants, strict=True))
-                state = State(
-                    step=step, names=names, files=files, told=self._told, ended=self._ended
-                )
-                key = state.key(), state.told, state.ended
+                state = State(step=step, names=names, files=files, told=self._told)
+                key = state.key(), state.told
                 known = key in self.seen
                 self.seen[key] = self.seen.get(key, False) or ordered
                 if not known:

@@ -36,7 +36,6 @@ from voipstudio_cmb.export.store.disk import (
     in_thread,
     remove_sidecars,
     sidecar,
-    status,
     sync_directory,
 )
 from voipstudio_cmb.export.store.ended import end_mark, write_mark
@@ -217,11 +216,13 @@ class Export:
                 write_mark(self._disk, self.mark, made)
 
     def end(self) -> None:
-        """Removes the mark: what is complete has been told."""
+        """Removes the mark: what is complete has been told.
+
+        Nothing follows, not even a sync: a run that is killed in it could not be told from one that
+        has returned. A power cut may leave the mark, and then all is told once more.
+        """
         with contextlib.suppress(OSError):
-            if status(self.mark) is not None:
-                self._disk.unlink(self.mark)
-                sync_directory(self._disk, self.mark.parent)  # or it would be told once more
+            self._disk.unlink(self.mark)
 
     def explained(self, error: CallMeBackError) -> CallMeBackError:
         """`error`, which names the account's variable if it is about the token."""
