@@ -51,10 +51,14 @@ def plan_of(to: Path) -> Plan:
     return Plan(to=to, resources=("cdrs", "websites"), page_size=5)
 
 
-async def test_killed_at_any_moment_of_its_clean_up_it_is_already_complete(tmp_path: Path) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+async def test_killed_at_any_moment_of_its_clean_up_it_is_already_complete(
+    tmp_path: Path, restart: bool
+) -> None:
     killed = 0
     for lives in range(50):
-        api, plan = Offline(count=12), plan_of(tmp_path / str(lives))
+        api = Offline(count=12)
+        plan = attrs.evolve(plan_of(tmp_path / str(lives)), restart=restart)
         try:
             await run(api, plan, Mortal(lives))
             break
@@ -87,9 +91,11 @@ async def test_only_what_was_complete_then_is_complete_now(tmp_path: Path) -> No
         await run(Offline(count=12), plan)
 
 
-async def test_an_export_that_begins_again_is_not_complete_with_it(tmp_path: Path) -> None:
+async def test_what_begins_again_is_not_complete_by_the_mark_of_what_did_not(
+    tmp_path: Path,
+) -> None:
+    await interrupted_end(plan_of(tmp_path))
     plan = attrs.evolve(plan_of(tmp_path), restart=True)
-    await interrupted_end(plan)
     api = Offline(count=13)
     with pytest.raises(ClientMisuse, match="exists: choose another directory"):
         await run(api, plan)

@@ -16,7 +16,7 @@ from tests.fakes.exports import interrupted, names, run
 from voipstudio_cmb.errors import ConnectionLost, ExportError
 from voipstudio_cmb.export import Export, Plan, forecast
 from voipstudio_cmb.export.store.disk import Disk
-from voipstudio_cmb.export.store.ended import end_mark, write_mark
+from voipstudio_cmb.export.store.ended import Made, end_mark, write_mark
 from voipstudio_cmb.http import Request
 
 
@@ -129,6 +129,46 @@ async def test_the_next_night_brings_what_came_since(
     assert killed > 8
 
 
+async def test_begun_again_it_keeps_what_it_had_published(tmp_path: Path) -> None:
+    api, killed = Offline(count=20), 0
+    await run(api, plan(tmp_path / "first", "jsonl"))
+    (tmp_path / "first" / "cdrs.jsonl").unlink()
+    api.tables["cdrs"] = [*rows(18), *rows(30)[20:]]  # it is made again, with other bytes
+    for lives in range(99):
+        to = tmp_path / str(lives)
+        shutil.copytree(tmp_path / "first", to)
+        try:
+            await run(api, plan(to, "jsonl", restart=True), Mortal("cdrs.jsonl", lives))
+            break
+        except* KilledError:
+            killed += 1
+        assert (await run(api, plan(to, "jsonl", restart=True), Quick())).complete
+        assert ids(to) == [*range(1, 19), *range(21, 31)]
+    assert killed > 8
+
+
+async def test_killed_twice_it_tells_what_it_had_added(tmp_path: Path) -> None:
+    api, killed = Offline(count=20), 0
+    await run(api, plan(tmp_path / "first", "sqlite"))
+    api.tables["cdrs"] = rows(33)
+    with pytest.raises(BaseExceptionGroup):
+        await run(api, plan(tmp_path / "first", "sqlite"), Mortal("cdrs.sqlite", 1))
+    for lives in range(99):
+        to = tmp_path / str(lives)
+        shutil.copytree(tmp_path / "first", to)
+        disk = Mortal("cdrs.sqlite", lives)
+        disk.published = True
+        try:
+            await run(api, plan(to, "sqlite"), disk)
+            break
+        except* KilledError:
+            killed += 1
+        [job] = (await run(api, plan(to, "sqlite"), Quick())).jobs
+        assert (job.state, job.already, job.made, job.rows) == ("done", True, True, 13)
+        assert ids(to) == list(range(1, 34))
+    assert killed > 8
+
+
 async def test_what_removed_no_checkpoint_says_so_and_adds_the_next(tmp_path: Path) -> None:
     class Sticky(Disk):
         def unlink(self, path: Path) -> None:
@@ -190,7 +230,8 @@ async def test_a_database_that_has_gone_was_not_made_already(tmp_path: Path) -> 
     api = Offline(count=20)
     assert (await run(api, plan(tmp_path, "sqlite"))).complete
     made = tmp_path / "cdrs.sqlite"
-    write_mark(Disk(), end_mark(tmp_path), {made: 20})  # killed before it could tell
+    untold = {made: Made(rows=20, rejected=0)}  # killed before it could tell
+    write_mark(Disk(), end_mark(tmp_path), untold, restart=False)
     made.unlink()
     [job] = (await run(api, plan(tmp_path, "sqlite"))).jobs
     assert (job.state, job.already, job.rows) == ("done", False, 20)
@@ -224,3 +265,16 @@ async def test_a_checkpoint_of_another_file_does_not_stand_in_the_way(
     assert made.read_bytes() == data
     assert names(tmp_path) == {"cdrs.jsonl", "cdrs.0002.jsonl", "manifest.json"}
     assert ids(tmp_path) == list(range(1, 96))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "sqlite"])
+async def test_the_page_size_of_what_was_published_does_not_matter(
+    tmp_path: Path, format: str
+) -> None:
+    api = Offline(count=20)
+    file = f"cdrs.{format}"
+    with pytest.raises(BaseExceptionGroup):
+        await run(api, plan(tmp_path, format), Mortal(file, 1))
+    api.tables["cdrs"] = rows(33)
+    assert (await run(api, plan(tmp_path, format, page_size=7))).complete
+    assert ids(tmp_path) == list(range(1, 34))

@@ -62,6 +62,8 @@ async def check(recording: Recording, state: State) -> None:
         made = {str(job.path.relative_to(root)) for job in summary.jobs if job.made}
         if untold := recording.made() - made:
             raise Wrong(f"run again, it does not tell of {untold}")
+        if summary.rejected != recording.rejected:
+            raise Wrong(f"run again, it tells of {summary.rejected} rejects")
 
 
 def _check_visible(found: Files, recording: Recording) -> None:

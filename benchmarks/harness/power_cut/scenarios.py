@@ -126,6 +126,7 @@ for _format in ("jsonl", "csv", "sqlite", "parquet"):
         ),
     }
 _rejects = LAST | _websites
+_again = {"restart": True}
 _all = {"resources": (), "concurrency": 4}
 _two = {"resources": ("websites", "cdrs")}
 SCENARIOS |= {
@@ -139,6 +140,11 @@ SCENARIOS |= {
         options=_two | {"overwrite": True}, before=_two, earlier=2
     ),
     "jsonl resumed": Scenario(options={}, before={}, earlier=13, fails=2),
+    "jsonl restarted": Scenario(options=_again, before={}, earlier=13, fails=2),
+    "jsonl night restarted": Scenario(options=_again | LAST, before=LAST),
+    "sqlite night restarted": Scenario(
+        options=_again | LAST | {"format": "sqlite"}, before=LAST | {"format": "sqlite"}
+    ),
     "jsonl two files": Scenario(options=_two),
     "jsonl accounts": Scenario(options={}, accounts=True),
     "jsonl all resources": Scenario(options=_all),
@@ -210,6 +216,8 @@ class Recording:
     """How many events were before the run."""
     before: Files
     complete: Files
+    rejected: int
+    """How many rejected rows it has told of."""
 
     def made(self) -> set[str]:
         """The files that a run must tell of: those that are new or changed."""
@@ -239,7 +247,12 @@ async def record_again(recording: Recording, state: State) -> Recording:
     with directory() as root:
         state.build(root)
         again = await _record(recording.scenario, SavingDisk(root))
-        return attrs.evolve(again, before=recording.before, complete=recording.complete)
+        return attrs.evolve(
+            again,
+            before=recording.before,
+            complete=recording.complete,
+            rejected=recording.rejected,
+        )
 
 
 async def _record(scenario: Scenario, disk: SavingDisk) -> Recording:
@@ -252,5 +265,5 @@ async def _record(scenario: Scenario, disk: SavingDisk) -> Recording:
     disk.look()
     return Recording(
         scenario=scenario, events=disk.events, saved=disk.saved, begin=begin, before={},
-        complete=files(disk.root),
+        complete=files(disk.root), rejected=summary.rejected,
     )  # fmt: skip

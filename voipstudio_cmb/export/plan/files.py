@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from voipstudio_cmb.export.store.ended import Made
 from voipstudio_cmb.export.store.manifest import Entry, joined
 from voipstudio_cmb.export.store.marks import KnownRow, Mark, time_of
 from voipstudio_cmb.filters import Filter, where
@@ -88,8 +89,8 @@ class OutputFile:
     """Digests of the rejected rows that are left to other files."""
     only_rejects: frozenset[str] | None = None
     """Digests of those that it had before it was removed: all others are left to other files."""
-    untold: int | None = None
-    """The rows that an export has brought which made it, and may not have told so."""
+    untold: Made | None = None
+    """What an export has brought which made it, and may not have told so."""
 
     @property
     def finished(self) -> Entry | None:

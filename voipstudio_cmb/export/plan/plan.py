@@ -22,7 +22,7 @@ from voipstudio_cmb.export.store.contents import Identity
 from voipstudio_cmb.export.store.disk import fingerprint, sidecar, status
 from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending
-from voipstudio_cmb.export.store.manifest import Entry, read_manifest
+from voipstudio_cmb.export.store.manifest import Entry
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
@@ -220,22 +220,13 @@ class Plan:
                 paths = [(name, self.path(name)) for name in self.resources]
                 return [OutputFile(resource=name, path=path, append=self._appends_to(path))
                         for name, path in paths]  # fmt: skip
-            entries = self.entries()
-            ended = {} if mark is None or self.restart else untold(mark, self.to)
+            entries = published(self.to)
+            ended = (mark and untold(mark, self.to, restart=self.restart)) or {}
             return [
                 attrs.evolve(file, untold=ended.get(file.path.name))
                 for name in self.resources
                 for file in self._since_last(name, entries, ended)
             ]
-
-    def entries(self) -> dict[str, Entry]:
-        """What earlier runs have made in the directory, by the names of the files.
-
-        Raises:
-            ClientMisuse: the manifest is none, or not as it was written.
-            OSError: something can't be read now.
-        """
-        return read_manifest(self.to) if self.restart else published(self.to)
 
     def check_planned(self, file: OutputFile, entries: Mapping[str, Entry]) -> None:
         """Raises ExportError if another run has made `file` since it was planned."""
@@ -256,8 +247,8 @@ class Plan:
         self, resource: str, entries: Mapping[str, Entry], ended: Iterable[str]
     ) -> Iterator[OutputFile]:
         def left(path: Path) -> bool:
-            if self.restart or path.name in ended:
-                return not self.restart
+            if path.name in ended:
+                return True
             checkpoint = load(sidecar(path, "checkpoint"))
             made = None if checkpoint is None else checkpoint.file
             return made is not None and made == fingerprint(path)

@@ -26,8 +26,10 @@ from voipstudio_cmb.export.store.disk import (
     sidecar,
     status,
 )
+from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending, passing
 from voipstudio_cmb.export.store.manifest import MANIFEST
+from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
@@ -68,7 +70,7 @@ class Preflight:
         self._dry_run = disk is None
         with before_sending(plan.to):
             _check_directory(plan.to, disk)
-            self._entries = plan.entries()
+            self._entries = published(plan.to)
             self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
@@ -96,7 +98,8 @@ class Preflight:
         # All may be done: a run can be interrupted while it removes its checkpoints.
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
-        marked = not self._plan.restart and status(self._mark) is not None
+        plan = self._plan
+        marked = untold(self._mark, plan.to, restart=plan.restart) is not None
         interrupted = any(checkpoints) or marked
         if interrupted and not any(isinstance(state, Fresh) for state in ended):
             return ended
@@ -148,7 +151,12 @@ class Preflight:
         if ended:
             # The interrupted run has ended with this file, so that other ids are new now; or the
             # rows that it was to add them to have gone, and all are fetched.
-            fresh = attrs.evolve(fresh, after=checkpoint.after, since=checkpoint.since)
+            fresh = attrs.evolve(
+                fresh,
+                after=checkpoint.after,
+                since=checkpoint.since,
+                page_size=checkpoint.page_size,
+            )
         if differences := checkpoint.differences(fresh):
             if plan.restart:
                 return None

@@ -38,7 +38,7 @@ from voipstudio_cmb.export.store.disk import (
     sidecar,
     sync_directory,
 )
-from voipstudio_cmb.export.store.ended import end_mark, write_mark
+from voipstudio_cmb.export.store.ended import Made, end_mark, write_mark
 from voipstudio_cmb.export.store.failures import as_export_error, no_memory
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
@@ -212,8 +212,9 @@ class Export:
         """Notes that all is complete, and in which files, if all `jobs` are done."""
         if all(job.state == "done" for job in jobs):
             with contextlib.suppress(OSError):
-                made = {job.path: job.rows for job in jobs if job.made}
-                write_mark(self._disk, self.mark, made)
+                made = {job.path: Made(rows=job.rows, rejected=job.rejected)
+                        for job in jobs if job.made}  # fmt: skip
+                write_mark(self._disk, self.mark, made, restart=self.plan.restart)
 
     def end(self) -> None:
         """Removes the mark: what is complete has been told.

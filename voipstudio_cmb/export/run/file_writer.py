@@ -57,7 +57,8 @@ class FileWriter:
         if self.names is not None:
             self.names.take(iter(_Rows(workspace.spool, stop)))
         if file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
-            remove_sidecars(workspace.disk, path)
+            if workspace.checkpoint.untold is None:  # or that goes when it has been told
+                remove_sidecars(workspace.disk, path)
             self.job.state = "done"
             self.job.note = "; ".join(filter(None, ("nothing new", self.job.note)))
             return

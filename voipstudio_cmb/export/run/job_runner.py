@@ -6,17 +6,15 @@ import asyncio
 import threading
 from contextlib import aclosing
 
-import attrs
-
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
 from voipstudio_cmb.export.store.checkpoint import saved_rows
-from voipstudio_cmb.export.store.disk import in_thread, remove_sidecars, sidecar
+from voipstudio_cmb.export.store.disk import in_thread, sidecar
 from voipstudio_cmb.export.store.failures import as_export_error
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.marks import MOST_KNOWN
+from voipstudio_cmb.export.store.published import published
 
 from .file_writer import FileWriter
-from .job import Job
 
 _WRITING = threading.Lock()
 """One file is written at a time: they would share one processor, and each holds rows in memory."""
@@ -30,14 +28,13 @@ _MOVED = (
 class JobRunner:
     """Runs one job: fetches from a source into a workspace, of which `writer` makes the file.
 
-    With `restart` it removes what an interrupted run has left, first.
+    With `restart` it takes up nothing that an interrupted run has left, but for what is published.
     """
 
     def __init__(self, writer: FileWriter, *, restart: bool) -> None:
         self.writer = writer
         self._restart = restart
         self.job, self.source, self.workspace = writer.job, writer.source, writer.workspace
-        self._ended: Job | None = None
 
     async def run(self) -> None:
         """Runs it.
@@ -60,14 +57,10 @@ class JobRunner:
 
     def _tell_of_ended(self) -> None:
         """Where nothing is new, tells of the rows that an interrupted run had added."""
-        job, ended, untold = self.job, self._ended, self.source.file.untold
-        if job.made:
-            return
-        if untold is not None:
-            job.already, job.made, job.rows, job.kept = True, True, untold, untold
-        elif ended is not None:
-            job.already, job.made, job.since = True, True, ended.since
-            job.rows, job.kept, job.rejected = ended.rows, ended.kept, ended.rejected
+        job, untold = self.job, self.workspace.checkpoint.untold or self.source.file.untold
+        if not job.made and untold is not None:
+            job.already = job.made = True
+            job.rows, job.kept, job.rejected = untold.rows, untold.rows, untold.rejected
 
     def kept(self) -> str:
         """What can be resumed, in words."""
@@ -78,10 +71,8 @@ class JobRunner:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
         job, workspace = self.job, self.workspace
         plan, file = self.source.plan, self.source.file
-        plan.check_planned(file, plan.entries() if plan.since else {})
-        if self._restart:
-            remove_sidecars(workspace.disk, job.path)
-        if damage := workspace.open(file.before):
+        plan.check_planned(file, published(plan.to) if plan.since else {})
+        if damage := workspace.open(file.before, restart=self._restart):
             job.note = f"{damage}: begun again"
         self.source.missing.update(workspace.checkpoint.missing)
         if workspace.resumed:
@@ -94,11 +85,9 @@ class JobRunner:
         if file.before is None:
             return True
         # That run had ended with this file: what has come since is added to it as well.
-        self._ended = attrs.evolve(job)
         job.already = job.made = False
-        job.kept, job.since = 0, None
-        remove_sidecars(workspace.disk, job.path)
-        workspace.reset()
+        job.kept = 0
+        workspace.add_more()
         self._show()
         return False
 

@@ -18,6 +18,7 @@ from voipstudio_cmb.codec.json import decode_as
 
 from .contents import Contents
 from .disk import read
+from .ended import Made
 from .manifest import Entry
 
 VERSION = 1
@@ -54,6 +55,8 @@ class Checkpoint(Contents):
     """Whether all rows are saved."""
     entry: Entry | None = None
     """What the manifest is to say of the finished file."""
+    untold: Made | None = None
+    """What an interrupted export has brought before, whose file this one adds to."""
 
     @property
     def file(self) -> tuple[int, str] | None:

@@ -12,7 +12,16 @@ from voipstudio_cmb.codec.rows import dated_lines
 from voipstudio_cmb.models import Rows
 
 from .checkpoint import Checkpoint, load
-from .disk import Disk, fingerprint, remove_sidecars, sidecar, status, write_atomic
+from .disk import (
+    Disk,
+    fingerprint,
+    remove_sidecars,
+    sidecar,
+    status,
+    sync_directory,
+    write_atomic,
+)
+from .ended import Made
 from .failures import left_out
 from .manifest import Entry
 from .marks import KnownRows, Mark
@@ -47,17 +56,20 @@ class Workspace:
         self._file = sidecar(path, "checkpoint")
         self._known = _known_of(fresh)
 
-    def open(self, recorded: Entry | None = None) -> str:
+    def open(self, recorded: Entry | None = None, *, restart: bool = False) -> str:
         """Takes up what an interrupted run has left; returns why that is damaged, if it is.
 
         The run had published the file if that is as it left it, or has been `recorded` as such.
+        With `restart` nothing but that is taken up.
         """
-        saved = load(self._file)
+        saved, damage = load(self._file), ""
         if saved is not None:
-            damage = self._restore(saved, recorded)
-        else:
-            damage = "its checkpoint was damaged" if status(self._file) is not None else ""
-        if saved is None or damage:
+            self._fresh = attrs.evolve(self._fresh, untold=saved.untold)
+            if not restart or (recorded is not None and saved.entry == recorded):
+                damage = self._restore(saved, recorded)
+        elif status(self._file) is not None:
+            damage = "its checkpoint was damaged"
+        if damage or not self.resumed:
             self.reset()
         return damage
 
@@ -90,15 +102,28 @@ class Workspace:
             self._known.add(*dated_lines(lines))
         return ""
 
+    def add_more(self) -> None:
+        """Begins with what has come since the file was published, to which that is added."""
+        ended = self.checkpoint
+        made = Made(rows=ended.rows, rejected=ended.rejected)
+        self._fresh = attrs.evolve(self._fresh, begun=ended.begun, untold=made)
+        self.reset()
+
     def reset(self) -> None:
         """Begins again, with nothing."""
         self.checkpoint = self.progress = self._fresh
         self.resumed = self.published = False
         self._reset, self._known = True, _known_of(self._fresh)
         self.spool.close()
-        self.disk.unlink(self._file)  # what it counts goes now
+        self.rejects.close()
+        if self._fresh.untold is None:
+            self.disk.unlink(self._file)  # what it counts goes now
         # Not cut off: it may be a second name of a complete file.
         self.disk.unlink(self.spool.path)
+        self.disk.unlink(self.rejects.path)
+        if self._fresh.untold is not None:
+            sync_directory(self.disk, self.path.parent)  # or those rejects would be resumed
+            write_atomic(self.disk, self._file, self._fresh.to_bytes())
         self.spool.open(0, self._fresh.digest)
         self.rejects.open(keep=False)
 
