@@ -93,6 +93,7 @@ class Chain:
             page_size=self.random.choice([2, 3, 5, 10]),
             concurrency=self.random.choice([1, 2, 4]),
             checkpoint=60,
+            restart=random.Random(f"{seed} restart").random() < 0.2,
         )
         self.ends: Counter[str] = Counter()
 
