@@ -32,6 +32,14 @@ async def test_no_state_that_a_power_cut_leaves_is_wrong(name: str) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.parametrize("name", ["jsonl accounts", "sqlite second night"])
+async def test_nor_is_one_that_a_second_power_cut_leaves(name: str) -> None:
+    outcome = await enumerate_states(name, await record(SCENARIOS[name]), again=40)
+    assert not outcome.failures, outcome.failures[:3]
+    assert outcome.again > 400
+
+
+@pytest.mark.campaign
 async def test_a_sync_that_is_left_out_is_noticed() -> None:
     """`crash_states --mutants` does this with all scenarios, where these are noticed too."""
     recording = await record(SCENARIOS["jsonl"])

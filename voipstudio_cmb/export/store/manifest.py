@@ -18,7 +18,7 @@ from voipstudio_cmb.codec.json import decode_as
 from voipstudio_cmb.errors import ClientMisuse
 
 from .contents import Contents
-from .disk import Disk, read, sidecar, sync_directory, write_atomic
+from .disk import Disk, read, write_atomic
 from .lock import directory_locked
 from .marks import Mark, packed, unpacked
 
@@ -85,10 +85,6 @@ def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
         entries = read_manifest(path.parent)
         before = entries.get(path.name)
         files = _as_dicts({**entries, path.name: entry})
-        if _sum(files) == _sum(_as_dicts(entries)):
-            disk.unlink(sidecar(manifest, "new"))  # of a run that was killed behind this
-            sync_directory(disk, path.parent)  # before what led here goes
-            return before
         held = {"version": VERSION, "checksum": _sum(files), "files": files}
         text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
         write_atomic(disk, manifest, text.encode() + b"\n")
