@@ -24,15 +24,16 @@ STEPS = 80
 @pytest.mark.hypothesis  # as those with @given are marked
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_walks_keep_their_contract(kind: str) -> None:
-    outcomes: Outcomes = Counter()
-    run_machine(machine_of(kind, outcomes), EXAMPLES, STEPS)
-    assert kind == "wild" or any(key[-1] == "complete" for key in outcomes)
+    run_machine(machine_of(kind, Counter()), EXAMPLES, STEPS)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_random_walks_keep_their_contract(kind: str) -> None:
+    outcomes: Outcomes = Counter()
     for seed in range(4 * EXAMPLES):
-        run(scenario_of(seed, STEPS, [kind]))
+        outcomes.update(run(scenario_of(seed, STEPS, [kind])).outcomes)
+    # Here and not above: the machine may happen to draw hardly a walk.
+    assert any(key[-1] == "complete" for key in outcomes)
 
 
 @pytest.mark.parametrize("excuse", EXCUSES, ids=lambda excuse: excuse.name)
