@@ -10,11 +10,12 @@ from hypothesis import settings
 
 from benchmarks.harness.walk_model import server
 from benchmarks.harness.walk_model.client import Outcomes
-from benchmarks.harness.walk_model.excuses import EXCUSES, Excuse
+from benchmarks.harness.walk_model.excuses import EXCUSES, Circumstances, Excuse, excuse_of
 from benchmarks.harness.walk_model.habits import HABITS, HELD, tempers_of
 from benchmarks.harness.walk_model.machine import machine_of, run_machine
 from benchmarks.harness.walk_model.scenario import KINDS, run, scenario_of
 from benchmarks.harness.walk_model.server import ModelServer
+from benchmarks.harness.walk_model.temper import Temper
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = settings.default.max_examples // 2
@@ -40,6 +41,19 @@ def test_random_walks_keep_their_contract(kind: str) -> None:
 def test_a_loss_is_excused_only_in_the_words_of_the_readme(excuse: Excuse) -> None:
     readme = " ".join((ROOT / "README.md").read_text().split())
     assert excuse.words in readme.split("Not guaranteed in a walk by page", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("came", "deleted", "excused"), [(20, 1, True), (21, 1, False), (20, 0, False)]
+)
+def test_a_rounded_total_excuses_a_loss_only_if_just_so_many_rows_came(
+    came: int, deleted: int, excused: bool
+) -> None:
+    met = Circumstances(
+        temper=Temper(total="rounded"), strategy="page", page_size=3, inserted=0,
+        inserted_before=0, deleted=deleted, came=came,
+    )  # fmt: skip
+    assert (excuse_of(met) is not None) is excused
 
 
 def test_each_habit_is_met_by_some_kind_of_walk() -> None:

@@ -27,6 +27,8 @@ class Circumstances:
     inserted_before: int
     """How many of them came before others, in the order of ids."""
     deleted: int
+    came: int
+    """How many rows came, up to the highest id of its beginning."""
 
 
 @attrs.frozen
@@ -41,7 +43,9 @@ class Excuse:
 
 
 def _blind_totals(met: Circumstances) -> bool:
-    return met.strategy == "page" and met.deleted > 0 and met.temper.low
+    # A rounded total is by itself no more too low than too high: only if just so many rows came.
+    equal = met.temper.total == "rounded" and met.came > 0 and met.came % 10 == 0
+    return met.strategy == "page" and met.deleted > 0 and (met.temper.low or equal)
 
 
 def _inserted_before(met: Circumstances) -> bool:
