@@ -52,7 +52,7 @@ class Schema:
     """The columns of some rows; behind them comes `extra`."""
 
     columns: tuple[Column, ...]
-    """Those documented first, the others by name."""
+    """Those documented first, the others by name; or as they were chosen, behind the id."""
     whole: bool = True
     """Whether `extra` has the members that are no column; or else only what fits none."""
 
@@ -84,13 +84,14 @@ def checked_columns(chosen: Chosen) -> Chosen:
 class Census:
     """Counts what sorts of values rows have, and says which columns hold most of them.
 
-    The same rows give the same columns, in whatever order they come.
+    The same rows give the same columns, in whatever order they come (up to 10,000 names).
     """
 
     def __init__(self, record: type[Record], chosen: Chosen, fixed: Iterable[Column] = ()) -> None:
         """`fixed` are columns that there are already."""
         self._chosen = chosen
         self.known: dict[str, Column] = {column.name: column for column in fixed}
+        self._fixed = [*self.known]
         for column in documented(record):
             if isinstance(chosen, str) or column.name in ("id", *chosen):
                 self.known.setdefault(column.name, column)
@@ -121,10 +122,14 @@ class Census:
         found = {name: sorts for name, sorts in self.sorts.items() if _NAME.fullmatch(name)}
         if not isinstance(self._chosen, str):
             found |= {name: Counter() for name in self._chosen if name not in {*found, *self.known}}
-        return Schema(
-            (*self.known.values(), *sorted(_columns(found, self.known), key=lambda one: one.name)),
-            whole=isinstance(self._chosen, str),
-        )
+        columns = [
+            *self.known.values(),
+            *sorted(_columns(found, self.known), key=lambda column: column.name),
+        ]
+        if not isinstance(self._chosen, str):
+            names = [*dict.fromkeys((*self._fixed, "id", *self._chosen))]
+            columns.sort(key=lambda column: names.index(column.name))
+        return Schema(tuple(columns), whole=isinstance(self._chosen, str))
 
 
 def _columns(found: dict[str, Counter[Sort]], known: Iterable[str]) -> Iterator[Column]:
