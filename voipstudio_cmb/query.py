@@ -92,7 +92,8 @@ class PageRequest:
     page_size: int
     """How many rows to ask for."""
     number: int = 1
-    """The number of the page, from 1; a range of ids is asked for by its first page."""
+    """The number of the page, from 1; a range of ids is asked for by its first page. 0: not named,
+    so that it is the first, from wherever the server counts."""
     after: int = 0
     """Only ids above this one; 0 for any."""
     through: int | None = None
@@ -110,7 +111,8 @@ class PageRequest:
         Raises:
             ClientMisuse: the conditions are too long for a URL.
         """
-        return (("page", str(self.number)), ("limit", str(self.page_size)), *self.rows())
+        page = (("page", str(self.number)),) if self.number else ()
+        return (*page, ("limit", str(self.page_size)), *self.rows())
 
     def rows(self) -> tuple[tuple[str, str], ...]:
         """The part of the query that says which rows, in which order."""

@@ -155,7 +155,7 @@ class World(Offline):
             ids = sorted(ids, key=lambda id: self.rows[id].get("created_at", ""))
         ids = ids[::-1] if query.get("dir") == "DESC" else ids
         limit = int(query["limit"])
-        start = (int(query["page"]) - 1) * limit
+        start = (int(query.get("page", 1)) - 1) * limit
         rows = [self.rows[id] for id in ids[start : start + limit]]
         return json_response({"data": rows, "total": len(ids)})
 

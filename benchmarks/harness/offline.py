@@ -88,7 +88,7 @@ class Offline:
                     matching = [row for row in matching if _meets(row, condition)]
         total = len(matching)
         limit = int(query["limit"])
-        start = (int(query["page"]) - 1) * limit
+        start = (int(query.get("page", 1)) - 1) * limit
         page = matching[start : start + limit]
         if resource == "websites":
             page = [

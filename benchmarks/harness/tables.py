@@ -79,7 +79,7 @@ class Table:
         if query.get("sort", "id") != "id":
             return REFUSED
         total, size = max(0, high - low), int(query["limit"])
-        skipped = min(total, (int(query["page"]) - 1) * size)
+        skipped = min(total, (int(query.get("page", 1)) - 1) * size)
         if query.get("dir") == "DESC":
             shown = self.ids[max(low, high - skipped - size) : high - skipped][::-1]
         else:

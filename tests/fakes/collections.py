@@ -120,7 +120,7 @@ class Table(_Served):
             bound = condition["value"]
             ids = [i for i in ids if (i > bound if condition["operator"] == "gt" else i <= bound)]
         size = min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * size
+        start = (int(query.get("page", 1)) - 1) * size
         return page(ids[start : start + size], self.total(len(ids)))
 
 
@@ -236,7 +236,7 @@ class Odd:
         ids = [id for id in self.ids if not conditions or take(id, conditions)]
         ids = ORDERS[self.order](ids, down)
         page_size = self.fixed or min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * page_size
+        start = (int(query.get("page", 1)) - 1) * page_size
         found = ids[start : start + min(page_size, self.rows_cap)]
         if self.turns:
             found.sort(reverse=down)
@@ -252,8 +252,8 @@ class Pages:
 
     async def __call__(self, request: Request) -> Response:
         query = dict(request.query)
-        self.asked.append(int(query["page"]))
-        ids = self.ids_of(int(query["page"]), int(query["limit"]))
+        self.asked.append(int(query.get("page", 1)))
+        ids = self.ids_of(int(query.get("page", 1)), int(query["limit"]))
         return page(ids)
 
 
@@ -283,7 +283,7 @@ class Database:
             name = query["sort"]
             rows = sorted(rows, key=lambda each: self._rank(each.get(name)), reverse=down)
         size = min(int(query["limit"]), self.cap)
-        start = (int(query["page"]) - 1) * size
+        start = (int(query.get("page", 1)) - 1) * size
         return page([self.shown(each) for each in rows[start : start + size]], len(rows))
 
     def _rank(self, value: Any) -> tuple[bool, Any]:

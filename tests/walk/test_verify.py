@@ -35,6 +35,8 @@ class Server:
     """Is called before each response."""
     views: Callable[[Server], list[int]] = lambda server: server.ids
     """The ids that the next response is made from."""
+    first: int = 1
+    """The number of the page that a request is for which names none."""
     asked: int = 0
 
     async def __call__(self, request: Request) -> Response:
@@ -43,7 +45,8 @@ class Server:
         self.change(self)
         query, ids = dict(request.query), list(self.views(self))
         down = query["dir"] == "DESC"
-        shown = self.cut(ids[::-1] if down else ids, int(query["page"]), int(query["limit"]), down)
+        number, size = int(query.get("page", self.first)), int(query["limit"])
+        shown = self.cut(ids[::-1] if down else ids, number, size, down)
         return page(shown, self.total(len(ids), len(shown)))
 
 
@@ -349,14 +352,35 @@ async def test_rows_that_come_before_the_first_page_do_not_make_page_2_the_first
 
 @pytest.mark.parametrize("concurrency", CONCURRENCY)
 @pytest.mark.parametrize("page_size", [50, 500])
+@pytest.mark.parametrize("rows", [1, 2, 3, 50])
 @pytest.mark.parametrize("walk", ["page", "auto"])
 @virtual
 async def test_a_page_0_that_holds_everything_is_noticed(
-    walk: str, page_size: int, concurrency: int
+    walk: str, rows: int, page_size: int, concurrency: int
 ) -> None:
     server = Server(
-        ids=sparse(50),
+        ids=sparse(rows),
         cut=lambda ids, number, size, down: ids[number * size : (number + 1) * size],
+        first=0,
     )
     with pytest.raises(PageDrift):
         await walked(server, walk=walk, page_size=page_size, concurrency=concurrency)
+
+
+@pytest.mark.parametrize("walk", ["page", "auto", "keyset"])
+@virtual
+async def test_a_total_that_claims_rows_where_there_are_none_is_no_page_0(walk: str) -> None:
+    server = Server(ids=[], total=lambda all_, here: 3)
+    assert await walked(server, walk=walk) == []
+
+
+@virtual
+async def test_a_row_that_comes_while_page_0_is_looked_for_is_none_of_it() -> None:
+    for when in range(1, 12):
+
+        def changed(server: Server, when: int = when) -> None:
+            if server.asked == when:
+                server.ids.append(7)
+
+        server = Server(ids=[], total=lambda all_, here: 3, change=changed)
+        assert await walked(server) in ([], [7])

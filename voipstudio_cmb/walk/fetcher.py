@@ -98,6 +98,28 @@ class PageFetcher(Generic[R]):
                 raise
             return Page(records=[], number=number, total=None)
 
+    async def counts_from_0(self) -> bool:
+        """Whether page 1 is behind rows that the first page has, before it was asked for and after.
+
+        Twice, because an id may be given again. Without an order of ids, only of an empty page it
+        is known what it is behind.
+        """
+        ordered, down = self.first.sort == "id", self.first.descending
+        before = await self.unnamed_page()
+        for _ in range(2):
+            ids = ids_of(await self.page(1, self.first.page_size))
+            after = await self.unnamed_page()
+            stayed, before = before & after, after
+            if not stayed or (ids and not ordered):
+                return False
+            if ids and (max(ids) >= min(stayed) if down else min(ids) <= max(stayed)):
+                return False
+        return True
+
+    async def unnamed_page(self) -> set[int]:
+        """The ids on the first page, from wherever the server counts: no page is named."""
+        return {*ids_of(await self.fetch(attrs.evolve(self.first, number=0)))}
+
     async def newest(self, rows: int) -> Page[R]:
         """So many `rows` with the highest ids, the highest first."""
         page = await self.fetch(

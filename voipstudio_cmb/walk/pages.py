@@ -65,7 +65,7 @@ from .cursor import PageCursor, no_cursor
 from .ids import Seen, ids_of
 from .reader import PageReader
 from .tasks import PageWindow
-from .verify import Verifier
+from .verify import Verifier, check_beginning
 from .walk import Progress
 
 PASSES = 3
@@ -120,6 +120,8 @@ class PageWalk(Generic[R]):
                     raise reader.drift("rows before the cursor may have been missed")
                 if reader.ordered:
                     return
+                if number == 1:
+                    await check_beginning(reader)
                 if number > 1 and len(seen) == len(reader.seen) == known:
                     await reader.check_end()
                     return  # two walks have found the same

@@ -143,6 +143,8 @@ class Probe(Generic[R]):
             raise KeysetUnsupported  # no row that comes or goes turns an order round
         highest, self._kept = max(tops, default=0), None
         if not ids and not tops and (not first.total or self._wrong == _WRONG - 1):
+            if first.total and await self._fetcher.counts_from_0():
+                raise KeysetUnsupported
             return first, 0  # totals are known to overstate
         if not ids or highest < ids[-1] or passed_over(ids, tops) or lower:
             raise _Changed  # between the two, or it sorts otherwise
@@ -275,6 +277,8 @@ class Probe(Generic[R]):
 
     async def _more_than(self, first: int) -> list[int]:
         """The first few ids, where a page has no more than the `first`."""
+        if await self._fetcher.counts_from_0():
+            raise KeysetUnsupported  # else it might show the second row of any range
         known = ids_of(await self._fetcher.ids(0, None, 3))
         if len(known) == 1:  # the server sends no more than one row a page
             known += ids_of(await self._fetcher.ids(known[0], None))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncGenerator
-from typing import Generic
+from typing import Any, Generic
 
 import attrs
 
@@ -21,6 +21,18 @@ _TRIES = 12
 
 _FEW = 8
 """Rows that are asked for at least: a page of one or two may have no border inside."""
+
+
+async def check_beginning(reader: PageReader[Any]) -> bool:
+    """Whether the first page, where no number says which, has no row that has not come.
+
+    Raises:
+        PageDrift: it has some each time, since the server counts its pages from 0.
+    """
+    missed = any(id not in reader.seen for id in await reader.fetcher.unnamed_page())
+    if missed and await reader.fetcher.counts_from_0():
+        raise reader.lasting_drift("the server counts its pages from 0, not from 1")
+    return not missed
 
 
 @attrs.define(eq=False)
@@ -41,6 +53,8 @@ class Verifier(Generic[R]):
     """How many rows there are before the present place, less those that have come."""
     _began: tuple[int, int] = attrs.field(init=False, default=(0, 0))
     """The id that page 1 began with when it was read last, and its size."""
+    _begins: bool = attrs.field(init=False, default=False)
+    """Whether the page that was read last is known to begin with the first row."""
     _last: int = attrs.field(init=False)
     """The page to read where the last rows should be, of a server that does not sort."""
     _above: bool = attrs.field(init=False, default=False)
@@ -80,6 +94,9 @@ class Verifier(Generic[R]):
                 reader.ordered = False  # the highest, in another order than that of ids
             if not reader.ordered:
                 return
+            may_begin = number == 1 and self._may_begin(sorted(ids), size)
+            # Rows that go can make page 1 begin with others.
+            self._begins = may_begin and await check_beginning(reader)
             full = self._is_full(page, *question)
             self._learn(gap, page, *question, full, known)
             self._tries = 0 if reader.coverage.last_gap != gap else self._tries + 1
@@ -120,6 +137,19 @@ class Verifier(Generic[R]):
             not self._reader.ledger.blind and page.total == before + rows
         )
 
+    def _may_begin(self, ids: list[int], size: int) -> bool:
+        """Whether page 1, with these `ids`, seems to begin with the first row.
+
+        Only from there on do pages of two sizes begin with the same one: a server may count its
+        pages from 0. A much smaller one would begin with a lower id there.
+        """
+        if not ids:
+            return self._gone >= 2
+        if self._reader.coverage.reaches(ids[0]):
+            return False  # there is nothing to prove
+        most, later = self._began[1], ids[0] - self._began[0]
+        return (later == 0 and size != most) or (later > 0 and size + _FEW <= most)
+
     def _learn(
         self, gap: tuple[int, int], page: Page[R], number: int, size: int, full: bool, known: int
     ) -> None:
@@ -127,7 +157,7 @@ class Verifier(Generic[R]):
         reader, ids, (low, high) = self._reader, sorted(ids_of(page)), gap
         before = (number - 1) * size
         self._gone = self._gone + 1 if not ids and number < 2 else 0
-        if self._gone == 3:  # since it may be a page that is empty by mistake
+        if self._gone >= 3 and self._begins:  # since it may be a page that is empty by mistake
             reader.coverage.add(0, END)
         if ids and full:
             self._most = min(self._ceiling, self._most + 1)
@@ -138,10 +168,7 @@ class Verifier(Generic[R]):
         if number == 0:
             return
         if number == 1 and ids:
-            # Only from the first row on do pages of two sizes begin with the same one: a server
-            # may count its pages from 0. A much smaller one would begin with a lower id there.
-            most, later = self._began[1], ids[0] - self._began[0]
-            if (later == 0 and size != most) or (later > 0 and size + _FEW <= most):
+            if self._begins:
                 reader.coverage.add(0, ids[0])
             self._began = ids[0], size
         if high == END:

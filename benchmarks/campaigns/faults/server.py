@@ -88,7 +88,7 @@ class ScheduleServer:
         self.executed[key] += 1
         _, resource, *rest = path.strip("/").split("/")
         if not rest and request.method == "GET":
-            size, page = int(request.query["limit"]), int(request.query["page"])
+            size, page = int(request.query["limit"]), int(request.query.get("page", 1))
             size = min(size, self.cap)
             rows = self._rows(resource, request.query)
             content: dict[str, Any] = {"data": rows[(page - 1) * size : page * size]}

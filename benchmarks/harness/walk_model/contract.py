@@ -223,8 +223,9 @@ class WalkChecker:
         # A page larger than requested makes the total promise more pages than exist.
         if options.walk == "page" and self.parts == 1 and not temper.fixed:
             pages = -(-len(self.ever) // self._size)
-            # The highest id, the first two pages again, and an empty one; without `sort`, the last.
-            most = pages + (5 if temper.order else 4) + 2 * self.inserted
+            # The highest id, the first two pages again, an empty one, and one without a number;
+            # without `sort`, the last.
+            most = pages + (6 if temper.order else 5) + 2 * self.inserted
             if self.jumbled and self.inserted:
                 # As above: it looks across each border again, twice where they move meanwhile.
                 most += 2 * pages
@@ -284,7 +285,7 @@ class WalkChecker:
             # Nothing is yielded before the server has proved that it supports the walk.
             assert not lost or not part or not self.strict, f"lost before an error: {sorted(lost)}"
         elif self.options.walk == "page" and self.server.temper == HONEST and self.parts == 1:
-            page = min(int(query["page"]) for query in queries)
+            page = min(int(query.get("page", 1)) for query in queries)
             full = (page - 1) * self.options.page_size
             if self.state == "quiet":
                 # The first two are requested again while later ones are yielded.

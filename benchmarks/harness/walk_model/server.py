@@ -211,7 +211,8 @@ class ModelServer:
         for condition in () if temper.filter else conditions:
             meets, bound = condition["operator"], condition["value"]
             ids = [id for id in ids if temper.meets(id, meets, bound)]
-        shown = self._shown(ids, int(query["page"]), int(query["limit"]))
+        number = int(query.get("page", 1 - temper.from_zero))
+        shown = self._shown(ids, number, int(query["limit"]))
         if shown is not None:
             shown = self._spoilt(shown, query, spoil)
         if shown is None:
@@ -250,7 +251,10 @@ class ModelServer:
 
     def _spoilt(self, shown: list[int], query: dict[str, str], spoil: int) -> list[int] | None:
         """What becomes of a page, where it may be spoilt; None if it is not found."""
-        spoils, key = self.temper.spoils, (query["page"], query.get("dir"), query.get("filter"))
+        spoils, key = (
+            self.temper.spoils,
+            (query.get("page", "1"), query.get("dir"), query.get("filter")),
+        )
         begun = 0 < self.spoilt[key] < self.temper.times
         if not spoils or not shown or not (begun or (spoil and not self.spoilt[key])):
             return shown
