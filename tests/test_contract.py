@@ -171,7 +171,7 @@ def api() -> Iterator[Sandbox]:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=settings.default.max_examples // 5, suppress_health_check=list(HealthCheck))
+@settings(max_examples=settings.default.max_examples // 10, suppress_health_check=list(HealthCheck))
 def test_the_stand_in_keeps_to_the_description(case: schemathesis.Case[Any], api: Sandbox) -> None:
     # The ids of the examples, so that reading and changing find something, also after deleting.
     for table, row_id in ((api.data.settings, 77), (api.data.buttons, 98)):

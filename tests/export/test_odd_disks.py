@@ -134,7 +134,7 @@ async def test_each_call_fails_with_each_error(
     complete, made = await counted(tmp_path, format)
     seldom = ("chmod", "pread", "ftruncate")  # a first run has no need of them
     assert all(count for call, count in made.items() if call not in seldom), made
-    for case in cases(made, times=4):
+    for case in cases(made, times=2):
         await check(tmp_path, complete, format, *case)
 
 
