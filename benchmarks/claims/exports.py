@@ -145,9 +145,52 @@ def _polars(lines: Path, to: Path) -> None:
     polars.scan_ndjson(lines).sink_parquet(to)
 
 
-def _dlt(url: str, to: str, rows: int) -> Timer:
+def _batches(url: str, to: str, rows: int) -> Timer:
+    async def run() -> None:
+        async with CallMeBackClient("token", base_url=url) as cmb:
+            table = await cmb.cdrs.batches(page_size=PAGE_SIZE).read_all()
+        assert table.num_rows == rows
+
+    with Timer() as timer:
+        asyncio.run(run())
+    return timer
+
+
+async def _script_table(url: str, to: str, rows: int) -> None:
+    import aiohttp
+    import pyarrow
+
+    made = []
+    async with aiohttp.ClientSession(url + "/") as session:
+        for page in range(1, -(-rows // PAGE_SIZE) + 1):
+            path = f"callmeback/cdrs?page={page}&limit={PAGE_SIZE}&sort=id"
+            async with session.get(path) as response:
+                made += json.loads(await response.read())["data"]
+    assert pyarrow.Table.from_pylist(made).num_rows == rows
+
+
+def _dlt(source: Callable[[str], Any], format: str, url: str, to: str, rows: int) -> Timer:
+    """By a pipeline to files of JSON Lines, or to DuckDB."""
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+    os.environ["RUNTIME__LOG_LEVEL"] = "ERROR"
     os.environ["DLT_DATA_DIR"] = to
+    import dlt
+
+    if format == "duckdb":
+        target: Any = dlt.destinations.duckdb(str(Path(to) / "cdrs.duckdb"))
+    else:
+        target = dlt.destinations.filesystem(bucket_url=Path(to).as_uri())
+    pipeline = dlt.pipeline(
+        "cmb", destination=target, dataset_name="out", pipelines_dir=str(Path(to) / "state")
+    )
+    options: Any = {"write_disposition": "append"} if format == "duckdb" else {}
+    with Timer() as timer:
+        pipeline.run(source(url), loader_file_format=None if options else "jsonl", **options)
+    return timer
+
+
+def _dicts(url: str) -> Any:
+    """A source as dlt's own pages describe one."""
     import dlt
     from dlt.sources.helpers.rest_client import RESTClient
     from dlt.sources.helpers.rest_client.paginators import PageNumberPaginator
@@ -159,13 +202,13 @@ def _dlt(url: str, to: str, rows: int) -> Timer:
         )
         yield from client.paginate("callmeback/cdrs", params={"limit": PAGE_SIZE, "sort": "id"})
 
-    target = dlt.destinations.filesystem(bucket_url=Path(to).as_uri())
-    pipeline = dlt.pipeline(
-        "cmb", destination=target, dataset_name="out", pipelines_dir=str(Path(to) / "state")
-    )
-    with Timer() as timer:
-        pipeline.run(cdrs(), loader_file_format="jsonl")
-    return timer
+    return cdrs()
+
+
+def _source(url: str) -> Any:
+    from voipstudio_cmb.ext.dlt import source
+
+    return source(CallMeBackClient("token", base_url=url), resources=["cdrs"])
 
 
 def _singer(url: str, to: str, rows: int) -> Timer:
@@ -218,7 +261,11 @@ SCRIPTS: dict[str, tuple[str, Script]] = {
     "parquet": ("Table.from_pylist", _script_parquet),
 }
 RUNS: dict[str, tuple[Run, tuple[str, ...]]] = {
-    "dlt": (_dlt, ("dlt",)),
+    "dlt": (partial(_dlt, _dicts, "jsonl"), ("dlt",)),
+    "dlt source": (partial(_dlt, _source, "duckdb"), ("dlt", "duckdb", "pyarrow")),
+    "dlt with dicts": (partial(_dlt, _dicts, "duckdb"), ("dlt", "duckdb")),
+    "batches": (_batches, ("pyarrow",)),
+    "Table.from_pylist(json.loads)": (partial(_script, _script_table), ("pyarrow",)),
     "Singer SDK": (_singer, ("singer_sdk",)),
     "DuckDB to CSV": (partial(_converted, _duckdb, "csv"), ("duckdb",)),
     "DuckDB": (partial(_converted, _duckdb, "parquet"), ("duckdb",)),
@@ -251,27 +298,36 @@ def _measure(name: str, url: str, rows: int) -> Measure:
 def claims(quick: bool) -> Iterator[list[Claim]]:
     """Each format beside its script."""
     rows = 1_000 if quick else ROWS
-    with tables_elsewhere({"even": Table(range(7, 7 * rows + 1, 7), row=CALL)}) as base:
-        url = f"{base}even"
+    tables = {
+        str(count): Table(range(7, 7 * count + 1, 7), row=CALL) for count in (rows, rows // 4)
+    }
+    with tables_elsewhere(tables) as base:
 
-        def claim(format: str, target: float, *peers: str) -> Claim:
-            ours, limit = f"{format} export", SCRIPTS[format][0]
+        def claim(
+            ours: str, limit: str, target: float, what: str, *peers: str, rows: int = rows
+        ) -> Claim:
             return Claim(
-                name=f"{format}-beside-{limit}",
-                says=f"export of {rows:,} rows to {format}",
+                name=f"{ours.replace(' ', '-')}-beside-{limit}",
+                says=f"{rows:,} rows {what}",
                 unit="us CPU/row",
                 ours=ours,
                 limit=limit,
                 target=target,
                 contenders={
-                    name: _measure(name, url, rows)
+                    name: _measure(name, f"{base}{rows}", rows)
                     for name in (ours, limit, *peers)
                     if installed(*RUNS[name][1])
                 },
             )
 
-        yield [
-            claim(format, target, *peers)
+        exports = [
+            claim(f"{format} export", SCRIPTS[format][0], target, f"exported to {format}", *peers)
             for format, (target, *peers) in TARGETS.items()
-            if installed(*RUNS[f"{format} export"][1])
+        ]
+        table = claim("batches", "Table.from_pylist(json.loads)", 0.83, "to a pyarrow.Table")
+        loaded = claim("dlt source", "dlt with dicts", 0.1, "to DuckDB by dlt", rows=rows // 4)
+        yield [
+            each
+            for each in (*exports, table, loaded)
+            if {each.ours, each.limit} <= {*each.contenders}
         ]
