@@ -161,3 +161,19 @@ async def test_a_session_that_was_passed_in_is_used_nowhere_else() -> None:
     with pytest.raises(ClientMisuse, match="another event loop"):
         cmb.cdrs.batches().to_reader()
     await asyncio.sleep(0)
+
+
+async def test_known_columns_come_first_and_stay_as_they_were() -> None:
+    first = of_rows([{"id": 1, "b": 1, "a": "x"}]).batches()
+    assert first.columns == ()
+    await first.read_all()
+    kinds = {column.name: column.kind for column in first.columns}
+    assert (kinds["a"], kinds["b"]) == ("text", "integer")
+    second = of_rows([{"id": 2, "A1": True, "b": "no", "a": 7}]).batches(known=first.columns)
+    [row] = (await second.read_all()).to_pylist()
+    assert second.columns[:-1] == first.columns
+    assert (row["a"], row["b"], row["A1"]) == (None, None, True)
+    assert json.loads(row["extra"]) == {"a": 7, "b": "no"}
+    with of_rows([]).batches(known=first.columns).to_reader() as reader:
+        assert reader.columns == first.columns
+        assert list(reader) == []
