@@ -49,9 +49,8 @@ def _blind_totals(met: Circumstances) -> bool:
 
 
 def _inserted_before(met: Circumstances) -> bool:
-    # Pages of one row do not show that rows are inserted before others.
-    unseen = not met.temper.ascends and met.page_size == 1 and met.inserted > 0
-    return met.strategy == "page" and met.deleted > 0 and (met.inserted_before > 0 or unseen)
+    before = met.inserted_before if met.temper.ascends else met.inserted
+    return met.strategy == "page" and met.deleted > 0 and before > 0
 
 
 def _stale(met: Circumstances) -> bool:
