@@ -59,15 +59,19 @@ def _export(format: str, url: str, to: str, rows: int) -> Timer:
     return timer
 
 
-async def _pages(url: str, rows: int) -> AsyncIterator[list[dict[str, Any]]]:
+async def _pages(
+    url: str, rows: int, loads: Callable[[bytes], Any] | None = None
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """Read by orjson, unless `loads` does it."""
     import aiohttp
     import orjson
 
+    loads = loads or orjson.loads
     async with aiohttp.ClientSession(url + "/") as session:
         for page in range(1, -(-rows // PAGE_SIZE) + 1):
             path = f"callmeback/cdrs?page={page}&limit={PAGE_SIZE}&sort=id"
             async with session.get(path) as response:
-                yield orjson.loads(await response.read())["data"]
+                yield loads(await response.read())["data"]
 
 
 async def _script_jsonl(url: str, to: str, rows: int) -> None:
@@ -157,15 +161,9 @@ def _batches(url: str, to: str, rows: int) -> Timer:
 
 
 async def _script_table(url: str, to: str, rows: int) -> None:
-    import aiohttp
     import pyarrow
 
-    made = []
-    async with aiohttp.ClientSession(url + "/") as session:
-        for page in range(1, -(-rows // PAGE_SIZE) + 1):
-            path = f"callmeback/cdrs?page={page}&limit={PAGE_SIZE}&sort=id"
-            async with session.get(path) as response:
-                made += json.loads(await response.read())["data"]
+    made = [row async for page in _pages(url, rows, json.loads) for row in page]
     assert pyarrow.Table.from_pylist(made).num_rows == rows
 
 
@@ -265,7 +263,10 @@ RUNS: dict[str, tuple[Run, tuple[str, ...]]] = {
     "dlt source": (partial(_dlt, _source, "duckdb"), ("dlt", "duckdb", "pyarrow")),
     "dlt with dicts": (partial(_dlt, _dicts, "duckdb"), ("dlt", "duckdb")),
     "batches": (_batches, ("pyarrow",)),
-    "Table.from_pylist(json.loads)": (partial(_script, _script_table), ("pyarrow",)),
+    "Table.from_pylist(json.loads)": (
+        partial(_script, _script_table),
+        ("orjson", "pyarrow"),
+    ),
     "Singer SDK": (_singer, ("singer_sdk",)),
     "DuckDB to CSV": (partial(_converted, _duckdb, "csv"), ("duckdb",)),
     "DuckDB": (partial(_converted, _duckdb, "parquet"), ("duckdb",)),

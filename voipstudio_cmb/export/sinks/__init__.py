@@ -2,9 +2,9 @@
 
     sink("csv", "gzip")  ->  Sink
                               |- JsonlSink      the rows as they came
-                              |- CsvSink        cells as text, in CsvLines
-                              |- SqliteSink   \\ typed columns, through `columns`,
-                              `- ParquetSink  / what does not fit in `extra`
+                              |- CsvSink      \\
+                              |- SqliteSink    | from the rows' `columns`; CSV has their text
+                              `- ParquetSink  /
 
 `compression` writes what the first two compress. Only `parquet` imports pyarrow, when it is used.
 """
