@@ -203,7 +203,7 @@ class KeysetWalk(Generic[R]):
             while self._take_off(cutter, flying):
                 through = flying[0][1]
                 page = await self._land(flying)
-                cutter.learn(len(page.records) if page.total is None else page.total)
+                cutter.learn((page.total if page.records else 0) or len(page.records))
                 if not page.records:
                     continue
                 yield page
