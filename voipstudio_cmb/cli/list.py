@@ -76,6 +76,8 @@ async def run(arguments: argparse.Namespace) -> int:
                 await show(printer.add(record))
                 printed += 1
         await show(printer.finish())
+    if printer.note:
+        print_message(printer.note)
     if note or not printed:
         print_message(note or "no rows")
     return DONE

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from .exit_codes import NOT_AUTHORISED, RESUMABLE
 from .stdio import OutputError, print_data
-from .terminal import print_message, table_text
+from .table import table_text
+from .terminal import print_message
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
