@@ -12,7 +12,7 @@
     progress     how far jobs are (arithmetic)    displays    shows that: bars, lines, events
     report       what became of an export         exit_codes  what that means for scripts
     terminal     messages, events, JSON           ext.rich    draws bars
-    table        columns of text, aligned
+    table        columns of text, aligned         period      `--from` and `--until`
     stdio        standard output, written whole or an error, and standard error, which may be lost
     ending       what is done last of all
 
