@@ -182,6 +182,19 @@ def test_what_is_left_out_is_said_in_one_line_however_much_it_is() -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "table"])
+@pytest.mark.parametrize("stream", [Terminal, io.StringIO])
+def test_rows_that_come_later_stand_below_the_first(form: str, stream: type[io.StringIO]) -> None:
+    printer = PRINTERS[form](Cdr, stream())
+    assert printer.flush() == ("" if form in ("jsonl", "table") else printed(form, [], stream()))
+    printer = PRINTERS[form](Cdr, stream())
+    at_once = PRINTERS[form](Cdr, stream())
+    whole = "".join(map(at_once.add, CALLS)) + at_once.finish()
+    text = "".join(map(printer.add, CALLS[:3])) + printer.flush()
+    text += printer.add(CALLS[3]) + printer.flush() + printer.flush()
+    assert text == whole
+
+
 def test_columns_that_are_chosen_are_shown_whole_on_a_terminal_too() -> None:
     text = printed("table", CALLS, Terminal(), "welcome_screen_msg,culture")
     assert "w" * 60 in text

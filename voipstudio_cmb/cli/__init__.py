@@ -13,6 +13,7 @@
     report       what became of an export         exit_codes  what that means for scripts
     terminal     messages, events, JSON           ext.rich    draws bars
     table        columns of text, aligned         period      `--from` and `--until`
+    newest       which rows come first            follow      `--follow`
     stdio        standard output, written whole or an error, and standard error, which may be lost
     ending       what is done last of all
 

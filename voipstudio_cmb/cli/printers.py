@@ -54,8 +54,8 @@ class Printer(ABC):
         most = max(self.held, _MOST_HELD if self._missing else 0)
         return self._release() if len(self._held) >= most else ""
 
-    def finish(self) -> str:
-        """What comes behind all records.
+    def flush(self) -> str:
+        """The records that are kept. Those that come later have the same columns.
 
         Raises:
             ClientMisuse: no record had a column that was named.
@@ -64,6 +64,10 @@ class Printer(ABC):
         if rows or rows is None:
             check_seen(sorted(self._missing), self._known)
         return "" if rows is None else self._release()
+
+    def finish(self) -> str:
+        """What comes behind all records; raises as `flush` does."""
+        return self.flush()
 
     def _release(self) -> str:
         rows, self._held = self._held or [], None
@@ -183,6 +187,8 @@ class Table(Printer):
         super().__init__(record, stream, columns)
         self._suits = not columns and stream.isatty()
         self._rows: list[dict[str, str]] = []
+        self._first: list[dict[str, str]] = []
+        self._shown: Sequence[str] | None = None
 
     def _text(self, row: dict[str, Any]) -> str:
         cells = {name: self._cell(value) for name, value in row.items() if value is not None}
@@ -193,19 +199,32 @@ class Table(Printer):
         text = value if isinstance(value, str) else to_json(value).decode()
         return printable(text, self._stream)
 
-    def finish(self) -> str:
-        super().finish()
-        names = self._names
-        if names is None:
-            found = dict.fromkeys(name for row in self._rows for name in row)
-            names = tuple(in_order(found, self._known))
-        if not self._suits:
-            return table_text(self._rows, self._stream, names) if self._rows else ""
-        room = terminal_size(self._stream)[0]
-        layout = lay_out(self._rows, names, room)
-        self.note = str(layout)
+    def flush(self) -> str:
+        super().flush()
+        rows, self._rows = self._rows, []
+        if not rows:
+            return ""
+        if begins := self._shown is None:
+            self._first, self._shown = rows, self._lay_out(rows)
         # A terminal may be narrower than the one column that is always shown.
-        return table_text(self._rows, self._stream, layout.shown, min(CELL, room))
+        most = min(CELL, terminal_size(self._stream)[0]) if self._suits else None
+        if begins:
+            return table_text(rows, self._stream, self._shown, most)
+        # Below the first, as wide as they are.
+        text = table_text([*self._first, *rows], self._stream, self._shown, most)
+        return "".join(text.splitlines(keepends=True)[-len(rows) :])
+
+    def _lay_out(self, rows: Sequence[dict[str, str]]) -> Sequence[str]:
+        """The columns to show of `rows`; notes which are left out."""
+        if self._names is not None:
+            return self._names
+        found = dict.fromkeys(name for row in rows for name in row)
+        names = in_order(found, self._known)
+        if not self._suits:
+            return names
+        layout = lay_out(rows, names, terminal_size(self._stream)[0])
+        self.note = str(layout)
+        return layout.shown
 
 
 PRINTERS: dict[str, type[Printer]] = {
