@@ -46,6 +46,18 @@ class Period:
     """A condition for each end that is given."""
     note: str
     """Which moments these are, in which zone; nothing where none is given."""
+    first: datetime | None = None
+    """The moment from which on; None: from the beginning."""
+    last: datetime | None = None
+    """The moment before which; None: to the end."""
+
+    def has(self, moment: datetime | None) -> bool:
+        """Whether a row that was created at `moment` is in it; None is in one without ends only."""
+        if moment is None:
+            return self.first is self.last is None
+        return (self.first is None or self.first <= moment) and (
+            self.last is None or moment < self.last
+        )
 
 
 def read_period(
@@ -72,7 +84,7 @@ def read_period(
         filters.append(created < _written(last))
         words.append(f"before {_written(last)}")
     note = f"created_at {' and '.join(words)}, {clock.zone_note()}" if words else ""
-    return Period(tuple(filters), note)
+    return Period(tuple(filters), note, first, last)
 
 
 def _written(moment: datetime) -> str:
