@@ -38,7 +38,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def printed(
-    form: str, records: list[Cdr], stream: io.StringIO | None = None, columns: str = ""
+    form: str, records: list[Cdr], stream: io.StringIO | None = None, columns: str | None = None
 ) -> str:
     printer = PRINTERS[form](Cdr, stream or io.StringIO(), columns)
     return "".join(map(printer.add, records)) + printer.finish()
@@ -121,6 +121,8 @@ def test_a_column_that_no_row_has_is_refused_with_the_nearest(form: str) -> None
     printed(form, records, columns="welcome_screen_msg")  # documented, if absent here
     with pytest.raises(ClientMisuse, match="one is empty"):
         printed(form, records, columns="id,,name")
+    with pytest.raises(ClientMisuse, match="one is empty"):
+        printed(form, records, columns="")
 
 
 def test_a_table_in_a_pipe_has_every_column_whole_and_no_colour() -> None:

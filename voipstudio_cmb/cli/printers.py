@@ -23,7 +23,7 @@ _MOST_HELD = 500
 class Printer(ABC):
     """Makes text of records one by one, for `stream`, on which it prints nothing itself.
 
-    `columns` are names separated by commas, "all", or "" for what suits the format.
+    `columns` are names separated by commas, "all", or None for what suits the format.
     """
 
     words = False
@@ -32,12 +32,15 @@ class Printer(ABC):
     note = ""
     """What is to be said of the text once it is finished."""
 
+    begun = False
+    """Whether any of the text was printed."""
+
     held = _MOST_HELD
     """So many rows are held before the first is printed."""
 
-    def __init__(self, record: type[Record], stream: TextIO, columns: str = "") -> None:
+    def __init__(self, record: type[Record], stream: TextIO, columns: str | None = None) -> None:
         self._record, self._stream = record, stream
-        self._names = read_columns(columns) if columns else None
+        self._names = None if columns is None else read_columns(columns)
         self._known = dict.fromkeys(column.name for column in documented(record))
         self._missing = {name for name in self._names or () if name not in self._known}
         self._held: list[dict[str, Any]] | None = []
@@ -183,9 +186,9 @@ class Table(Printer):
 
     words = True
 
-    def __init__(self, record: type[Record], stream: TextIO, columns: str = "") -> None:
+    def __init__(self, record: type[Record], stream: TextIO, columns: str | None = None) -> None:
         super().__init__(record, stream, columns)
-        self._suits = not columns and stream.isatty()
+        self._suits = columns is None and stream.isatty()
         self._rows: list[dict[str, str]] = []
         self._first: list[dict[str, str]] = []
         self._shown: Sequence[str] | None = None
