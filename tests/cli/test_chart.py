@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import re
+import sys
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.commands import run_terminal
 from tests.fakes.hostile import HOSTILE, harmful
 from voipstudio_cmb.cli.bars import bars_text
 from voipstudio_cmb.cli.table import width
 from voipstudio_cmb.cli.tally import BY, Tally, created_at
+from voipstudio_cmb.sandbox import Sandbox
 
 
 class Stream(io.StringIO):
@@ -109,3 +115,85 @@ def test_no_name_steers_the_terminal() -> None:
         text = bars_text(counted.counts(by), Stream(), 10)
         assert harmful(text.replace("\n", "")) == []
         assert len(text.splitlines()) == 1
+
+
+def recent(api: Sandbox) -> int:
+    """Adds calls of today; returns how many calls there are."""
+    for at in range(5):
+        api.data.cdrs.insert(created_at=f"{datetime.now():%Y-%m-%d} 00:00:0{at}")
+    return len(api.data.cdrs)
+
+
+def test_a_chart_is_of_the_last_thirty_days_unless_another_time_is_given(
+    api: Sandbox, run: Any
+) -> None:
+    recent(api)
+    done = run("chart", "cdrs")
+    assert done.code == 0
+    assert re.fullmatch(r"[0-9-]{10}  5  █{65}\n", done.out)
+    assert re.match(r"5 cdrs; created_at from .* on, in this machine's zone \(", done.err)
+    done = run("chart", "cdrs", "--by", "weekday", "--from", "2024-01-01", "--until", "2025-06-30")
+    assert len(done.out.splitlines()) == 7
+    count = int(done.err.split()[0])
+    assert sum(int(line.split()[1].replace(",", "")) for line in done.out.splitlines()) == count
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_chart_fits_its_terminal(api: Sandbox, columns: int) -> None:
+    words = ["chart", "cdrs", "--by", "website", "--from", "2020-01-01", "--zone", "UTC"]
+    done = run_terminal(*words, out=True, size=(columns, 24))
+    assert done.code == 0
+    assert max(map(width, done.out.splitlines()[:-2])) == columns
+    assert done.out.splitlines()[-1].startswith("300 cdrs; created_at from 2020-01-01")
+
+
+def test_a_chart_of_exports_is_that_of_the_api(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    assert run("export", "cdrs", "--to", tmp_path, "--format", "csv").code == 0
+    words = ["--by", "disposition", "--from", "2024-06-01", "--until", "2024-12-31"]
+    of_files = run("chart", "cdrs", "--files", tmp_path, *words)
+    requests = api.requests
+    of_api = run("chart", "cdrs", *words)
+    assert (of_files.code, of_files.out) == (0, of_api.out)
+    assert of_files.out.count("█") > 50
+    assert run("chart", "cdrs", "--files", tmp_path / "cdrs.csv").err.startswith("300 cdrs")
+    assert api.requests > requests
+
+
+def test_a_page_is_written_whole(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "calls.html"
+    for _ in range(2):  # a later one replaces it
+        done = run("chart", "cdrs", "--from", "2024-01-01", "--html", path)
+        assert (done.code, done.out) == (0, "")
+        assert done.err.endswith(f"; written to {path}\n")
+    assert path.read_text().endswith("</html>\n")
+    assert [*tmp_path.glob("calls*"), *tmp_path.glob(".calls*")] == [path]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--html", "/nowhere/at/all.html"], "is in no directory that exists"),
+        (["--html", "/"], "is a directory"),
+        (["--html", "x.html", "--by", "day"], "exclude each other"),
+        (["--files", "x", "--filter", "id>1"], "exclude each other"),
+        (["--files", "/nowhere"], "does not exist"),
+        (["--by", "wekday"], "did you mean weekday?"),
+        (["--from", "soon"], "is no time"),
+    ],
+)
+def test_what_can_not_be_drawn_is_refused(
+    api: Sandbox, run: Any, words: list[str], said: str
+) -> None:
+    done = run("chart", "cdrs", *words)
+    assert (done.code, done.out, api.requests) == (2, "", 0)
+    assert said in done.err
+
+
+def test_without_its_package_no_page_is_begun(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "voipstudio_cmb.cli.page", raising=False)
+    monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.plotly", None)
+    done = run("chart", "cdrs", "--html", tmp_path / "x.html")
+    assert (done.code, api.requests) == (2, 0)
+    assert "install voipstudio-cmb[chart]" in done.err

@@ -32,9 +32,9 @@ from .terminal import notify
 COMMAND = Group(
     "voipstudio-cmb",
     "voipstudio_cmb.cli.commands",
-    ("export", "list", "get", "ping", "sandbox"),
+    ("export", "list", "get", "chart", "ping", "sandbox"),
     params=[*account_options()],
-    help="VoIPstudio's Call Me Back module: export, list, get.",
+    help="VoIPstudio's Call Me Back module: export, list, get, chart.",
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
 )
 click.version_option(__version__, prog_name="voipstudio-cmb", message="%(prog)s %(version)s")(

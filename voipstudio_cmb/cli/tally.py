@@ -5,7 +5,6 @@ Rows are those of calls as they are known: members that a row lacks are counted 
 
 from __future__ import annotations
 
-import calendar
 from collections import Counter
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -21,6 +20,9 @@ BY = ("day", "hour", "weekday", "website", "disposition")
 
 MEMBERS = ("created_at", "website", "name", "disposition", "duration")
 """The members of a row that are looked at."""
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+HOURS = tuple(f"{hour:02}:00" for hour in range(24))
 
 _ABSENT = "(none)"
 _MOST_NAMES = 20
@@ -40,8 +42,8 @@ class Tally:
     undated: int = 0
     """Rows whose `created_at` is no time; they are in no count by time."""
     days: Counter[date] = attrs.field(factory=Counter)
-    hours: Counter[int] = attrs.field(factory=Counter)
-    weekdays: Counter[int] = attrs.field(factory=Counter)
+    times: Counter[tuple[int, int]] = attrs.field(factory=Counter)
+    """By weekday, from Monday, and hour."""
     websites: Counter[str] = attrs.field(factory=Counter)
     dispositions: Counter[str] = attrs.field(factory=Counter)
     lengths: Counter[str] = attrs.field(factory=Counter)
@@ -64,8 +66,7 @@ class Tally:
             return
         self.days[created.date()] += 1
         self.answered[created.date()] += answered
-        self.hours[created.hour] += 1
-        self.weekdays[created.weekday()] += 1
+        self.times[created.weekday(), created.hour] += 1
 
     def counts(self, by: str) -> list[tuple[str, int]]:
         """The names and counts of a chart `by` one of `BY`, or by "length", in their order.
@@ -76,9 +77,9 @@ class Tally:
         if by == "day":
             return [(day.isoformat(), self.days[day]) for day in self.all_days()]
         if by == "hour":
-            return [(f"{hour:02}:00", self.hours[hour]) for hour in range(24)]
+            return [(name, sum(row[at] for row in self.week())) for at, name in enumerate(HOURS)]
         if by == "weekday":
-            return [(calendar.day_abbr[day], self.weekdays[day]) for day in range(7)]
+            return [*zip(WEEKDAYS, map(sum, self.week()), strict=True)]
         if by == "length":
             return [(name, self.lengths[name]) for name in (*_LENGTHS.values(), _LONGEST)]
         counter = self.websites if by == "website" else self.dispositions
@@ -86,6 +87,10 @@ class Tally:
         rest = sum(count for _, count in most[_MOST_NAMES:])
         others = [(f"({len(most) - _MOST_NAMES} others)", rest)] if rest else []
         return most[:_MOST_NAMES] + others
+
+    def week(self) -> list[list[int]]:
+        """The counts of each hour of each weekday."""
+        return [[self.times[day, hour] for hour in range(24)] for day in range(7)]
 
     def all_days(self) -> list[date]:
         """Each day from the first with a row to the last; of far too many, those with rows."""
