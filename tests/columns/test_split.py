@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from voipstudio_cmb.columns import Census, Schema, Splitter, write_columns
+import pytest
+
+from voipstudio_cmb.columns import Census, Column, Schema, Splitter, documented, write_columns
 from voipstudio_cmb.models import Cdr
 
 
@@ -27,6 +29,27 @@ def test_any_name_can_be_met_again() -> None:
     [once], [again] = splitter.split([row])[-1], splitter.split([row])[-1]
     assert once == again
     assert json.loads(once) == dict.fromkeys(names, 2)
+
+
+def test_values_that_fit_no_column_are_met_once_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        b'{"id":1,"created_at":"2026-01-01 00:00:00","metadata":"","nb":0,"rate":-0.5}',
+        b'{"id":2,"created_at":"0000-00-00 00:00:00","metadata":{"a":-0},"nb":"12"}',
+        b'{"id":3,"culture":true,"more":1}',
+    ] * 3
+    schema = Schema((*documented(Cdr), Column("metadata", "text"), Column("nb", "integer")))
+    counted = Census(Cdr, "all")
+    splitter = Splitter(schema, census=counted)
+    first = splitter.split(rows)
+    monkeypatch.setattr(Splitter, "split_one", None)
+    assert [*map(list, splitter.split(rows))] == [*map(list, first)]
+    assert first[-1][1:3] == [
+        '{"created_at":"0000-00-00 00:00:00","metadata":{"a":-0},"nb":"12"}',
+        '{"culture":true,"more":1}',
+    ]
+    assert {name: sorts.total() for name, sorts in counted.sorts.items()} == {
+        "metadata": 12, "nb": 12, "rate": 6, "more": 6
+    }  # fmt: skip
 
 
 def test_rows_are_written_at_most_twice() -> None:
