@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -70,18 +70,9 @@ class _Chunk:
         self.rows = rows
         self.lines = b"\n".join(rows)
         self.odd: set[int] = set()
+        if _MINUS_ZERO.search(self.lines):  # which msgspec reads as 0
+            self.odd.update(at for at, row in enumerate(rows) if _MINUS_ZERO.search(row))
         self.misfits: dict[int, dict[str, bytes]] = {}
-
-    @cached_property
-    def minus_zeros(self) -> list[int]:
-        """The rows that have a -0."""
-        if not _MINUS_ZERO.search(self.lines):
-            return []
-        return [at for at, row in enumerate(self.rows) if _MINUS_ZERO.search(row)]
-
-    def check_zeros(self, values: Sequence[Any]) -> None:
-        """Notes the rows in which one of `values` that is 0 can have been sent as -0."""
-        self.odd.update(at for at in self.minus_zeros if values[at] == 0)
 
     def checked(self, name: str, cells: list[Any], sent: Sequence[Any] | None = None) -> list[Any]:
         """`cells` of the member `name`, without misfits; `sent` is the JSON text of each."""
@@ -121,10 +112,8 @@ class _Cells:
             return chunk.checked(name, [*map(self._known, values)], values)
         if kind == "time":
             return self._times(values, chunk)
-        if kind in ("integer", "boolean"):
+        if kind in ("integer", "boolean") and self.column.documented:
             types = {*map(type, values)}
-            if int in types and 0 in values:
-                chunk.check_zeros(values)
             if str in types or (kind == "boolean" and int in types):
                 return chunk.checked(name, [self._known(to_json(value)) for value in values])
         return values
@@ -279,9 +268,8 @@ class Splitter:
             if chunk.odd:
                 values = [value for at, value in enumerate(values) if at not in chunk.odd]
             if type is Raw:
-                sorts = Counter(sort_of(token) for token in values if token not in (b"", b"null"))
-            else:
-                sort = SORTS[self._columns[name].column.kind]
-                sorts = Counter({sort: len(values) - values.count(None)})
-            if sorts.total():
-                census.sorts[name].update(sorts)
+                for token, count in Counter(values).items():
+                    if token not in (b"", b"null"):
+                        census.sorts[name][sort_of(token)] += count
+            elif count := len(values) - values.count(None):
+                census.sorts[name][SORTS[self._columns[name].column.kind]] += count
