@@ -52,8 +52,21 @@ def test_values_that_fit_no_column_are_met_once_row_by_row(monkeypatch: pytest.M
     }  # fmt: skip
 
 
-def test_rows_are_written_at_most_twice() -> None:
-    rows = [b'{"id":1}'] * 600 + [b'{"id":2,"src":"a"}']
+@pytest.mark.parametrize("late", [300, 1_599])
+def test_rows_are_written_at_most_twice_and_not_in_vain(late: int) -> None:
+    rows = [b'{"id":1}'] * 1_600
+    rows[late] = b'{"id":2,"src":"a"}'
+    written: list[tuple[bool, int]] = []
+
+    def write(schema: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
+        written.append(("src" in schema.names, sum(len(columns[0]) for columns in chunks)))
+
+    write_columns(rows, partial(Census, Cdr, "all"), (), write, lambda: None)
+    assert written == [(False, late // 256 * 256), (True, len(rows))]
+
+
+def test_columns_are_guessed_from_the_last_rows_too() -> None:
+    rows = [b'{"id":1}'] * 64 * 256 + [b'{"id":2,"src":"a"}']
     schemas: list[Schema] = []
 
     def write(schema: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
@@ -61,4 +74,4 @@ def test_rows_are_written_at_most_twice() -> None:
         assert sum(len(columns[0]) for columns in chunks) == len(rows)
 
     write_columns(rows, partial(Census, Cdr, "all"), (), write, lambda: None)
-    assert ["src" in schema.names for schema in schemas] == [False, True]
+    assert ["src" in schema.names for schema in schemas] == [True]
