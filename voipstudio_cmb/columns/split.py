@@ -140,13 +140,15 @@ class Splitter:
 
     altered: int
     """How many texts had half a surrogate pair, which was replaced by U+FFFD."""
+    census: Census | None
+    """It may be taken away once enough is counted."""
 
     def __init__(
         self, schema: Schema, *, values: Container[Kind] = (), census: Census | None = None
     ) -> None:
         self.altered = 0
         self.schema = schema
-        self._census = census
+        self.census = census
         self._columns = {column.name: _Cells(column, values) for column in schema.columns}
         self._others: list[str] = []
         self._learn(())
@@ -193,8 +195,8 @@ class Splitter:
             for cells, values in zip(self._columns.values(), sent, strict=False)
         ]
         columns.append(self._extra(sent[width:], chunk))
-        if self._census is not None:
-            self._count(self._census, sent, chunk)
+        if self.census is not None:
+            self._count(self.census, sent, chunk)
         if chunk.odd:
             columns = self._with_odd(columns, chunk)
         return columns
