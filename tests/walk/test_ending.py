@@ -16,6 +16,7 @@ from voipstudio_cmb.errors import PageDrift, WalkError
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Capabilities
+from voipstudio_cmb.walk.cursor import is_resumable
 
 WAYS = [(10, 1), (10, 4), (100, 1), (100, 4)]
 """Page sizes and concurrencies."""
@@ -232,3 +233,41 @@ async def test_rows_that_come_while_it_begins_leave_it_its_end(count: int) -> No
     found = [record.id async for record in walk]
     assert found == list(range(1, found[-1] + 1))
     assert walk.progress.through == found[-1] > count
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 3, 5, 6, 7, 8, 20])
+@pytest.mark.parametrize("gone", [(), (1,), (1, 2, 50_000), (2, 3, 4, 5, 6)])
+@virtual
+async def test_ids_that_are_sorted_as_text_and_compared_as_numbers_lose_no_row(
+    page_size: int, gone: tuple[int, ...]
+) -> None:
+    """The first page ascends all the same: 1, 10007, 10008, and 2 comes behind all of those."""
+    all_ids = [*range(1, 7), *range(10_007, 10_013), *range(20_013, 20_037), 50_000, 60_000]
+    ids, asked = [*all_ids], 0
+
+    async def network(request: Request) -> Response:
+        nonlocal asked
+        query, asked = dict(request.query), asked + 1
+        if asked % 4 == 0 and asked // 4 <= len(gone):
+            ids.remove(gone[asked // 4 - 1])
+        found = sorted(ids, key=str, reverse=query["dir"] == "DESC")
+        for condition in json.loads(query.get("filter", "[]")):
+            above = condition["operator"] == "gt"
+            found = [id for id in found if (id > condition["value"]) == above]
+        start = (int(query.get("page", 1)) - 1) * page_size
+        size = min(page_size, int(query["limit"]))
+        return page(found[start : start + size], len(found))
+
+    came, cursor = list[int](), None
+    for _ in range(2):  # a walk that is resumed elsewhere finds it out too
+        walk = Cdrs(network).list(page_size=page_size, concurrency=1, cursor=cursor)
+        try:
+            async for record in walk:
+                came.append(record.id)
+        except WalkError:
+            if is_resumable(cursor := walk.cursor):
+                continue
+        else:
+            assert {*all_ids} - {*gone} <= {*came}
+        break
+    assert len(came) == len({*came})

@@ -46,12 +46,12 @@ def test_a_loss_is_excused_only_in_the_words_of_the_readme(excuse: Excuse) -> No
 @pytest.mark.parametrize(
     ("came", "deleted", "excused"), [(20, 1, True), (21, 1, False), (20, 0, False)]
 )
-def test_a_rounded_total_excuses_a_loss_only_if_just_so_many_rows_came(
+def test_a_total_that_is_too_low_excuses_a_loss_only_if_just_so_many_rows_came(
     came: int, deleted: int, excused: bool
 ) -> None:
     met = Circumstances(
         temper=Temper(total="rounded"), strategy="page", page_size=3, inserted=0,
-        inserted_before=0, deleted=deleted, came=came,
+        inserted_before=0, deleted=deleted, came=came, too_low={20},
     )  # fmt: skip
     assert (excuse_of(met) is not None) is excused
 

@@ -36,6 +36,8 @@ class Capabilities:
     """It has shown that it does not."""
     counted: set[str] = attrs.field(factory=set)
     """Its totals have counted more rows than their page, where conditions on `id` went with it."""
+    sorts_numbers: set[str] = attrs.field(factory=set)
+    """It has sent a shorter id before a longer one that comes first as a text."""
     unsorted: set[str] = attrs.field(factory=set)
     """It answers only if no order is asked for."""
 

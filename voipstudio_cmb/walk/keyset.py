@@ -30,6 +30,7 @@ from voipstudio_cmb.query import R
 
 from .capabilities import Capabilities
 from .cursor import KeysetCursor
+from .digits import Digits
 from .ending import Ending, Totals, claimed_by
 from .fetcher import PageFetcher
 from .ledger import HighWaterMark, Ledger
@@ -61,11 +62,13 @@ class KeysetWalk(Generic[R]):
     _ending: Ending[R] | None = attrs.field(init=False, default=None)
     """Checks the end; None where nothing has to be trusted."""
     _totals: Totals = attrs.field(init=False)
+    _digits: Digits[R] = attrs.field(init=False)
     _held: int = attrs.field(init=False, default=0)
     """Ranges that were asked for and are not yielded yet, over all segments."""
 
     def __attrs_post_init__(self) -> None:
         self.probe = Probe(self._fetcher, self.resource, self.capabilities)
+        self._digits = Digits(self._fetcher, self.resource, self.capabilities)
         self._totals = Totals(self.resource in self.capabilities.counted)
 
     async def pages(self) -> AsyncGenerator[Page[R]]:
@@ -147,6 +150,7 @@ class KeysetWalk(Generic[R]):
             return [page] if page.records else [], self._one_by_one(0, 0)
         if ahead is not None:
             self._learn(ahead, self._through)
+        await self._digits.prove(page, ahead, self._through)
         pages = [page] if ahead is None or not ahead.records else [page, ahead]
         self._ending = Ending(self._fetcher, 0, self._through, claimed_by(page))
         last = pages[-1].records[-1].id
@@ -203,7 +207,7 @@ class KeysetWalk(Generic[R]):
             while self._take_off(cutter, flying):
                 through = flying[0][1]
                 page = await self._land(flying)
-                cutter.learn(len(page.records) if page.total is None else page.total)
+                cutter.learn((page.total if page.records else 0) or len(page.records))
                 if not page.records:
                     continue
                 yield page
@@ -242,7 +246,7 @@ class KeysetWalk(Generic[R]):
     async def _land(self, flying: deque[_Flight[R]]) -> Page[R]:
         """The page of the oldest range, asked for again if it should not be empty."""
         low, high, task = flying[0]
-        page = self._checked(await result_of(task), low, high)
+        page = await self._checked(await result_of(task), low, high)
         flying.popleft()
         self._held -= 1
         return page if page.records or not page.total else await self._ask(low, high)
@@ -256,15 +260,13 @@ class KeysetWalk(Generic[R]):
             if not page.records:
                 return
             yield page
-            low = page.records[-1].id
-            if not self._has_more(page, high):
-                return
+            low = page.records[-1].id if self._has_more(page, high) else high
 
     async def _ask(self, low: int, high: int) -> Page[R]:
-        return self._checked(await self._fetcher.ids(low, high), low, high)
+        return await self._checked(await self._fetcher.ids(low, high), low, high)
 
-    def _checked(self, page: Page[R], low: int, high: int) -> Page[R]:
-        if within(page, low, high):
+    async def _checked(self, page: Page[R], low: int, high: int) -> Page[R]:
+        if within(page, low, high) and not await self._digits.passed_over(page, low, high):
             self._learn(page, high)
             if self._ending is not None:
                 self._ending.begin_range(low)

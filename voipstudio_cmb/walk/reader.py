@@ -130,7 +130,8 @@ class PageReader(Generic[R]):
 
     async def rejoin(self, after: PageCursor) -> tuple[Page[R], Page[R]]:
         """The page of a cursor as it is now, and the rows behind the cursor up to there."""
-        self.seen.last = self.seen.floor = after.last
+        self.seen.floor = after.last
+        self.seen.last = max(self.seen.last, after.last)
         self.page_size = after.page_size
         self.coverage = Coverage(after.last)
         self.ledger = Ledger.resume(after)

@@ -86,6 +86,7 @@ class WalkChecker:
             self._versions[id] = 0
         self._calls, self._spoilt = len(server.calls), server.spoilt.total()
         self._first = len(self.ever)
+        server.too_low.clear()
 
     def begin_part(self, options: Options) -> None:
         """Begins a part: the first, or one from a cursor."""
@@ -204,7 +205,8 @@ class WalkChecker:
         return Circumstances(
             temper=self.server.temper, strategy=self._strategy(walk), page_size=self._size,
             inserted=self.inserted, inserted_before=self.inserted_before, deleted=self.deleted,
-            came=sum(id <= (walk.progress.through or 0) for id in self.received),
+            came=sum(id <= (walk.progress.through or id) for id in self.received),
+            too_low=self.server.too_low,
         )  # fmt: skip
 
     def _check_order(self, walk: Walk[Cdr]) -> None:

@@ -85,6 +85,8 @@ class ModelServer:
     """The first request of each call, by the id of the call."""
     troubles: dict[int, list[str]] = attrs.field(factory=dict)
     """The faults that each call met."""
+    too_low: set[int] = attrs.field(factory=set)
+    """The totals of all rows that were below their number."""
     spoilt: Counter[Any] = attrs.field(factory=Counter)
     """How often each page was spoilt."""
     evaluations: int = 0
@@ -224,6 +226,8 @@ class ModelServer:
         )
         if (total := TOTALS[temper.total](counts)) is not NONE:
             content["total"] = total
+            if not conditions and str(total).isdigit() and int(str(total)) < len(ids):
+                self.too_low.add(int(total))
         return json_response(content)
 
     def _shown(self, ids: list[int], page: int, page_size: int) -> list[int] | None:

@@ -172,11 +172,6 @@ class Temper:
         return self.total in ("exact", "string")
 
     @property
-    def low(self) -> bool:
-        """Whether its totals are too low."""
-        return self.total in ("one below", "five below", "a third")
-
-    @property
     def even(self) -> bool:
         """Whether each page has the rows that its number and the size of all pages say."""
         odd = self.weight or self.varying or self.short_page or self.later or self.from_zero
