@@ -75,3 +75,16 @@ def test_columns_are_guessed_from_the_last_rows_too() -> None:
 
     write_columns(rows, partial(Census, Cdr, "all"), (), write, lambda: None)
     assert ["src" in schema.names for schema in schemas] == [True]
+
+
+def test_a_file_is_whole_though_another_column_seemed_to_be_missing_meanwhile() -> None:
+    """Names that databases take for one have one column: that of most rows."""
+    src, other = b'{"id":1,"src":1}', b'{"id":1,"SRC":1}'
+    rows = [b'{"id":1}'] * 255 + [src] + [other] * 256 + [src] * 512
+    written: list[tuple[bool, int]] = []
+
+    def write(schema: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
+        written.append(("src" in schema.names, sum(len(columns[0]) for columns in chunks)))
+
+    write_columns(rows, partial(Census, Cdr, "all"), (), write, written.clear)
+    assert written == [(True, len(rows))]

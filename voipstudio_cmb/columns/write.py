@@ -57,8 +57,9 @@ def write_columns(
     if discard is None:
         deque(split, maxlen=0)
     else:
-        write(schema, _until_late(split, schema, counted))
-        if counted.schema() == schema:
+        late = list[bool]()
+        write(schema, _until_late(split, schema, counted, late))
+        if not late and counted.schema() == schema:
             return splitter.altered
         discard()
     splitter = Splitter(counted.schema(), values=values)
@@ -73,12 +74,15 @@ def _guess(rows: Iterable[bytes], census: Census) -> Schema:
     return census.schema()
 
 
-def _until_late(split: Iterable[Columns], schema: Schema, counted: Census) -> Iterator[Columns]:
-    """What has been `split`, until `counted` has further columns: then it is only counted."""
-    known, late = 0, False
+def _until_late(
+    split: Iterable[Columns], schema: Schema, counted: Census, late: list[bool]
+) -> Iterator[Columns]:
+    """What has been `split`, until `counted` has further columns: then `late`, and only counted."""
+    known = 0
     for columns in split:
         if not late and len(counted.sorts) > known:
             known = len(counted.sorts)
-            late = not {*counted.schema().names} <= {*schema.names}
+            if not {*counted.schema().names} <= {*schema.names}:
+                late.append(True)
         if not late:
             yield columns
