@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 
 from voipstudio_cmb.columns import Census, Column, Schema, Splitter, documented, write_columns
@@ -88,3 +89,12 @@ def test_a_file_is_whole_though_another_column_seemed_to_be_missing_meanwhile() 
 
     write_columns(rows, partial(Census, Cdr, "all"), (), write, written.clear)
     assert written == [(True, len(rows))]
+
+
+def test_nothing_is_learnt_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    splitter = Splitter(Schema((*documented(Cdr), Column("nb", "integer"))))
+    rows = [b'{"id":1,"nb":-0,"more":1}', b'{"id":2,"nb":"x"}', b'{"id":3,"name":"\\ud800"}']
+    first = splitter.split(rows)
+    monkeypatch.setattr(msgspec, "defstruct", None)
+    assert [*map(list, splitter.split(rows))] == [*map(list, first)]
+    assert splitter.altered == 2

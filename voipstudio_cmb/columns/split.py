@@ -151,6 +151,7 @@ class Splitter:
         self.census = census
         self._columns = {column.name: _Cells(column, values) for column in schema.columns}
         self._others: list[str] = []
+        self._types: list[Any] = []
         self._learn(())
 
     def _learn(self, names: Iterable[str]) -> None:
@@ -161,8 +162,10 @@ class Splitter:
                 self._columns[name].type = Raw
             elif len(others) < _MOST_LEARNT:
                 others.add(name)
-        self._others = sorted(others)
-        self._types = [*(cells.type for cells in self._columns.values()), *(Raw for _ in others)]
+        types = [*(cells.type for cells in self._columns.values()), *(Raw for _ in others)]
+        if types == self._types:
+            return
+        self._others, self._types = sorted(others), types
         self._row = msgspec.defstruct(
             "Row",
             [(f"member{at}", type, _ABSENT.get(type)) for at, type in enumerate(self._types)],
