@@ -52,6 +52,7 @@ ONLY_IN = {
     "aiohttp": "transport",
     "cattrs": "codec",
     "msgspec": "codec columns",
+    "click": "cli",
     "opentelemetry": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",
