@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -56,9 +57,9 @@ def test_each_example_works(
     profile.parent.mkdir(parents=True)
     mine = {"token": api.token, "apiUrl": api.base_url}
     profile.write_text(json.dumps({"version": 1, "profiles": {"work": mine}}))
-    for resource in ("settings", "buttons"):
-        found = Fault(path=f"/callmeback/{resource}/7", body=b'{"data":{"id":7}}', times=None)
-        api.script(found)
+    for resource, id in itertools.product(("settings", "buttons"), (7, 8)):
+        body = b'{"data":{"id":%d}}' % id
+        api.script(Fault(path=f"/callmeback/{resource}/{id}", body=body, times=None))
     program, *words = shlex.split(example)
     assert program == "voipstudio-cmb"
     if words[0] == "sandbox":  # which serves until it is interrupted

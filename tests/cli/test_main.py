@@ -89,7 +89,7 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["export", "--to", "{}/a", "calls"], "[RESOURCE]...: it is none of cdrs, "),
+        (["export", "--to", "{}/a", "calls"], "RESOURCE: it is none of cdrs, "),
         (["export", "--to", "{}/a", "--format", "xml"], "unknown format (known"),
         (["export", "--to", "{}/a", "--page-size", "0"], "page_size must be an integer from 1"),
         (["export", "--to", "{}/a", "--concurrency", "0"], "concurrency must be an integer from 1"),

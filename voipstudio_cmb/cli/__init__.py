@@ -7,6 +7,7 @@
          │   ├─ stream      --to -
          │   └─ dry_run     --dry-run
          ├─ list            rows as json, jsonl, csv, tsv or table: printers
+         ├─ chart           counts of rows (tally) as bars, or as a page; of the API or exported
          └─ get, ping, sandbox
 
     parser       commands and values for click, and what is said of wrong ones

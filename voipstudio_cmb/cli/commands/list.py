@@ -144,13 +144,40 @@ async def _show(printer: Printer, text: str) -> None:
 
 _NO_BUTTONS = "the API has no collection of buttons: use `get buttons ID`"
 
-COMMAND = Command(
-    "list",
-    run,
-    [
-        click.Argument(
-            ["resource"], metavar="RESOURCE", type=OneOf(COLLECTIONS, buttons=_NO_BUTTONS)
-        ),
+
+def command_of(resource: str | None) -> Command:
+    """`RESOURCE list`, or `list RESOURCE`."""
+    known = OneOf(COLLECTIONS, buttons=_NO_BUTTONS)
+    named = [] if resource else [click.Argument(["resource"], type=known)]
+    name = f"{resource} list" if resource else "list cdrs"
+    return Command(
+        "list",
+        run,
+        [
+            *named,
+            *_options(),
+            *period_options(),
+            *filter_options(),
+            *walk_options(),
+            *account_options(),
+        ],
+        help=f"Print {resource or 'rows of a collection (of ' + ', '.join(COLLECTIONS) + ')'}.",
+        examples=[
+            f"voipstudio-cmb {name} --newest --limit 10 --columns id,created_at,name",
+            f"voipstudio-cmb {name} --all --from 2024-01-01 --until yesterday --format csv",
+        ],
+        epilog=TOKEN,
+        exclusive=[
+            ("limit", "all"),
+            *((one, other) for one in ("newest", "follow") for other in ("all", "sort", "desc")),
+            ("follow", "until"),
+        ],
+        resource=resource,
+    )
+
+
+def _options() -> list[click.Parameter]:
+    return [
         option("--limit", type=INTEGER, default=25, metavar="N", help="How many rows."),
         option("--all", is_flag=True, help="All rows."),
         option(
@@ -178,20 +205,7 @@ COMMAND = Command(
             help=r"How to print them; in tsv, a tab, line end and backslash are \t, \n, \r and "
             r"\\.  [default: table on a terminal, jsonl elsewhere]",
         ),
-        *period_options(),
-        *filter_options(),
-        *walk_options(),
-        *account_options(),
-    ],
-    help=f"Print rows of a collection (of {', '.join(COLLECTIONS)}).",
-    examples=[
-        "voipstudio-cmb list cdrs --newest --limit 10 --columns id,created_at,src,dst",
-        "voipstudio-cmb list visitors --all --from 2026-01-01 --until yesterday --format csv",
-    ],
-    epilog=TOKEN,
-    exclusive=[
-        ("limit", "all"),
-        *((order, other) for order in ("newest", "follow") for other in ("all", "sort", "desc")),
-        ("follow", "until"),
-    ],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
+COMMAND = command_of(None)
