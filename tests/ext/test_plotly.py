@@ -77,7 +77,7 @@ def test_a_page_refers_to_nothing_outside_it() -> None:
 def drawn(text: str) -> dict[str, Any]:
     """The traces of each chart by its title."""
     titles = re.findall("<figcaption>(.*?)</figcaption>", text)
-    found = re.search(r"<script>const FIGURES = (.*);\nfor ", text)
+    found = re.search(r"<script>const FIGURES = (.*);\nconst ", text)
     assert found is not None
     return {title: each[1] for title, each in zip(titles, json.loads(found[1]), strict=True)}
 

@@ -28,9 +28,11 @@ table { border-collapse: collapse; } td, th { padding: 0 .75rem; text-align: lef
 """
 _COLOURS = ["#1f77b4", "#c2ccd6", "#9467bd", "#8c564b", "#17becf", "#7f7f7f"]
 _SHADES = [[0, "#f0f4f8"], [1, "#1f77b4"]]
+# Of the buttons, none that shares a chart by somebody's server.
 _SCRIPT = """
+const OPTIONS = {displaylogo: false, responsive: true, modeBarButtons: [["toImage"]]};
 for (const [id, data, layout] of FIGURES)
-  Plotly.newPlot(id, data, layout, {displaylogo: false, responsive: true});
+  Plotly.newPlot(id, data, layout, OPTIONS);
 """
 
 
