@@ -181,7 +181,7 @@ def test_profile_names_a_profile_of_the_vendors_file(
     ran = run("ping", "--profile", "mine")
     assert (ran.code, ran.out) == (4, "")
     assert "no profile file" in ran.err
-    assert api.requests == 1
+    assert api.requests == 2  # the other is GET /me
 
 
 def test_list_prints_the_first_rows_and_says_that_there_are_more(run: Any, api: Sandbox) -> None:

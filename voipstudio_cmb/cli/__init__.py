@@ -8,7 +8,7 @@
          │   └─ dry_run     --dry-run
          ├─ list            rows as json, jsonl, csv, tsv or table: printers
          ├─ chart           counts of rows (tally) as bars, or as a page; of the API or exported
-         └─ get, ping, sandbox
+         └─ get, create, update, delete, count, status, completion, sandbox
 
     parser       commands and values for click, and what is said of wrong ones
     options      options that commands share      clients     a client as the options ask for it

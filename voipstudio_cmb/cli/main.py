@@ -46,6 +46,7 @@ def _module(name: str) -> Any:
 
 def _make(name: str) -> click.Command:
     """The command `name`, or the group of what can be done with such a resource."""
+    name = "status" if name == "ping" else name
     if name not in _OPERATIONS:
         command: click.Command = _module(name).COMMAND
         return command
@@ -61,7 +62,7 @@ def _make(name: str) -> click.Command:
 
 COMMAND = Group(
     "voipstudio-cmb",
-    ("export", "list", "get", "chart", *_OPERATIONS, "ping", "completion", "sandbox"),
+    ("export", "list", "get", "chart", *_OPERATIONS, "status", "ping", "completion", "sandbox"),
     _make,
     params=account_options(),
     help="VoIPstudio's Call Me Back module: all of its operations, exports and charts.",
