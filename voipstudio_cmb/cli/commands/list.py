@@ -187,7 +187,7 @@ def _options() -> list[click.Parameter]:
         ),
         option(
             "--follow", is_flag=True,
-            help="Print the newest, and then each that comes, until interrupted.",
+            help="Print the newest, and then each that comes, until Ctrl-C (exit code 130).",
         ),
         option(
             "--interval", type=NUMBER, default=5, metavar="SECONDS",
