@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from tests.fakes.hostile import HOSTILE, harmful
 from voipstudio_cmb import Cdr
@@ -270,3 +271,11 @@ def test_no_name_of_a_field_steers_what_reads_it(
         assert "FORGED" not in [line.strip() for line in plain.splitlines()]
         if form == "table":
             assert "[red]x0" in plain
+
+
+def test_columns_are_aligned_as_a_terminal_shows_wide_characters_and_accents() -> None:
+    names = ["東京デンキ", "Cafe\u0301", "ab", "각", "\u1100\u1161\u11a8", "ｈａｌｆ", "🚀"]  # noqa: RUF001
+    assert [*map(width, names)] == [*map(cell_len, names)]
+    calls = [Cdr(id=at + 1, name=name, title=f"t{at}") for at, name in enumerate(names)]
+    lines = printed("table", calls, Terminal(), "name,title").splitlines()[1:]
+    assert {cell_len(line[: line.index("t" + str(at))]) for at, line in enumerate(lines)} == {12}

@@ -12,7 +12,7 @@ import pytest
 from tests.fakes.hostile import HOSTILE
 from voipstudio_cmb.cli.page import figures
 from voipstudio_cmb.cli.tally import Tally, created_at
-from voipstudio_cmb.ext.plotly import page
+from voipstudio_cmb.ext.plotly import Figure, page
 
 EVIL = '</script><script src="https://evil.example/x.js"></script><a href="https://evil.example">x'
 
@@ -107,3 +107,9 @@ def test_of_rows_that_are_no_calls_there_are_fewer_charts() -> None:
 @pytest.mark.parametrize("rows", [(), ({},)])
 def test_a_page_of_nothing_is_a_page(rows: tuple[dict[str, Any], ...]) -> None:
     assert drawn(made(*rows))["Over time"][0]["x"] == []
+
+
+def test_no_name_ends_the_script_that_it_is_in() -> None:
+    text = page("Calls", "", [Figure("a", "grid", [EVIL], [(EVIL, [1])])])
+    assert [tag for tag, _ in Page(text).tags].count("script") == 2
+    assert drawn(text)["a"][0]["y"] == [EVIL]
