@@ -95,4 +95,4 @@ def test_the_example_is_short_and_the_sections_stand_in_order() -> None:
         "Configuration",
         "What is guaranteed, and what is not known",
     ]
-    assert len(COMMANDS) == 13
+    assert len(COMMANDS) == 14
