@@ -11,7 +11,7 @@ from typing import TextIO
 from voipstudio_cmb.boundary.text import on_one_line
 
 _GAP = "  "
-_FIGURE = re.compile(r"[+-]?[0-9][0-9,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
+_FIGURE = re.compile(r"-?[0-9][0-9,]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?")
 _JOINED = ("\u1160", "\u11ff")  # vowels and ends of Korean syllables, drawn into their beginning
 
 
