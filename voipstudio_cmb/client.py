@@ -118,15 +118,16 @@ class CallMeBackClient:
     ) -> Self:
         """A client for the account that the environment names.
 
-        The token is `VOIPSTUDIO_API_TOKEN`, else that of `profile`, or of the current profile, of
-        the vendor's command line (`~/.config/voipstudio/config.json`, read only). A profile's token
-        goes to the URL of its profile; one that names none, and the variable's token, go to
-        `VOIPSTUDIO_API_URL`, else to the default. There is no `base_url` here, so that no token
+        The token is `VOIPSTUDIO_API_TOKEN`, or in the file that `VOIPSTUDIO_API_TOKEN_FILE` names,
+        else that of `profile`, or of the current profile, of the vendor's command line
+        (`~/.config/voipstudio/config.json`, read only). A profile's token goes to the URL of its
+        profile; one that names none, and a variable's token, go to `VOIPSTUDIO_API_URL`, else to
+        the default. There is no `base_url` here, so that no token
         goes where it does not belong: pass both to the class instead, which reads no variable.
         `source` says what was found. `env` replaces `os.environ`.
 
         Raises:
-            ConfigError: no token was found, or the profile file can't be used.
+            ConfigError: no token was found, or the file with it can't be used.
         """
         hidden = Environment(env)
         del env  # or a traceback with locals would show the token in it
