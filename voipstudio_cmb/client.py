@@ -35,9 +35,7 @@ from .walk import Capabilities, Tasks
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
     if isinstance(middlewares, Iterable) and all(map(callable, checked := tuple(middlewares))):
         return checked
-    raise ClientMisuse(
-        "middlewares must be a list of async functions (request, handler) -> response"
-    )
+    raise ClientMisuse("middlewares must be async functions (request, handler) -> response")
 
 
 IDENTITY_SECONDS = 15.0
@@ -119,12 +117,11 @@ class CallMeBackClient:
         """A client for the account that the environment names.
 
         The token is `VOIPSTUDIO_API_TOKEN`, or in the file that `VOIPSTUDIO_API_TOKEN_FILE` names,
-        else that of `profile`, or of the current profile, of the vendor's command line
-        (`~/.config/voipstudio/config.json`, read only). A profile's token goes to the URL of its
-        profile; one that names none, and a variable's token, go to `VOIPSTUDIO_API_URL`, else to
-        the default. There is no `base_url` here, so that no token
-        goes where it does not belong: pass both to the class instead, which reads no variable.
-        `source` says what was found. `env` replaces `os.environ`.
+        else that of `profile`, or of the current one, of the vendor's command line (read only, in
+        `~/.config/voipstudio/config.json`). A profile's token goes to the URL of its profile; one
+        that names none, and a variable's token, to `VOIPSTUDIO_API_URL`, else to the default. There
+        is no `base_url` here, so that no token goes where it does not belong: call the class with
+        both. `source` says what was found. `env` replaces `os.environ`.
 
         Raises:
             ConfigError: no token was found, or the file with it can't be used.
@@ -244,6 +241,11 @@ class CallMeBackClient:
     def source(self) -> str:
         """Where the token and the base URL come from, in words: variables, profile, or a call."""
         return self._auth.source
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API has asked this client to send nothing; 0.0: it has not."""
+        return max(0.0, self._limit.throttle.paused())
 
     async def identity(self) -> str:
         """A text without secrets that is the same for all clients of one account.

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -36,8 +37,9 @@ def print_message(text: str) -> None:
 
 
 def print_event(name: str, **members: Any) -> None:
-    """Prints one event on standard error, as a JSON object on a line."""
-    line = escape_controls(json.dumps({"event": name, **members}))
+    """Prints one event on standard error, as a JSON object on a line, with the time in UTC."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = escape_controls(json.dumps({"event": name, "time": now, **members}))
     print(line, file=sys.stderr, flush=True)
 
 

@@ -139,6 +139,7 @@ class Exports:
             )
             self._exports.append((export, turns))
         self.jobs = [job for export, _ in self._exports for job in export.jobs]
+        self._clients = {export.account: export.client for export, _ in self._exports}
 
     async def forecast(self) -> list[Forecast]:
         """What `run` would fetch, in the order of `jobs`; neither can be called after this.
@@ -189,6 +190,10 @@ class Exports:
             retries=sum(usage.retries for usage in usages),
             seconds=loop.time() - began,
         )
+
+    def pause(self, job: Job) -> float:
+        """Seconds for which the API has asked the account of `job` to wait; 0.0: it has not."""
+        return self._clients[job.account].pause
 
     def end(self) -> None:
         """Removes the mark: what is complete has been told."""
