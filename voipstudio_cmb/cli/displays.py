@@ -18,7 +18,7 @@ from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker
 from .report import label
 from .stdio import log_is_behind
-from .terminal import print_event, print_message, rich_for, terminal_size
+from .terminal import print_event, print_message, printing_above, rich_for, terminal_size
 
 INTERVAL = 2.0
 """Seconds from one event about a job to the next: programs that read them do not mind."""
@@ -45,7 +45,7 @@ def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     width, height = terminal_size(sys.stderr)
     rich = rich_for(sys.stderr) if mode == "auto" and width >= BARS_WIDTH else None
     if rich is not None:
-        with rich.Bars(sys.stderr, width, height) as bars:
+        with rich.Bars(sys.stderr, width, height) as bars, printing_above(bars.print_above):
             yield partial(_draw, bars)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any, TextIO
@@ -31,9 +31,26 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))
 
 
+_above: list[Callable[[str], None]] = []
+
+
+@contextlib.contextmanager
+def printing_above(bars: Callable[[str], None]) -> Iterator[None]:
+    """Has `bars` print the messages while they are drawn: what is below would be torn."""
+    _above.append(bars)
+    try:
+        yield
+    finally:
+        _above.pop()
+
+
 def print_message(text: str) -> None:
     """Prints `text` on standard error, as one line."""
-    print(on_one_line(text), file=sys.stderr)
+    line = on_one_line(text)
+    if _above:
+        _above[-1](line)
+    else:
+        print(line, file=sys.stderr)
 
 
 def print_event(name: str, **members: Any) -> None:
