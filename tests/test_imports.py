@@ -55,6 +55,7 @@ ONLY_IN = {
     "aiohttp": "transport",
     "cattrs": "codec",
     "msgspec": "codec columns",
+    "click": "cli",
     "opentelemetry": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",

@@ -5,7 +5,16 @@ import os
 import sys
 from typing import NoReturn
 
-from .cli.main import main
+try:
+    from .cli.main import main
+except ModuleNotFoundError as error:
+    if error.name != "click":
+        raise
+    print(
+        "error: the command line needs another package: install voipstudio-cmb[cli]",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 
 
 def run() -> NoReturn:

@@ -89,24 +89,24 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["export", "--to", "{}/a", "calls"], "unknown resource (known"),
+        (["export", "--to", "{}/a", "calls"], "[RESOURCE]...: it is none of cdrs, "),
         (["export", "--to", "{}/a", "--format", "xml"], "unknown format (known"),
         (["export", "--to", "{}/a", "--page-size", "0"], "page_size must be an integer from 1"),
         (["export", "--to", "{}/a", "--concurrency", "0"], "concurrency must be an integer from 1"),
         (["export", "--to", "{}/a", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["export", "--to", "{}/a", "--rate", "0"], "--rate must be a finite number above 0"),
         (["export", "--to", "/proc/x"], "can't be written"),
-        (["export"], "the following arguments are required: --to"),
-        (["list", "calls"], "unknown collection (known"),
+        (["export"], "--to is missing"),
+        (["list", "calls"], "RESOURCE: it is none of cdrs, "),
         (["list", "buttons"], "no collection of buttons: use `get buttons ID`"),
         (["list", "cdrs", "--limit", "0"], "--limit must be an integer of at least 1"),
         (["list", "cdrs", "--page-size", "0"], "page_size must be an integer from 1"),
         (["list", "cdrs", "--concurrency", "99"], "concurrency must be an integer from 1 to 64"),
         (["list", "cdrs", "--filter", "nonsense"], "not PROPERTY OPERATOR VALUE"),
-        (["list", "cdrs", "--limit", "1", "--all"], "not allowed with"),
+        (["list", "cdrs", "--limit", "1", "--all"], "--limit and --all exclude each other"),
         (["get", "settings", "0"], "id must be an integer from 1"),
-        (["get", "settings", "x"], "invalid int value"),
-        (["get", "cdrs", "1"], "invalid choice (choose from"),
+        (["get", "settings", "x"], "ID: it must be an integer"),
+        (["get", "cdrs", "1"], "it is none of settings, buttons"),
         (["sandbox", "--rate", "nan"], "--rate must be a finite number above 0"),
         (["sandbox", "--port", "99999"], "the sandbox can't be started"),
         (["sandbox", "--rows", "-1"], "--rows must be an integer from 0 to 1000000"),
@@ -116,10 +116,10 @@ def test_missing_buttons_are_named(api: Sandbox, run: Any, tmp_path: Path) -> No
         (["list", "cdrs", "--rate", "1e-320"], "no rate that can be kept"),
         (["list", "cdrs", "--rate", "1e400"], "--rate must be a finite number above 0"),
         (["list", "cdrs", "--rate", f"{10**400}"], "--rate must be a finite number above 0"),
-        (["list", "cdrs", "--limit", "9" * 5000], "argument --limit: invalid int value"),
+        (["list", "cdrs", "--limit", "9" * 5000], "--limit: it must be an integer"),
         (["list", "cdrs", "--page-size", f"{10**400}"], "page_size must be an integer from 1"),
         (["get", "settings", f"{10**400}"], "id must be an integer from 1"),
-        ([], "the following arguments are required: COMMAND"),
+        ([], "Usage: voipstudio-cmb [OPTIONS] COMMAND"),
     ],
 )
 def test_wrong_usage_sends_nothing_and_is_exit_2(
@@ -369,7 +369,7 @@ def test_help_imports_nothing_heavy() -> None:
         "print(sorted({'aiohttp', 'attrs', 'cattrs', 'msgspec', 'rich'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "exit codes: 0 done" in ran.stdout
+    assert "Exit codes: 0 done" in ran.stdout
     assert ran.stdout.splitlines()[-1] == "[]"
 
 
@@ -383,3 +383,38 @@ def test_ping_says_whose_token_goes_where(
     code, _, said = run("ping")
     assert code == 4
     assert said.count(f"from VOIPSTUDIO_API_TOKEN, the base URL {api.base_url}") == 2
+
+
+def test_options_may_stand_before_the_name_of_the_command(run: Any, api: Sandbox) -> None:
+    assert run("--profile", "mine", "ping").err.startswith("VOIPSTUDIO_API_TOKEN takes precedence")
+    assert run("--rate", "0", "ping", "--rate", "5").code == 0  # what is nearer counts
+    refused = run("--profile", "mine", "sandbox")
+    assert (refused.code, refused.out) == (2, "")
+    assert "error: `sandbox` takes no --profile" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("lst cdrs", "there is no such command; did you mean list? (known: export, list, "),
+        ("list cdr", "did you mean cdrs?"),
+        ("list cdrs --limt 3", "unrecognized arguments: --limt; did you mean --limit?"),
+        ("list cdrs --lim 3", "unrecognized arguments: --lim"),
+        ("list", "RESOURCE is missing (one of cdrs, "),
+    ],
+)
+def test_what_was_meant_is_named(run: Any, api: Sandbox, argv: str, words: str) -> None:
+    ran = run(*argv.split())
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+    assert ran.err.startswith("Usage: voipstudio-cmb ")
+    assert len(ran.err.splitlines()) == 2
+
+
+def test_without_its_packages_the_command_says_what_to_install() -> None:
+    code = "import sys, runpy; sys.modules['click'] = None; runpy.run_module('voipstudio_cmb')"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == (
+        "error: the command line needs another package: install voipstudio-cmb[cli]\n"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from voipstudio_cmb.cli import export, list
+from voipstudio_cmb.cli.commands import export, list
 from voipstudio_cmb.sandbox import Sandbox
 
 LIMITED = """
@@ -57,8 +57,8 @@ def test_memory_that_is_short_elsewhere_is_one_line_too(
     async def fails(_: object) -> int:
         raise error
 
-    monkeypatch.setattr(export, "run", fails)
-    monkeypatch.setattr(list, "run", fails)
+    monkeypatch.setattr(export.COMMAND, "run", fails)
+    monkeypatch.setattr(list.COMMAND, "run", fails)
     for argv, code, more in (
         (["export", "--to", "x"], 5, ": no file is left half written; run the same command again"),
         (["export", "--to", "-", "cdrs"], 1, ": the output is incomplete"),
@@ -75,7 +75,7 @@ def test_what_is_no_lack_of_memory_is_raised(monkeypatch: pytest.MonkeyPatch, ru
     async def fails(_: object) -> int:
         raise ExceptionGroup("", [MemoryError(), RuntimeError("a bug")])
 
-    monkeypatch.setattr(list, "run", fails)
+    monkeypatch.setattr(list.COMMAND, "run", fails)
     with pytest.raises(ExceptionGroup):
         run("list", "cdrs")
 
@@ -92,7 +92,7 @@ def test_a_command_that_has_ended_is_not_undone_by_the_end_of_its_threads(
         real(coroutine)
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(list, "run", ends)
+    monkeypatch.setattr(list.COMMAND, "run", ends)
     monkeypatch.setattr(asyncio, "run", without_threads)
     assert run("list", "cdrs").code == 3
 
@@ -105,7 +105,7 @@ def test_what_the_loop_says_of_short_memory_is_left_to_the_command(
             asyncio.get_running_loop().call_exception_handler({"message": "x", "exception": error})
         raise MemoryError
 
-    monkeypatch.setattr(list, "run", complains)
+    monkeypatch.setattr(list.COMMAND, "run", complains)
     assert run("list", "cdrs").code == 1
     assert [each.exc_info[0] for each in caplog.records if each.exc_info] == [ValueError]
     caplog.clear()

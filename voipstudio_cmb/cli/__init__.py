@@ -1,13 +1,15 @@
 """The command line `voipstudio-cmb`: one command a file.
 
     main                    arguments in, exit code out
-     ├─ export              options; chooses one of
-     │   ├─ files           --to DIR: one account, or --accounts
-     │   ├─ stream          --to -
-     │   └─ dry_run         --dry-run
-     ├─ list ── printers    rows as json, jsonl, csv or table
-     └─ get, ping, sandbox
+     └─ commands            one a file, with its options
+         ├─ export          chooses one of
+         │   ├─ files       --to DIR: one account, or --accounts
+         │   ├─ stream      --to -
+         │   └─ dry_run     --dry-run
+         ├─ list            rows as json, jsonl, csv or table: printers
+         └─ get, ping, sandbox
 
+    parser       commands and values for click, and what is said of wrong ones
     options      options that commands share      clients     a client as the options ask for it
     progress     how far jobs are (arithmetic)    displays    shows that: bars, lines, events
     report       what became of an export         exit_codes  what that means for scripts
@@ -15,6 +17,5 @@
     stdio        standard output, written whole or an error, and standard error, which may be lost
     ending       what is done last of all
 
-A command's file has `HELP`, `add_options(parser)` and `run(arguments)`, which returns the exit
-code. It imports whatever is heavy inside `run`, so that `--help` answers at once.
+What a command was asked for are its `Arguments`.
 """

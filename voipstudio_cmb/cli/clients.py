@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -11,11 +10,12 @@ from voipstudio_cmb.auth.profile import TOKEN_VARIABLE
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.limits import RateLimit
 
+from .arguments import Arguments
 from .terminal import notify
 
 
 @contextlib.asynccontextmanager
-async def open_client(arguments: argparse.Namespace) -> AsyncIterator[CallMeBackClient]:
+async def open_client(arguments: Arguments) -> AsyncIterator[CallMeBackClient]:
     """A client for the account that `--profile` or the environment names, or for `--sandbox`."""
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     if not getattr(arguments, "sandbox", False):

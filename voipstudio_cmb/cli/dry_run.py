@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from voipstudio_cmb.export import Job, Plan, read_accounts
 from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
 
+from .arguments import Arguments
 from .clients import open_client
 from .exit_codes import exit_code
 from .files import account_exports
@@ -17,7 +17,7 @@ from .stdio import print_text
 from .terminal import notify, table_text
 
 
-async def run(arguments: argparse.Namespace, plan: Plan) -> int:
+async def run(arguments: Arguments, plan: Plan) -> int:
     """Prints the forecast of `plan` and returns the exit code."""
     rates: dict[str, float | None] = {}
     if arguments.accounts is None:

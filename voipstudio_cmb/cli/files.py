@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 
 from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
 from voipstudio_cmb.limits import RateLimit
 
+from .arguments import Arguments
 from .clients import open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
@@ -17,7 +17,7 @@ from .progress import ProgressTracker
 from .report import print_files, report
 
 
-async def run(arguments: argparse.Namespace, plan: Plan) -> int:
+async def run(arguments: Arguments, plan: Plan) -> int:
     """Runs the export that `plan` describes and returns the exit code."""
     async with contextlib.AsyncExitStack() as stack:
         exports: Export | Exports
@@ -42,7 +42,7 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
         return code
 
 
-def account_exports(arguments: argparse.Namespace, plan: Plan) -> Exports:
+def account_exports(arguments: Arguments, plan: Plan) -> Exports:
     """The exports of the accounts in the file that `--accounts` names."""
     return Exports(
         read_accounts(arguments.accounts),

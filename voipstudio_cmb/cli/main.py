@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import click
+
 from voipstudio_cmb import __version__
 
-from . import export, get, list, ping, sandbox
+from .arguments import Arguments
 from .ending import ending
 from .exit_codes import (
     DONE,
@@ -22,23 +24,38 @@ from .exit_codes import (
     TERMINATED,
     USAGE,
 )
-from .options import EPILOG, check_certificates, check_numbers
-from .parser import Parser, unrecognized
+from .options import EXIT_CODES, TOKEN, account_options, check_certificates, check_numbers
+from .parser import Group, refuse
 from .stdio import OutputError, guarded_stdio
 from .terminal import notify
+
+COMMAND = Group(
+    "voipstudio-cmb",
+    "voipstudio_cmb.cli.commands",
+    ("export", "list", "get", "ping", "sandbox"),
+    params=[*account_options()],
+    help="VoIPstudio's Call Me Back module: export, list, get.",
+    epilog=f"{EXIT_CODES}\n\n{TOKEN}",
+)
+click.version_option(__version__, prog_name="voipstudio-cmb", message="%(prog)s %(version)s")(
+    COMMAND
+)
 
 
 @ending
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
-    arguments = argparse.Namespace()
+    arguments = Arguments()
     with guarded_stdio():
         try:
-            arguments = _parse(argv)
+            parsed = _parse(argv)
+            if isinstance(parsed, int):
+                return parsed
+            arguments = parsed
             return _run(arguments)
-        except (KeyboardInterrupt, asyncio.CancelledError) as stop:
+        except (KeyboardInterrupt, asyncio.CancelledError, click.Abort) as stop:
             notify(arguments, "interrupted" + _interruption(arguments))
-            return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
+            return TERMINATED if isinstance(stop, asyncio.CancelledError) else INTERRUPTED
         except OutputError as error:
             if error.reader_gone:
                 return DONE
@@ -73,15 +90,20 @@ def _show_unless_memory(loop: asyncio.AbstractEventLoop, context: dict[str, Any]
         loop.default_exception_handler(context)
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _parser()
-    arguments, unknown = parser.parse_known_args(argv)
-    if unknown:
-        parser.error(unrecognized(unknown))
-    return arguments
+def _parse(argv: Sequence[str] | None) -> Arguments | int:
+    """What to run, or the exit code if there is nothing to run."""
+    try:
+        parsed: Arguments | int = COMMAND.main(argv, "voipstudio-cmb", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return USAGE
+    except click.UsageError as error:
+        print(refuse(error), file=sys.stderr)
+        return USAGE
+    return parsed
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: Arguments) -> int:
     from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
     try:
@@ -101,24 +123,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return USAGE if isinstance(error, ClientMisuse) else FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="voipstudio-cmb",
-        description="VoIPstudio's Call Me Back module: export, list, get.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"voipstudio-cmb {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (export, list, get, ping, sandbox):
-        name = command.__name__.rpartition(".")[2]
-        options = commands.add_parser(name, help=command.HELP)
-        command.add_options(options)
-        options.set_defaults(run=command.run)
-    return parser
-
-
-def _interruption(arguments: argparse.Namespace) -> str:
+def _interruption(arguments: Arguments) -> str:
     """What to know about the output of a command that was interrupted."""
     command = getattr(arguments, "command", None)
     if command == "list" or getattr(arguments, "to", None) == "-":
@@ -128,13 +133,13 @@ def _interruption(arguments: argparse.Namespace) -> str:
     return ": no file is left half written; run the same command again to resume"
 
 
-def _leaves_files(arguments: argparse.Namespace) -> bool:
+def _leaves_files(arguments: Arguments) -> bool:
     """Whether the command leaves files that the same command resumes."""
     writes = getattr(arguments, "command", None) == "export" and arguments.to != "-"
     return writes and not arguments.dry_run
 
 
-async def _until_terminated(arguments: argparse.Namespace, ended: Callable[[int], None]) -> None:
+async def _until_terminated(arguments: Arguments, ended: Callable[[int], None]) -> None:
     """Runs the command so that SIGTERM ends it as Ctrl-C does: with its files cleaned up.
 
     `ended` is given the exit code.

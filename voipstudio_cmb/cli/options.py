@@ -2,39 +2,57 @@
 
 from __future__ import annotations
 
-import argparse
+import click
 
-EPILOG = """exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some rows were rejected or
-some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
-resume; 130 interrupted and 143 terminated: an export can be resumed likewise
+from .arguments import Arguments
+from .parser import INTEGER, NUMBER, option
 
-The token comes from VOIPSTUDIO_API_TOKEN, else from the profile that --profile names, else from the
-current profile that `vs auth login` wrote. A profile's token goes to the profile's URL; one without
-a URL, and the token of the variable, go to VOIPSTUDIO_API_URL."""
+EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some rows were rejected
+or some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
+resume; 130 interrupted and 143 terminated: an export can be resumed likewise."""
+
+TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN, else from the profile that --profile names,
+else from the current profile that `vs auth login` wrote. A profile's token goes to the profile's
+URL; one without a URL, and the token of the variable, go to VOIPSTUDIO_API_URL."""
 
 
-def add_account_options(parser: argparse.ArgumentParser) -> None:
-    """Adds `--profile` and `--rate`."""
-    add = parser.add_argument
-    add(
-        "--profile",
-        metavar="NAME",
-        help="a profile of the vendor's command line, unless VOIPSTUDIO_API_TOKEN is set",
+def account_options() -> list[click.Parameter]:
+    """`--profile` and `--rate`."""
+    profile = "A profile of the vendor's command line, unless VOIPSTUDIO_API_TOKEN is set."
+    return [
+        option("--profile", metavar="NAME", help=profile),
+        option("--rate", type=NUMBER, metavar="PER_SECOND", help="The most requests per second."),
+    ]
+
+
+def filter_options() -> list[click.Parameter]:
+    """`--filter` and `--filter-here`."""
+    like = (
+        "Only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable."
     )
-    add("--rate", type=float, metavar="PER_SECOND", help="the most requests per second")
+    here = "Send no --filter: read all rows and compare them here, for an API that ignores it."
+    return [
+        option("--filter", multiple=True, metavar="CONDITION", help=like),
+        option(
+            "--filter-here",
+            "on_ignored_filter",
+            is_flag=True,
+            flag_value="client",
+            default="raise",
+            help=here,
+        ),
+    ]
 
 
-def add_filter_option(parser: argparse.ArgumentParser) -> None:
-    like = "only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable"
-    parser.add_argument("--filter", action="append", default=[], metavar="CONDITION", help=like)
-    parser.add_argument(
-        "--filter-here",
-        dest="on_ignored_filter",
-        action="store_const",
-        const="client",
-        default="raise",
-        help="send no --filter: read all rows and compare them here, for an API that ignores it",
-    )
+def walk_options() -> list[click.Parameter]:
+    """`--page-size` and `--concurrency`."""
+    return [
+        option("--page-size", type=INTEGER, default=500, metavar="N", help="Rows per page."),
+        option(
+            "--concurrency", type=INTEGER, default=4, metavar="N",
+            help="Page requests in flight per resource.",
+        ),
+    ]  # fmt: skip
 
 
 def check_certificates() -> None:
@@ -53,7 +71,7 @@ def check_certificates() -> None:
         raise ClientMisuse(f"SSL_CERT_FILE can't be read: {error.strerror}") from None
 
 
-def check_numbers(arguments: argparse.Namespace) -> None:
+def check_numbers(arguments: Arguments) -> None:
     """Raises ClientMisuse if a rate is not a number above 0, or a count is below 1."""
     from voipstudio_cmb.boundary.checks import checked_integer
     from voipstudio_cmb.limits import checked_rate

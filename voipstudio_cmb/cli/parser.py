@@ -1,31 +1,216 @@
-"""The parser of the command line: what it complains of, it does not repeat.
+"""Commands and values as click parses them; what it complains of is not repeated.
 
 Whatever was typed may be a token in the wrong place, and what is printed may end up in a log.
 """
 
 from __future__ import annotations
 
-import argparse
+import difflib
+import importlib
 import re
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, NoReturn, TypeAlias
 
-_RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
+import click
+from click.core import ParameterSource
+
+from .arguments import Arguments
+
 _NAME = re.compile(r"--?[a-z][a-z-]{0,19}")
-_TYPED = re.compile(
-    r"(?:(?<=invalid choice)|(?<= value)): .*?(?= \(choose from|\Z)"
-    r"|(?<=ignored explicit argument) .*"
-    r"|(?<=ambiguous option: )(?=--)[^=]*=.*(?= could match)",
-    re.DOTALL,
-)
+_RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
+_DEFAULTS = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
-class Parser(argparse.ArgumentParser):
-    """A parser whose errors name options, and no values."""
+Run: TypeAlias = Callable[[Any], Coroutine[Any, Any, int]]
+"""A command, which is given the arguments and returns the exit code."""
 
-    def error(self, message: str) -> NoReturn:
-        """Prints the usage and `message` without what was typed, and exits."""
-        super().error(_TYPED.sub("", message))
+
+class Value(click.ParamType[Any]):
+    """A value that `read` makes of a text; a ValueError says what it should be."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name, self._read = name, read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value of a text; defaults are values already."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class OneOf(click.Choice[str]):
+    """One of some words, in which tabs complete; `else_` maps others to what to say of them."""
+
+    def __init__(self, words: Collection[str], **else_: str) -> None:
+        super().__init__(tuple(words))
+        self._else = else_
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word, or an error that names the nearest."""
+        if value in self.choices:
+            return str(value)
+        if value in self._else:
+            self.fail(self._else[value], param, ctx)
+        known = ", ".join(self.choices)
+        self.fail(f"it is none of {known}{nearest(value, self.choices)}", param, ctx)
+
+
+def _integer(text: str) -> int:
+    # Not more digits than Python takes, of any script.
+    if not re.fullmatch(r"[+-]?[0-9]{1,4000}", text):
+        raise ValueError("it must be an integer")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("it must be a number") from None
+
+
+INTEGER = Value("integer", _integer)
+NUMBER = Value("number", _number)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """A question about the one of `known` that was perhaps meant, or nothing."""
+    found = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def option(*names: str, **more: Any) -> click.Option:
+    """An option, whose help says its default."""
+    more.setdefault("show_default", more.get("default") not in (None, "") and "is_flag" not in more)
+    return click.Option(names, **more)
+
+
+class Command(click.Command):
+    """A command of `params`, of which `exclusive` pairs can't be given together."""
+
+    def __init__(
+        self,
+        name: str,
+        run: Run,
+        params: Sequence[click.Parameter] = (),
+        *,
+        help: str,
+        brief: str = "",
+        examples: Sequence[str],
+        epilog: str = "",
+        exclusive: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        shown = "\n".join(f"  {example}" for example in examples)
+        super().__init__(
+            name,
+            params=list(params),
+            help=help,
+            short_help=brief or None,
+            epilog=f"\b\nExamples:\n{shown}\n\n{epilog}".rstrip(),
+            context_settings={"allow_extra_args": True, "help_option_names": ["-h", "--help"]},
+        )
+        self.run, self.examples, self.exclusive = run, examples, exclusive
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the arguments into `ctx`, and complains of those that nothing takes."""
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            raise click.UsageError(unrecognized(rest), ctx)
+        for pair in self.exclusive:
+            given = [name for name in pair if ctx.get_parameter_source(name) not in _DEFAULTS]
+            if len(given) > 1:
+                raise click.UsageError(
+                    " and ".join(f"--{name.replace('_', '-')}" for name in given)
+                    + " exclude each other: leave one out",
+                    ctx,
+                )
+        return rest
+
+    def invoke(self, ctx: click.Context) -> Arguments:
+        """What is to run, with the options that stand before the command's name."""
+        path = ctx.command_path.split(" ", 1)[1]
+        values = dict(ctx.params)
+        for above in _groups(ctx):
+            for name, value in above.params.items():
+                if above.get_parameter_source(name) in _DEFAULTS:
+                    continue
+                if name not in values:
+                    raise click.UsageError(f"`{path}` takes no --{name.replace('_', '-')}", ctx)
+                if ctx.get_parameter_source(name) in _DEFAULTS:
+                    values[name] = value
+        return Arguments(run=self.run, command=path, **values)
+
+
+def _groups(ctx: click.Context) -> list[click.Context]:
+    """The groups that `ctx` is in, the inner one first."""
+    return [] if ctx.parent is None else [ctx.parent, *_groups(ctx.parent)]
+
+
+class Group(click.Group):
+    """Commands, each imported when it is needed, and options that may stand before their names."""
+
+    def __init__(self, name: str, package: str, names: Sequence[str], **more: Any) -> None:
+        super().__init__(name, context_settings={"help_option_names": ["-h", "--help"]}, **more)
+        self._package, self._names = package, names
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        return [*self._names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name."""
+        if cmd_name not in self._names:
+            return None
+        module = importlib.import_module(f"{self._package}.{cmd_name}")
+        command: click.Command = module.COMMAND
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begin with, and the rest of them."""
+        if ctx.resilient_parsing or args[0] in self._names or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        known = ", ".join(self._names)
+        raise click.UsageError(
+            f"there is no such command{nearest(args[0], self._names)} (known: {known})", ctx
+        )
+
+
+def complaint(error: click.UsageError) -> str:
+    """What to say of `error`, without what was typed."""
+    if isinstance(error, click.NoSuchOption):
+        meant = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        return unrecognized([error.option_name]) + meant
+    if isinstance(error, click.BadParameter) and error.param is not None:
+        named = (
+            error.param.opts[0]
+            if error.param.opts[0][0] == "-"
+            else error.param.human_readable_name
+        )
+        if not isinstance(error, click.MissingParameter):
+            return f"{named}: {error.message}"
+        of = (
+            f" (one of {', '.join(error.param.type.choices)})"
+            if isinstance(error.param.type, OneOf)
+            else ""
+        )
+        return f"{named} is missing{of}"
+    return error.format_message().rstrip(".")
+
+
+def refuse(error: click.UsageError) -> str:
+    """The usage of the command that `error` is about, and what is wrong."""
+    usage = "" if error.ctx is None else f"{error.ctx.get_usage()}\n"
+    return f"{usage}error: {complaint(error)}"
+
+
+def fail(message: str) -> NoReturn:
+    """Raises the error for a wrong usage of the present command."""
+    raise click.UsageError(message, click.get_current_context(silent=True))
 
 
 def unrecognized(arguments: Sequence[str]) -> str:

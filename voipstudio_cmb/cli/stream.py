@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export import Plan
 from voipstudio_cmb.export.run.stream import Stream
 
+from .arguments import Arguments
 from .clients import open_client
 from .displays import open_display, run_with_display
 from .exit_codes import DONE, FAILED, INCOMPLETE
@@ -17,7 +17,7 @@ from .stdio import print_data
 from .terminal import escape_controls, notify, print_event, print_message
 
 
-async def run(arguments: argparse.Namespace, plan: Plan) -> int:
+async def run(arguments: Arguments, plan: Plan) -> int:
     """Streams the rows and returns the exit code."""
     _check(arguments, plan)
     terminal = sys.stdout.isatty()
@@ -47,7 +47,7 @@ async def run(arguments: argparse.Namespace, plan: Plan) -> int:
     return INCOMPLETE if stream.rejects else DONE
 
 
-def _check(arguments: argparse.Namespace, plan: Plan) -> None:
+def _check(arguments: Arguments, plan: Plan) -> None:
     unusable = {
         f"--format {arguments.format}": arguments.format != "jsonl",
         "--compress": arguments.compress is not None,
@@ -70,7 +70,7 @@ def _escape(row: bytes) -> bytes:
     return escape_controls(row.decode()).encode()
 
 
-def _print_rejects(arguments: argparse.Namespace, stream: Stream, first: int) -> None:
+def _print_rejects(arguments: Arguments, stream: Stream, first: int) -> None:
     """Prints the rejected rows from the index `first` on."""
     name = stream.job.resource
     for each in stream.rejects[first:]:

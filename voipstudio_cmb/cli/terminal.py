@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 
 from voipstudio_cmb.boundary.text import UNPRINTABLE, on_one_line
 
+from .arguments import Arguments
 from .stdio import print_data
 
 
@@ -60,7 +60,7 @@ def print_event(name: str, **members: Any) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def notify(arguments: argparse.Namespace, text: str) -> None:
+def notify(arguments: Arguments, text: str) -> None:
     """Prints a message: as the event `note` if `--progress json` is given, else as text."""
     if getattr(arguments, "progress", None) == "json":
         print_event("note", message=text)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 
-from .exit_codes import DONE
-from .stdio import print_text
-from .terminal import print_message
+from voipstudio_cmb.cli.arguments import Arguments
+from voipstudio_cmb.cli.exit_codes import DONE
+from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, option
+from voipstudio_cmb.cli.stdio import print_text
+from voipstudio_cmb.cli.terminal import print_message
 
 MAX_ROWS = 1_000_000
 """The most call records that it makes: they are all in memory."""
 
-HELP = "serve a stand-in for the API on loopback"
 
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--port", type=int, default=0, help="default: a free one")
-    add("--rows", type=int, default=25_000, help="call records (default 25,000)")
-    add("--seed", type=int, default=1, help="decides what the records contain")
-    add("--rate", type=float, metavar="PER_SECOND", help="answer 429 above this many requests")
-
-
-async def run(arguments: argparse.Namespace) -> int:
+async def run(arguments: Arguments) -> int:
     """Serves until it is interrupted."""
     from voipstudio_cmb.boundary.checks import checked_integer
     from voipstudio_cmb.errors import ClientMisuse
@@ -45,3 +36,20 @@ async def run(arguments: argparse.Namespace) -> int:
     except (ValueError, OverflowError, OSError) as error:
         raise ClientMisuse(f"the sandbox can't be started: {error}") from None
     return DONE
+
+
+COMMAND = Command(
+    "sandbox",
+    run,
+    [
+        option("--port", type=INTEGER, default=0, metavar="N", help="0: a free one."),
+        option("--rows", type=INTEGER, default=25_000, metavar="N", help="Call records."),
+        option("--seed", type=INTEGER, default=1, metavar="N", help="What the records contain."),
+        option(
+            "--rate", type=NUMBER, metavar="PER_SECOND",
+            help="Answer 429 above this many requests.",
+        ),
+    ],
+    help="Serve a stand-in for the API on loopback, until interrupted.",
+    examples=["voipstudio-cmb sandbox", "voipstudio-cmb sandbox --rows 300 --rate 5"],
+)  # fmt: skip

@@ -1,0 +1,67 @@
+"""The help of each command: a sentence, its defaults, and two examples that work."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from voipstudio_cmb.cli.main import COMMAND
+from voipstudio_cmb.cli.parser import Command, Group
+from voipstudio_cmb.sandbox import Fault, Sandbox
+
+
+def _commands(group: Group, path: str = "") -> Iterator[tuple[str, Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, Group):
+            yield from _commands(command, f"{path}{name} ")
+        else:
+            assert isinstance(command, Command)
+            yield f"{path}{name}", command
+
+
+COMMANDS = dict(_commands(COMMAND))
+EXAMPLES = [example for command in COMMANDS.values() for example in command.examples]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_sentence_and_two_examples_and_says_its_defaults(
+    run: Any, name: str
+) -> None:
+    shown = run(*name.split(), "--help")
+    assert (shown.code, shown.err) == (0, "")
+    text = " ".join(shown.out.split())
+    assert re.match(rf"Usage: voipstudio-cmb {name} .*? [A-Z].*?\. Options: ", text)
+    assert shown.out.count(f"    voipstudio-cmb {name} ") + shown.out.count(f"{name}\n") >= 2
+    for parameter in COMMANDS[name].params:
+        shows = isinstance(parameter, click.Option) and parameter.show_default
+        if shows and type(parameter.default) is int:
+            assert f"[default: {parameter.default}]" in text
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_each_example_works(
+    run: Any, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    profile = tmp_path / "home" / ".config" / "voipstudio" / "config.json"
+    profile.parent.mkdir(parents=True)
+    mine = {"token": api.token, "apiUrl": api.base_url}
+    profile.write_text(json.dumps({"version": 1, "profiles": {"work": mine}}))
+    for resource in ("settings", "buttons"):
+        found = Fault(path=f"/callmeback/{resource}/7", body=b'{"data":{"id":7}}', times=None)
+        api.script(found)
+    program, *words = shlex.split(example)
+    assert program == "voipstudio-cmb"
+    if words[0] == "sandbox":  # which serves until it is interrupted
+        assert COMMAND.main(words, "voipstudio-cmb", standalone_mode=False).command == "sandbox"
+    else:
+        assert run(*words).code == 0

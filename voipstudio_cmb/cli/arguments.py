@@ -1,0 +1,9 @@
+"""What was asked for on the command line."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+
+class Arguments(SimpleNamespace):
+    """The `command`, its function `run`, and the value of each of its options."""

@@ -1,0 +1,134 @@
+"""The command `export`: its options, and which of its three ways they ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from voipstudio_cmb.cli.arguments import Arguments
+from voipstudio_cmb.cli.options import (
+    EXIT_CODES,
+    TOKEN,
+    account_options,
+    filter_options,
+    walk_options,
+)
+from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, OneOf, Value, option
+from voipstudio_cmb.resources import RESOURCES
+
+if TYPE_CHECKING:
+    from voipstudio_cmb.export import Plan
+
+
+async def run(arguments: Arguments) -> int:
+    """Streams, forecasts or writes files; returns the exit code."""
+    from voipstudio_cmb.cli import dry_run, files, stream
+
+    _check(arguments)
+    plan = _plan(arguments)
+    if arguments.to == "-":
+        return await stream.run(arguments, plan)
+    if arguments.dry_run:
+        return await dry_run.run(arguments, plan)
+    return await files.run(arguments, plan)
+
+
+def _plan(arguments: Arguments) -> Plan:
+    import attrs
+
+    from voipstudio_cmb.export import Plan
+    from voipstudio_cmb.filters import parse
+
+    given, names = vars(arguments), [field.name for field in attrs.fields(Plan)]
+    options = {name: given[name] for name in names if name in given}
+    return Plan(filters=tuple(map(parse, arguments.filter)), **options)
+
+
+def _check(arguments: Arguments) -> None:
+    from voipstudio_cmb.errors import ClientMisuse
+
+    if arguments.rate_per_account is not None:
+        if arguments.accounts is None:
+            raise ClientMisuse("--rate-per-account needs --accounts; for one account use --rate")
+        if arguments.rate is not None:
+            raise ClientMisuse(
+                "choose one: --rate for all accounts, or --rate-per-account for each"
+            )
+    if arguments.accounts is not None and (arguments.profile or arguments.sandbox):
+        raise ClientMisuse(
+            "--accounts already names the accounts: leave out --profile and --sandbox"
+        )
+
+
+def _columns(text: str) -> str | list[str]:
+    return text if text in ("all", "documented") else [name.strip() for name in text.split(",")]
+
+
+def _output_options() -> list[click.Parameter]:
+    to = "The directory to write into; - streams the rows of one resource to standard output."
+    columns = "all: a column for each member of the rows; documented; or NAME,NAME."
+    overlap = (
+        "With --since: how long a row can take to show after it was created, as 30s, 10m or 1h."
+    )
+    verify = "With --since last: compare the files before with their SHA-256, not only their size."
+    return [
+        option("--to", required=True, metavar="DIR", help=to),
+        option("--format", default="jsonl", help="jsonl, csv, sqlite or parquet."),
+        option(
+            "--columns", default="all", type=Value("columns", _columns), metavar="COLUMNS",
+            help=columns,
+        ),
+        option("--compress", metavar="METHOD", help="gzip or zstd, if the format supports it."),
+        option("--csv-null", default="", metavar="TEXT", help="What represents null in CSV."),
+        *filter_options(),
+        option("--since", type=OneOf(["last"]), help="Only what is new since the last export."),
+        option("--overlap", default=0, metavar="TIME", help=overlap, show_default=False),
+        option("--verify", is_flag=True, help=verify),
+        option("--overwrite", is_flag=True, help="Replace files that exist."),
+        option("--restart", is_flag=True, help="Start again instead of resuming."),
+    ]  # fmt: skip
+
+
+def _run_options() -> list[click.Parameter]:
+    progress = (
+        "On standard error: bars on a terminal, else lines (auto); JSON events; lines; nothing."
+    )
+    accounts = "Export each account of this TOML file into a directory named after it."
+    rate = "The most requests per second for each account; --rate is for all together."
+    return [
+        option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing."),
+        *walk_options(),
+        option(
+            "--jobs", type=INTEGER, default=8, metavar="N",
+            help="Resources exported at a time.",
+        ),
+        option(
+            "--progress", type=OneOf(("auto", "json", "lines", "none")), default="auto",
+            help=progress,
+        ),
+        *account_options(),
+        option("--accounts", metavar="FILE", help=accounts),
+        option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
+        option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),
+    ]  # fmt: skip
+
+
+_RESOURCES = f"Export collections (of {', '.join(RESOURCES)}; default: all)"
+
+COMMAND = Command(
+    "export",
+    run,
+    [
+        click.Argument(["resources"], nargs=-1, metavar="[RESOURCE]...", type=OneOf(RESOURCES)),
+        *_output_options(),
+        *_run_options(),
+    ],
+    help=f"{_RESOURCES} into files that appear only when complete.",
+    brief="Export collections into files that appear only when complete.",
+    examples=[
+        "voipstudio-cmb export --to exports --since last",
+        "voipstudio-cmb export cdrs --to - --filter 'created_at>=2026-01-01'",
+    ],
+    epilog=f"{EXIT_CODES}\n\n{TOKEN}",
+)
