@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal as signals
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cli.test_metrics import parse
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.cli.displays import EventDisplay, LineDisplay, draw_bars, summary_event
 from voipstudio_cmb.cli.exit_codes import exit_code
@@ -17,6 +19,7 @@ from voipstudio_cmb.cli.report import report
 from voipstudio_cmb.cli.terminal import print_event
 from voipstudio_cmb.errors import ConnectFailed, Forbidden
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
 def job(state: Any = "running", **more: Any) -> Job:
@@ -91,7 +94,7 @@ def test_a_member_has_one_type_in_all_events(capsys: pytest.CaptureFixture[str])
             events.show(tracker.measure(jobs))
     print_event("rejected", account="", resource="cdrs", page=1, index=2, reason="no id")
     print_event("note", message="words")
-    summary_event(Summary(jobs=jobs, requests=1, retries=0, seconds=7), 5)
+    summary_event(Summary(jobs=jobs, requests=1, retries=0, seconds=7))
     types: dict[str, set[str]] = {}
     for line in capsys.readouterr().err.splitlines():
         for name, value in json.loads(line).items():
@@ -124,3 +127,164 @@ def test_a_quiet_run_says_only_what_is_wrong(
     report(summary, exit_code(jobs), lambda _: None, quiet=True)
     out, err = capsys.readouterr()
     assert (out, err.splitlines()) == ("", lines)
+
+
+# The command
+
+
+def test_a_quiet_export_prints_nothing_when_all_is_well(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    argv = ("export", "settings", "cdrs", "--to", tmp_path / "a")
+    assert run(*argv, "--quiet") == (0, "", "")
+    assert len(list((tmp_path / "a").glob("*.jsonl"))) == 2
+    assert run("export", "settings", "--sandbox", "-q", "--to", tmp_path / "b") == (0, "", "")
+    assert run("export", "settings", "-q", "--to", "-").err == ""
+    refused = run(*argv, "--quiet")
+    assert (refused.code, refused.out, len(refused.err.splitlines())) == (2, "", 1)
+    api.script(Fault(path="/callmeback/cdrs", status=403, times=None))
+    failed = run("export", "settings", "cdrs", "--to", tmp_path / "c", "--quiet")
+    assert (failed.code, failed.out) == (3, "")
+    assert [line.partition(":")[0] for line in failed.err.splitlines()] == [
+        "cdrs", "1 of 2 not done"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", ["--progress=json", "-v"])
+def test_quiet_and_the_opposite_exclude_each_other(run: Any, tmp_path: Path, other: str) -> None:
+    done = run("export", "--to", tmp_path, "--quiet", other)
+    assert done.code == 2
+    assert "--quiet and --" in done.err
+    assert "exclude each other" in done.err
+
+
+@pytest.mark.parametrize(("token", "code"), [("", 0), ("wrong", 4)])
+def test_every_export_ends_with_its_exit_code(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str, code: int
+) -> None:
+    if token:
+        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", token)
+    for progress in ("lines", "none", "json"):
+        argv = ("export", "settings", "--to", tmp_path / progress, "--progress", progress)
+        done = run(*argv)
+        assert done.code == code
+        last = done.err.splitlines()[-1]
+        if progress == "json":
+            event = json.loads(last)
+            assert (event["event"], event["exit_code"]) == ("end", code)
+        else:
+            assert last == f"voipstudio-cmb: export ended with exit code {code}"
+    assert "ended with" not in run(*argv[:-2], "--dry-run").err
+
+
+def test_an_interrupted_export_ends_with_its_exit_code_and_metrics(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    metrics = tmp_path / "nightly.prom"
+    argv = ("export", "settings", "--metrics", metrics, "--to")
+    assert run(*argv, tmp_path / "a").code == 0
+    first = metrics.read_text()
+    monkeypatch.setattr("voipstudio_cmb.export.Export.run_marked", interrupt)
+    done = run(*argv, tmp_path / "b")
+    assert done.code == 130
+    assert done.err.splitlines()[-1] == "voipstudio-cmb: export ended with exit code 130"
+    assert '_exit_code{export="nightly"} 130\n' in metrics.read_text()
+    assert [line for line in first.splitlines() if "last_success" in line] == [
+        line for line in metrics.read_text().splitlines() if "last_success" in line
+    ]
+
+
+def test_metrics_are_of_the_run(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.prom"
+    argv = ("export", "settings", "cdrs", "--metrics", path, "--to")
+    assert run(*argv, tmp_path / "a").code == 0
+    found = parse(path.read_text())
+    assert found["rows", "x", "", "cdrs"] == 300
+    assert found["requests", "x"] == api.requests
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", "a b")
+    assert run(*argv, tmp_path / "b").code == 2
+    assert parse(path.read_text())["exit_code", "x"] == 2
+    asked = api.requests
+    for where in (tmp_path / "absent" / "x.prom", tmp_path):
+        refused = run("export", "--metrics", where, "--to", tmp_path / "c")
+        assert refused.code == 2
+        assert "--metrics: " in refused.err
+    assert run("export", "cdrs", "--to", "-", "--metrics", path).code == 2
+    assert api.requests == asked
+
+
+def test_metrics_that_cant_be_written_are_exit_1(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("voipstudio_cmb.cli.metrics.write_atomic", full)
+    done = run("export", "settings", "--to", tmp_path / "a", "--metrics", tmp_path / "x.prom")
+    assert done.code == 1
+    assert "error: the metrics can't be written: No space left on device" in done.err
+    assert "ended with exit code 1" in done.err.splitlines()[-1]
+
+
+def test_logs_of_a_command(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.script(Fault(path="/ping", status=503))
+    asked = run("ping", "-v")
+    assert asked.code == 0
+    assert " info: trying again in " in asked.err
+    assert api.token not in asked.err
+    assert " debug: GET /ping: attempt 1: 200 in " in run("-vv", "ping").err
+    monkeypatch.setenv("VOIPSTUDIO_LOG", "debug")
+    assert " debug: GET /ping: attempt 1: 200 in " in run("ping").err
+    done = run("export", "settings", "--progress", "json", "--to", tmp_path / "a")
+    assert {"log", "summary"} < {json.loads(line)["event"] for line in done.err.splitlines()}
+    monkeypatch.setenv("VOIPSTUDIO_LOG", "all")
+    refused = run("ping")
+    assert (refused.code, refused.out) == (2, "")
+    assert "VOIPSTUDIO_LOG is none of info, debug" in refused.err
+
+
+def test_verify_of_an_export(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    assert run("export", "settings", "cdrs", "--to", tmp_path).code == 0
+    assert run("verify", tmp_path) == (0, "cdrs.jsonl: ok\nsettings.jsonl: ok\n", "2 files: 2 ok\n")
+    assert run("verify", tmp_path, "-q") == (0, "", "")
+    (tmp_path / "cdrs.jsonl").unlink()
+    assert run("verify", tmp_path, "-q") == (1, "cdrs.jsonl: missing\n", "")
+    assert run("verify", tmp_path / "absent").code == 2
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_verify_ends_at_once(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signal: str, code: int
+) -> None:
+    def reading(_: Path) -> Any:
+        signals.raise_signal(signals.Signals[signal])
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr("voipstudio_cmb.cli.verify.verify", reading)
+    before = signals.getsignal(signals.SIGTERM), signals.getsignal(signals.SIGINT)
+    assert run("verify", tmp_path).code == code
+    assert (signals.getsignal(signals.SIGTERM), signals.getsignal(signals.SIGINT)) == before
+
+
+def test_a_token_file_of_a_command(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{api.token}\n")
+    monkeypatch.delenv("VOIPSTUDIO_API_TOKEN")
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN_FILE", str(file))
+    asked = run("ping", "--profile", "x")
+    assert asked.code == 0
+    assert asked.err.startswith("VOIPSTUDIO_API_TOKEN_FILE takes precedence over --profile")
+    file.write_bytes(b"")
+    assert run("ping").code == 2
+    monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
+    both = run("ping")
+    assert (both.code, both.err.count("\n")) == (2, 1)

@@ -182,14 +182,14 @@ class EventDisplay:
             )  # fmt: skip
 
 
-def summary_event(summary: Summary, code: int) -> None:
-    """Prints the last event: the numbers of all jobs together."""
+def summary_event(summary: Summary) -> None:
+    """Prints the event of the end: the numbers of all jobs together."""
     states = [job.state for job in summary.jobs]
     print_event(
         "summary", jobs=len(states), done=states.count("done"), failed=states.count("failed"),
         can_be_resumed=sum(job.resumable for job in summary.jobs), rows=summary.rows,
         rejected=summary.rejected, requests=summary.requests, retries=summary.retries,
-        seconds=_rounded(summary.seconds), exit_code=code,
+        seconds=_rounded(summary.seconds),
     )  # fmt: skip
 
 

@@ -15,6 +15,11 @@ from voipstudio_cmb.export import Summary
 from voipstudio_cmb.export.store.disk import Disk, status, write_atomic
 from voipstudio_cmb.export.store.lock import directory_locked
 
+from .arguments import Arguments
+from .ending import at_exit
+from .exit_codes import FAILED
+from .terminal import notify
+
 _PREFIX = "voipstudio_cmb_export_"
 _FIRST = f"# HELP {_PREFIX}exit_code "
 _SUCCESS = "last_success_timestamp_seconds"
@@ -74,6 +79,28 @@ class MetricsFile:
             succeeded = {labels: float(at) for labels, at in _SUCCEEDED.findall(self._before())}
             text = _text(self.path.stem, code, self._clock(), self.summary, succeeded)
             write_atomic(Disk(), self.path, text.encode())
+
+
+def metrics_file(arguments: Arguments) -> MetricsFile | None:
+    """The file that `--metrics` names, which is written when the command ends, however it does.
+
+    Raises:
+        ClientMisuse: it can't be used.
+    """
+    if arguments.metrics is None:
+        return None
+    file = MetricsFile(Path(arguments.metrics))
+
+    def write(code: int) -> int:
+        try:
+            file.write(code)
+        except OSError as error:
+            notify(arguments, f"error: the metrics can't be written: {error.strerror}")
+            return code or FAILED
+        return code
+
+    at_exit(write)
+    return file
 
 
 def _text(export: str, code: int, now: float, summary: Summary | None, succeeded: Samples) -> str:

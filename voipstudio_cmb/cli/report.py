@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from .arguments import Arguments
 from .exit_codes import DONE, NOT_AUTHORISED, RESUMABLE
 from .stdio import OutputError, print_data
-from .terminal import print_message, table_text
+from .terminal import print_event, print_message, table_text
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
@@ -69,6 +70,15 @@ def report(
         again = "fix what the errors above say, and run the same command again"
         advice = _advice(summary, code) or again
         print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
+
+
+def print_end(arguments: Arguments, code: int) -> int:
+    """Prints the last line of an export, whose words a monitor may look for; returns the `code`."""
+    if arguments.progress == "json":
+        print_event("end", exit_code=code)
+    elif not arguments.quiet and not sys.stderr.isatty():
+        print_message(f"voipstudio-cmb: export ended with exit code {code}")
+    return code
 
 
 def _totals(summary: Summary, undone: int) -> str:

@@ -68,6 +68,12 @@ def notify(arguments: Arguments, text: str) -> None:
         print_message(text)
 
 
+def note(arguments: Arguments, text: str) -> None:
+    """Prints what is good to know as `notify` does, unless only errors are wanted."""
+    if not getattr(arguments, "quiet", False):
+        notify(arguments, text)
+
+
 async def print_json(value: Any) -> None:
     """Prints `value` as JSON on standard output."""
     text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False))
