@@ -171,7 +171,7 @@ class CallMeBackClient:
                 "client sends through yours: iterate over batches(), or await read_all()"
             )
         other = copy.copy(self)
-        other._auth = self._auth.elsewhere()
+        other._auth, other._config = self._auth.elsewhere(), self._config.elsewhere()
         other._open()
         return other._handling()
 
@@ -192,6 +192,7 @@ class CallMeBackClient:
                 budget=self._budget,
                 deadline=Deadline(config.deadline, config.timeout, self._timeouts),
                 limit=self._limit,
+                patience=config.patience,
                 middlewares=self._middlewares,
             ),
         )

@@ -118,13 +118,15 @@ class Exports:
         self._begun = False
         self._exports: list[tuple[Export, Turns]] = []
         mark = end_mark(plan.to)
+        configs: dict[str, ClientConfig] = {}  # of each API: only one account tries if it is back
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):
+            base_url = account.base_url
             own = rate if account.rate is None else account.rate
             client = CallMeBackClient(
                 account.token,
-                base_url=account.base_url,
-                config=config,
+                base_url=base_url,
+                config=configs.setdefault(base_url, (config or ClientConfig()).elsewhere()),
                 limiter=limiter if own is None else RateLimit(own),
             )
             turns = Turns(shared)
