@@ -15,8 +15,8 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": (
-        "auth client codec columns events export export.run export.sinks export.store ext filters "
-        "limits sandbox"
+        "auth client codec columns config events export export.run export.sinks export.store ext "
+        "filters limits patience sandbox"
     ),
     "ext": "client columns events filters",
     "export": "export.accounts export.plan export.run export.sinks",

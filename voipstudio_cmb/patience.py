@@ -110,7 +110,7 @@ class Patience:
             self._failure = error.with_context()  # without what its traceback holds
             if self._since is None:
                 self._since, self._wait = self._now(), _FIRST
-                self._tell(f"the API is away ({error}): tries go on for {self.seconds:,.0f} s")
+                self._tell(f"the API is away ({error}): tries go on for {self.seconds:,g} s")
             return self._failure
         self._answered()
         return response
@@ -126,7 +126,7 @@ class Patience:
 
     def _concluded(self, failure: CallMeBackError) -> CallMeBackError:
         if self._is_over():
-            return failure.with_detail(f"the API was away for {self.seconds:,.0f} s")
+            return failure.with_detail(f"the API was away for {self.seconds:,g} s")
         return failure
 
     def _enter(self) -> None:

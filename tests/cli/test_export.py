@@ -201,7 +201,7 @@ def test_one_wrong_token_or_one_host_that_is_down_is_one_sentence(
     drawn = run(*argv)
     assert drawn.err.count("cdrs") == 1  # no bar
     monkeypatch.setenv("VOIPSTUDIO_API_URL", "http://127.0.0.1:9")
-    down = run(*argv, "--progress", "none")
+    down = run(*argv, "--progress", "none", "--patience", "0")
     assert (down.code, len(down.err.splitlines())) == (5, 1)
     assert down.err.startswith(f"{labels}no connection could be made")
 

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from tests.cli.test_metrics import parse
+from tests.fakes.commands import accounts_file
 from voipstudio_cmb import CallMeBackClient
+from voipstudio_cmb.cli.arguments import Arguments
+from voipstudio_cmb.cli.clients import config_of
 from voipstudio_cmb.cli.displays import EventDisplay, LineDisplay, draw_bars, summary_event
 from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker
@@ -288,3 +291,47 @@ def test_a_token_file_of_a_command(
     monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
     both = run("ping")
     assert (both.code, both.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [("90s", 90), ("1h", 3600), ("0", None), ("0s", None)]
+)
+def test_the_clients_of_an_export_are_patient(
+    capsys: pytest.CaptureFixture[str], given: str, seconds: float | None
+) -> None:
+    for quiet in (False, True):
+        config = config_of(Arguments(patience=given, dry_run=False, quiet=quiet))
+        assert (config and config.patience and config.patience.seconds) == seconds
+        if config and config.patience:
+            config.patience.elsewhere()._tell("the API is away")
+            assert capsys.readouterr().err == ("" if quiet else "the API is away\n")
+    assert config_of(Arguments(patience=given, dry_run=True)) is None
+
+
+def test_an_export_has_15_minutes_of_patience_and_its_accounts_share_it(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+
+    class Noted(CallMeBackClient):
+        def __init__(self, *given: Any, **options: Any) -> None:
+            made.append(options["config"].patience)
+            super().__init__(*given, **options)
+
+    for module in ("cli.clients", "export.run.exports"):
+        monkeypatch.setattr(f"voipstudio_cmb.{module}.CallMeBackClient", Noted)
+    assert run("export", "settings", "--to", tmp_path / "a").code == 0
+    accounts = accounts_file(tmp_path, api, "a", "b")
+    for name in ("A_TOKEN", "B_TOKEN"):
+        monkeypatch.setenv(name, api.token)
+    argv = ("export", "settings", "--accounts", accounts, "--patience", "1h")
+    assert run(*argv, "--to", tmp_path / "b").code == 0
+    assert [each.seconds for each in made] == [900, 3600, 3600]
+    assert made[1] is made[2]
+
+
+@pytest.mark.parametrize("wrong", ["15", "-1m", "soon", "1y", ""])
+def test_a_patience_is_a_time(run: Any, tmp_path: Path, wrong: str) -> None:
+    done = run("export", "--to", tmp_path, "--patience", wrong)
+    assert done.code == 2
+    assert "--patience must be a number and s, m, h or d, such as 1h" in done.err

@@ -9,7 +9,7 @@ from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
-from .clients import open_client
+from .clients import config_of, open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
 from .exit_codes import DONE, FAILED, INCOMPLETE, exit_code
@@ -54,4 +54,5 @@ def account_exports(arguments: Arguments, plan: Plan) -> Exports:
         slots=arguments.jobs,
         limiter=None if arguments.rate is None else RateLimit(arguments.rate),
         rate=arguments.rate_per_account,
+        config=config_of(arguments),
     )

@@ -102,6 +102,7 @@ def _run_options() -> list[click.Parameter]:
     progress = (
         "On standard error: bars on a terminal, else lines (auto); JSON events; lines; nothing."
     )
+    patience = "How long to wait for an API that is away, as 90s or 1h; 0: not at all."
     metrics = "Write what the run came to into this file, for Prometheus' node exporter."
     accounts = "Export each account of this TOML file into a directory named after it."
     rate = "The most requests per second for each account; --rate is for all together."
@@ -116,6 +117,7 @@ def _run_options() -> list[click.Parameter]:
             "--progress", type=OneOf(("auto", "json", "lines", "none")), default="auto",
             help=progress,
         ),
+        option("--patience", default="15m", metavar="TIME", help=patience),
         option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
         option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
