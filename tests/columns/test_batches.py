@@ -7,12 +7,14 @@ import gc
 import json
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow
 import pytest
 
 from voipstudio_cmb import CallMeBackClient, ClientConfig, RateLimit, where
+from voipstudio_cmb.columns import Splitter
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WrongShape
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.sandbox import Fault, Sandbox
@@ -79,6 +81,33 @@ async def test_the_first_batch_says_which_columns_there_are() -> None:
     for wrong in ({"columns": "some"}, {"size": 0}, {"window": 4}):
         with pytest.raises(ClientMisuse):
             of_rows(rows).batches(**wrong)  # type: ignore[arg-type]
+
+
+async def test_others_have_their_turn_between_some_hundred_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    turns, splits = 0, list[tuple[int, int]]()
+    split = Splitter.split
+
+    def counted(self: Splitter, rows: Sequence[bytes]) -> list[Sequence[Any]]:
+        splits.append((turns, len(rows)))
+        return split(self, rows)
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Splitter, "split", counted)
+    rows: list[Any] = [{"id": number} for number in range(1, 3_000)]
+    task = asyncio.create_task(other())
+    table = await of_rows([*rows, {"id": 3_000, "late": 1}]).batches(page_size=1_000).read_all()
+    task.cancel()
+    assert table["late"].to_pylist()[-2:] == [None, 1]
+    assert sum(count for _, count in splits) == 6_000  # once more with the late column
+    assert len({turn for turn, _ in splits}) == len(splits)
+    assert max(count for _, count in splits) < 512
 
 
 async def test_rows_that_can_not_be_used_raise_unless_somebody_takes_them() -> None:

@@ -402,8 +402,18 @@ def test_a_csv_cell_runs_in_no_spreadsheet_and_has_quotes_where_it_needs_them(
 
 
 def csv_of(row: bytes, null: str = "") -> bytes:
+    """The line of `row`, which is the same beside rows with plain cells and with quotes."""
     schema = Schema(documented(Button))
-    return CsvLines(schema, null).lines(Splitter(schema).split([row]))
+
+    def lines(*rows: bytes) -> bytes:
+        return CsvLines(schema, null).lines(Splitter(schema).split(rows))
+
+    plain, quotes = b'{"id":2,"name":"a"}', b'{"id":3,"name":"\\""}'
+    line = lines(row)
+    assert lines(row, plain) == line + lines(plain)
+    assert lines(row, quotes) == line + lines(quotes)
+    assert lines(quotes, row, plain) == lines(quotes) + line + lines(plain)
+    return line
 
 
 @pytest.mark.parametrize("raw", [True, False])
@@ -420,6 +430,7 @@ def test_nothing_unseen_hides_a_formula(raw: bool) -> None:
         "\t5",
         "\n+44 20",
         " +1+1",
+        "+1~=1",
         "=",
         "\u3000\uff1d",
     ]

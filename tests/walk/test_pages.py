@@ -633,3 +633,20 @@ async def test_a_resumed_walk_that_is_begun_again_yields_no_row_twice() -> None:
         async for record in walk:
             came.append(record.id)
     assert came == [2, 6]
+
+
+@pytest.mark.parametrize("sort", ["id", "name"])
+@virtual
+async def test_the_last_rows_of_a_descending_order_are_no_less_than_the_highest(sort: str) -> None:
+    """The server ends its pages at row 5, and counts 6."""
+
+    async def network(request: Request) -> Response:
+        query = dict(request.query)
+        ids = sorted(range(1, 7), reverse=query["dir"] == "DESC")[:5]
+        size = int(query["limit"])
+        start = (int(query.get("page", 1)) - 1) * size
+        return page(map(row, ids[start : start + size]), 6)
+
+    walk = Cdrs(network).list(walk="page", sort=sort, descending=True, page_size=5)
+    with pytest.raises(PageDrift, match="rows at the end"):
+        await walk.collect()

@@ -71,6 +71,15 @@ def _parse_profiles(content: bytes) -> tuple[str, _Profiles] | None:
         return None
 
 
+def profile_names(env: Environment) -> list[str]:
+    """The names in the vendor's file; none if it can't be read."""
+    try:
+        profiles = _parse_profiles(read_regular(profile_path(env)))
+    except OSError:
+        return []
+    return [] if profiles is None else sorted(profiles[1])
+
+
 def _base_url(token: Secret, stored: object, given: str | None, owner: str) -> tuple[str, str]:
     """The base URL to use and where it is from: `stored` in a profile, else `given`, else ours."""
     for text, where in ((stored, f"apiUrl of {owner}"), (given, URL_VARIABLE)):

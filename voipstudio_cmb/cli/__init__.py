@@ -7,7 +7,7 @@
          │   ├─ stream      --to -
          │   └─ dry_run     --dry-run
          ├─ list            rows as json, jsonl, csv or table: printers
-         └─ verify, get, ping, sandbox
+         └─ verify, get, create, update, delete, count, status, completion, sandbox
 
     parser       commands and values for click, and what is said of wrong ones
     options      options that commands share      clients     a client as the options ask for it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import sys
@@ -29,12 +30,42 @@ from .parser import Group, refuse
 from .stdio import OutputError, guarded_stdio
 from .terminal import notify
 
+_ROWS, _ITEMS = ("list", "count"), ("get", "create", "update", "delete")
+_OPERATIONS = {
+    "cdrs": _ROWS,
+    "visitors": _ROWS,
+    "websites": _ROWS,
+    "settings": (*_ROWS, *_ITEMS),
+    "buttons": _ITEMS,
+}
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"voipstudio_cmb.cli.commands.{name}")
+
+
+def _make(name: str) -> click.Command:
+    """The command `name`, or the group of what can be done with such a resource."""
+    name = "status" if name == "ping" else name
+    if name not in _OPERATIONS:
+        command: click.Command = _module(name).COMMAND
+        return command
+    operations = _OPERATIONS[name]
+    return Group(
+        name,
+        operations,
+        lambda operation: _module(operation).command_of(name),
+        params=account_options(),
+        help=f"{', '.join(operations).capitalize()} {name}.",
+    )
+
+
 COMMAND = Group(
     "voipstudio-cmb",
-    "voipstudio_cmb.cli.commands",
-    ("export", "verify", "list", "get", "ping", "sandbox"),
-    params=[*account_options()],
-    help="VoIPstudio's Call Me Back module: export, verify, list, get.",
+    ("export", "verify", "list", "get", *_OPERATIONS, "status", "ping", "completion", "sandbox"),
+    _make,
+    params=account_options(),
+    help="VoIPstudio's Call Me Back module: all of its operations, and exports.",
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
 )
 click.version_option(__version__, prog_name="voipstudio-cmb", message="%(prog)s %(version)s")(
@@ -135,7 +166,7 @@ def _run(arguments: Arguments) -> int:
 def _interruption(arguments: Arguments) -> str:
     """What to know about the output of a command that was interrupted."""
     command = getattr(arguments, "command", None)
-    if command == "list" or getattr(arguments, "to", None) == "-":
+    if str(command).endswith("list") or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
     if not _leaves_files(arguments):
         return ""

@@ -22,20 +22,42 @@ def account_options() -> list[click.Parameter]:
     profile = "A profile of the vendor's command line, unless a variable has a token."
     verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."
     return [
-        option("--profile", metavar="NAME", help=profile),
+        option("--profile", metavar="NAME", help=profile, completes=_profiles),
         option("--rate", type=NUMBER, metavar="PER_SECOND", help="The most requests per second."),
         option("--verbose", "-v", count=True, help=verbose, show_default=False),
     ]
 
 
-def filter_options() -> list[click.Parameter]:
-    """`--filter` and `--filter-here`."""
+def _profiles() -> list[str]:
+    """The names in the vendor's profile file, if it can be read."""
+    from voipstudio_cmb.auth.profile import Environment, profile_names
+
+    return profile_names(Environment())
+
+
+def ids_argument() -> click.Parameter:
+    """One id or more."""
+    return click.Argument(["ids"], nargs=-1, required=True, metavar="ID...", type=INTEGER)
+
+
+def dry_run_option() -> click.Parameter:
+    """`--dry-run` of what changes something."""
+    return option("--dry-run", is_flag=True, help="Only print the requests, without the token.")
+
+
+def condition_option() -> click.Parameter:
+    """`--filter`."""
     like = (
         "Only rows like 'created_at>=2026-01-01'; operators = > >= < <= and ~ (like); repeatable."
     )
+    return option("--filter", multiple=True, metavar="CONDITION", help=like)
+
+
+def filter_options() -> list[click.Parameter]:
+    """`--filter` and `--filter-here`."""
     here = "Send no --filter: read all rows and compare them here, for an API that ignores it."
     return [
-        option("--filter", multiple=True, metavar="CONDITION", help=like),
+        condition_option(),
         option(
             "--filter-here",
             "on_ignored_filter",

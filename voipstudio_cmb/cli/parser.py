@@ -6,13 +6,13 @@ Whatever was typed may be a token in the wrong place, and what is printed may en
 from __future__ import annotations
 
 import difflib
-import importlib
 import re
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from .arguments import Arguments
 
@@ -29,14 +29,14 @@ class Value(click.ParamType[Any]):
     """A value that `read` makes of a text; a ValueError says what it should be."""
 
     def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name, self._read = name, read
+        self.name, self.read = name, read
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value of a text; defaults are values already."""
         if not isinstance(value, str):
             return value
         try:
-            return self._read(value)
+            return self.read(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -82,8 +82,22 @@ def nearest(name: str, known: Collection[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def option(*names: str, **more: Any) -> click.Option:
-    """An option, whose help says its default."""
+def option(
+    *names: str, completes: str | Sequence[str] | Callable[[], Sequence[str]] = (), **more: Any
+) -> click.Option:
+    """An option, whose help says its default.
+
+    It `completes` "file" or "dir" names, some words, or what a function returns.
+    """
+
+    def complete(_ctx: click.Context, _param: click.Parameter, typed: str) -> list[CompletionItem]:
+        if isinstance(completes, str):
+            return [CompletionItem("", type=completes)]
+        words = completes() if callable(completes) else completes
+        return [CompletionItem(each) for each in words if each.startswith(typed)]
+
+    if completes:
+        more["shell_complete"] = complete
     more.setdefault("show_default", more.get("default") not in (None, "") and "is_flag" not in more)
     return click.Option(names, **more)
 
@@ -102,6 +116,7 @@ class Command(click.Command):
         examples: Sequence[str],
         epilog: str = "",
         exclusive: Sequence[tuple[str, str]] = (),
+        resource: str | None = None,
     ) -> None:
         shown = "\n".join(f"  {example}" for example in examples)
         super().__init__(
@@ -113,6 +128,7 @@ class Command(click.Command):
             context_settings={"allow_extra_args": True, "help_option_names": ["-h", "--help"]},
         )
         self.run, self.examples, self.exclusive = run, examples, exclusive
+        self._known = {} if resource is None else {"resource": resource}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Reads the arguments into `ctx`, and complains of those that nothing takes."""
@@ -132,7 +148,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Arguments:
         """What is to run, with the options that stand before the command's name."""
         path = ctx.command_path.split(" ", 1)[1]
-        values = dict(ctx.params)
+        values = self._known | ctx.params
         for above in _groups(ctx):
             for name, value in above.params.items():
                 if above.get_parameter_source(name) in _DEFAULTS:
@@ -150,11 +166,13 @@ def _groups(ctx: click.Context) -> list[click.Context]:
 
 
 class Group(click.Group):
-    """Commands, each imported when it is needed, and options that may stand before their names."""
+    """Commands, each made when it is needed, and options that may stand before their names."""
 
-    def __init__(self, name: str, package: str, names: Sequence[str], **more: Any) -> None:
+    def __init__(
+        self, name: str, names: Sequence[str], make: Callable[[str], click.Command], **more: Any
+    ) -> None:
         super().__init__(name, context_settings={"help_option_names": ["-h", "--help"]}, **more)
-        self._package, self._names = package, names
+        self._names, self._make = names, make
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of the help."""
@@ -162,11 +180,7 @@ class Group(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name."""
-        if cmd_name not in self._names:
-            return None
-        module = importlib.import_module(f"{self._package}.{cmd_name}")
-        command: click.Command = module.COMMAND
-        return command
+        return self._make(cmd_name) if cmd_name in self._names else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -186,11 +200,8 @@ def complaint(error: click.UsageError) -> str:
         meant = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
         return unrecognized([error.option_name]) + meant
     if isinstance(error, click.BadParameter) and error.param is not None:
-        named = (
-            error.param.opts[0]
-            if error.param.opts[0][0] == "-"
-            else error.param.human_readable_name
-        )
+        flag = error.param.opts[0]
+        named = flag if flag[0] == "-" else error.param.human_readable_name.strip("[].")
         if not isinstance(error, click.MissingParameter):
             return f"{named}: {error.message}"
         of = (

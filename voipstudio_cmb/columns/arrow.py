@@ -13,6 +13,8 @@ from .schema import EXTRA, Schema
 VALUES: frozenset[Kind] = frozenset({"time", "double", "decimal"})
 """The kinds of which Arrow takes values instead of texts."""
 
+# Columns of some hundred cells are small: Arrow's own pool takes far more for them than they hold.
+_POOL = pyarrow.system_memory_pool()
 _TYPES: dict[Kind, Any] = {
     "integer": pyarrow.int64(),
     "boolean": pyarrow.bool_(),
@@ -42,5 +44,6 @@ def _type(column: Column) -> Any:
 
 def record_batch(columns: Sequence[Sequence[Any]], schema: Any) -> Any:
     """A `pyarrow.RecordBatch` of `columns`, as a `Splitter` makes them with `VALUES`."""
-    arrays = map(pyarrow.array, columns, schema.types)
-    return pyarrow.record_batch([*arrays], schema=schema)
+    pairs = zip(columns, schema.types, strict=True)
+    arrays = [pyarrow.array(cells, type, memory_pool=_POOL) for cells, type in pairs]
+    return pyarrow.record_batch(arrays, schema=schema)

@@ -5,7 +5,8 @@ Extra: `arrow`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
 from typing import Any
@@ -24,7 +25,7 @@ from .kinds import Column
 from .reader import Reader
 from .schema import Census, Chosen, Schema, checked_columns
 from .split import Splitter
-from .write import CHUNK, write_columns
+from .write import CHUNK, chunks
 
 _MOST_BYTES = 1 << 30
 """Of the rows of a batch: Arrow counts the bytes of a text column in 31 bits."""
@@ -38,60 +39,74 @@ class _Builder:
     size: int
     schema: Any = None
     columns: tuple[Column, ...] = ()
-    altered: int = 0
     last: int = 0
     """The id of the row that was added last."""
+    _splitter: Splitter | None = attrs.field(init=False, default=None)
+    _splits: Any = attrs.field(init=False, default=None)
+    """The schema of what is split: until the first batch is made, a guess from its first rows."""
+    _first: list[bytes] = attrs.field(init=False, factory=list)
     _rows: list[bytes] = attrs.field(init=False, factory=list)
     _made: list[Any] = attrs.field(init=False, factory=list)
     _held: int = attrs.field(init=False, default=0)
     _bytes: int = attrs.field(init=False, default=0)
-    _splitter: Splitter | None = attrs.field(init=False, default=None)
 
     def add(self, ids: Sequence[int], rows: Sequence[bytes]) -> int:
-        """Adds as many of `rows` as there is room for, and returns their number."""
-        taken = rows[: self.size - self._held]
+        """Adds some of `rows`, as far as there is room for them, and returns their number."""
+        taken = rows[: min(self.size - self._held, CHUNK)]
         self._rows += taken
         self._held += len(taken)
         self._bytes += sum(map(len, taken))
         self.last = ids[len(taken) - 1]
-        if self._splitter is not None and len(self._rows) >= CHUNK:
-            self._split(self._splitter)
+        if len(self._rows) >= CHUNK:
+            self._split()
         return len(taken)
 
     @property
     def is_full(self) -> bool:
         return self._held >= self.size or self._bytes >= _MOST_BYTES
 
-    def take(self) -> Any:
+    async def take(self) -> Any:
         """The batch of what was added; None if that is nothing."""
-        if self._splitter is None:
-            self._begin()
-        elif self._rows:
-            self._split(self._splitter)
+        splitter = self._split()
+        if self.schema is None:
+            await self._settle(splitter)
         table = pyarrow.Table.from_batches(self._made, self.schema).combine_chunks()
         self._made, self._held, self._bytes = [], 0, 0
         return next(iter(table.to_batches()), None)
 
-    def _begin(self) -> None:
-        """Splits the first rows, as often as it takes to know their columns."""
-        found: list[Schema] = []
+    @property
+    def altered(self) -> int:
+        return self._splitter.altered if self._splitter else 0
+
+    def _split(self) -> Splitter:
         rows, self._rows = self._rows, []
-        self.altered = write_columns(
-            rows, self.census, VALUES, partial(self._write, found), self._made.clear
-        )
-        self._splitter = Splitter(found[-1], values=VALUES)
+        if self._splitter is None:
+            guessed = self.census()
+            for row in rows:
+                guessed.see(row)
+            self._use(guessed.schema(), self.census())
+        assert self._splitter is not None
+        if self.schema is None:
+            self._first += rows
+        if rows:
+            self._made.append(record_batch(self._splitter.split(rows), self._splits))
+        return self._splitter
 
-    def _write(
-        self, found: list[Schema], schema: Schema, chunks: Iterator[list[Sequence[Any]]]
-    ) -> None:
-        found.append(schema)
-        self.schema, self.columns = arrow_schema(schema), schema.columns
-        self._made += (record_batch(columns, self.schema) for columns in chunks)
+    def _use(self, schema: Schema, census: Census | None) -> Splitter:
+        self._made, self._splits = [], arrow_schema(schema)
+        self._splitter = Splitter(schema, values=VALUES, census=census)
+        return self._splitter
 
-    def _split(self, splitter: Splitter) -> None:
-        rows, self._rows, before = self._rows, [], splitter.altered
-        self._made.append(record_batch(splitter.split(rows), self.schema))
-        self.altered += splitter.altered - before
+    async def _settle(self, splitter: Splitter) -> None:
+        """Splits the first batch's rows again, if all of them tell of other columns."""
+        assert splitter.census is not None
+        schema, rows, splitter.census, self._first = splitter.census.schema(), self._first, None, []
+        if schema != splitter.schema:
+            splitter = self._use(schema, None)
+            for chunk in chunks(rows):
+                await asyncio.sleep(0)
+                self._made.append(record_batch(splitter.split(chunk), self._splits))
+        self.schema, self.columns = self._splits, schema.columns
 
 
 async def _batches(
@@ -101,8 +116,8 @@ async def _batches(
     inner = WalkState(progress=state.progress)
     failure: CallMeBackError | None = None
 
-    def taken() -> Any:
-        if (batch := builder.take()) is not None and inner.cursor is not None:
+    async def taken() -> Any:
+        if (batch := await builder.take()) is not None and inner.cursor is not None:
             # Now: of the pages before the one that came last, no walk knows its place any more.
             text = inner.cursor(builder.last)
             state.last, state.cursor = builder.last, lambda last: text
@@ -117,11 +132,12 @@ async def _batches(
                     while at < len(lines):
                         at += builder.add(rows.ids[at:], lines[at:])
                         if builder.is_full:
-                            yield taken()
+                            yield await taken()
+                        await asyncio.sleep(0)  # others shall not wait for more than some rows
                     del page, rows, lines  # or they would live as long as an error that comes next
             except CallMeBackError as error:
                 failure = error
-        if (batch := taken()) is not None:
+        if (batch := await taken()) is not None:
             yield batch
             del batch
         if failure is not None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache, partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -53,8 +53,7 @@ class Column:
     """Whether it is of a documented field, for which 1 and "1" are true, and "12" is 12."""
 
 
-@attrs.frozen
-class Sort:
+class Sort(NamedTuple):
     """What a JSON value is, as far as it matters for which kind of column holds it."""
 
     kind: Kind | None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -95,7 +95,7 @@ class Census:
         for column in documented(record):
             if isinstance(chosen, str) or column.name in ("id", *chosen):
                 self.known.setdefault(column.name, column)
-        self.sorts: dict[str, Counter[Sort]] = {}
+        self.sorts: defaultdict[str, Counter[Sort]] = defaultdict(Counter)
         """What was seen of each further member that may be a column."""
 
     def wants(self, name: str) -> bool:
@@ -107,15 +107,11 @@ class Census:
         wanted = self._chosen == "all" or name in self._chosen
         return wanted and len(self.sorts) < _MOST_NAMES and _NAME.fullmatch(name) is not None
 
-    def add(self, name: str, sort: Sort, count: int = 1) -> None:
-        """Notes `count` values of the member `name`."""
-        self.sorts.setdefault(name, Counter())[sort] += count
-
     def see(self, row: bytes) -> None:
         """Notes the values of `row`, a JSON object."""
         for name, token in tokens(row).items():
             if token != b"null" and self.wants(name):
-                self.add(name, sort_of(token))
+                self.sorts[name][sort_of(token)] += 1
 
     def schema(self) -> Schema:
         """The columns for what was seen."""

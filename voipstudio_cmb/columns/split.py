@@ -29,7 +29,7 @@ from .schema import Census, Schema
 
 _MOST_LEARNT = 64
 _MEMO = 4096
-_MINUS_ZEROS = (b":-0", b" -0", b"\t-0")
+_MINUS_ZERO = re.compile(rb"-0(?<=[: \t]-0)[ \t,}]")  # is found fastest by how it begins
 # What msgspec takes for a member's name.
 _LEARNABLE = re.compile(r'[^\x00-\x1f"\\\ud800-\udfff]*')
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
@@ -64,18 +64,24 @@ def _key(name: str) -> bytes:
 
 
 class _Chunk:
-    """Rows that are split together, and which of them are odd."""
+    """Rows that are split together, which of them are odd, and what does not fit in the others."""
 
     def __init__(self, rows: Sequence[bytes]) -> None:
         self.rows = rows
         self.lines = b"\n".join(rows)
         self.odd: set[int] = set()
+        if _MINUS_ZERO.search(self.lines):  # which msgspec reads as 0
+            self.odd.update(at for at, row in enumerate(rows) if _MINUS_ZERO.search(row))
+        self.misfits: dict[int, dict[str, bytes]] = {}
 
-    def check_zeros(self, values: Sequence[Any]) -> None:
-        """Notes the rows in which one of `values` that is 0 can have been sent as -0."""
-        for at, value in enumerate(values):
-            if value == 0 and any(minus_zero in self.rows[at] for minus_zero in _MINUS_ZEROS):
-                self.odd.add(at)
+    def checked(self, name: str, cells: list[Any], sent: Sequence[Any] | None = None) -> list[Any]:
+        """`cells` of the member `name`, without misfits; `sent` is the JSON text of each."""
+        for at, cell in enumerate(cells):
+            if cell is MISFIT:
+                cells[at] = None
+                token = sent[at] if sent is not None else tokens(self.rows[at])[name]
+                self.misfits.setdefault(at, {})[name] = token
+        return cells
 
 
 class _Cells:
@@ -84,6 +90,7 @@ class _Cells:
     def __init__(self, column: Column, values: Container[Kind]) -> None:
         self.column = column
         self.type: Any = (_DOCUMENTED if column.documented else _FURTHER)[column.kind]
+        """What msgspec reads. From `Raw`, which it never refuses, all that fits is read."""
         if column.name == "id":
             self.type = _Id
         self._read = reader(column)
@@ -96,21 +103,19 @@ class _Cells:
         return cell if cell is None or cell is MISFIT or not self._value else self._value(cell)
 
     def of(self, values: Sequence[Any], chunk: _Chunk) -> Sequence[Any]:
-        """The cells of `values`, as msgspec has read them; notes which rows are odd."""
-        kind = self.column.kind
+        """The cells of `values`, as msgspec has read them; notes what is odd."""
+        kind, name = self.column.kind, self.column.name
         if kind == "json":  # which is most often such a value, long, and of its own
             cells = [v.decode() if v and v[0] in NESTED else self.exact(v) for v in values]
-            return self._checked(cells, chunk)
+            return chunk.checked(name, cells, values)
         if self.type is Raw:
-            return self._checked([*map(self._known, values)], chunk)
+            return chunk.checked(name, [*map(self._known, values)], values)
         if kind == "time":
             return self._times(values, chunk)
-        if kind in ("integer", "boolean"):
+        if kind in ("integer", "boolean") and self.column.documented:
             types = {*map(type, values)}
-            if int in types and 0 in values:
-                chunk.check_zeros(values)
             if str in types or (kind == "boolean" and int in types):
-                return self._checked([self._known(to_json(value)) for value in values], chunk)
+                return chunk.checked(name, [self._known(to_json(value)) for value in values])
         return values
 
     def _times(self, values: Sequence[str | None], chunk: _Chunk) -> Sequence[Any]:
@@ -122,11 +127,8 @@ class _Cells:
                 return times if self._value else values
         except msgspec.ValidationError:
             pass
-        return self._checked([self.exact(to_json(value)) for value in values], chunk)
-
-    def _checked(self, cells: list[Any], chunk: _Chunk) -> list[Any]:
-        chunk.odd.update(at for at, cell in enumerate(cells) if cell is MISFIT)
-        return cells
+        cells = [self.exact(to_json(value)) for value in values]
+        return chunk.checked(self.column.name, cells)
 
 
 class Splitter:
@@ -138,29 +140,45 @@ class Splitter:
 
     altered: int
     """How many texts had half a surrogate pair, which was replaced by U+FFFD."""
+    census: Census | None
+    """It may be taken away once enough is counted."""
 
     def __init__(
         self, schema: Schema, *, values: Container[Kind] = (), census: Census | None = None
     ) -> None:
         self.altered = 0
         self.schema = schema
-        self._census = census
-        self._cells = [_Cells(column, values) for column in schema.columns]
+        self.census = census
+        self._columns = {column.name: _Cells(column, values) for column in schema.columns}
+        self._others: list[str] = []
+        self._types: list[Any] = []
         self._learn(())
 
     def _learn(self, names: Iterable[str]) -> None:
-        """Has the members `names`, which are no columns, read too: they go to `extra`."""
-        self._others = [*names]
-        types = [*(cells.type for cells in self._cells), *(Raw for _ in self._others)]
-        names = [*self.schema.names[:-1], *self._others]
+        """Has the values of the members `names` read as text: some do not fit, or go to `extra`."""
+        others = {*self._others}
+        for name in names:
+            if name in self._columns:
+                self._columns[name].type = Raw
+            elif len(others) < _MOST_LEARNT:
+                others.add(name)
+        types = [*(cells.type for cells in self._columns.values()), *(Raw for _ in others)]
+        if types == self._types:
+            return
+        self._others, self._types = sorted(others), types
         self._row = msgspec.defstruct(
             "Row",
-            [(f"member{at}", type, _ABSENT.get(type)) for at, type in enumerate(types)],
-            rename={f"member{at}": name for at, name in enumerate(names)},
+            [(f"member{at}", type, _ABSENT.get(type)) for at, type in enumerate(self._types)],
+            rename={f"member{at}": name for at, name in enumerate(self._names)},
             forbid_unknown_fields=self.schema.whole,
             gc=False,
         )
         self._decoder = msgspec.json.Decoder(self._row)
+
+    @property
+    def _names(self) -> list[str]:
+        """Of the members that are read."""
+        return [*self._columns, *self._others]
 
     def split(self, rows: Sequence[bytes]) -> list[Sequence[Any]]:
         """The columns of `rows`, which are JSON objects: the cells of each, those of `extra` last.
@@ -173,17 +191,17 @@ class Splitter:
         """
         if not rows:
             return [() for _ in self.schema.names]
-        chunk, width = _Chunk(rows), len(self._cells)
+        chunk, width = _Chunk(rows), len(self._columns)
         sent = self._sent(chunk)
-        columns = [cells.of(found, chunk) for cells, found in zip(self._cells, sent, strict=False)]
-        columns.append(self._extra(sent[width:], len(rows)))
-        unknown = set[str]()
+        columns = [
+            cells.of(values, chunk)
+            for cells, values in zip(self._columns.values(), sent, strict=False)
+        ]
+        columns.append(self._extra(sent[width:], chunk))
+        if self.census is not None:
+            self._count(self.census, sent, chunk)
         if chunk.odd:
-            columns = self._with_odd(columns, chunk, unknown)
-        if self._census is not None:
-            self._count(self._census, sent, chunk)
-        if unknown and len(self._others) < _MOST_LEARNT:
-            self._learn(sorted({*self._others, *unknown})[:_MOST_LEARNT])
+            columns = self._with_odd(columns, chunk)
         return columns
 
     def _sent(self, chunk: _Chunk) -> list[Sequence[Any]]:
@@ -198,40 +216,41 @@ class Splitter:
                 except (msgspec.MsgspecError, ValueError):
                     read.append(self._row(_NO_ID))
                     chunk.odd.add(at)
-        types = [*(cells.type for cells in self._cells), *(Raw for _ in self._others)]
-        members = zip(*map(astuple, read), strict=True)
         return [
             [*map(bytes, values)] if type is Raw else values
-            for type, values in zip(types, members, strict=True)
+            for type, values in zip(self._types, zip(*map(astuple, read), strict=True), strict=True)
         ]
 
-    def _extra(self, others: Sequence[Sequence[bytes]], rows: int) -> Sequence[str | None]:
+    def _extra(self, others: Sequence[Sequence[bytes]], chunk: _Chunk) -> Sequence[str | None]:
         """The cells of `extra`, of rows with these other members."""
         if not others:
-            return [None] * rows
-        keys = [_key(name) for name in self._others]
-        members = [
-            [token and key + token for token in tokens]
-            for key, tokens in zip(keys, others, strict=True)
-        ]
-        objects = [b",".join(filter(None, row)) for row in zip(*members, strict=True)]
-        return [f"{{{row.decode()}}}" if row else None for row in objects]
+            cells: list[str | None] = [None] * len(chunk.rows)
+        else:
+            keys = [_key(name) for name in self._others]
+            members = [
+                [token and key + token for token in tokens]
+                for key, tokens in zip(keys, others, strict=True)
+            ]
+            objects = [b",".join(filter(None, row)) for row in zip(*members, strict=True)]
+            cells = [f"{{{row.decode()}}}" if row else None for row in objects]
+        for at, misfits in chunk.misfits.items():
+            found = {name: tokens[at] for name, tokens in zip(self._others, others, strict=True)}
+            cells[at] = object_of(misfits | {name: token for name, token in found.items() if token})
+        return cells
 
-    def _with_odd(
-        self, columns: Sequence[Sequence[Any]], chunk: _Chunk, unknown: set[str]
-    ) -> list[Sequence[Any]]:
+    def _with_odd(self, columns: Sequence[Sequence[Any]], chunk: _Chunk) -> list[Sequence[Any]]:
         """`columns` with the cells of the rows that are odd; see `split_one`."""
-        changed = [[*column] for column in columns]
+        changed, learnt = [[*column] for column in columns], set[str]()
         for at in chunk.odd:
-            for column, cell in zip(changed, self.split_one(chunk.rows[at], unknown), strict=True):
+            for column, cell in zip(changed, self.split_one(chunk.rows[at], learnt), strict=True):
                 column[at] = cell
+        self._learn(learnt)
         return [*changed]
 
-    def split_one(self, row: bytes, unknown: set[str]) -> Iterator[Any]:
-        """The cells of `row`, value by value; adds to `unknown` the names that are no columns."""
+    def split_one(self, row: bytes, learnt: set[str]) -> Iterator[Any]:
+        """The cells of `row`, value by value; adds to `learnt` the members that made it odd."""
         left, misfits = tokens(row), dict[str, bytes]()
-        for cells in self._cells:
-            name = cells.column.name
+        for name, cells in self._columns.items():
             cell = cells.exact(token := left.pop(name, b"null"))
             if cell is MISFIT:
                 cell, misfits[name] = None, token
@@ -241,29 +260,21 @@ class Splitter:
                 raise WrongShape(f"a row can't be exported: {id_problem(row)}")
             yield cell
         if self.schema.whole:
-            unknown.update(filter(_LEARNABLE.fullmatch, left))
             misfits |= left
+        learnt.update(filter(_LEARNABLE.fullmatch, misfits))
         yield object_of(misfits) if misfits else None
 
     def _count(self, census: Census, sent: Sequence[Sequence[Any]], chunk: _Chunk) -> None:
         for at in chunk.odd:
             census.see(chunk.rows[at])
-        columns = [cells.column for cells in self._cells]
-        names = [*(column.name for column in columns), *self._others]
-        kinds = [*(column.kind for column in columns), *(None for _ in self._others)]
-        for name, kind, values in zip(names, kinds, sent, strict=True):
+        for name, type, values in zip(self._names, self._types, sent, strict=True):
             if not census.wants(name):
                 continue
             if chunk.odd:
                 values = [value for at, value in enumerate(values) if at not in chunk.odd]
-            if kind in SORTS:
-                nothing = (
-                    values.count(b"") + values.count(b"null")
-                    if kind == "json"
-                    else values.count(None)
-                )
-                census.add(name, SORTS[kind], len(values) - nothing)
-            else:
+            if type is Raw:
                 for token, count in Counter(values).items():
                     if token not in (b"", b"null"):
-                        census.add(name, sort_of(token), count)
+                        census.sorts[name][sort_of(token)] += count
+            elif count := len(values) - values.count(None):
+                census.sorts[name][SORTS[self._columns[name].column.kind]] += count

@@ -13,10 +13,14 @@ from .kinds import Kind
 from .schema import Census, Schema
 from .split import Splitter
 
+Columns = list[Sequence[Any]]
+"""The cells of some rows, by column."""
+
 CHUNK = 256
 """The rows read at once: what they become is still in the processor's caches."""
 
 _CHUNK_BYTES = 1 << 22
+_GUESS_STEP = 64  # of so many chunks one says which columns there are
 _PART = 16  # rows that are taken and measured together
 
 
@@ -37,23 +41,25 @@ def write_columns(
     rows: Iterable[bytes],
     census: Callable[[], Census],
     values: Container[Kind],
-    write: Callable[[Schema, Iterator[list[Sequence[Any]]]], None],
+    write: Callable[[Schema, Iterator[Columns]], None],
     discard: Callable[[], object] | None,
 ) -> int:
     """Has `write` write the columns of `rows`, some rows at a time; returns `Splitter.altered`.
 
-    Which columns there are is guessed from the first rows. If all rows tell otherwise, `discard` is
-    called, and they are written once more; without it, they are counted before.
+    Which columns there are is guessed from some of the rows. If all rows tell otherwise, `discard`
+    is called, and they are written once more; without it, they are counted before.
     """
     if iter(rows) is rows:
         raise ClientMisuse("rows are iterated over more than once: give a list, not an iterator")
     counted, schema = census(), _guess(rows, census())
     splitter = Splitter(schema, values=values, census=counted)
+    split = map(splitter.split, chunks(rows))
     if discard is None:
-        deque(map(splitter.split, chunks(rows)), maxlen=0)
+        deque(split, maxlen=0)
     else:
-        write(schema, map(splitter.split, chunks(rows)))
-        if counted.schema() == schema:
+        late = list[bool]()
+        write(schema, _until_late(split, schema, counted, late))
+        if not late and counted.schema() == schema:
             return splitter.altered
         discard()
     splitter = Splitter(counted.schema(), values=values)
@@ -62,6 +68,21 @@ def write_columns(
 
 
 def _guess(rows: Iterable[bytes], census: Census) -> Schema:
-    for row in next(chunks(rows), ()):
-        census.see(row)
+    """The columns of rows from the first to the last: members come and go with the years."""
+    splitter = Splitter(census.schema(), census=census)
+    deque(map(splitter.split, islice(chunks(rows), 0, None, _GUESS_STEP)), maxlen=0)
     return census.schema()
+
+
+def _until_late(
+    split: Iterable[Columns], schema: Schema, counted: Census, late: list[bool]
+) -> Iterator[Columns]:
+    """What has been `split`, until `counted` has further columns: then `late`, and only counted."""
+    known = 0
+    for columns in split:
+        if not late and len(counted.sorts) > known:
+            known = len(counted.sorts)
+            if not {*counted.schema().names} <= {*schema.names}:
+                late.append(True)
+        if not late:
+            yield columns

@@ -267,9 +267,12 @@ class PageReader(Generic[R]):
             raise self.lasting_drift("the total claims rows after the last one")
         top = self.ledger.top
         now = await self.ask_top(max(2, self.page_size)) if top else None
-        hidden = [] if now is None else [id for id in ids_of(now) if id <= top]
-        if any(id not in self.seen for id in (*self.ledger.tops, *hidden)):
-            raise self.lasting_drift(f"rows up to the highest id, {top}, are on none of them")
+        last = [] if now is None else [id for id in ids_of(now) if id <= top]
+        if top and self.expects_more() and (first := self.fetcher.first).descending:
+            turned = attrs.evolve(first, page_size=2, descending=False)
+            last += ids_of(await self.fetcher.fetch(turned))
+        if any(id not in self.seen for id in (*self.ledger.tops, *last)):
+            raise self.lasting_drift("rows at the end of the collection are on none of them")
 
     def expects_more(self) -> bool:
         """Whether there should be more rows than have come."""

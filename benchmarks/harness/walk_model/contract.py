@@ -259,7 +259,10 @@ class WalkChecker:
             # Responses that overtake each other make totals seem to rise and fall. Then the count
             # proves nothing, and of what came before a cursor nothing else is known.
             jumbled = self.parts > 1 and self.inserted > 0 and self.jumbled and error.retryable
-            return moved or jumbled or isinstance(error, IncompleteWalk)
+            # Where no page holds more rows, some borders are those of each size, and nothing shows
+            # what lies between two pages.
+            capped = 0 < temper.cap <= 3 and self.inserted > 0 and error.retryable
+            return moved or jumbled or capped or isinstance(error, IncompleteWalk)
         return True
 
     def _check_error(self, error: CallMeBackError, walk: Walk[Cdr]) -> None:

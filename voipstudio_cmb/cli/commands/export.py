@@ -73,6 +73,9 @@ def _columns(text: str) -> str | list[str]:
     return text if text in ("all", "documented") else [name.strip() for name in text.split(",")]
 
 
+_FORMATS, _METHODS = ("jsonl", "csv", "sqlite", "parquet"), ("gzip", "zstd")
+
+
 def _output_options() -> list[click.Parameter]:
     to = "The directory to write into; - streams the rows of one resource to standard output."
     columns = "all: a column for each member of the rows; documented; or NAME,NAME."
@@ -81,13 +84,18 @@ def _output_options() -> list[click.Parameter]:
     )
     verify = "With --since last: compare the files before with their SHA-256, not only their size."
     return [
-        option("--to", required=True, metavar="DIR", help=to),
-        option("--format", default="jsonl", help="jsonl, csv, sqlite or parquet."),
+        option("--to", required=True, metavar="DIR", help=to, completes="dir"),
+        option(
+            "--format", default="jsonl", help="jsonl, csv, sqlite or parquet.", completes=_FORMATS
+        ),
         option(
             "--columns", default="all", type=Value("columns", _columns), metavar="COLUMNS",
             help=columns,
         ),
-        option("--compress", metavar="METHOD", help="gzip or zstd, if the format supports it."),
+        option(
+            "--compress", metavar="METHOD", help="gzip or zstd, if the format supports it.",
+            completes=_METHODS,
+        ),
         option("--csv-null", default="", metavar="TEXT", help="What represents null in CSV."),
         *filter_options(),
         option("--since", type=OneOf(["last"]), help="Only what is new since the last export."),
@@ -121,7 +129,7 @@ def _run_options() -> list[click.Parameter]:
         option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
         option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
-        option("--accounts", metavar="FILE", help=accounts),
+        option("--accounts", metavar="FILE", help=accounts, completes="file"),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
         option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),
     ]  # fmt: skip

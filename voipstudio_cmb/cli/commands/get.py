@@ -5,30 +5,31 @@ from __future__ import annotations
 import click
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
-from voipstudio_cmb.cli.options import TOKEN, account_options
-from voipstudio_cmb.cli.parser import INTEGER, Command, OneOf
-from voipstudio_cmb.cli.terminal import print_json
+from voipstudio_cmb.cli.options import TOKEN, account_options, ids_argument
+from voipstudio_cmb.cli.parser import Command, OneOf
 
 
 async def run(arguments: Arguments) -> int:
-    from voipstudio_cmb.cli.clients import open_client
+    from voipstudio_cmb.cli.items import run_items
 
-    async with open_client(arguments) as client:
-        record = await getattr(client, arguments.resource).get(arguments.id)
-    await print_json(record.to_dict())
-    return DONE
+    gets = [(f"{arguments.resource} {id}", lambda of, id=id: of.get(id)) for id in arguments.ids]
+    return await run_items(arguments, gets)
 
 
-COMMAND = Command(
-    "get",
-    run,
-    [
-        click.Argument(["resource"], metavar="RESOURCE", type=OneOf(("settings", "buttons"))),
-        click.Argument(["id"], type=INTEGER),
-        *account_options(),
-    ],
-    help="Print one of the settings or buttons as JSON.",
-    examples=["voipstudio-cmb get settings 7", "voipstudio-cmb get buttons 7 --profile work"],
-    epilog=TOKEN,
-)
+def command_of(resource: str | None) -> Command:
+    """`RESOURCE get ID...`, or `get RESOURCE ID...`."""
+    kinds = ("settings", "buttons")
+    named = [] if resource else [click.Argument(["resource"], type=OneOf(kinds))]
+    name = f"{resource} get" if resource else "get settings"
+    return Command(
+        "get",
+        run,
+        [*named, ids_argument(), *account_options()],
+        help=f"Print one of the {resource or 'settings or buttons'}, or several, as JSON.",
+        examples=[f"voipstudio-cmb {name} 7", f"voipstudio-cmb {name} 7 8 --profile work"],
+        epilog=TOKEN,
+        resource=resource,
+    )
+
+
+COMMAND = command_of(None)

@@ -55,13 +55,29 @@ async def run(arguments: Arguments) -> int:
 
 _NO_BUTTONS = "the API has no collection of buttons: use `get buttons ID`"
 
-COMMAND = Command(
-    "list",
-    run,
-    [
-        click.Argument(
-            ["resource"], metavar="RESOURCE", type=OneOf(COLLECTIONS, buttons=_NO_BUTTONS)
-        ),
+
+def command_of(resource: str | None) -> Command:
+    """`RESOURCE list`, or `list RESOURCE`."""
+    known = OneOf(COLLECTIONS, buttons=_NO_BUTTONS)
+    named = [] if resource else [click.Argument(["resource"], type=known)]
+    name = f"{resource} list" if resource else "list cdrs"
+    return Command(
+        "list",
+        run,
+        [*named, *_options(), *filter_options(), *walk_options(), *account_options()],
+        help=f"Print {resource or 'rows of a collection (of ' + ', '.join(COLLECTIONS) + ')'}.",
+        examples=[
+            f"voipstudio-cmb {name} --limit 10 --sort id --desc",
+            f"voipstudio-cmb {name} --all --filter 'id>=1' --format csv",
+        ],
+        epilog=TOKEN,
+        exclusive=[("limit", "all")],
+        resource=resource,
+    )
+
+
+def _options() -> list[click.Parameter]:
+    return [
         option("--limit", type=INTEGER, default=25, metavar="N", help="How many rows."),
         option("--all", is_flag=True, help="All rows."),
         option("--sort", metavar="PROPERTY", default="id", help="What to sort by."),
@@ -70,15 +86,7 @@ COMMAND = Command(
             "--format", type=OneOf(("json", "jsonl", "csv", "table")),
             help="How to print them.  [default: table on a terminal, jsonl elsewhere]",
         ),
-        *filter_options(),
-        *walk_options(),
-        *account_options(),
-    ],
-    help=f"Print rows of a collection (of {', '.join(COLLECTIONS)}).",
-    examples=[
-        "voipstudio-cmb list cdrs --limit 10 --sort id --desc",
-        "voipstudio-cmb list visitors --all --filter 'created_at>=2026-01-01' --format csv",
-    ],
-    epilog=TOKEN,
-    exclusive=[("limit", "all")],
-)  # fmt: skip
+    ]  # fmt: skip
+
+
+COMMAND = command_of(None)

@@ -35,6 +35,8 @@ _PHONE_OR_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().-]*")
 _QUOTED = re.compile(r'[",\n-\r\x1c-\x1e\x85\u2028\u2029]|\A | \Z')
 # Most texts, and phone numbers: cells as they stand.
 _is_plain = re.compile(r"(?:(?![=+\-@ ])[ -!#-+\--~]+|[+-][0-9][0-9 ().-]*)(?<! )").fullmatch
+# A cell behind a tilde that is empty, or may be a formula.
+_BEGINS_ODDLY = re.compile(rf"~(?![+-][0-9][0-9 ().-]*~)[~{_UNSEEN}{_SIGNS}]")
 _BOOLEANS = {True: "true", False: "false", None: None}
 _MEMO = 4096
 _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
@@ -62,10 +64,9 @@ class CsvLines:
     def _cells(self, kind: str, column: Sequence[Any]) -> list[str]:
         null = self._null
         if kind == "text":
-            text = self._text
-            return [
-                null if v is None else v if _is_plain(v) and v != null else text(v) for v in column
-            ]
+            if self._are_plain([v for v in column if v is not None]):
+                return [null if v is None else v for v in column]
+            return [null if v is None else self._text(v) for v in column]
         if kind == "json":
             return [null if v is None else self._cell(v) for v in column]
         if kind == "boolean":
@@ -76,11 +77,24 @@ class CsvLines:
             texts = [text if v is None else self._cell(text) for v, text in pairs]
         return texts
 
+    def _are_plain(self, texts: Sequence[str]) -> bool:
+        """Whether all of `texts` are cells as they stand: looked at in one go."""
+        line = "~".join(("", *texts, ""))
+        special = ('"', ",", " ~", *([f"~{self._null}~"] if self._null else []))
+        return (
+            line.isprintable()
+            and line.count("~") == len(texts) + 1
+            and not any(text in line for text in special)
+            and not _BEGINS_ODDLY.search(line)
+        )
+
     def _guarded(self, value: str) -> str:
         """A string as a cell. What a spreadsheet would run as a formula gets a leading quote.
 
         A phone number or a number (digits, with a sign in front) is no formula and stays.
         """
+        if _is_plain(value) and value != self._null:
+            return value
         formula = _FORMULA.match(value)
         if formula and not _PHONE_OR_NUMBER.fullmatch(formula[1] or ""):
             value = "'" + value

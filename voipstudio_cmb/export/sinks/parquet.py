@@ -25,7 +25,7 @@ from .compression import Compression
 # Where row groups end depends on the rows alone, so that the same rows give the same bytes. One is
 # held in memory at a time, hence the second limit.
 GROUP_ROWS = 50_000
-GROUP_BYTES = 1 << 25
+GROUP_BYTES = 1 << 24
 
 
 class ParquetSink(Sink):
@@ -73,6 +73,7 @@ class ParquetSink(Sink):
             for group in _groups(record_batch(columns, schema) for columns in chunks):
                 out.write_table(pyarrow.Table.from_batches(group), row_group_size=GROUP_ROWS * 2)
                 written += sum(len(batch) for batch in group)
+                group.clear()  # or it would be held until the next one is complete
         # Closing a file whose disk is full may report no error and leave it without its end.
         with open(path, "rb") as made:  # opened here: pyarrow takes no name but UTF-8
             readable = pyarrow.parquet.read_metadata(made).num_rows

@@ -153,11 +153,11 @@ def _insert(
             _add_columns(database, resource, schema.columns[len(known) :])
         else:
             _create(database, resource, schema)
-        upsert = _upsert(resource, schema)
-        database.executemany(upsert, chain.from_iterable(zip(*c, strict=True) for c in chunks))
-        if "created_at" in schema.names:
+        if "created_at" in schema.names:  # made behind the rows, it would take memory for each
             table, index = _quoted(resource), _quoted(f"{resource}_created_at")
             database.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {table} (created_at)")
+        upsert = _upsert(resource, schema)
+        database.executemany(upsert, chain.from_iterable(zip(*c, strict=True) for c in chunks))
         database.execute("COMMIT")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .disk import AppendedFile, Disk, sync
 
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 
 
 class Spool(AppendedFile):

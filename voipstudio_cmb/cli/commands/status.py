@@ -1,4 +1,4 @@
-"""The command `ping`."""
+"""The command `status`, which `ping` is too."""
 
 from __future__ import annotations
 
@@ -19,16 +19,21 @@ async def run(arguments: Arguments) -> int:
         print_message(client.source)
         started = time.monotonic()
         answer = await client.ping()
-    print_message(f"answered in {time.monotonic() - started:.3f} s")
-    await print_json(answer)
+        seconds = time.monotonic() - started
+        (account, *_), failed = await client.identities()
+    print_message(f"answered in {seconds:.3f} s")
+    if failed:
+        print_message(f"the account is not known: {failed}")
+    known = {"base_url": client.base_url, "account": None if failed else account}
+    await print_json(answer | known | {"seconds": round(seconds, 3)})
     return DONE
 
 
 COMMAND = Command(
-    "ping",
+    "status",
     run,
     account_options(),
-    help="Check the token and the connection.",
-    examples=["voipstudio-cmb ping", "voipstudio-cmb ping --profile work"],
+    help="Check the token and the connection: which URL, profile and account, and how fast.",
+    examples=["voipstudio-cmb status", "voipstudio-cmb status --profile work"],
     epilog=TOKEN,
 )

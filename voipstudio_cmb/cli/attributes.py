@@ -1,0 +1,144 @@
+"""The attributes of settings and buttons, as options, as `--set NAME=VALUE` and as JSON."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal, InvalidOperation
+from typing import Any, get_type_hints
+
+import click
+
+from voipstudio_cmb.models.payloads import ButtonFields, SettingFields
+
+from .arguments import Arguments
+from .parser import INTEGER, Value, nearest, option
+
+MOST = 1024 * 1024
+"""The most bytes of `--json`."""
+
+_FIELDS: dict[str, type] = {"settings": SettingFields, "buttons": ButtonFields}
+_PREFIX = "attribute_"
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError("it must be a number") from None
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("it must be true or false")
+    return text == "true"
+
+
+_READERS: dict[str, Value] = {
+    "int": INTEGER,
+    "bool": Value("boolean", _truth),
+    "decimal": Value("number", _decimal),
+    "str": Value("text", str),
+}
+
+
+def _kinds(resource: str) -> dict[str, str]:
+    """How the text of each attribute is read."""
+    kinds = {}
+    for name, hint in get_type_hints(_FIELDS[resource]).items():
+        types = hint.__args__
+        kinds[name] = next(
+            word
+            for word, kind in (("decimal", Decimal), ("str", str), ("bool", bool), ("int", int))
+            if kind in types
+        )
+    return kinds
+
+
+def attribute_options(resource: str) -> list[click.Parameter]:
+    """An option for each documented attribute of `resource`, `--set` and `--json`."""
+    options: list[click.Parameter] = []
+    for name, kind in _kinds(resource).items():
+        flag = name.replace("_", "-")
+        if kind == "bool":
+            options.append(option(f"--{flag}/--no-{flag}", _PREFIX + name, default=None))
+        else:
+            reader = _READERS[kind]
+            options.append(
+                option(f"--{flag}", _PREFIX + name, type=reader, metavar=reader.name.upper())
+            )
+    null = "Like the options above; null stands for no value. Repeatable."
+    json = "Attributes from a file with a JSON object, or from standard input (-)."
+    options.append(option("--set", "assigned", multiple=True, metavar="NAME=VALUE", help=null))
+    options.append(option("--json", metavar="FILE", help=json, completes="file"))
+    return options
+
+
+def attributes(arguments: Arguments) -> dict[str, Any]:
+    """What `--json` has, under what the options say, under what `--set` says.
+
+    Raises:
+        ClientMisuse: an attribute that the API does not document, or a text that is no value of it.
+    """
+    kinds = _kinds(arguments.resource)
+    found = {} if arguments.json is None else _read_json(arguments.json)
+    for name in kinds:
+        if (value := getattr(arguments, _PREFIX + name)) is not None:
+            found[name] = value
+    for each in arguments.assigned:
+        name, equals, text = each.partition("=")
+        _check(name if equals else "", kinds, "--set")
+        try:
+            found[name] = None if text == "null" else _READERS[kinds[name]].read(text)
+        except ValueError as error:
+            raise _misuse(f"--set {name}: {error}") from None
+    for name in found:
+        _check(name, kinds, "--json")
+    return found
+
+
+def _check(name: str, kinds: dict[str, str], source: str) -> None:
+    if not name:
+        raise _misuse(f"{source} takes NAME=VALUE, where NAME is of {', '.join(kinds)}")
+    if name not in kinds:
+        known = ", ".join(kinds)
+        raise _misuse(
+            f"{source}: the API knows no such attribute{nearest(name, kinds)} (known: {known})"
+        )
+
+
+def _read_json(path: str) -> dict[str, Any]:
+    """The object in the file `path`, with its numbers as they stand."""
+    import json
+
+    try:
+        if path == "-":
+            text = sys.stdin.buffer.read(MOST + 1)
+        else:
+            from voipstudio_cmb.boundary.files import check_regular
+
+            check_regular(path, MOST)
+            with open(path, "rb") as file:
+                text = file.read(MOST + 1)
+    except OSError as error:
+        raise _misuse(f"--json can't be read: {error.strerror}") from None
+    if len(text) > MOST:
+        raise _misuse(f"--json is larger than {MOST} bytes")
+    try:
+        found = json.loads(text, parse_float=Decimal, object_pairs_hook=_once)
+    except (ValueError, RecursionError):
+        raise _misuse("--json is not a JSON object with each name once") from None
+    if not isinstance(found, dict):
+        raise _misuse("--json is not a JSON object")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _misuse(message: str) -> Exception:
+    from voipstudio_cmb.errors import ClientMisuse
+
+    return ClientMisuse(message)
