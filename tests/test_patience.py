@@ -23,7 +23,7 @@ from voipstudio_cmb.errors import (
 )
 from voipstudio_cmb.http import Call, Handler, Request, Response
 from voipstudio_cmb.patience import Patience
-from voipstudio_cmb.retry import Backoff
+from voipstudio_cmb.retry import Backoff, RetryBudget
 
 
 def now() -> float:
@@ -58,9 +58,9 @@ class Api:
             raise self.failure.with_context()
         return json_response({"data": []})
 
-    def chain(self, patience: Patience) -> Handler:
+    def chain(self, patience: Patience, **more: Any) -> Handler:
         """A client's chain, with a policy of two attempts."""
-        return full_chain(self, patience=patience, policy=Backoff(attempts=2))
+        return full_chain(self, patience=patience, policy=Backoff(attempts=2), **more)
 
 
 def get(path: str = "/callmeback/cdrs") -> Request:
@@ -100,6 +100,14 @@ async def test_an_outage_of_14_minutes_costs_nobody_a_call_and_is_not_hammered(
     assert len(told) == 2
     assert told[0].startswith("the API is away (")
     assert told[1].startswith("the API is back after ")
+
+
+@virtual
+async def test_an_outage_leaves_the_budget_for_retries_as_it_was() -> None:
+    api, budget = Api(0, 800), RetryBudget()
+    handler = api.chain(Patience(900), budget=budget)
+    await asyncio.gather(*(handler(get()) for _ in range(3)))
+    assert budget.tokens == budget.capacity
 
 
 @virtual

@@ -82,7 +82,9 @@ class Patience:
 
     def _renewed(self, request: Request, seconds: float) -> Request:
         """The same as a call of its own, which may take so many `seconds`."""
-        return attrs.evolve(request, call=Call(deadline=self._now() + seconds))
+        # What its retries have cost of the client's budget comes back when it is answered.
+        call = Call(deadline=self._now() + seconds, spent=request.call.spent)
+        return attrs.evolve(request, call=call)
 
     async def _tried(
         self, request: Request, handler: Handler, seconds: float

@@ -6,7 +6,9 @@ import io
 import json
 import logging
 import re
+import sys
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +18,13 @@ from benchmarks.harness.responses import json_response
 from tests.fakes.handlers import ScriptedHandler, full_chain
 from tests.fakes.secrets import CANARY
 from voipstudio_cmb.cli import logs
+from voipstudio_cmb.cli.displays import open_display
 from voipstudio_cmb.cli.logs import level_of, shown_logs
+from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker
 from voipstudio_cmb.cli.terminal import print_message, printing_above
 from voipstudio_cmb.errors import ConfigError
 from voipstudio_cmb.events import log
+from voipstudio_cmb.export import Job
 from voipstudio_cmb.ext.rich import Bars
 from voipstudio_cmb.http import Request, Response
 
@@ -128,11 +133,26 @@ def test_what_nobody_reads_does_not_pile_up(
     assert second.endswith("seen too")
 
 
-def test_lines_stand_above_the_bars() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def test_the_display_of_an_export_has_them_above_its_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    one = Job(resource="cdrs", path=Path("cdrs.jsonl"), state="running")
+    with open_display("auto", ProgressTracker()) as show:
+        show([JobProgress(job=one)])
+        print_message("a line")
+    before, _, after = stream.getvalue().partition("a line\n")
+    assert "cdrs" in before
+    assert before.endswith("\x1b[2K")  # what was drawn is erased
+    assert "cdrs" in after
+
+
+def test_lines_stand_above_the_bars() -> None:
     stream: Any = Terminal()
     with Bars(stream, 60, 24) as bars, printing_above(bars.print_above):
         bars.show([("cdrs", 5, 10, "5 rows")], "")
