@@ -15,7 +15,7 @@ import pytest
 
 from voipstudio_cmb.cli import man
 from voipstudio_cmb.cli.main import COMMAND
-from voipstudio_cmb.cli.parser import Command, Group
+from voipstudio_cmb.cli.parser import Command, Group, refuse
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -75,3 +75,35 @@ def test_the_manual_page_is_that_of_the_commands() -> None:
     page = Path(man.__file__).with_name("voipstudio-cmb.1")
     again = "python -m voipstudio_cmb.cli.man > voipstudio_cmb/cli/voipstudio-cmb.1"
     assert page.read_text() == man.manual(), f"make it again: {again}"
+
+
+ODD = ["", " ", "-", "--", "-1", "1e999", "nan", "9" * 5000, "\u0661", "\x1b[2J", "\udcff", "a=b", "{}"]
+
+
+def _parse(*words: str) -> Any:
+    """What the words ask for; None if they are refused."""
+    try:
+        return COMMAND.main([*words], "voipstudio-cmb", standalone_mode=False)
+    except click.UsageError as error:
+        said = refuse(error)
+        assert "error: " in said
+        assert "Traceback" not in said
+        return None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_odd_values_and_shortened_options_are_refused_in_words(name: str) -> None:
+    command = COMMANDS[name]
+    whole = {flag for option in command.params for flag in (*option.opts, *option.secondary_opts)}
+    for flag in whole:
+        if not flag.startswith("--"):
+            continue
+        for value in ODD:
+            parsed = _parse(*name.split(), flag, value)
+            assert parsed is None or parsed.command == name
+        for end in range(3, len(flag)):
+            if flag[:end] not in whole:
+                assert _parse(*name.split(), flag[:end], "x") is None, flag[:end]
+    for value in ODD:
+        parsed = _parse(*name.split(), value)
+        assert parsed is None or parsed.command == name
