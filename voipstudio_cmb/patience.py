@@ -78,32 +78,34 @@ class Patience:
             seen = self._answers
             if strikes == _STRIKES:
                 raise failure
-            request = self._renewed(request, seconds)
-
-    def _renewed(self, request: Request, seconds: float) -> Request:
-        """The same as a call of its own, which may take so many `seconds`."""
-        # What its retries have cost of the client's budget comes back when it is answered.
-        call = Call(deadline=self._now() + seconds, spent=request.call.spent)
-        return attrs.evolve(request, call=call)
 
     async def _tried(
         self, request: Request, handler: Handler, seconds: float
     ) -> Response | CallMeBackError:
         """The response, or the failure that says that the API is away."""
         if self._since is None or self._is_over():
-            return await self._attempt(request, handler)
+            first = not request.call.attempts
+            return await self._attempt(request, handler, None if first else seconds)
         async with self._turn:
             if self._since is not None:  # else it has come back meanwhile
                 if self._is_over() and self._failure is not None:
                     return self._failure.with_context()
                 await asyncio.sleep(min(self._wait, self._since + self.seconds - self._now()))
                 self._wait = min(2 * self._wait, _LONGEST)
-                return await self._attempt(self._renewed(request, seconds), handler)
-        return await self._attempt(self._renewed(request, seconds), handler)
+                return await self._attempt(request, handler, seconds)
+        return await self._attempt(request, handler, seconds)
 
-    async def _attempt(self, request: Request, handler: Handler) -> Response | CallMeBackError:
+    async def _attempt(
+        self, request: Request, handler: Handler, seconds: float | None
+    ) -> Response | CallMeBackError:
+        """As `_tried`; with `seconds` as a call of its own, which may take so many."""
+        call, sent = request.call, request
+        if seconds is not None:
+            sent = attrs.evolve(
+                request, call=Call(deadline=self._now() + seconds, spent=call.spent)
+            )
         try:
-            response = await handler(request)
+            response = await handler(sent)
         except CallMeBackError as error:
             if not _is_away(error):
                 if isinstance(error, HTTPStatusError | BadPayload):
@@ -114,6 +116,9 @@ class Patience:
                 self._since, self._wait = self._now(), _FIRST
                 self._tell(f"the API is away ({error}): tries go on for {self.seconds:,g} s")
             return self._failure
+        finally:
+            # What its retries have cost of the client's budget comes back when it is answered.
+            call.attempts, call.spent = sent.call.attempts, sent.call.spent
         self._answered()
         return response
 
