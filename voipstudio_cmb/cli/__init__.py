@@ -7,7 +7,7 @@
          │   ├─ stream      --to -
          │   └─ dry_run     --dry-run
          ├─ list            rows as json, jsonl, csv or table: printers
-         └─ get, create, update, delete, count, status, completion, sandbox
+         └─ verify, get, create, update, delete, count, status, completion, sandbox
 
     parser       commands and values for click, and what is said of wrong ones
     options      options that commands share      clients     a client as the options ask for it
@@ -15,6 +15,7 @@
     report       what became of an export         exit_codes  what that means for scripts
     terminal     messages, events, JSON, tables   ext.rich    draws bars and tables
     stdio        standard output, written whole or an error, and standard error, which may be lost
+    metrics      the last run, for Prometheus     logs        what a client does, for -v
     ending       what is done last of all
 
 What a command was asked for are its `Arguments`.

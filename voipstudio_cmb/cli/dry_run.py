@@ -14,7 +14,7 @@ from .exit_codes import exit_code
 from .files import account_exports
 from .report import failures
 from .stdio import print_text
-from .terminal import notify, table_text
+from .terminal import note, notify, table_text
 
 
 async def run(arguments: Arguments, plan: Plan) -> int:
@@ -32,7 +32,7 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         notify(arguments, reason)
     await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
     unknown = any(each.requests is None and each.error is None for each in forecasts)
-    notify(
+    note(
         arguments,
         f"about {requests(forecasts):,} requests"
         + (", and one for each button" if unknown else "")

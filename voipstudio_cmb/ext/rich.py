@@ -56,6 +56,10 @@ class Bars:
             self._progress.update(self._bars[name], completed=done, total=total, text=text)
         self._progress.refresh()
 
+    def print_above(self, line: str) -> None:
+        """Prints `line` above the bars, which are drawn again below it."""
+        self._console.print(Text(line), soft_wrap=True)
+
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
