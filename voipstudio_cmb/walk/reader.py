@@ -293,7 +293,8 @@ class PageReader(Generic[R]):
         by_keyset = ', or walk by keyset (walk="keyset")' if self.tries_keyset else ""
         mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
         return PageDrift(
-            f"this collection can't be walked without loss by its pages: {why}. {what_to_do}{by_keyset}",
+            f"this collection can't be walked without loss by its pages: {why}. "
+            f"{what_to_do}{by_keyset}",
             evidence=f"rows at the beginning: {mark}; of these came {ledger.rows_to_mark}, of all "
             f"{ledger.rows}; the total is {self.fetcher.progress.total}",
             sent="yes",
