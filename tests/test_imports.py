@@ -15,8 +15,8 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": (
-        "auth client codec columns export export.run export.sinks export.store ext filters limits "
-        "sandbox services"
+        "auth client codec columns config events export export.run export.sinks export.store ext "
+        "filters limits patience sandbox services"
     ),
     "ext": "client columns events filters",
     "export": "export.accounts export.plan export.run export.sinks",
@@ -37,10 +37,11 @@ LAW = {
     "auth": "codec config",
     "transport": "config timeouts",
     "codec": "",
-    "config": "retry",
+    "config": "patience retry",
     "events": "",
     "filters": "codec",
     "limits": "timeouts",
+    "patience": "timeouts",
     "retry": "",
     "timeouts": "",
     "boundary": "",

@@ -35,9 +35,7 @@ from .walk import Capabilities, Tasks
 def _checked(middlewares: Iterable[Middleware]) -> tuple[Middleware, ...]:
     if isinstance(middlewares, Iterable) and all(map(callable, checked := tuple(middlewares))):
         return checked
-    raise ClientMisuse(
-        "middlewares must be a list of async functions (request, handler) -> response"
-    )
+    raise ClientMisuse("middlewares must be async functions (request, handler) -> response")
 
 
 IDENTITY_SECONDS = 15.0
@@ -118,15 +116,15 @@ class CallMeBackClient:
     ) -> Self:
         """A client for the account that the environment names.
 
-        The token is `VOIPSTUDIO_API_TOKEN`, else that of `profile`, or of the current profile, of
-        the vendor's command line (`~/.config/voipstudio/config.json`, read only). A profile's token
-        goes to the URL of its profile; one that names none, and the variable's token, go to
-        `VOIPSTUDIO_API_URL`, else to the default. There is no `base_url` here, so that no token
-        goes where it does not belong: pass both to the class instead, which reads no variable.
-        `source` says what was found. `env` replaces `os.environ`.
+        The token is `VOIPSTUDIO_API_TOKEN`, or in the file that `VOIPSTUDIO_API_TOKEN_FILE` names,
+        else that of `profile`, or of the current one, of the vendor's command line (read only, in
+        `~/.config/voipstudio/config.json`). A profile's token goes to the URL of its profile; one
+        that names none, and a variable's token, to `VOIPSTUDIO_API_URL`, else to the default. There
+        is no `base_url` here, so that no token goes where it does not belong: call the class with
+        both. `source` says what was found. `env` replaces `os.environ`.
 
         Raises:
-            ConfigError: no token was found, or the profile file can't be used.
+            ConfigError: no token was found, or the file with it can't be used.
         """
         hidden = Environment(env)
         del env  # or a traceback with locals would show the token in it
@@ -173,7 +171,7 @@ class CallMeBackClient:
                 "client sends through yours: iterate over batches(), or await read_all()"
             )
         other = copy.copy(self)
-        other._auth = self._auth.elsewhere()
+        other._auth, other._config = self._auth.elsewhere(), self._config.elsewhere()
         other._open()
         return other._handling()
 
@@ -194,6 +192,7 @@ class CallMeBackClient:
                 budget=self._budget,
                 deadline=Deadline(config.deadline, config.timeout, self._timeouts),
                 limit=self._limit,
+                patience=config.patience,
                 middlewares=self._middlewares,
             ),
         )
@@ -243,6 +242,11 @@ class CallMeBackClient:
     def source(self) -> str:
         """Where the token and the base URL come from, in words: variables, profile, or a call."""
         return self._auth.source
+
+    @property
+    def pause(self) -> float:
+        """Seconds for which the API has asked this client to send nothing; 0.0: it has not."""
+        return max(0.0, self._limit.throttle.paused())
 
     async def identity(self) -> str:
         """A text without secrets that is the same for all clients of one account.

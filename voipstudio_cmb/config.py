@@ -13,6 +13,7 @@ import attrs
 
 from .boundary.checks import checked_integer, checked_number
 from .errors import ConfigError
+from .patience import Patience
 from .retry import MAX_RETRY_AFTER, Backoff, RetryPolicy
 
 DEFAULT_BASE_URL = "https://l7api.com/v1.2/voipstudio"
@@ -61,8 +62,15 @@ class ClientConfig:
     """What the client may spend on retries (see `retry.RetryBudget`)."""
     max_retry_after: float = attrs.field(default=MAX_RETRY_AFTER, validator=_number)
     """The longest `Retry-After` that is obeyed: a longer one ends the call and holds no other."""
+    patience: Patience | None = None
+    """How long reads wait for an API that is away (see `patience.Patience`); None: not at all."""
     on_event: Callable[[Any], None] | None = attrs.field(default=None, validator=_plain_function)
     """Called with an `events.AttemptEvent` for each attempt and a `CallEvent` for each call."""
+
+    def elsewhere(self) -> ClientConfig:
+        """The same for a client in another event loop, or of another API."""
+        patience = None if self.patience is None else self.patience.elsewhere()
+        return attrs.evolve(self, patience=patience)
 
     def policy(self) -> RetryPolicy:
         """The retry policy in force."""

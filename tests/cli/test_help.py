@@ -63,6 +63,8 @@ def test_each_example_works(
         api.script(Fault(path=f"/callmeback/{resource}/{id}", body=body, times=None))
     program, *words = shlex.split(example)
     assert program == "voipstudio-cmb"
+    if words[0] == "verify":
+        assert run("export", "settings", "--to", "exports").code == 0
     if words[0] == "sandbox":  # which serves until it is interrupted
         assert COMMAND.main(words, "voipstudio-cmb", standalone_mode=False).command == "sandbox"
     else:

@@ -32,7 +32,8 @@ def test_export_writes_files_and_ends_with_a_summary(
     assert len(files) == 5
     for name, rows in files.items():
         assert len(Path(name).read_text().splitlines()) == int(rows)
-    summary = ran.err.splitlines()[-1]
+    summary, end = ran.err.splitlines()[-2:]
+    assert end == "voipstudio-cmb: export ended with exit code 0"
     total = sum(map(int, files.values()))
     assert summary.startswith(f"{total:,} rows, ")
     for word in ("pages", "requests", "0 retries", " s, ", "5 of 5 files"):
@@ -396,7 +397,7 @@ def test_options_may_stand_before_the_name_of_the_command(run: Any, api: Sandbox
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ("lst cdrs", "there is no such command; did you mean list? (known: export, list, "),
+        ("lst cdrs", "there is no such command; did you mean list? (known: export, verify, "),
         ("list cdr", "did you mean cdrs?"),
         ("list cdrs --limt 3", "unrecognized arguments: --limt; did you mean --limit?"),
         ("list cdrs --lim 3", "unrecognized arguments: --lim"),

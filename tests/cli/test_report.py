@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -291,23 +292,23 @@ def run_of(
         shown.show(tracker.measure(jobs))
 
 
-def test_lines_say_what_changes_and_every_two_seconds_how_far(
+def test_lines_say_what_changes_and_now_and_then_how_far(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     clock = Clock()
-    tracker, lines, one = ProgressTracker(clock), LineDisplay(clock), job(total=1_000)
+    tracker, lines, one = ProgressTracker(clock), LineDisplay(clock), job(total=5_000)
     lines.show(tracker.measure([one]))
     assert capsys.readouterr().err == ""
     one.state = "running"
-    run_of([one], clock, lines, tracker, 6)
+    run_of([one], clock, lines, tracker, 35)
     one.state = "done"
     run_of([one], clock, lines, tracker, 6)
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("cdrs: running, ")
     assert 3 <= len(said) - 2 <= 4
-    assert said[-2] in [f"cdrs: running, {n} of 1,000 rows, 100 rows/s, {s} s left"
-                        for n in range(390, 620, 10) for s in range(3, 8)]  # fmt: skip
-    assert said[-1] == "cdrs: done, 610 rows"
+    assert said[-2] in [f"cdrs: running, {n:,} of 5,000 rows, 100 rows/s, {s} s left"
+                        for n in range(2900, 3200, 10) for s in range(18, 22)]  # fmt: skip
+    assert said[-1] == "cdrs: done, 3,510 rows"
 
 
 def test_of_hundreds_of_jobs_the_lines_are_few(capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,10 +378,12 @@ def test_events_are_objects_with_numbers(capsys: pytest.CaptureFixture[str]) -> 
     one.state = "done"
     events.show(tracker.measure([one, other]))
     events.show(tracker.measure([one, other]))
-    summary_event(Summary(jobs=[one, other], requests=4, retries=1, seconds=2.0), 5)
+    summary_event(Summary(jobs=[one, other], requests=4, retries=1, seconds=2.0))
     out, err = capsys.readouterr()
     assert out == ""
     found = [json.loads(line) for line in err.splitlines()]
+    for each in found:
+        assert datetime.fromisoformat(each.pop("time")).utcoffset() == timedelta(0)
     assert [each["event"] for each in found] == [
         "start", "progress", "progress", "done", "start", "failed", "summary",
     ]  # fmt: skip
@@ -396,8 +399,8 @@ def test_events_are_objects_with_numbers(capsys: pytest.CaptureFixture[str]) -> 
         "ConnectFailed", True, False,
     )  # fmt: skip
     assert found[6] == {
-        "event": "summary", "jobs": 2, "done": 1, "failed": 1, "resumable": 0, "rows": 500,
-        "rejected": 2, "requests": 4, "retries": 1, "seconds": 2.0, "exit_code": 5,
+        "event": "summary", "jobs": 2, "done": 1, "failed": 1, "can_be_resumed": 0, "rows": 500,
+        "rejected": 2, "requests": 4, "retries": 1, "seconds": 2.0,
     }  # fmt: skip
 
 

@@ -96,7 +96,7 @@ def test_a_log_that_nobody_reads_does_not_stop_an_export(api: Sandbox, tmp_path:
             said = reader.read()
         assert process.wait(90) == 3
     events = said.strip().splitlines()
-    assert json.loads(events[-1])["event"] == "summary"
+    assert json.loads(events[-1])["event"] == "end"
 
 
 @pytest.fixture

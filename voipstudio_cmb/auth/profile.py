@@ -17,7 +17,12 @@ from voipstudio_cmb.errors import ConfigError, NoToken
 from .secret import Secret
 
 TOKEN_VARIABLE = "VOIPSTUDIO_API_TOKEN"
+FILE_VARIABLE = "VOIPSTUDIO_API_TOKEN_FILE"
 URL_VARIABLE = "VOIPSTUDIO_API_URL"
+
+
+_LARGEST = 64 * 1024
+"""The size in bytes of a file that holds a token."""
 
 
 @attrs.frozen
@@ -129,18 +134,53 @@ def _from_profile(env: Environment, name: str | None, given_url: str | None) -> 
     return _credentials(token, stored_url, given_url, f"the profile {chosen!r} in {path}")
 
 
+def _read_token(variable: str, env: Environment) -> Secret | str:
+    """The token in the file that `variable` names, or what is wrong with that file.
+
+    A text instead of an exception, whose traceback would hold the token. It does not say where the
+    file is: somebody may have set the variable to the token itself.
+    """
+    try:
+        text = decode_handwritten(read_regular(env.get(variable) or "", _LARGEST)).strip()
+    except UnicodeDecodeError:
+        return "is no text: write the token alone into it"
+    except OSError as error:
+        return f"can't be read ({error.strerror}): fix its path or its permissions"
+    except ValueError:  # a NUL in its path
+        return "can't be read: fix its path"
+    if not text:
+        return "is empty: write the token into it"
+    return "has several lines: leave only the token in it" if "\n" in text else Secret(text)
+
+
+def token_variable(env: Environment) -> str | None:
+    """The variable that the token comes from; None: from a profile.
+
+    Raises:
+        ConfigError: both are set.
+    """
+    given = [name for name in (TOKEN_VARIABLE, FILE_VARIABLE) if env.get(name)]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are both set: unset one of them")
+    return given[0] if given else None
+
+
 def resolve(profile: str | None, env: Environment) -> Credentials:
     """The token and base URL to use, as the vendor's client finds them.
 
-    The token is `VOIPSTUDIO_API_TOKEN`, or without it that of the named `profile`, or of the
-    current one of the vendor's file. A profile's token goes where the profile says: only if it
-    names no URL, to `VOIPSTUDIO_API_URL`. The variable's token never goes to a profile's URL.
+    The token is `VOIPSTUDIO_API_TOKEN`, or what the file holds that `VOIPSTUDIO_API_TOKEN_FILE`
+    names, or without both that of the named `profile`, or of the current one of the vendor's file.
+    A profile's token goes where the profile says: only if it names no URL, to `VOIPSTUDIO_API_URL`.
+    The token of a variable never goes to a profile's URL.
 
     Raises:
-        ConfigError: no token, or a token, URL or profile file that can't be used.
+        ConfigError: no token, or a token, URL or file that can't be used.
     """
-    url = env.get(URL_VARIABLE)
-    if not env.get(TOKEN_VARIABLE):
+    url, variable = env.get(URL_VARIABLE), token_variable(env)
+    if variable is None:
         return _from_profile(env, profile, url)
-    owner = TOKEN_VARIABLE + (", which takes precedence over a profile" if profile else "")
-    return _credentials(Secret(env.get(TOKEN_VARIABLE)), None, url, owner)
+    token = Secret(env.get(variable)) if variable == TOKEN_VARIABLE else _read_token(variable, env)
+    if isinstance(token, str):
+        raise ConfigError(f"the file that {variable} names {token}")
+    owner = variable + (", which takes precedence over a profile" if profile else "")
+    return _credentials(token, None, url, owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from datetime import timedelta
 from numbers import Real
 
 from voipstudio_cmb.errors import ClientMisuse
@@ -72,3 +73,25 @@ def checked_number(name: str, value: object, *, error: type[ClientMisuse] = Clie
     if number is None or not math.isfinite(number) or number <= 0:
         raise error(f"{name} must be a finite number above 0, not {described(value)}")
     return value if type(value) is int else number
+
+
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def checked_duration(name: str, value: float | str | timedelta) -> float:
+    """The seconds that the argument called `name` stands for, 0 or more.
+
+    A number of them, a timedelta, or a text like "1h".
+
+    Raises:
+        ClientMisuse: `value` is no such time.
+    """
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    elif isinstance(value, str):
+        found = _DURATION.fullmatch(value)
+        if found is None and value != "0":
+            raise ClientMisuse(f"{name} must be a number and s, m, h or d, such as 1h")
+        value = 0 if found is None else float(found[1]) * _UNITS[found[2]]
+    return value if value == 0 else checked_number(name, value)

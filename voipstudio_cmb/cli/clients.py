@@ -3,31 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncIterator
+from functools import partial
 
-from voipstudio_cmb.auth.profile import TOKEN_VARIABLE
+from voipstudio_cmb.auth.profile import Environment, token_variable
+from voipstudio_cmb.boundary.checks import checked_duration
 from voipstudio_cmb.client import CallMeBackClient
+from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.limits import RateLimit
+from voipstudio_cmb.patience import Patience
 
 from .arguments import Arguments
-from .terminal import notify
+from .terminal import note
+
+
+def config_of(arguments: Arguments) -> ClientConfig | None:
+    """How clients behave: with the patience that `--patience` says, unless nothing is written.
+
+    Raises:
+        ClientMisuse: it is no time.
+    """
+    seconds = checked_duration("--patience", getattr(arguments, "patience", 0))
+    if not seconds or arguments.dry_run:
+        return None
+    return ClientConfig(patience=Patience(seconds, partial(note, arguments)))
 
 
 @contextlib.asynccontextmanager
 async def open_client(arguments: Arguments) -> AsyncIterator[CallMeBackClient]:
     """A client for the account that `--profile` or the environment names, or for `--sandbox`."""
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
+    config = config_of(arguments)
     if not getattr(arguments, "sandbox", False):
-        if arguments.profile and os.environ.get(TOKEN_VARIABLE):
-            notify(arguments, f"{TOKEN_VARIABLE} takes precedence over --profile: unset it")
-        async with CallMeBackClient.from_env(arguments.profile, limiter=limiter) as client:
+        if arguments.profile and (variable := token_variable(Environment())):
+            note(arguments, f"{variable} takes precedence over --profile: unset it")
+        found = CallMeBackClient.from_env(arguments.profile, limiter=limiter, config=config)
+        async with found as client:
             yield client
         return
     from voipstudio_cmb.sandbox import Sandbox
 
     # In a thread of its own, as a server elsewhere would be: the client shares no loop with it.
     with Sandbox() as api:
-        notify(arguments, f"sandbox: a stand-in for the API at {api.base_url}")
-        async with CallMeBackClient(api.token, base_url=api.base_url, limiter=limiter) as client:
+        note(arguments, f"sandbox: a stand-in for the API at {api.base_url}")
+        stand_in = CallMeBackClient(
+            api.token, base_url=api.base_url, limiter=limiter, config=config
+        )
+        async with stand_in as client:
             yield client

@@ -18,10 +18,14 @@ from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker
 from .report import label
 from .stdio import log_is_behind
-from .terminal import print_event, print_message, rich_for, terminal_size
+from .terminal import print_event, print_message, printing_above, rich_for, terminal_size
 
 INTERVAL = 2.0
-"""Seconds from one line, or event, about a job to the next."""
+"""Seconds from one event about a job to the next: programs that read them do not mind."""
+
+LINES = ((60.0, 10.0), (600.0, 30.0), (3600.0, 60.0), (float("inf"), 300.0))
+"""Up to how many seconds after the start a line about a job follows the last after how many: who
+looks on wants the first ones, and a log of hours only some."""
 
 FEW_JOBS = 8
 """Up to this many jobs are shown one by one; of more, those that run, and one line about all."""
@@ -41,7 +45,7 @@ def open_display(mode: str, tracker: ProgressTracker) -> Iterator[Show]:
     width, height = terminal_size(sys.stderr)
     rich = rich_for(sys.stderr) if mode == "auto" and width >= BARS_WIDTH else None
     if rich is not None:
-        with rich.Bars(sys.stderr, width, height) as bars:
+        with rich.Bars(sys.stderr, width, height) as bars, printing_above(bars.print_above):
             yield partial(_draw, bars)
     elif mode == "json":
         yield EventDisplay(tracker.clock).show
@@ -93,6 +97,8 @@ def _rows(each: JobProgress) -> str:
     total = f" of {job.total:,}" if job.total is not None and job.total >= job.rows else ""
     rate = f", {each.rate:,.0f} rows/s" if each.rate else ""
     left = f", {duration(each.seconds_left)} left" if each.seconds_left is not None else ""
+    if each.paused >= 1:  # what is left is not known while nothing comes
+        left = f", the API asks to wait {duration(each.paused)}"
     return f"{job.rows:,}{total} rows{rate}{left}"
 
 
@@ -102,19 +108,20 @@ def _refused(job: Job) -> bool:
 
 
 class LineDisplay:
-    """Prints a line when a job's state changes, and every two seconds how far it is."""
+    """Prints a line when a job's state changes, and ever more rarely how far it is."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._printed: dict[Job, str] = {}
-        self._next = clock()
+        self._began = self._next = clock()
 
     def show(self, jobs: Sequence[JobProgress]) -> None:
         """Prints what is due."""
         now, few = self._clock(), len(jobs) <= FEW_JOBS
         due = now >= self._next
         if due:
-            self._next = now + INTERVAL
+            passed = now - self._began
+            self._next = now + next(each for until, each in LINES if passed < until)
         for each in jobs:
             job, printed = each.job, self._printed.get(each.job)
             if job.state == "waiting" or printed in ENDED or (_refused(job) and printed is None):
@@ -153,6 +160,7 @@ class EventDisplay:
                 self._print(
                     "progress", job, state=job.state, rows=job.rows, total=job.total,
                     kept=job.kept, rate=rate, left_seconds=left,
+                    paused_seconds=_rounded(each.paused),
                 )  # fmt: skip
 
     @staticmethod
@@ -174,14 +182,14 @@ class EventDisplay:
             )  # fmt: skip
 
 
-def summary_event(summary: Summary, code: int) -> None:
-    """Prints the last event: the numbers of all jobs together."""
+def summary_event(summary: Summary) -> None:
+    """Prints the event of the end: the numbers of all jobs together."""
     states = [job.state for job in summary.jobs]
     print_event(
         "summary", jobs=len(states), done=states.count("done"), failed=states.count("failed"),
-        resumable=sum(job.resumable for job in summary.jobs), rows=summary.rows,
+        can_be_resumed=sum(job.resumable for job in summary.jobs), rows=summary.rows,
         rejected=summary.rejected, requests=summary.requests, retries=summary.retries,
-        seconds=_rounded(summary.seconds), exit_code=code,
+        seconds=_rounded(summary.seconds),
     )  # fmt: skip
 
 
@@ -191,7 +199,7 @@ def _valid(path: Path) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    return None if value is None else round(float(value), 3)
 
 
 def _draw(bars: Any, jobs: Sequence[JobProgress]) -> None:

@@ -15,7 +15,7 @@ from .files import account_exports
 from .report import failures
 from .stdio import print_text
 from .table import table_text
-from .terminal import notify
+from .terminal import note, notify
 
 
 async def run(arguments: Arguments, plan: Plan) -> int:
@@ -33,7 +33,7 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         notify(arguments, reason)
     await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
     unknown = any(each.requests is None and each.error is None for each in forecasts)
-    notify(
+    note(
         arguments,
         f"about {requests(forecasts):,} requests"
         + (", and one for each button" if unknown else "")

@@ -1,4 +1,4 @@
-"""What a command does when nothing is left to do, so that no kill can come in between."""
+"""What a command does when it has ended, and when nothing is left to do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,27 @@ from .exit_codes import INTERRUPTED, TERMINATED
 
 P = ParamSpec("P")
 
+_exits: list[Callable[[int], int]] = []
 _last: list[Callable[[], None]] = []
 
 
+def at_exit(call: Callable[[int], int]) -> None:
+    """Calls `call` with the exit code when the command ends; it returns the one to end with."""
+    _exits.append(call)
+
+
+def exited(code: int) -> int:
+    """The exit code, after what `at_exit` was given has seen it."""
+    for call in _exits:
+        code = call(code)
+    return code
+
+
 def at_the_end(call: Callable[[], None]) -> None:
-    """Calls `call` when the command has ended and all is printed, unless it is interrupted."""
+    """Calls `call` when the command has ended and all is printed, unless it is interrupted.
+
+    Nothing is done after that, so that no kill can come in between.
+    """
     _last.append(call)
 
 
@@ -24,6 +40,7 @@ def ending(command: Callable[P, int]) -> Callable[P, int]:
     @functools.wraps(command)
     def run(*arguments: P.args, **options: P.kwargs) -> int:
         _last.clear()
+        _exits.clear()
         code = command(*arguments, **options)
         if code not in (INTERRUPTED, TERMINATED):
             for call in _last:

@@ -9,16 +9,18 @@ from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
-from .clients import open_client
+from .clients import config_of, open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
 from .exit_codes import DONE, FAILED, INCOMPLETE, exit_code
+from .metrics import MetricsFile
 from .progress import ProgressTracker
 from .report import print_files, report
 
 
-async def run(arguments: Arguments, plan: Plan) -> int:
-    """Runs the export that `plan` describes and returns the exit code."""
+async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> int:
+    """Runs the export that `plan` describes, tells `metrics`, and returns the exit code."""
+    quiet = arguments.quiet
     async with contextlib.AsyncExitStack() as stack:
         exports: Export | Exports
         if arguments.accounts is not None:
@@ -26,17 +28,19 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         else:
             client = await stack.enter_async_context(open_client(arguments))
             exports = Export(client, plan, slots=asyncio.Semaphore(arguments.jobs))
-        tracker = ProgressTracker()
-        with open_display(arguments.progress, tracker) as show:
+        tracker = ProgressTracker(pause=exports.pause)
+        with open_display("none" if quiet else arguments.progress, tracker) as show:
             summary: Summary = await run_with_display(
                 exports.run_marked(), lambda: show(tracker.measure(exports.jobs))
             )
-        printed = await print_files(summary.jobs)
+        if metrics is not None:
+            metrics.summary = summary
+        printed = quiet or await print_files(summary.jobs)
         code = exit_code(summary.jobs) or (DONE if printed else FAILED)
         if arguments.progress == "json":
-            summary_event(summary, code)
+            summary_event(summary)
         else:
-            report(summary, code, tracker.seconds)
+            report(summary, code, tracker.seconds, quiet=quiet)
         if code in (DONE, INCOMPLETE):  # who does not know yet what is complete may ask again
             at_the_end(exports.end)
         return code
@@ -50,4 +54,5 @@ def account_exports(arguments: Arguments, plan: Plan) -> Exports:
         slots=arguments.jobs,
         limiter=None if arguments.rate is None else RateLimit(arguments.rate),
         rate=arguments.rate_per_account,
+        config=config_of(arguments),
     )

@@ -15,7 +15,7 @@ import click
 from voipstudio_cmb import __version__
 
 from .arguments import Arguments
-from .ending import ending
+from .ending import ending, exited
 from .exit_codes import (
     DONE,
     FAILED,
@@ -62,7 +62,18 @@ def _make(name: str) -> click.Command:
 
 COMMAND = Group(
     "voipstudio-cmb",
-    ("export", "list", "get", "chart", *_OPERATIONS, "status", "ping", "completion", "sandbox"),
+    (
+        "export",
+        "verify",
+        "list",
+        "get",
+        "chart",
+        *_OPERATIONS,
+        "status",
+        "ping",
+        "completion",
+        "sandbox",
+    ),
     _make,
     params=account_options(),
     help="VoIPstudio's Call Me Back module: all of its operations, exports and charts.",
@@ -76,35 +87,39 @@ click.version_option(__version__, prog_name="voipstudio-cmb", message="%(prog)s 
 @ending
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command in `argv` and returns its exit code."""
-    arguments = Arguments()
     with guarded_stdio():
-        try:
-            parsed = _parse(argv)
-            if isinstance(parsed, int):
-                return parsed
-            arguments = parsed
-            return _run(arguments)
-        except (KeyboardInterrupt, asyncio.CancelledError, click.Abort) as stop:
-            if not getattr(arguments, "follow", False):  # which ends in no other way
-                notify(arguments, "interrupted" + _interruption(arguments))
-            return TERMINATED if isinstance(stop, asyncio.CancelledError) else INTERRUPTED
-        except OutputError as error:
-            if error.reader_gone:
-                return DONE
-            notify(arguments, f"error: the output can't be written: {error}")
-        except OSError as error:
-            keys = os.environ.get("SSLKEYLOGFILE")
-            if keys and error.filename == keys:  # opened by whoever makes a TLS context
-                reason = f"which can't be opened ({error.strerror}): unset it, or name another file"
-                notify(arguments, f"error: SSLKEYLOGFILE names {keys!r}, {reason}")
-                return USAGE
-            notify(arguments, f"error: {error}")
-        except (MemoryError, ImportError, RuntimeError, ExceptionGroup) as error:
-            if not _is_short_of_memory(error):
-                raise
-            notify(arguments, "error: not enough memory" + _interruption(arguments))
-            return RESUMABLE if _leaves_files(arguments) else FAILED
-        return FAILED
+        return exited(_exit_code(argv))
+
+
+def _exit_code(argv: Sequence[str] | None) -> int:
+    arguments = Arguments()
+    try:
+        parsed = _parse(argv)
+        if isinstance(parsed, int):
+            return parsed
+        arguments = parsed
+        return _run(arguments)
+    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort) as stop:
+        if not getattr(arguments, "follow", False):  # which ends in no other way
+            notify(arguments, "interrupted" + _interruption(arguments))
+        return TERMINATED if isinstance(stop, asyncio.CancelledError) else INTERRUPTED
+    except OutputError as error:
+        if error.reader_gone:
+            return DONE
+        notify(arguments, f"error: the output can't be written: {error}")
+    except OSError as error:
+        keys = os.environ.get("SSLKEYLOGFILE")
+        if keys and error.filename == keys:  # opened by whoever makes a TLS context
+            reason = f"which can't be opened ({error.strerror}): unset it, or name another file"
+            notify(arguments, f"error: SSLKEYLOGFILE names {keys!r}, {reason}")
+            return USAGE
+        notify(arguments, f"error: {error}")
+    except (MemoryError, ImportError, RuntimeError, ExceptionGroup) as error:
+        if not _is_short_of_memory(error):
+            raise
+        notify(arguments, "error: not enough memory" + _interruption(arguments))
+        return RESUMABLE if _leaves_files(arguments) else FAILED
+    return FAILED
 
 
 def _is_short_of_memory(error: Exception) -> bool:
@@ -138,12 +153,17 @@ def _parse(argv: Sequence[str] | None) -> Arguments | int:
 def _run(arguments: Arguments) -> int:
     from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
 
+    from .logs import VARIABLE, level_of, shown_logs
+
     try:
         check_numbers(arguments)
         check_certificates()
+        level = level_of(getattr(arguments, "verbose", 0), os.environ.get(VARIABLE))
+        as_events = getattr(arguments, "progress", None) == "json"
         codes = set[int]()
         try:
-            asyncio.run(_until_terminated(arguments, codes.add))
+            with shown_logs(level, as_events=as_events):
+                asyncio.run(_until_terminated(arguments, codes.add))
         except RuntimeError as error:
             if not codes or not _is_short_of_memory(error):
                 raise  # else the loop had no thread to wait for those that it had

@@ -11,17 +11,20 @@ EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but som
 or some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
 resume; 130 interrupted and 143 terminated: an export can be resumed likewise."""
 
-TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN, else from the profile that --profile names,
-else from the current profile that `vs auth login` wrote. A profile's token goes to the profile's
-URL; one without a URL, and the token of the variable, go to VOIPSTUDIO_API_URL."""
+TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
+names, else from the profile that --profile names, else from the current profile that `vs auth
+login` wrote. A profile's token goes to the profile's URL; one without a URL, and the token of a
+variable, go to VOIPSTUDIO_API_URL. VOIPSTUDIO_LOG=info or debug is -v or -vv."""
 
 
 def account_options() -> list[click.Parameter]:
-    """`--profile` and `--rate`."""
-    profile = "A profile of the vendor's command line, unless VOIPSTUDIO_API_TOKEN is set."
+    """`--profile`, `--rate` and `--verbose`."""
+    profile = "A profile of the vendor's command line, unless a variable has a token."
+    verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."
     return [
         option("--profile", metavar="NAME", help=profile, completes=_profiles),
         option("--rate", type=NUMBER, metavar="PER_SECOND", help="The most requests per second."),
+        option("--verbose", "-v", count=True, help=verbose, show_default=False),
     ]
 
 

@@ -23,6 +23,8 @@ class JobProgress:
     """Rows a second, if known."""
     seconds_left: float | None = None
     """Seconds until the job is done, if known."""
+    paused: float = 0.0
+    """Seconds for which the API has asked to send nothing."""
 
 
 class RateMeter:
@@ -49,10 +51,18 @@ class RateMeter:
 
 
 class ProgressTracker:
-    """Remembers when jobs started and how far they were. `clock` gives the time in seconds."""
+    """Remembers when jobs started and how far they were.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `clock` gives the time in seconds, and `pause` those for which the API has asked a job to wait.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[Job], float] = lambda _: 0.0,
+    ) -> None:
         self.clock = clock
+        self._pause = pause
         self._started: dict[Job, float] = {}
         self._ended: dict[Job, float] = {}
         self._meters: dict[Job, RateMeter] = {}
@@ -74,7 +84,8 @@ class ProgressTracker:
         rate, seconds_left = meter.rate(), None
         if rate and job.total is not None and job.total >= job.rows:
             seconds_left = (job.total - job.rows) / rate
-        return JobProgress(job=job, rate=rate, seconds_left=seconds_left)
+        paused = self._pause(job)
+        return JobProgress(job=job, rate=rate, seconds_left=seconds_left, paused=paused)
 
     def seconds(self, job: Job) -> float | None:
         """How long `job` took, or None if it was never seen to end."""

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from .exit_codes import NOT_AUTHORISED, RESUMABLE
+from .arguments import Arguments
+from .exit_codes import DONE, NOT_AUTHORISED, RESUMABLE
 from .stdio import OutputError, print_data
 from .table import table_text
-from .terminal import print_message
+from .terminal import print_event, print_message
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary
@@ -42,8 +43,15 @@ async def print_files(jobs: Sequence[Job]) -> bool:
     return True
 
 
-def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) -> None:
-    """Prints all about the jobs but their files on stderr. `seconds` returns how long one took."""
+def report(
+    summary: Summary, code: int, seconds: Callable[[Job], float | None], *, quiet: bool = False
+) -> None:
+    """Prints all about the jobs but their files on stderr. `seconds` returns how long one took.
+
+    With `quiet` only what is wrong, and nothing if nothing is.
+    """
+    if quiet and code == DONE:
+        return
     reasons = failures(summary.jobs)
     if len(reasons) == 1 and all(job.state == "failed" and not job.rows for job in summary.jobs):
         advice = _advice(summary, code)
@@ -54,18 +62,34 @@ def report(summary: Summary, code: int, seconds: Callable[[Job], float | None]) 
             print_message(f"{label(job)}: {text}")
     for reason in reasons:
         print_message(reason)
-    sys.stderr.write(table_text([_cells(job, seconds(job)) for job in summary.jobs], sys.stderr))
-    done = [job for job in summary.jobs if job.state == "done"]
-    undone, made = len(summary.jobs) - len(done), sum(job.made for job in done)
-    print_message(
-        f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
-        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
-        f"{made} of {undone + made} files"
-    )
+    undone = sum(job.state != "done" for job in summary.jobs)
+    if not quiet:
+        rows = [_cells(job, seconds(job)) for job in summary.jobs]
+        sys.stderr.write(table_text(rows, sys.stderr))
+        print_message(_totals(summary, undone))
     if undone:
         again = "fix what the errors above say, and run the same command again"
         advice = _advice(summary, code) or again
         print_message(f"{undone} of {len(summary.jobs)} not done: {advice}")
+
+
+def print_end(arguments: Arguments, code: int) -> int:
+    """Prints the last line of an export, whose words a monitor may look for; returns the `code`."""
+    if arguments.progress == "json":
+        print_event("end", exit_code=code)
+    elif not arguments.quiet and not sys.stderr.isatty():
+        print_message(f"voipstudio-cmb: export ended with exit code {code}")
+    return code
+
+
+def _totals(summary: Summary, undone: int) -> str:
+    done = [job for job in summary.jobs if job.state == "done"]
+    made = sum(job.made for job in done)
+    return (
+        f"{summary.rows:,} rows, {sum(job.pages for job in done):,} pages, "
+        f"{summary.requests:,} requests, {summary.retries:,} retries, {summary.seconds:.1f} s, "
+        f"{made} of {undone + made} files"
+    )
 
 
 def _advice(summary: Summary, code: int) -> str | None:

@@ -14,7 +14,7 @@ from .displays import open_display, run_with_display
 from .exit_codes import DONE, FAILED, INCOMPLETE
 from .progress import ProgressTracker
 from .stdio import print_data
-from .terminal import escape_controls, notify, print_event, print_message
+from .terminal import escape_controls, note, notify, print_event, print_message
 
 
 async def run(arguments: Arguments, plan: Plan) -> int:
@@ -23,9 +23,10 @@ async def run(arguments: Arguments, plan: Plan) -> int:
     terminal = sys.stdout.isatty()
     async with open_client(arguments) as client:
         stream = Stream(client, plan, print_data, _escape if terminal else bytes)
-        tracker, printed = ProgressTracker(), 0
+        tracker, printed = ProgressTracker(pause=lambda _: client.pause), 0
         # On a terminal the rows are progress enough.
-        mode = "none" if terminal and arguments.progress == "auto" else arguments.progress
+        silent = arguments.quiet or (terminal and arguments.progress == "auto")
+        mode = "none" if silent else arguments.progress
         with open_display(mode, tracker) as show:
 
             def update() -> None:
@@ -43,7 +44,7 @@ async def run(arguments: Arguments, plan: Plan) -> int:
                 notify(arguments, f"error: {error}: the output is incomplete")
                 return FAILED
     if stream.job.missing:
-        notify(arguments, f"buttons: {len(stream.job.missing)} are named and do not exist")
+        note(arguments, f"buttons: {len(stream.job.missing)} are named and do not exist")
     return INCOMPLETE if stream.rejects else DONE
 
 
@@ -56,6 +57,7 @@ def _check(arguments: Arguments, plan: Plan) -> None:
         "--since": arguments.since is not None,
         "--accounts": arguments.accounts is not None,
         "--dry-run": arguments.dry_run,
+        "--metrics": arguments.metrics is not None,
     }
     for option, given in unusable.items():
         if given:

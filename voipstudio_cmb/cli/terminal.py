@@ -7,6 +7,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -29,14 +31,32 @@ def _escape(found: re.Match[str]) -> str:
     return "".join(f"\\u{pair[at : at + 2].hex()}" for at in range(0, len(pair), 2))
 
 
+_above: list[Callable[[str], None]] = []
+
+
+@contextlib.contextmanager
+def printing_above(bars: Callable[[str], None]) -> Iterator[None]:
+    """Has `bars` print the messages while they are drawn: what is below would be torn."""
+    _above.append(bars)
+    try:
+        yield
+    finally:
+        _above.pop()
+
+
 def print_message(text: str) -> None:
     """Prints `text` on standard error, as one line."""
-    print(on_one_line(text), file=sys.stderr)
+    line = on_one_line(text)
+    if _above:
+        _above[-1](line)
+    else:
+        print(line, file=sys.stderr)
 
 
 def print_event(name: str, **members: Any) -> None:
-    """Prints one event on standard error, as a JSON object on a line."""
-    line = escape_controls(json.dumps({"event": name, **members}))
+    """Prints one event on standard error, as a JSON object on a line, with the time in UTC."""
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    line = escape_controls(json.dumps({"event": name, "time": now, **members}))
     print(line, file=sys.stderr, flush=True)
 
 
@@ -46,6 +66,12 @@ def notify(arguments: Arguments, text: str) -> None:
         print_event("note", message=text)
     else:
         print_message(text)
+
+
+def note(arguments: Arguments, text: str) -> None:
+    """Prints what is good to know as `notify` does, unless only errors are wanted."""
+    if not getattr(arguments, "quiet", False):
+        notify(arguments, text)
 
 
 async def print_json(value: Any) -> None:

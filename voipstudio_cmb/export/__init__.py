@@ -16,6 +16,7 @@ from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .accounts import Account, read_accounts
 from .plan.plan import Plan
+from .plan.verify import Verified, verify
 from .run.export import Export
 from .run.exports import Exports
 from .run.forecast import Forecast, forecast
@@ -26,5 +27,5 @@ from .sinks.formats import FORMATS, Format
 
 __all__ = [
     "FORMATS", "RESOURCES", "Account", "Compression", "Export", "Exports", "Forecast", "Format",
-    "Job", "Plan", "Resource", "Sink", "Summary", "forecast", "read_accounts"
+    "Job", "Plan", "Resource", "Sink", "Summary", "Verified", "forecast", "read_accounts", "verify"
 ]  # fmt: skip

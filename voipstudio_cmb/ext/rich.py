@@ -7,6 +7,7 @@ from typing import IO, Self
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.text import Text
 
 
 class Bars:
@@ -49,6 +50,10 @@ class Bars:
                 self._bars[name] = self._progress.add_task(name, text=text, total=None)
             self._progress.update(self._bars[name], completed=done, total=total, text=text)
         self._progress.refresh()
+
+    def print_above(self, line: str) -> None:
+        """Prints `line` above the bars, which are drawn again below it."""
+        self._console.print(Text(line), soft_wrap=True)
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()

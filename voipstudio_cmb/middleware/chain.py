@@ -23,10 +23,12 @@ def standard(
     budget: RetryBudget,
     deadline: Deadline,
     limit: Limit,
+    patience: Middleware | None = None,
     middlewares: Iterable[Middleware] = (),
 ) -> tuple[Middleware, ...]:
     """The standard chain, outermost first, each stage with what it guarantees."""
     return (
+        *(() if patience is None else (patience,)),  # what fails while the API is away, waits
         observe,  # one event for a call, with its attempts, waits and outcome
         deadline,  # no wait of any stage below outlasts the call's deadline
         Retry(policy, budget, observe),  # an error leaves only if it may not or need not be retried

@@ -9,6 +9,7 @@ import attrs
 
 from voipstudio_cmb.codec.envelopes import is_throttling
 from voipstudio_cmb.errors import ClientMisuse, ProtocolFault, RequestTimeout
+from voipstudio_cmb.events import log
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.limits import Limiter
 from voipstudio_cmb.retry import MAX_RETRY_AFTER, asked_to_wait
@@ -83,6 +84,8 @@ class Limit:
             self.throttle.refused(left_at, asked or None, longest=LONGEST_UNAVAILABLE)
         elif response.status == 503 and asked is not None:
             self.throttle.pause(asked)
+        if (pause := self.throttle.paused()) > 0:
+            log.info("all requests wait %.3f s, after a status of %d", pause, response.status)
 
     async def _turn(self, request: Request) -> None:
         """Returns when the request may leave, and books how long that took.

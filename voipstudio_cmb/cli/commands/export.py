@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -24,14 +25,21 @@ if TYPE_CHECKING:
 async def run(arguments: Arguments) -> int:
     """Streams, forecasts or writes files; returns the exit code."""
     from voipstudio_cmb.cli import dry_run, files, stream
+    from voipstudio_cmb.cli.ending import at_exit
+    from voipstudio_cmb.cli.metrics import metrics_file
+    from voipstudio_cmb.cli.report import print_end
 
+    writes = arguments.to != "-" and not arguments.dry_run
+    metrics = metrics_file(arguments) if writes else None
+    if writes:
+        at_exit(partial(print_end, arguments))
     _check(arguments)
     plan = _plan(arguments)
+    if writes:
+        return await files.run(arguments, plan, metrics)
     if arguments.to == "-":
         return await stream.run(arguments, plan)
-    if arguments.dry_run:
-        return await dry_run.run(arguments, plan)
-    return await files.run(arguments, plan)
+    return await dry_run.run(arguments, plan)
 
 
 def _plan(arguments: Arguments) -> Plan:
@@ -102,6 +110,8 @@ def _run_options() -> list[click.Parameter]:
     progress = (
         "On standard error: bars on a terminal, else lines (auto); JSON events; lines; nothing."
     )
+    patience = "How long to wait for an API that is away, as 90s or 1h; 0: not at all."
+    metrics = "Write what the run came to into this file, for Prometheus' node exporter."
     accounts = "Export each account of this TOML file into a directory named after it."
     rate = "The most requests per second for each account; --rate is for all together."
     return [
@@ -115,6 +125,9 @@ def _run_options() -> list[click.Parameter]:
             "--progress", type=OneOf(("auto", "json", "lines", "none")), default="auto",
             help=progress,
         ),
+        option("--patience", default="15m", metavar="TIME", help=patience),
+        option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
+        option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
         option("--accounts", metavar="FILE", help=accounts, completes="file"),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
@@ -139,4 +152,5 @@ COMMAND = Command(
         "voipstudio-cmb export cdrs --to - --filter 'created_at>=2026-01-01'",
     ],
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
+    exclusive=[("quiet", "progress"), ("quiet", "verbose")],
 )

@@ -6,12 +6,19 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import attrs
 
-from voipstudio_cmb.boundary.checks import checked_integer, checked_number, described, is_quotable
+from voipstudio_cmb.boundary.checks import (
+    checked_duration,
+    checked_integer,
+    checked_number,
+    described,
+    is_quotable,
+)
 from voipstudio_cmb.columns import Chosen, checked_columns
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
@@ -29,7 +36,6 @@ from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import OutputFile
-from .overlap import checked_overlap
 from .series import Series
 
 # With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
@@ -73,6 +79,10 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
         if name not in RESOURCES:
             raise ClientMisuse(f"unknown resource (known: {', '.join(RESOURCES)})")
     return unique
+
+
+def _overlap(value: float | str | timedelta) -> float:
+    return checked_duration("overlap", value)
 
 
 def _sink_of(plan: Plan) -> Sink:
@@ -123,7 +133,7 @@ class Plan:
     Rows with higher ids go to new numbered files, or into the same SQLite file, and files that
     were removed are made again. `manifest.json` in the directory says what is new.
     """
-    overlap: float = attrs.field(default=0, converter=checked_overlap)
+    overlap: float = attrs.field(default=0, converter=_overlap)
     """How long a row can take to show after it was created: seconds, a timedelta, or "1h".
 
     With `since`, the last so many seconds before an export began are read again by the next one,

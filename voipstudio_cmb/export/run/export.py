@@ -208,6 +208,10 @@ class Export:
             except MemoryError:
                 names.give(no_memory("Nothing of it is kept"))
 
+    def pause(self, job: Job) -> float:
+        """Seconds for which the API has asked `job` to wait; 0.0: it has not."""
+        return self.client.pause
+
     def set_mark(self, jobs: Sequence[Job]) -> None:
         """Notes that all is complete, and in which files, if all `jobs` are done."""
         if all(job.state == "done" for job in jobs):

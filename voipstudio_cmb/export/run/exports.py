@@ -118,13 +118,15 @@ class Exports:
         self._begun = False
         self._exports: list[tuple[Export, Turns]] = []
         mark = end_mark(plan.to)
+        configs: dict[str, ClientConfig] = {}  # of each API: only one account tries if it is back
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):
+            base_url = account.base_url
             own = rate if account.rate is None else account.rate
             client = CallMeBackClient(
                 account.token,
-                base_url=account.base_url,
-                config=config,
+                base_url=base_url,
+                config=configs.setdefault(base_url, (config or ClientConfig()).elsewhere()),
                 limiter=limiter if own is None else RateLimit(own),
             )
             turns = Turns(shared)
@@ -139,6 +141,7 @@ class Exports:
             )
             self._exports.append((export, turns))
         self.jobs = [job for export, _ in self._exports for job in export.jobs]
+        self._clients = {export.account: export.client for export, _ in self._exports}
 
     async def forecast(self) -> list[Forecast]:
         """What `run` would fetch, in the order of `jobs`; neither can be called after this.
@@ -189,6 +192,10 @@ class Exports:
             retries=sum(usage.retries for usage in usages),
             seconds=loop.time() - began,
         )
+
+    def pause(self, job: Job) -> float:
+        """Seconds for which the API has asked the account of `job` to wait; 0.0: it has not."""
+        return self._clients[job.account].pause
 
     def end(self) -> None:
         """Removes the mark: what is complete has been told."""

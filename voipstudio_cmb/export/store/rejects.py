@@ -92,6 +92,16 @@ def keyed(rejects: Sequence[Reject]) -> Iterator[tuple[str, Reject]]:
         yield f"{count[reject.json]}.{digest}", reject
 
 
+def digests_in(path: Path) -> set[str]:
+    """The digests of the rows in the finished file `path`; lines that are none have none.
+
+    Raises:
+        OSError: it can't be read now.
+    """
+    rows = (line.partition(b',"row":')[2][:-2] for line in read(path).splitlines(True))
+    return {hashlib.sha256(row).hexdigest()[:32] for row in rows}
+
+
 def _place(line: bytes) -> tuple[int, int, bytes]:
     reject = json.loads(line)
     return reject["page"], reject["index"], line

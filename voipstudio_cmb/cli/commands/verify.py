@@ -1,0 +1,30 @@
+"""The command `verify`."""
+
+from __future__ import annotations
+
+import click
+
+from voipstudio_cmb.cli.arguments import Arguments
+from voipstudio_cmb.cli.parser import Command, option
+
+
+async def run(arguments: Arguments) -> int:
+    """Prints whether the files are as they were written; returns the exit code."""
+    from voipstudio_cmb.cli.verify import print_verified
+
+    return await print_verified(arguments.directory, quiet=arguments.quiet)
+
+
+COMMAND = Command(
+    "verify",
+    run,
+    [
+        click.Argument(["directory"], metavar="DIR"),
+        option("--quiet", "-q", is_flag=True, help="Print only what is not as it was written."),
+    ],
+    help="Compare the files of an export, or of its accounts, with its manifest.",
+    examples=["voipstudio-cmb verify exports", "voipstudio-cmb verify exports --quiet"],
+    epilog="""Exit codes: 0 all files are as they were written; 1 some are missing or changed; 2
+wrong usage, or nothing was exported there; 3 some are not listed; 5 some can't be read now; 130
+interrupted; 143 terminated.""",
+)

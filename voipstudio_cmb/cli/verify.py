@@ -1,0 +1,64 @@
+"""Prints whether the files of an export are as they were written."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+from voipstudio_cmb.boundary.text import on_one_line
+from voipstudio_cmb.export import Verified, verify
+
+from .exit_codes import DONE, FAILED, INCOMPLETE, RESUMABLE
+from .stdio import print_text
+from .terminal import print_message
+
+_CODES = {"missing": FAILED, "changed": FAILED, "unreadable": RESUMABLE, "unlisted": INCOMPLETE}
+"""What files in a state come to, the worst first."""
+
+
+async def print_verified(directory: str | Path, *, quiet: bool = False) -> int:
+    """Prints a line for each file in `directory`, and returns the exit code.
+
+    With `quiet` only for those that are not as they were written.
+
+    Raises:
+        ClientMisuse: nothing was exported there.
+    """
+    directory = Path(directory)
+    states = Counter[str]()
+    with _ending_at_once():
+        for each in verify(directory):
+            states[each.state] += 1
+            if each.state != "ok" or not quiet:
+                await print_text(_line(directory, each))
+    if not quiet:
+        counts = ", ".join(f"{count:,} {state}" for state, count in states.items())
+        print_message(f"{states.total():,} files: {counts}" if states else "no files")
+    return next((code for state, code in _CODES.items() if states[state]), DONE)
+
+
+@contextlib.contextmanager
+def _ending_at_once() -> Iterator[None]:
+    """Has signals end what runs now, which may read a large file for long, not the next step."""
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: _terminate}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminate(*_: Any) -> NoReturn:
+    raise asyncio.CancelledError
+
+
+def _line(directory: Path, each: Verified) -> str:
+    name = str(each.path.relative_to(directory))
+    reason = f": {each.reason}" if each.reason else ""
+    return on_one_line(f"{name}: {each.state}{reason}") + "\n"
