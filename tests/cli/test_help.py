@@ -77,21 +77,7 @@ def test_the_manual_page_is_that_of_the_commands() -> None:
     assert page.read_text() == man.manual(), f"make it again: {again}"
 
 
-ODD = [
-    "",
-    " ",
-    "-",
-    "--",
-    "-1",
-    "1e999",
-    "nan",
-    "9" * 5000,
-    "\u0661",
-    "\x1b[2J",
-    "\udcff",
-    "a=b",
-    "{}",
-]
+ODD = ["", " ", "-", "--", "-1", "1e999", "nan", "9" * 5000, "\u0661", "\x1b[2J", "\udcff", "a=b"]
 
 
 def _parse(*words: str) -> Any:
