@@ -58,6 +58,7 @@ ONLY_IN = {
     "msgspec": "codec columns",
     "click": "cli",
     "opentelemetry": "ext",
+    "plotly": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",
     "sqlite3": "export.sinks",

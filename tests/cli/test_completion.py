@@ -29,7 +29,7 @@ def _offered(typed: str, **env: str) -> list[str]:
     ("typed", "offered"),
     [
         ("ex", ["export"]),
-        ("c", ["cdrs", "completion"]),
+        ("c", ["chart", "cdrs", "completion"]),
         ("settings cr", ["create"]),
         ("list v", ["visitors"]),
         ("list cdrs --format js", ["json", "jsonl"]),

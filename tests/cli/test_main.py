@@ -199,7 +199,7 @@ def test_list_prints_the_first_rows_and_says_that_there_are_more(run: Any, api: 
     assert int(found["id"]) == json.loads(rest.out)[-1]["id"]
     named = run("list", "settings", "--filter", "name~%", "--filter", "id>=1", "--format", "table")
     assert named.code == 0
-    assert named.out.startswith("id ")
+    assert named.out.split()[0] == "id"
 
 
 def test_get_prints_one(run: Any, api: Sandbox) -> None:
@@ -282,7 +282,7 @@ def test_odd_terminals_see_all(
     assert done.code == 0
     text = re.sub(r"\x1b\[[0-9;]*m", "", done.out)
     assert re.search(r"\bid\b", text)
-    assert str(api.data.cdrs.id_at(0)) in text
+    assert str(api.data.cdrs.id_at(-1)) in text
     done = run_terminal("export", "cdrs", "--to", str(tmp_path), size=size, **env)
     assert done.code == 0
     text = re.sub(r"\x1b\[[0-9;]*m", "", done.err)

@@ -25,7 +25,6 @@ from voipstudio_cmb.cli.displays import (
 from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker, RateMeter
 from voipstudio_cmb.cli.report import failures, print_files, report
-from voipstudio_cmb.cli.terminal import table_text
 from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
@@ -409,17 +408,3 @@ def test_none_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with open_display("none", ProgressTracker()) as show:
         show([JobProgress(job=DONE)])
     assert capsys.readouterr() == ("", "")
-
-
-def test_a_table_is_drawn_on_a_terminal_and_plain_without_rich(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    drawn = table_text([{"a": "[red]x"}], Terminal())
-    monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.rich", None)
-    plain = table_text([{"a": "[red]x"}], Terminal())
-    assert "[red]x" in drawn
-    assert drawn != plain == "a\n[red]x\n"

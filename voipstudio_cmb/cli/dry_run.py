@@ -14,7 +14,8 @@ from .exit_codes import exit_code
 from .files import account_exports
 from .report import failures
 from .stdio import print_text
-from .terminal import note, notify, table_text
+from .table import table_text
+from .terminal import note, notify
 
 
 async def run(arguments: Arguments, plan: Plan) -> int:

@@ -20,14 +20,19 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def retryable(job: Job) -> bool:
-    """Whether the error of `job` may be gone when the job is run again."""
+def passes(error: BaseException | None) -> bool:
+    """Whether `error` may be gone when the same is done again."""
     from voipstudio_cmb.errors import RateLimited, RequestTimeout
 
     return any(
-        getattr(error, "retryable", False) or isinstance(error, RateLimited | RequestTimeout)
-        for error in causes(job.error)
+        getattr(each, "retryable", False) or isinstance(each, RateLimited | RequestTimeout)
+        for each in causes(error)
     )
+
+
+def retryable(job: Job) -> bool:
+    """Whether the error of `job` may be gone when the job is run again."""
+    return passes(job.error)
 
 
 def may_pass(job: Job) -> bool:

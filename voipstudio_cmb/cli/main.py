@@ -62,10 +62,21 @@ def _make(name: str) -> click.Command:
 
 COMMAND = Group(
     "voipstudio-cmb",
-    ("export", "verify", "list", "get", *_OPERATIONS, "status", "ping", "completion", "sandbox"),
+    (
+        "export",
+        "verify",
+        "list",
+        "get",
+        "chart",
+        *_OPERATIONS,
+        "status",
+        "ping",
+        "completion",
+        "sandbox",
+    ),
     _make,
     params=account_options(),
-    help="VoIPstudio's Call Me Back module: all of its operations, and exports.",
+    help="VoIPstudio's Call Me Back module: all of its operations, exports and charts.",
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
 )
 click.version_option(__version__, prog_name="voipstudio-cmb", message="%(prog)s %(version)s")(
@@ -89,7 +100,8 @@ def _exit_code(argv: Sequence[str] | None) -> int:
         arguments = parsed
         return _run(arguments)
     except (KeyboardInterrupt, asyncio.CancelledError, click.Abort) as stop:
-        notify(arguments, "interrupted" + _interruption(arguments))
+        if not getattr(arguments, "follow", False):  # which ends in no other way
+            notify(arguments, "interrupted" + _interruption(arguments))
         return TERMINATED if isinstance(stop, asyncio.CancelledError) else INTERRUPTED
     except OutputError as error:
         if error.reader_gone:

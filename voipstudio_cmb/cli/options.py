@@ -69,6 +69,20 @@ def filter_options() -> list[click.Parameter]:
     ]
 
 
+def period_options() -> list[click.Parameter]:
+    """`--from`, `--until` and `--zone`."""
+    since = (
+        "Only rows created from then on: 2026-01-31, '2026-01-31 10:00', today, yesterday, or "
+        "24h, 7d, 2w ago."
+    )
+    zone = "Whose times these are: the account's.  [default: this machine's]"
+    return [
+        option("--from", "start", metavar="TIME", help=since),
+        option("--until", metavar="TIME", help="And before then; of a day, until its end."),
+        option("--zone", metavar="NAME", help=zone),
+    ]
+
+
 def walk_options() -> list[click.Parameter]:
     """`--page-size` and `--concurrency`."""
     return [

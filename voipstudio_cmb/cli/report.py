@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from .arguments import Arguments
 from .exit_codes import DONE, NOT_AUTHORISED, RESUMABLE
 from .stdio import OutputError, print_data
-from .terminal import print_event, print_message, table_text
+from .table import table_text
+from .terminal import print_event, print_message
 
 if TYPE_CHECKING:
     from voipstudio_cmb.export import Job, Summary

@@ -1,4 +1,4 @@
-"""What is printed: text that can't steer a terminal, messages, events, JSON and tables."""
+"""What is printed: text that can't steer a terminal, messages, events and JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Any, TextIO
@@ -102,27 +102,3 @@ def rich_for(stream: TextIO) -> ModuleType | None:
     except ImportError:
         return None
     return rich if rich.can_draw(stream) else None
-
-
-def table_text(
-    rows: Sequence[Mapping[str, str]], stream: TextIO, columns: Sequence[str] | None = None
-) -> str:
-    """The `columns` of `rows` as text: drawn by rich if `stream` is a terminal on which they fit.
-
-    By default, the columns are those of the first row in which any row has a text.
-    """
-    if columns is None:
-        columns = [name for row in rows[:1] for name in row if any(each[name] for each in rows)]
-    heads = [*map(on_one_line, columns)]
-    cells = [[on_one_line(row.get(name, "")) for name in columns] for row in rows]
-    if rich := rich_for(stream):
-        width = terminal_size(stream)[0]
-        drawn: str | None = rich.draw_table(heads, cells, width, stream.encoding)
-        if drawn is not None:
-            return drawn
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    lines = []
-    for line in (heads, *cells):
-        aligned = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        lines.append("  ".join(aligned).rstrip() + "\n")
-    return "".join(lines)

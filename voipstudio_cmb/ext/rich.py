@@ -1,18 +1,13 @@
-"""Progress bars and tables by rich, which comes with the extra `cli`."""
+"""Progress bars by rich, which comes with the extra `cli`."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import IO, Self
 
 from rich.console import Console, ConsoleDimensions
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
-from rich.table import Column, Table
 from rich.text import Text
-
-_ANY = 1_000_000
-"""More columns than any table needs."""
 
 
 class Bars:
@@ -67,20 +62,3 @@ class Bars:
 def can_draw(stream: IO[str]) -> bool:
     """Whether `stream` is a terminal on which a cursor moves; rich's own variables are obeyed."""
     return bool(Console(file=stream).is_interactive)
-
-
-def draw_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], width: int, encoding: str | None
-) -> str | None:
-    """The table of `rows` under `columns` as a terminal shows it; None if `width` is too small."""
-    table = Table(*(Column(Text(name), no_wrap=True) for name in columns))
-    for row in rows:
-        # As Text, as the names are, or brackets in them would be taken for markup.
-        table.add_row(*(Text(cell) for cell in row))
-    drawn = io.BytesIO()
-    file = io.TextIOWrapper(drawn, encoding or "utf-8", "backslashreplace", write_through=True)
-    console = Console(file=file, force_terminal=True, width=width)
-    if console.measure(table, options=console.options.update(width=_ANY)).maximum > width:
-        return None
-    console.print(table)
-    return drawn.getvalue().decode(file.encoding)

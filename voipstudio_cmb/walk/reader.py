@@ -281,22 +281,20 @@ class PageReader(Generic[R]):
 
     def drift(self, why: str) -> PageDrift:
         """The error that says `why` this walk can't be complete, with the evidence."""
-        by_keyset = ', or by keyset (walk="keyset")' if self.tries_keyset else ""
-        return self._drift(why, f"Walk again when it is quieter{by_keyset}", retryable=True)
+        return self._drift(why, "Walk again when it is quieter", retryable=True)
 
     def lasting_drift(self, why: str) -> PageDrift:
         """As `drift`, of a server that would do the same again."""
-        what_to_do = (
-            "This does not pass by itself: ask for pages that hold all rows (page_size, "
-            "--page-size), or filter for fewer"
-        ) + (', or walk by keyset (walk="keyset")' if self.tries_keyset else "")
-        return self._drift(why, what_to_do, retryable=False)
+        pages = "ask for pages that hold all rows (page_size, --page-size), or filter for fewer"
+        return self._drift(why, f"This does not pass by itself: {pages}", retryable=False)
 
     def _drift(self, why: str, what_to_do: str, *, retryable: bool) -> PageDrift:
         ledger = self.ledger
+        by_keyset = ', or walk by keyset (walk="keyset")' if self.tries_keyset else ""
         mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
         return PageDrift(
-            f"this collection can't be walked without loss by its pages: {why}. {what_to_do}",
+            f"this collection can't be walked without loss by its pages: {why}. "
+            f"{what_to_do}{by_keyset}",
             evidence=f"rows at the beginning: {mark}; of these came {ledger.rows_to_mark}, of all "
             f"{ledger.rows}; the total is {self.fetcher.progress.total}",
             sent="yes",

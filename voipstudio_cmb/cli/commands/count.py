@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.exit_codes import DONE
-from voipstudio_cmb.cli.options import TOKEN, account_options, condition_option
+from voipstudio_cmb.cli.options import (
+    TOKEN,
+    account_options,
+    condition_option,
+    period_options,
+)
 from voipstudio_cmb.cli.parser import Command
 from voipstudio_cmb.cli.stdio import print_text
+from voipstudio_cmb.cli.terminal import print_message
 
 
 async def run(arguments: Arguments) -> int:
     """Prints the API's total."""
     from voipstudio_cmb.cli.clients import open_client
+    from voipstudio_cmb.cli.period import read_period
     from voipstudio_cmb.filters import parse
 
-    filters = [parse(text) for text in arguments.filter]
+    period = read_period(arguments.start, arguments.until, arguments.zone)
+    filters = [*map(parse, arguments.filter), *period.filters]
+    if period.note:
+        print_message(period.note)
     async with open_client(arguments) as client:
         total = await getattr(client, arguments.resource).count(filters=filters)
     await print_text(f"{total}\n")
@@ -26,11 +36,11 @@ def command_of(resource: str) -> Command:
     return Command(
         "count",
         run,
-        [condition_option(), *account_options()],
+        [*period_options(), condition_option(), *account_options()],
         help=f"Print how many {resource} the API counts, all or those that meet conditions.",
         examples=[
             f"voipstudio-cmb {resource} count",
-            f"voipstudio-cmb {resource} count --filter 'id>=1'",
+            f"voipstudio-cmb {resource} count --from yesterday --zone UTC",
         ],
         epilog=TOKEN,
         resource=resource,

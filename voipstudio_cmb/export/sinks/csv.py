@@ -42,6 +42,22 @@ _MEMO = 4096
 _NO_MARKER = re.compile('[",\r\n\ud800-\udfff]|\\A | \\Z')
 
 
+def guarded(value: str) -> str:
+    """A string for a cell. What a spreadsheet would run as a formula gets a leading quote.
+
+    A phone number or a number (digits, with a sign in front) is no formula and stays.
+    """
+    formula = _FORMULA.match(value)
+    return f"'{value}" if formula and not _PHONE_OR_NUMBER.fullmatch(formula[1] or "") else value
+
+
+def quoted(value: str, null: str = "") -> str:
+    """`value` as a cell, in quotes where it needs them, or would be taken for `null`."""
+    if not value or value == null or _QUOTED.search(value):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
 class CsvLines:
     """The lines of a CSV file with the columns of `schema`, null written as the text `null`."""
 
@@ -52,7 +68,7 @@ class CsvLines:
 
     def header(self) -> bytes:
         """The first line: the names of the columns."""
-        return ",".join(map(self._cell, self._schema.names)).encode() + b"\r\n"
+        return ",".join(quoted(name, self._null) for name in self._schema.names).encode() + b"\r\n"
 
     def lines(self, columns: Sequence[Sequence[Any]]) -> bytes:
         """The lines of rows, whose `columns` a `Splitter` has made."""
@@ -68,13 +84,13 @@ class CsvLines:
                 return [null if v is None else v for v in column]
             return [null if v is None else self._text(v) for v in column]
         if kind == "json":
-            return [null if v is None else self._cell(v) for v in column]
+            return [null if v is None else quoted(v, null) for v in column]
         if kind == "boolean":
             column = [_BOOLEANS[v] for v in column]
         texts = [null if v is None else str(v) for v in column]
         if null:
             pairs = zip(column, texts, strict=True)
-            texts = [text if v is None else self._cell(text) for v, text in pairs]
+            texts = [text if v is None else quoted(text, null) for v, text in pairs]
         return texts
 
     def _are_plain(self, texts: Sequence[str]) -> bool:
@@ -89,21 +105,9 @@ class CsvLines:
         )
 
     def _guarded(self, value: str) -> str:
-        """A string as a cell. What a spreadsheet would run as a formula gets a leading quote.
-
-        A phone number or a number (digits, with a sign in front) is no formula and stays.
-        """
-        if _is_plain(value) and value != self._null:
-            return value
-        formula = _FORMULA.match(value)
-        if formula and not _PHONE_OR_NUMBER.fullmatch(formula[1] or ""):
-            value = "'" + value
-        return self._cell(value)
-
-    def _cell(self, value: str) -> str:
-        if not value or value == self._null or _QUOTED.search(value):
-            return '"' + value.replace('"', '""') + '"'
-        return value
+        """A string as a cell."""
+        plain = _is_plain(value) and value != self._null
+        return value if plain else quoted(guarded(value), self._null)
 
 
 class CsvSink(Sink):

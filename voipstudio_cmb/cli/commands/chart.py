@@ -1,0 +1,126 @@
+"""The command `chart`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from voipstudio_cmb.cli.arguments import Arguments
+from voipstudio_cmb.cli.exit_codes import DONE
+from voipstudio_cmb.cli.options import TOKEN, account_options, filter_options, period_options
+from voipstudio_cmb.cli.parser import Command, OneOf, option
+from voipstudio_cmb.cli.stdio import print_text
+from voipstudio_cmb.cli.terminal import print_message, terminal_size
+from voipstudio_cmb.resources import COLLECTIONS
+
+if TYPE_CHECKING:
+    from voipstudio_cmb.cli.period import Period
+    from voipstudio_cmb.cli.tally import Tally
+
+_RECENT = "30d"
+"""The period of a chart from the API, unless another is asked for: a table may have millions."""
+
+
+async def run(arguments: Arguments) -> int:
+    from voipstudio_cmb.cli.bars import bars_text
+    from voipstudio_cmb.cli.period import read_period
+
+    path = None if arguments.html is None else Path(arguments.html)
+    write = None if path is None else _page_writer(path)
+    start = arguments.start
+    if start is None and arguments.until is None and arguments.files is None:
+        start = _RECENT
+    period = read_period(start, arguments.until, arguments.zone)
+    tally = await (_of_api if arguments.files is None else _of_files)(arguments, period)
+    notes = [f"{tally.rows:,} {arguments.resource}", *filter(None, [period.note])]
+    if tally.undated:
+        notes.append(f"{tally.undated:,} of them have no time")
+    if path is not None and write is not None:
+        write(path, arguments.resource, "; ".join(notes), tally)
+        notes.append(f"written to {arguments.html}")
+    else:
+        counts, shares = tally.counts(arguments.by), arguments.by in ("website", "disposition")
+        width = terminal_size(sys.stdout)[0]
+        await print_text(bars_text(counts, sys.stdout, width, shares=shares))
+    print_message("; ".join(notes))
+    return DONE
+
+
+def _page_writer(path: Path) -> Callable[[Path, str, str, Tally], None]:
+    """What writes a page; raises `ClientMisuse` if there can't be one at `path`."""
+    from voipstudio_cmb.errors import ClientMisuse
+
+    if path.is_dir() or not path.parent.is_dir():
+        why = "is a directory" if path.is_dir() else "is in no directory that exists"
+        raise ClientMisuse(f"--html: {str(path)!r} {why}: name a file")
+    try:
+        from voipstudio_cmb.cli.page import write
+    except ImportError:
+        raise ClientMisuse("--html needs another package: install voipstudio-cmb[chart]") from None
+    return write
+
+
+async def _of_api(arguments: Arguments, period: Period) -> Tally:
+    from voipstudio_cmb.cli.clients import open_client
+    from voipstudio_cmb.cli.tally import Tally, created_at
+    from voipstudio_cmb.filters import parse
+
+    tally = Tally()
+    filters = [*map(parse, arguments.filter), *period.filters]
+    async with open_client(arguments) as client:
+        service = getattr(client, arguments.resource)
+        walk = service.list(filters=filters, on_ignored_filter=arguments.on_ignored_filter)
+        async with walk:
+            async for record in walk:
+                row = record.to_dict()
+                tally.add(row, created_at(row))
+    return tally
+
+
+async def _of_files(arguments: Arguments, period: Period) -> Tally:
+    from voipstudio_cmb.cli.exported import exported_rows
+    from voipstudio_cmb.cli.tally import MEMBERS, Tally, created_at
+
+    tally = Tally()
+    for row in exported_rows(Path(arguments.files), arguments.resource, MEMBERS):
+        created = created_at(row)
+        if period.has(created):
+            tally.add(row, created)
+    return tally
+
+
+COMMAND = Command(
+    "chart",
+    run,
+    [
+        click.Argument(["resource"], metavar="RESOURCE", type=OneOf(COLLECTIONS)),
+        option(
+            "--by", type=OneOf(("day", "hour", "weekday", "website", "disposition")),
+            default="day", help="What to count by.",
+        ),
+        option(
+            "--files", metavar="PATH",
+            help="Read the exports in this directory, or one of its files, and not the API.",
+        ),
+        option(
+            "--html", metavar="FILE",
+            help="Write a page with all charts, for a browser without a network.",
+        ),
+        *period_options(),
+        *filter_options(),
+        *account_options(),
+    ],
+    help=f"Draw how many rows there are (of {', '.join(COLLECTIONS)}): from the API those of the "
+    "last 30 days unless a time is given, from files all.",
+    brief="Draw how many calls there are by day, hour, website.",
+    examples=[
+        "voipstudio-cmb chart cdrs --by hour --from 7d",
+        "voipstudio-cmb chart cdrs --from 2025-01-01 --html calls.html",
+    ],
+    epilog=TOKEN,
+    exclusive=[("html", "by"), ("files", "filter"), ("files", "profile"), ("files", "rate")],
+)  # fmt: skip
