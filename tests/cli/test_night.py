@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_metrics import parse
+from benchmarks.harness.clocks import virtual
+from benchmarks.harness.responses import json_response
 from tests.fakes.commands import accounts_file
-from voipstudio_cmb import CallMeBackClient
+from tests.fakes.handlers import ScriptedHandler
+from tests.fakes.prometheus import parse
+from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.clients import config_of
 from voipstudio_cmb.cli.displays import EventDisplay, LineDisplay, draw_bars, summary_event
@@ -20,8 +23,9 @@ from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker
 from voipstudio_cmb.cli.report import report
 from voipstudio_cmb.cli.terminal import print_event
-from voipstudio_cmb.errors import ConnectFailed, Forbidden
+from voipstudio_cmb.errors import ConnectFailed, Forbidden, RateLimited
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.http import Request
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 
@@ -75,11 +79,14 @@ def test_a_pause_that_the_api_asks_for_shows_everywhere(capsys: pytest.CaptureFi
 
 
 async def test_a_client_tells_of_the_pause_that_a_429_asks_for() -> None:
-    cmb = CallMeBackClient("fake-token")
-    assert cmb.pause == 0.0
-    cmb._limit.throttle.refused(0.0, 40.0)
-    assert 39 < cmb.pause <= 40
-    await cmb.aclose()
+    with Sandbox(rows=1) as api:
+        api.script(Fault(path="/ping", status=429, headers={"Retry-After": "40"}))
+        config = ClientConfig(deadline=5)
+        async with CallMeBackClient(api.token, base_url=api.base_url, config=config) as cmb:
+            assert cmb.pause == 0.0
+            with pytest.raises(RateLimited):
+                await cmb.ping()
+            assert 35 < cmb.pause <= 40
 
 
 def test_a_member_has_one_type_in_all_events(capsys: pytest.CaptureFixture[str]) -> None:
@@ -293,19 +300,24 @@ def test_a_token_file_of_a_command(
     assert (both.code, both.err.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize(
-    ("given", "seconds"), [("90s", 90), ("1h", 3600), ("0", None), ("0s", None)]
-)
-def test_the_clients_of_an_export_are_patient(
-    capsys: pytest.CaptureFixture[str], given: str, seconds: float | None
+@pytest.mark.parametrize(("given", "seconds"), [("90s", 90), ("1h", 3600), ("0", 0), ("0s", 0)])
+@virtual
+async def test_the_clients_of_an_export_are_patient(
+    capsys: pytest.CaptureFixture[str], given: str, seconds: float
 ) -> None:
+    assert config_of(Arguments(patience=given, dry_run=True)) is None
     for quiet in (False, True):
         config = config_of(Arguments(patience=given, dry_run=False, quiet=quiet))
-        assert (config and config.patience and config.patience.seconds) == seconds
-        if config and config.patience:
-            config.patience.elsewhere()._tell("the API is away")
-            assert capsys.readouterr().err == ("" if quiet else "the API is away\n")
-    assert config_of(Arguments(patience=given, dry_run=True)) is None
+        if not seconds:
+            assert config is None
+            continue
+        assert config is not None
+        assert config.patience is not None
+        assert config.patience.seconds == seconds
+        network = ScriptedHandler([ConnectFailed("no line"), json_response({})])
+        await config.elsewhere().patience(Request(method="GET", path="/ping"), network)  # type: ignore[misc]
+        told = capsys.readouterr().err.splitlines()
+        assert told == [] if quiet else told[1:] == ["the API is back after 1 s"]
 
 
 def test_an_export_has_15_minutes_of_patience_and_its_accounts_share_it(

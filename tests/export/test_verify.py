@@ -156,7 +156,7 @@ async def test_what_cant_be_read_now_is_said_so(
     def failing(*_: Any) -> str:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("voipstudio_cmb.export.plan.unchanged._sha256", failing)
+    monkeypatch.setattr("hashlib.file_digest", failing)
     assert found(tmp_path) == {"websites.jsonl": "unreadable", "websites.0002.jsonl": "unreadable"}
 
 
