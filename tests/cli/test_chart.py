@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import stat
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -173,7 +175,7 @@ def test_a_page_is_written_whole(api: Sandbox, run: Any, tmp_path: Path) -> None
     ("words", "said"),
     [
         (["--html", "/nowhere/at/all.html"], "is in no directory that exists"),
-        (["--html", "/"], "is a directory"),
+        (["--html", "/"], "is no regular file"),
         (["--html", "x.html", "--by", "day"], "exclude each other"),
         (["--files", "x", "--filter", "id>1"], "exclude each other"),
         (["--files", "/nowhere"], "does not exist"),
@@ -197,3 +199,20 @@ def test_without_its_package_no_page_is_begun(
     done = run("chart", "cdrs", "--html", tmp_path / "x.html")
     assert (done.code, api.requests) == (2, 0)
     assert "install voipstudio-cmb[chart]" in done.err
+
+
+def test_a_page_never_takes_the_place_of_a_device_or_of_a_link(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    pipe, file, link = tmp_path / "pipe", tmp_path / "calls.html", tmp_path / "link.html"
+    os.mkfifo(pipe)
+    refused = run("chart", "cdrs", "--html", pipe)
+    assert (refused.code, refused.out) == (2, "")
+    assert "is no regular file" in refused.err
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert api.requests == 0
+    link.symlink_to(file)
+    assert run("chart", "cdrs", "--from", "2024-01-01", "--html", link).code == 0
+    assert link.is_symlink()
+    assert file.read_text().endswith("</html>\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"pipe", "calls.html", "link.html"}

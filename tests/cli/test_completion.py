@@ -25,6 +25,7 @@ def _offered(typed: str, **env: str) -> list[str]:
     return [word or kind for kind, word in offered]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [

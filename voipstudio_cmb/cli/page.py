@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
+from voipstudio_cmb.export.store.disk import Disk, write_atomic
 from voipstudio_cmb.ext.plotly import Figure, page
 
 from .tally import HOURS, WEEKDAYS, Tally
@@ -18,15 +17,7 @@ def write(path: Path, resource: str, note: str, tally: Tally) -> None:
         OSError: it can't be written.
     """
     text = page(f"Call Me Back: {resource}", note, figures(tally))
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as new:
-        try:
-            new.write(text.encode())
-            new.close()
-            os.chmod(new.name, 0o644)
-            os.replace(new.name, path)
-        except BaseException:
-            os.unlink(new.name)
-            raise
+    write_atomic(Disk(), path, text.encode())
 
 
 def figures(tally: Tally) -> list[Figure]:

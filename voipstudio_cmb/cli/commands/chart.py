@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,8 @@ async def run(arguments: Arguments) -> int:
     from voipstudio_cmb.cli.bars import bars_text
     from voipstudio_cmb.cli.period import read_period
 
-    path = None if arguments.html is None else Path(arguments.html)
-    write = None if path is None else _page_writer(path)
+    path = None if arguments.html is None else _page_path(arguments.html)
+    write = None if path is None else _page_writer()
     start = arguments.start
     if start is None and arguments.until is None and arguments.files is None:
         start = _RECENT
@@ -50,13 +51,22 @@ async def run(arguments: Arguments) -> int:
     return DONE
 
 
-def _page_writer(path: Path) -> Callable[[Path, str, str, Tally], None]:
-    """What writes a page; raises `ClientMisuse` if there can't be one at `path`."""
+def _page_path(name: str) -> Path:
+    """Where to write a page; raises `ClientMisuse` if there can't be one."""
     from voipstudio_cmb.errors import ClientMisuse
 
-    if path.is_dir() or not path.parent.is_dir():
-        why = "is a directory" if path.is_dir() else "is in no directory that exists"
-        raise ClientMisuse(f"--html: {str(path)!r} {why}: name a file")
+    path = Path(os.path.realpath(name))  # not a link, which would be replaced
+    if not path.parent.is_dir():
+        raise ClientMisuse(f"--html: {str(path)!r} is in no directory that exists: name a file")
+    if path.exists() and not path.is_file():
+        raise ClientMisuse(f"--html: {str(path)!r} is no regular file: name one to write")
+    return path
+
+
+def _page_writer() -> Callable[[Path, str, str, Tally], None]:
+    """What writes a page; raises `ClientMisuse` if its package is not there."""
+    from voipstudio_cmb.errors import ClientMisuse
+
     try:
         from voipstudio_cmb.cli.page import write
     except ImportError:
