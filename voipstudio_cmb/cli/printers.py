@@ -20,6 +20,11 @@ _MOST_HELD = 500
 """Rows that are held, to find their columns, before the first is printed."""
 
 
+def _room(stream: TextIO) -> int:
+    """The columns of the terminal `stream`; nobody reads a table in less than 20."""
+    return max(20, terminal_size(stream)[0])
+
+
 class Printer(ABC):
     """Makes text of records one by one, for `stream`, on which it prints nothing itself.
 
@@ -210,7 +215,7 @@ class Table(Printer):
         if begins := self._shown is None:
             self._first, self._shown = rows, self._lay_out(rows)
         # A terminal may be narrower than the one column that is always shown.
-        most = min(CELL, terminal_size(self._stream)[0]) if self._suits else None
+        most = min(CELL, _room(self._stream)) if self._suits else None
         if begins:
             return table_text(rows, self._stream, self._shown, most)
         # Below the first, as wide as they are.
@@ -225,7 +230,7 @@ class Table(Printer):
         names = in_order(found, self._known)
         if not self._suits:
             return names
-        layout = lay_out(rows, names, terminal_size(self._stream)[0])
+        layout = lay_out(rows, names, _room(self._stream))
         self.note = str(layout)
         return layout.shown
 
