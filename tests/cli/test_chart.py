@@ -216,3 +216,14 @@ def test_a_page_never_takes_the_place_of_a_device_or_of_a_link(
     assert link.is_symlink()
     assert file.read_text().endswith("</html>\n")
     assert {path.name for path in tmp_path.iterdir()} == {"pipe", "calls.html", "link.html"}
+
+
+def test_a_page_never_takes_the_place_of_another_file(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("precious")
+    refused = run("chart", "cdrs", "--html", path)
+    assert (refused.code, refused.out, api.requests) == (2, "", 0)
+    assert "exists and is no page of a chart" in refused.err
+    assert path.read_text() == "precious"

@@ -314,3 +314,11 @@ def test_help_of_the_export_is_quick_and_lists_the_exit_codes() -> None:
     for words in ("5 failed for now: run the same command again", "3 finished, but some rows",
                   "--accounts FILE", "--rate-per-account", "--dry-run", "--since"):  # fmt: skip
         assert words in said
+
+
+def test_an_overlap_is_a_time(api: Sandbox, run: Any, tmp_path: Path) -> None:
+    line = ("export", "cdrs", "--to", tmp_path / "a", "--since", "last", "--overlap")
+    assert run(*line, "1h").code == 0
+    refused = run(*line, "soon")
+    assert refused.code == 2
+    assert "overlap must be a number and s, m, h or d, such as 1h" in refused.err

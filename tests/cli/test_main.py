@@ -400,6 +400,7 @@ def test_options_may_stand_before_the_name_of_the_command(run: Any, api: Sandbox
         ("lst cdrs", "there is no such command; did you mean list? (known: export, verify, "),
         ("list cdr", "did you mean cdrs?"),
         ("list cdrs --limt 3", "unrecognized arguments: --limt; did you mean --limit?"),
+        ("--limit 3 list cdrs", "an option of a command stands behind the command's name"),
         ("list cdrs --lim 3", "unrecognized arguments: --lim"),
         ("list", "RESOURCE is missing (one of cdrs, "),
     ],

@@ -13,6 +13,7 @@ from voipstudio_cmb.cli import metrics
 from voipstudio_cmb.cli.metrics import MetricsFile
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.sandbox import Sandbox
 
 
 class Now:
@@ -130,3 +131,13 @@ def test_what_is_no_place_for_it_is_refused(tmp_path: Path, name: str, words: st
     with pytest.raises(ClientMisuse, match=f"--metrics: .*{words}"):
         MetricsFile(tmp_path / name)
     assert (tmp_path / "file").read_text() == "somebody's notes"
+
+
+@pytest.mark.parametrize("name", ["settings.jsonl", "manifest.json"])
+def test_a_file_that_the_export_makes_itself_stays(
+    api: Sandbox, run: Any, tmp_path: Path, name: str
+) -> None:
+    done = run("export", "settings", "--to", tmp_path, "--metrics", tmp_path / name)
+    assert done.code == 1
+    assert "the metrics can't be written: the export itself has made that file" in done.err
+    assert run("verify", tmp_path).code == 0

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.commands import run_process
 from voipstudio_cmb.cli.main import COMMAND
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
@@ -170,3 +171,23 @@ def _operations() -> Iterator[str]:
 
 def test_all_twelve_operations_are_there() -> None:
     assert len([*_operations()]) == 12
+
+
+def test_what_was_carried_out_is_said_though_it_can_not_be_printed(api: Sandbox) -> None:
+    ran = run_process("settings", "create", "--name", "Shop", shell="> /dev/full")
+    id = api.data.settings.ids[-1]
+    assert (ran.returncode, ran.stdout) == (1, b"")
+    assert ran.stderr.decode().splitlines()[0] == (
+        f"settings create was carried out: settings id {id}"
+    )
+
+
+@pytest.mark.parametrize("command", ["create --json -", "delete 7"])
+def test_a_closed_standard_input_is_one_sentence(api: Sandbox, command: str) -> None:
+    ran = run_process("settings", *command.split(), shell="<&-")
+    assert (ran.returncode, ran.stdout, api.requests) == (2, b"", 0)
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_an_id_that_is_named_twice_is_meant_once(run: Any) -> None:
+    assert run("settings", "delete", "7", "7", "--dry-run").out == "DELETE /callmeback/settings/7\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_type_hints
@@ -112,6 +113,8 @@ def _read_json(path: str) -> dict[str, Any]:
 
     try:
         if path == "-":
+            if sys.stdin is None:
+                raise OSError(errno.EBADF, "standard input is closed")
             text = sys.stdin.buffer.read(MOST + 1)
         else:
             from voipstudio_cmb.boundary.files import check_regular

@@ -11,7 +11,7 @@ from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauth
 from .arguments import Arguments
 from .clients import open_client
 from .exit_codes import DONE, FAILED, NOT_AUTHORISED, RESUMABLE, USAGE
-from .stdio import print_text
+from .stdio import OutputError, print_text
 from .terminal import escape_controls, print_json, print_message
 
 if TYPE_CHECKING:
@@ -48,9 +48,18 @@ async def run_items(arguments: Arguments, operations: Sequence[tuple[str, Operat
                     print_message(f"{name}: done")
                 else:
                     records.append(record.to_dict())
-    if records:
-        await print_json(records[0] if len(operations) == 1 else records)
+    try:
+        if records:
+            await print_json(records[0] if len(operations) == 1 else records)
+    except OutputError:
+        if (names := ", ".join(f"id {record['id']}" for record in records)) and _writes(arguments):
+            print_message(f"{arguments.command} was carried out: {arguments.resource} {names}")
+        raise
     return max(codes)
+
+
+def _writes(arguments: Arguments) -> bool:
+    return str(arguments.command).endswith(("create", "update"))
 
 
 def _doubt(error: CallMeBackError, arguments: Arguments) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -76,7 +77,9 @@ class MetricsFile:
             OSError: it can't be written; what it held stays.
         """
         with directory_locked(self.path.parent):
-            succeeded = {labels: float(at) for labels, at in _SUCCEEDED.findall(self._before())}
+            if (before := self._before()) and not before.startswith(_FIRST):
+                raise FileExistsError(errno.EEXIST, "the export itself has made that file")
+            succeeded = {labels: float(at) for labels, at in _SUCCEEDED.findall(before)}
             text = _text(self.path.stem, code, self._clock(), self.summary, succeeded)
             write_atomic(Disk(), self.path, text.encode())
 

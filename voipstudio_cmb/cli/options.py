@@ -37,7 +37,10 @@ def _profiles() -> list[str]:
 
 def ids_argument() -> click.Parameter:
     """One id or more."""
-    return click.Argument(["ids"], nargs=-1, required=True, metavar="ID...", type=INTEGER)
+    return click.Argument(
+        ["ids"], nargs=-1, required=True, metavar="ID...", type=INTEGER,
+        callback=lambda _ctx, _param, ids: tuple(dict.fromkeys(ids)),
+    )  # fmt: skip
 
 
 def dry_run_option() -> click.Parameter:

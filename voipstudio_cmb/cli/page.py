@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from voipstudio_cmb.export.store.disk import Disk, write_atomic
-from voipstudio_cmb.ext.plotly import Figure, page
+from voipstudio_cmb.ext.plotly import BEGINNING, Figure, page
 
 from .tally import HOURS, WEEKDAYS, Tally
 
@@ -18,6 +18,14 @@ def write(path: Path, resource: str, note: str, tally: Tally) -> None:
     """
     text = page(f"Call Me Back: {resource}", note, figures(tally))
     write_atomic(Disk(), path, text.encode())
+
+
+def is_another(path: Path) -> bool:
+    """Whether there is a file that is not empty, and no page."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(BEGINNING)) not in (b"", BEGINNING.encode())
 
 
 def figures(tally: Tally) -> list[Figure]:

@@ -196,6 +196,8 @@ class Group(click.Group):
 
 def complaint(error: click.UsageError) -> str:
     """What to say of `error`, without what was typed."""
+    if isinstance(error, click.NoSuchOption) and isinstance(error.ctx and error.ctx.command, Group):
+        return "an option of a command stands behind the command's name"
     if isinstance(error, click.NoSuchOption):
         meant = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
         return unrecognized([error.option_name]) + meant

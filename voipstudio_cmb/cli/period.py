@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import attrs
 
-from voipstudio_cmb.boundary.checks import described, is_quotable
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.filters import Filter, where
 
@@ -75,7 +74,7 @@ def read_period(
     first = None if start is None else clock.read("--from", start, last=False)
     last = None if end is None else clock.read("--until", end, last=True)
     if first is not None and last is not None and last <= first:
-        raise ClientMisuse(f"--until {end} is not after --from {start}: no row is between them")
+        raise ClientMisuse("--until is not after --from: no row is between them")
     created, filters, words = where("created_at"), list[Filter](), list[str]()
     if first is not None:
         filters.append(created >= _written(first))
@@ -108,8 +107,7 @@ class _Clock:
         except (ValueError, OverflowError):  # the 31st of February, or before the year 1
             moment = None
         if moment is None:
-            what = repr(text) if is_quotable(text) else described(text)
-            raise ClientMisuse(f"{option}: {what} is no time: {_ACCEPTED}")
+            raise ClientMisuse(f"{option}: this is no time: {_ACCEPTED}")
         return moment
 
     def _day(self, text: str) -> datetime | None:
@@ -147,9 +145,8 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         known = available_timezones()
-    what = repr(name) if is_quotable(name) else described(name)
     if not known:
-        raise ClientMisuse(f"--zone: {what} is not known here: install tzdata, or use UTC")
+        raise ClientMisuse("--zone: no zone is known here: install tzdata, or use UTC")
     like = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f"did you mean {like[0]}?" if like else "write one like Europe/London, or UTC"
-    raise ClientMisuse(f"--zone: there is no zone {what}; {hint}")
+    raise ClientMisuse(f"--zone: there is no zone of that name; {hint}")

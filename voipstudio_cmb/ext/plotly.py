@@ -95,6 +95,13 @@ def _label(text: str) -> str:
     return html.escape(on_one_line(text), quote=False)
 
 
+BEGINNING = (
+    '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+    '<meta name="generator" content="voipstudio-cmb chart">'
+)
+"""How each page begins."""
+
+
 def page(title: str, note: str, figures: Sequence[Figure]) -> str:
     """The page with these `figures`, below its `title` and a `note`."""
     sections, drawn = [], []
@@ -109,7 +116,7 @@ def page(title: str, note: str, figures: Sequence[Figure]) -> str:
     data = json.dumps(drawn).replace("<", "\\u003c")
     heading = html.escape(on_one_line(title))
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"{BEGINNING}"
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<link rel="icon" href="data:,"><title>{heading}</title><style>{_STYLE}</style></head>\n'

@@ -31,7 +31,7 @@ async def run(arguments: Arguments) -> int:
     from voipstudio_cmb.cli.period import read_period
 
     path = None if arguments.html is None else _page_path(arguments.html)
-    write = None if path is None else _page_writer()
+    write = None if path is None else _page_writer(path)
     start = arguments.start
     if start is None and arguments.until is None and arguments.files is None:
         start = _RECENT
@@ -63,14 +63,18 @@ def _page_path(name: str) -> Path:
     return path
 
 
-def _page_writer() -> Callable[[Path, str, str, Tally], None]:
-    """What writes a page; raises `ClientMisuse` if its package is not there."""
+def _page_writer(path: Path) -> Callable[[Path, str, str, Tally], None]:
+    """What writes a page; raises `ClientMisuse` if its package is not there, or another file is."""
     from voipstudio_cmb.errors import ClientMisuse
 
     try:
-        from voipstudio_cmb.cli.page import write
+        from voipstudio_cmb.cli.page import is_another, write
     except ImportError:
         raise ClientMisuse("--html needs another package: install voipstudio-cmb[chart]") from None
+    if is_another(path):
+        raise ClientMisuse(
+            f"--html: {str(path)!r} exists and is no page of a chart: name another file, or move it"
+        )
     return write
 
 

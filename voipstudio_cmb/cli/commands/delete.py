@@ -27,7 +27,7 @@ async def run(arguments: Arguments) -> int:
 
 def _is_wanted(arguments: Arguments) -> bool:
     names = f"{arguments.resource} {', '.join(map(str, arguments.ids))}"
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         print_message(f"error: there is nobody to ask whether to delete {names}: say --yes")
         return False
     if click.confirm(f"Delete {names}?", err=True):

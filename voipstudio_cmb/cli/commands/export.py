@@ -99,7 +99,7 @@ def _output_options() -> list[click.Parameter]:
         option("--csv-null", default="", metavar="TEXT", help="What represents null in CSV."),
         *filter_options(),
         option("--since", type=OneOf(["last"]), help="Only what is new since the last export."),
-        option("--overlap", default=0, metavar="TIME", help=overlap, show_default=False),
+        option("--overlap", default="0", metavar="TIME", help=overlap),
         option("--verify", is_flag=True, help=verify),
         option("--overwrite", is_flag=True, help="Replace files that exist."),
         option("--restart", is_flag=True, help="Start again instead of resuming."),
