@@ -78,6 +78,7 @@ SOURCES: dict[str, Callable[[], Any]] = {
     "source",
     ["token", *(pytest.param(each, marks=pytest.mark.campaign) for each in ("basic", "password"))],
 )
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
     fault: str, source: str, caplog: pytest.LogCaptureFixture

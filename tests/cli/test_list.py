@@ -112,6 +112,7 @@ def test_what_came_before_an_error_is_printed(api: Sandbox, run: Any, format: st
     assert "403" in done.err
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("format", ["jsonl", "csv", "table"])
 def test_following_prints_the_newest_and_what_comes_and_ends_quietly(
     api: Sandbox, format: str

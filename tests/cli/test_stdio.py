@@ -52,6 +52,7 @@ def test_nothing_depends_on_the_log(
     assert done.stdout == (tmp_path / "cdrs.jsonl").read_bytes()
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("lost", LOST)
 def test_errors_have_their_exit_codes_without_a_log(api: Sandbox, lost: str) -> None:
     assert run_process("list", shell=LOST[lost]).returncode == 2
@@ -66,6 +67,7 @@ def test_both_in_one_pipe_that_breaks_leave_the_files_whole(api: Sandbox, tmp_pa
         assert len((to / "cdrs.jsonl").read_bytes().splitlines()) == 300
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("closed", ["0<&- 1>&-", "0<&- 1>&- 2>&-", "1>&- 2>&-"])
 def test_closed_files_are_never_taken_for_connections(
     api: Sandbox, tmp_path: Path, closed: str
@@ -224,6 +226,7 @@ def test_output_on_a_full_disk_is_exit_1(api: Sandbox, argv: list[str]) -> None:
     assert done.stderr.endswith(FULL)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("format", ["jsonl", "table"])
 def test_a_file_at_its_limit_is_exit_1(api: Sandbox, tmp_path: Path, format: str) -> None:
     out = tmp_path / "out"

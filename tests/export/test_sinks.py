@@ -255,6 +255,7 @@ def hostile(values: list[str]) -> list[bytes]:
     return rows
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("values", HOSTILE.values(), ids=HOSTILE)
 @pytest.mark.parametrize("columns", ["all", "documented", ("other", "name", "ddi", "gone")])
 @pytest.mark.parametrize("format", TYPED)
