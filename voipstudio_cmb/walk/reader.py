@@ -130,8 +130,7 @@ class PageReader(Generic[R]):
 
     async def rejoin(self, after: PageCursor) -> tuple[Page[R], Page[R]]:
         """The page of a cursor as it is now, and the rows behind the cursor up to there."""
-        self.seen.floor = after.last
-        self.seen.last = max(self.seen.last, after.last)
+        self.seen.floor, self.seen.last = after.last, max(self.seen.last, after.last)
         self.page_size = after.page_size
         self.coverage = Coverage(after.last)
         self.ledger = Ledger.resume(after)
@@ -288,13 +287,12 @@ class PageReader(Generic[R]):
         pages = "ask for pages that hold all rows (page_size, --page-size), or filter for fewer"
         return self._drift(why, f"This does not pass by itself: {pages}", retryable=False)
 
-    def _drift(self, why: str, what_to_do: str, *, retryable: bool) -> PageDrift:
+    def _drift(self, why: str, advice: str, *, retryable: bool) -> PageDrift:
         ledger = self.ledger
-        by_keyset = ', or walk by keyset (walk="keyset")' if self.tries_keyset else ""
+        keyset = ', or walk by keyset (walk="keyset")' if self.tries_keyset else ""
         mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
         return PageDrift(
-            f"this collection can't be walked without loss by its pages: {why}. "
-            f"{what_to_do}{by_keyset}",
+            f"this collection can't be walked without loss by its pages: {why}. {advice}{keyset}",
             evidence=f"rows at the beginning: {mark}; of these came {ledger.rows_to_mark}, of all "
             f"{ledger.rows}; the total is {self.fetcher.progress.total}",
             sent="yes",
