@@ -122,8 +122,7 @@ def _elsewhere(kind: type[HTTPStatusError], response: Response, quote: Callable[
 
 def status_error(request: Request, response: Response) -> HTTPStatusError:
     """The error that `response`, which is no success, stands for. Performs no I/O."""
-    kind = _kind_of(response)
-    quote = request.call.quote
+    kind, quote = _kind_of(response), request.call.quote
     text = _excerpt(request, response.body)
     # A refusal's own words may be quoted wherever they come from: they hand out nothing.
     spoken = _quotable(request) or 400 <= response.status < 500
@@ -137,14 +136,12 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
         for words in all_words
     )[:2000]
     said = _elsewhere(kind, response, quote) or said
-    asked = asked_to_wait(response)
-    named = _id_of(response, quote)
+    asked, named = asked_to_wait(response), _id_of(response, quote)
     unquoted = "with a body that is not shown here" if response.body else "without a body"
     words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
-    if cached := _cached(response):
-        words.append(cached)
+    words += filter(None, [_cached(response)])
     if request.call.source and (kind in _BY_CONFIGURATION or response.status == NOT_MODIFIED):
         words.append(request.call.source)
     if asked is not None:

@@ -62,8 +62,7 @@ class Sandbox:
         if not 0 <= zero_dates <= 1:
             raise ValueError(f"zero_dates must be a share from 0 to 1, not {zero_dates!r}")
         temper, drift = temper or Temper(), drift or Drift()
-        self._host = _loopback(host)
-        self._port = port
+        self._host, self._port = _loopback(host), port
         self._account = Account(user_id, token, random.Random(f"{seed} tokens"))
         self._data = Data.generate(rows=rows, seed=seed, zero_dates=zero_dates)
         self._gate = Gate(

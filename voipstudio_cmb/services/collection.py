@@ -50,12 +50,14 @@ class Collection(Service[R]):
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
         query = WalkQuery.of("list", options, WalkOptions)
-        return Walk(self._strategy(query).records, query.cursor, {"of": self.path, **query.options})
+        asked = {"of": self.path, **query.options}
+        return Walk(self._strategy(query).records, query.cursor, asked)
 
     def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
         query = WalkQuery.of("pages", options, WalkOptions)
-        return Walk(self._strategy(query).pages, query.cursor, {"of": self.path, **query.options})
+        asked = {"of": self.path, **query.options}
+        return Walk(self._strategy(query).pages, query.cursor, asked)
 
     def raw_pages(
         self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
