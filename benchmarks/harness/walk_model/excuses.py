@@ -1,4 +1,4 @@
-"""Why a walk may lose a row without an error: each reason is one that the README names.
+"""Why a walk may lose a row without an error: each reason is one that the guide `walking` names.
 
 A walk promises that a row which exists throughout comes exactly once, or that it raises. A row
 counts as existing while it is visible in every response that the server may still give: on both
@@ -35,11 +35,11 @@ class Circumstances:
 
 @attrs.frozen
 class Excuse:
-    """What the README says is not guaranteed, in its `words`, and when it is the reason."""
+    """What the guide says is not guaranteed, in its `words`, and when it is the reason."""
 
     name: str
     words: str
-    """The README's own, under "Not guaranteed"."""
+    """The guide's own, under "Not guaranteed"."""
     applies: Callable[[Circumstances], bool]
     """Whether a walk could not tell."""
 

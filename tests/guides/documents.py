@@ -1,0 +1,55 @@
+"""What users read: the README and the guides, and the blocks of code in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from voipstudio_cmb.guides import GUIDES
+
+ROOT = Path(__file__).parent.parent.parent
+
+ENGINES = ("dlt", "duckdb", "fastapi", "matplotlib", "pandas", "polars", "nbclient", "psycopg")
+"""Packages of the extra `guides`: a document that imports one is run where it is installed."""
+
+
+class Block(NamedTuple):
+    """A fenced block: its language, its text, and where it stands."""
+
+    language: str
+    text: str
+    place: str
+
+
+class Document(NamedTuple):
+    """A text for users."""
+
+    name: str
+    text: str
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The fenced blocks, in their order."""
+        found = re.finditer(r"^```(\w+)\n(.*?)^```$", self.text, re.DOTALL | re.MULTILINE)
+        return [
+            Block(each[1], each[2], f"{self.name}:{self.text.count(chr(10), 0, each.start()) + 2}")
+            for each in found
+        ]
+
+    @property
+    def needs_engines(self) -> bool:
+        """Whether a script imports a package that the tests do not need otherwise."""
+        return any(
+            re.search(rf"^\s*(import|from) ({'|'.join(ENGINES)})\b", block.text, re.MULTILINE)
+            for block in self.blocks
+            if block.language == "python"
+        )
+
+
+README = Document("README.md", (ROOT / "README.md").read_text("utf-8"))
+FOLDER = ROOT / "voipstudio_cmb" / "guides"
+ALL = [
+    README,
+    *(Document(f"{name}.md", (FOLDER / f"{name}.md").read_text("utf-8")) for name in GUIDES),
+]
