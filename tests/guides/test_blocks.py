@@ -45,7 +45,7 @@ def _run_command(run: Run, line: str, place: str) -> str:
 
 
 def _run_script(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block.text, block.place, "exec"), {"__name__": "__main__"})
+    exec(compile(block.text, block.place, "exec", dont_inherit=True), {"__name__": "__main__"})
     printed = capsys.readouterr()
     assert printed.out, f"{block.place} prints nothing"
     assert not printed.err, f"{block.place}: {printed.err}"
