@@ -22,6 +22,9 @@ Run = Callable[..., CommandResult]
 
 NEVER_ENDS = ("sandbox", "--follow")
 
+# Other packages warn of what they will leave out some day.
+ENGINES = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+
 
 def _commands(block: Block) -> list[str]:
     """The lines that call our command, with what is broken by a backslash joined."""
@@ -99,10 +102,7 @@ def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "document",
-    [
-        pytest.param(each, id=each.name, marks=[pytest.mark.engines] if each.needs_engines else [])
-        for each in ALL
-    ],
+    [pytest.param(each, id=each.name, marks=ENGINES if each.needs_engines else []) for each in ALL],
 )
 def test_every_block_runs(
     document: Document,
@@ -113,6 +113,7 @@ def test_every_block_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     for id in (77, 78):  # which examples name
         if id not in api.data.settings:
             api.data.settings.insert(id=id, name="Shop")
