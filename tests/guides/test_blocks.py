@@ -83,7 +83,7 @@ def _compare_transcript(run: Run, block: Block) -> None:
         line, _, shown = part.partition("\n")
         ran = run(*shlex.split(line)[1:])
         expected = [_alike(each) for each in shown.splitlines()]
-        assert [_alike(each) for each in (ran.err + ran.out).splitlines()] == expected, block.place
+        assert [_alike(each) for each in (ran.out + ran.err).splitlines()] == expected, block.place
 
 
 def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,14 +96,19 @@ def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "with_engines"),
     [
-        pytest.param(each, id=each.name, marks=[pytest.mark.engines] if each.needs_engines else [])
-        for each in ALL
+        *(pytest.param(each, False, id=each.name) for each in ALL),
+        *(
+            pytest.param(each, True, id=f"{each.name}, all", marks=pytest.mark.engines)
+            for each in ALL
+            if any(block.needs_engines for block in each.blocks)
+        ),
     ],
 )
 def test_every_block_runs(
     document: Document,
+    with_engines: bool,
     api: Sandbox,
     run: Run,
     tmp_path: Path,
@@ -124,5 +129,7 @@ def test_every_block_runs(
     named = [block.text for block in document.blocks if "[accounts." in block.text]
     _accounts("\n".join(named) or '[accounts.shop]\ntoken_env = "SHOP_TOKEN"', api, monkeypatch)
     for block in document.blocks:
-        if block.language in do:
+        if block.language in do and (with_engines or not block.needs_engines):
             do[block.language](block)
+    for line in re.findall(r"\| `(voipstudio-cmb .*?)`", document.text):  # in a table
+        _run_command(run, line.replace("\\|", "|"), document.name)
