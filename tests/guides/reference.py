@@ -19,8 +19,8 @@ HEAD = """\
 # Reference
 
 All public names, with their parameters and first sentences. What is not here may change without
-notice. `help()` of a name, or your editor, shows the rest. The names of `voipstudio_cmb` can also be
-imported from the modules below it.
+notice. `help()` of a name, or your editor, shows the rest. The names of `voipstudio_cmb` can also
+be imported from the modules below it.
 """
 
 
