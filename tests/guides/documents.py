@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from voipstudio_cmb.guides import GUIDES
+from voipstudio_cmb.guides import GUIDES, read
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -44,9 +44,10 @@ class Document(NamedTuple):
         ]
 
 
+def guide(name: str) -> Document:
+    """The guide `name`."""
+    return Document(f"{name}.md", read(name))
+
+
 README = Document("README.md", (ROOT / "README.md").read_text("utf-8"))
-FOLDER = ROOT / "voipstudio_cmb" / "guides"
-ALL = [
-    README,
-    *(Document(f"{name}.md", (FOLDER / f"{name}.md").read_text("utf-8")) for name in GUIDES),
-]
+ALL = [README, *map(guide, GUIDES)]
