@@ -88,7 +88,11 @@ def _compare_transcript(run: Run, block: Block) -> None:
         line, _, shown = part.partition("\n")
         ran = run(*shlex.split(line)[1:])
         expected = [_alike(each) for each in shown.splitlines()]
-        assert [_alike(each) for each in (ran.err + ran.out).splitlines()] == expected, block.place
+        printed = [
+            [_alike(each) for each in text.splitlines()]  # in which order a terminal shows them
+            for text in (ran.err + ran.out, ran.out + ran.err)
+        ]
+        assert expected in printed, f"{block.place}: {printed[0]}"
 
 
 def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,11 +105,19 @@ def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "document",
-    [pytest.param(each, id=each.name, marks=ENGINES if each.needs_engines else []) for each in ALL],
+    ("document", "with_engines"),
+    [
+        *(pytest.param(each, False, id=each.name) for each in ALL),
+        *(
+            pytest.param(each, True, id=f"{each.name}, all", marks=ENGINES)
+            for each in ALL
+            if any(block.needs_engines for block in each.blocks)
+        ),
+    ],
 )
 def test_every_block_runs(
     document: Document,
+    with_engines: bool,
     api: Sandbox,
     run: Run,
     tmp_path: Path,
@@ -121,12 +133,17 @@ def test_every_block_runs(
         "python": lambda block: _run_script(block, capsys),
         "sh": lambda block: [_run_command(run, line, block.place) for line in _commands(block)],
         "console": lambda block: _compare_transcript(run, block),
+        "bash": lambda block: subprocess.run(["bash", "-n", "-c", block.text], check=True),
     }
     named = [block.text for block in document.blocks if "[accounts." in block.text]
     _accounts("\n".join(named) or '[accounts.shop]\ntoken_env = "SHOP_TOKEN"', api, monkeypatch)
     tests = [block for block in document.blocks if "def test_" in block.text]
     for block in document.blocks:
-        if block.language in do and block not in tests:
+        if block in tests or block.language not in do:
+            continue
+        if with_engines or not block.needs_engines:
             do[block.language](block)
     if tests:
         _run_tests(tests)
+    for line in re.findall(r"\| `(voipstudio-cmb .*?)`", document.text):  # in a table
+        _run_command(run, line.replace("\\|", "|"), document.name)
