@@ -9,6 +9,7 @@ from typing import NamedTuple
 from voipstudio_cmb.guides import GUIDES, read
 
 ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "voipstudio_cmb" / "guides"
 
 ENGINES = ("dlt", "duckdb", "fastapi", "matplotlib", "pandas", "polars", "nbclient", "psycopg")
 """Packages that only `.ci/run` installs: the scripts that import one run there."""
