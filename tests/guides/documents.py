@@ -6,12 +6,13 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from voipstudio_cmb.guides import GUIDES, read
+from voipstudio_cmb.guides import GUIDES
 
 ROOT = Path(__file__).parent.parent.parent
+FOLDER = ROOT / "voipstudio_cmb" / "guides"
 
 ENGINES = ("dlt", "duckdb", "fastapi", "matplotlib", "pandas", "polars", "nbclient", "psycopg")
-"""Packages of the extra `guides`: a document that imports one is run where it is installed."""
+"""Packages that only `.ci/run` installs: the scripts that import one run there."""
 
 
 class Block(NamedTuple):
@@ -20,6 +21,12 @@ class Block(NamedTuple):
     language: str
     text: str
     place: str
+
+    @property
+    def needs_engines(self) -> bool:
+        """Whether it is a script that imports one of `ENGINES`."""
+        imports = rf"^\s*(import|from) ({'|'.join(ENGINES)})\b"
+        return self.language == "python" and bool(re.search(imports, self.text, re.MULTILINE))
 
 
 class Document(NamedTuple):
@@ -37,19 +44,10 @@ class Document(NamedTuple):
             for each in found
         ]
 
-    @property
-    def needs_engines(self) -> bool:
-        """Whether a script imports a package that the tests do not need otherwise."""
-        return any(
-            re.search(rf"^\s*(import|from) ({'|'.join(ENGINES)})\b", block.text, re.MULTILINE)
-            for block in self.blocks
-            if block.language == "python"
-        )
-
 
 def guide(name: str) -> Document:
     """The guide `name`."""
-    return Document(f"{name}.md", read(name))
+    return Document(f"{name}.md", (FOLDER / f"{name}.md").read_text("utf-8"))
 
 
 README = Document("README.md", (ROOT / "README.md").read_text("utf-8"))

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.commands import CommandResult
+from tests.guides.documents import ALL, ROOT, Block, Document
 from voipstudio_cmb.sandbox import Sandbox
-
-from .documents import ALL, ROOT, Block, Document
 
 Run = Callable[..., CommandResult]
 
@@ -83,11 +82,7 @@ def _compare_transcript(run: Run, block: Block) -> None:
         line, _, shown = part.partition("\n")
         ran = run(*shlex.split(line)[1:])
         expected = [_alike(each) for each in shown.splitlines()]
-        printed = [
-            [_alike(each) for each in text.splitlines()]  # in which order a terminal shows them
-            for text in (ran.err + ran.out, ran.out + ran.err)
-        ]
-        assert expected in printed, f"{block.place}: {printed[0]}"
+        assert [_alike(each) for each in (ran.out + ran.err).splitlines()] == expected, block.place
 
 
 def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,14 +95,19 @@ def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "document",
+    ("document", "with_engines"),
     [
-        pytest.param(each, id=each.name, marks=[pytest.mark.engines] if each.needs_engines else [])
-        for each in ALL
+        *(pytest.param(each, False, id=each.name) for each in ALL),
+        *(
+            pytest.param(each, True, id=f"{each.name}, all", marks=pytest.mark.engines)
+            for each in ALL
+            if any(block.needs_engines for block in each.blocks)
+        ),
     ],
 )
 def test_every_block_runs(
     document: Document,
+    with_engines: bool,
     api: Sandbox,
     run: Run,
     tmp_path: Path,
@@ -128,5 +128,7 @@ def test_every_block_runs(
     named = [block.text for block in document.blocks if "[accounts." in block.text]
     _accounts("\n".join(named) or '[accounts.shop]\ntoken_env = "SHOP_TOKEN"', api, monkeypatch)
     for block in document.blocks:
-        if block.language in do:
+        if block.language in do and (with_engines or not block.needs_engines):
             do[block.language](block)
+    for line in re.findall(r"\| `(voipstudio-cmb .*?)`", document.text):  # in a table
+        _run_command(run, line.replace("\\|", "|"), document.name)

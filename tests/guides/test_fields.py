@@ -9,14 +9,13 @@ from typing import Any, get_type_hints
 import pyarrow
 import pytest
 
+from tests.guides.documents import ROOT, guide
 from voipstudio_cmb.codec.shape import alternatives, shape
 from voipstudio_cmb.columns import Schema, documented
 from voipstudio_cmb.columns.arrow import arrow_schema
 from voipstudio_cmb.config import DEFAULT_BASE_URL
 from voipstudio_cmb.export.sinks.sqlite import _declared
 from voipstudio_cmb.models import RECORDS, ButtonFields, Cdr, Record, SettingFields
-
-from .documents import ROOT, guide
 
 FIELDS = guide("fields")
 WRITTEN: dict[str, type] = {"settings": SettingFields, "buttons": ButtonFields}

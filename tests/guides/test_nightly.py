@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.guides.documents import ROOT, guide
+from tests.guides.test_blocks import Run
 from voipstudio_cmb.auth.profile import FILE_VARIABLE
 from voipstudio_cmb.cli.exit_codes import FAILED, INCOMPLETE, NOT_AUTHORISED, USAGE
 from voipstudio_cmb.sandbox import Sandbox
-
-from .documents import ROOT, guide
-from .test_blocks import Run
 
 HOPELESS = [FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED]
 """The exit codes after which the same command would end the same."""

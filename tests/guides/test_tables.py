@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.guides.documents import ROOT, guide
 from voipstudio_cmb.cli import displays, exit_codes
 from voipstudio_cmb.cli.progress import JobProgress
 from voipstudio_cmb.errors import ExportError
@@ -17,8 +18,6 @@ from voipstudio_cmb.export import Job, Summary
 from voipstudio_cmb.export.accounts import _KEYS
 from voipstudio_cmb.export.store.manifest import Entry
 from voipstudio_cmb.services import Buttons, Cdrs, Settings, Visitors, Websites
-
-from .documents import ROOT, guide
 
 
 def table(name: str, head: str) -> list[list[str]]:
