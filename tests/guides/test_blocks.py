@@ -44,14 +44,16 @@ def _run_command(run: Run, line: str, place: str) -> str:
 
 
 def _run_script(block: Block, capsys: pytest.CaptureFixture[str]) -> None:
-    exec(compile(block.text, block.place, "exec"), {"__name__": "__main__"})
+    exec(compile(block.text, block.place, "exec", dont_inherit=True), {"__name__": "__main__"})
     printed = capsys.readouterr()
     assert printed.out, f"{block.place} prints nothing"
     assert not printed.err, f"{block.place}: {printed.err}"
 
 
-def _run_tests(block: Block) -> None:
-    Path("test_snippet.py").write_text(block.text)
+def _run_tests(blocks: list[Block]) -> None:
+    """Runs the tests of all `blocks` in one process, as its start takes most of the time."""
+    for number, block in enumerate(blocks):
+        Path(f"test_{number}.py").write_text(block.text)
     Path("pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
@@ -67,7 +69,7 @@ def _run_tests(block: Block) -> None:
         check=False,
         timeout=100,
     )
-    assert ran.returncode == 0, f"{block.place}: {ran.stdout}{ran.stderr}"
+    assert ran.returncode == 0, f"{blocks[0].place} and below: {ran.stdout}{ran.stderr}"
 
 
 def _alike(text: str) -> str:
@@ -123,16 +125,18 @@ def test_every_block_runs(
         if id not in api.data.settings:
             api.data.settings.insert(id=id, name="Shop")
     do: dict[str, Callable[[Block], Any]] = {
-        "python": lambda block: (
-            _run_tests(block) if "def test_" in block.text else _run_script(block, capsys)
-        ),
+        "python": lambda block: _run_script(block, capsys),
         "sh": lambda block: [_run_command(run, line, block.place) for line in _commands(block)],
         "console": lambda block: _compare_transcript(run, block),
     }
     named = [block.text for block in document.blocks if "[accounts." in block.text]
     _accounts("\n".join(named) or '[accounts.shop]\ntoken_env = "SHOP_TOKEN"', api, monkeypatch)
-    for block in document.blocks:
-        if block.language in do and (with_engines or not block.needs_engines):
+    blocks = [block for block in document.blocks if with_engines or not block.needs_engines]
+    tests = [block for block in blocks if "def test_" in block.text]
+    for block in blocks:
+        if block.language in do and block not in tests:
             do[block.language](block)
+    if tests:
+        _run_tests(tests)
     for line in re.findall(r"\| `(voipstudio-cmb .*?)`", document.text):  # in a table
         _run_command(run, line.replace("\\|", "|"), document.name)

@@ -65,24 +65,23 @@ def _uncounted(met: Circumstances) -> bool:
 EXCUSES = (
     Excuse(
         "totals too low",
-        "totals that are wrong now and then by just the number of rows that were missed",
+        "Totals that are now and then wrong by exactly the number of rows that were missed",
         _blind_totals,
     ),
     Excuse(
         "inserted before",
-        "rows that are inserted *before* others that were there already",
+        "Rows inserted *before* existing ones",
         _inserted_before,
     ),
     Excuse(
         "stale responses",
-        "Responses that are older than the walk, because they come from a cache or from a replica "
-        "that is behind",
+        "Responses older than the walk, from a cache or from a replica that is behind",
         _stale,
     ),
     Excuse(
         "neither shown nor counted",
-        "Rows that the server neither shows nor counts, as where it ends its pages at a row "
-        "number, caps its total at the same number",
+        "Rows that the server neither shows nor counts: it ends its pages at a row number, caps "
+        "its total at the same number",
         _uncounted,
     ),
 )
