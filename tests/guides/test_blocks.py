@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.commands import CommandResult
+from tests.guides.documents import ALL, ROOT, Block, Document
 from voipstudio_cmb.sandbox import Sandbox
-
-from .documents import ALL, ROOT, Block, Document
 
 Run = Callable[..., CommandResult]
 
