@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from voipstudio_cmb.guides import GUIDES, read
+from voipstudio_cmb.guides import GUIDES
 
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "voipstudio_cmb" / "guides"
@@ -47,7 +47,7 @@ class Document(NamedTuple):
 
 def guide(name: str) -> Document:
     """The guide `name`."""
-    return Document(f"{name}.md", read(name))
+    return Document(f"{name}.md", (FOLDER / f"{name}.md").read_text("utf-8"))
 
 
 README = Document("README.md", (ROOT / "README.md").read_text("utf-8"))

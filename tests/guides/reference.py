@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from .documents import FOLDER, ROOT
+from tests.guides.documents import FOLDER, ROOT
 
 PUBLIC = ROOT / "tests" / "data" / "public.txt"
 

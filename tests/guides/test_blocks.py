@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.commands import CommandResult
+from tests.guides.documents import ALL, ROOT, Block, Document
 from voipstudio_cmb.sandbox import Sandbox
-
-from .documents import ALL, ROOT, Block, Document
 
 Run = Callable[..., CommandResult]
 
@@ -137,11 +136,10 @@ def test_every_block_runs(
     }
     named = [block.text for block in document.blocks if "[accounts." in block.text]
     _accounts("\n".join(named) or '[accounts.shop]\ntoken_env = "SHOP_TOKEN"', api, monkeypatch)
-    tests = [block for block in document.blocks if "def test_" in block.text]
-    for block in document.blocks:
-        if block in tests or block.language not in do:
-            continue
-        if with_engines or not block.needs_engines:
+    blocks = [block for block in document.blocks if with_engines or not block.needs_engines]
+    tests = [block for block in blocks if "def test_" in block.text]
+    for block in blocks:
+        if block.language in do and block not in tests:
             do[block.language](block)
     if tests:
         _run_tests(tests)

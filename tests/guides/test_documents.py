@@ -6,10 +6,9 @@ import re
 
 import pytest
 
+from tests.guides.documents import ALL, FOLDER, README, ROOT, Document
+from tests.guides.reference import render
 from voipstudio_cmb.guides import read
-
-from . import reference
-from .documents import ALL, FOLDER, README, ROOT, Document
 
 each_document = pytest.mark.parametrize("document", ALL, ids=lambda document: document.name)
 
@@ -67,4 +66,4 @@ def test_a_guide_says_first_what_it_is_for(document: Document) -> None:
 
 
 def test_the_reference_is_that_of_the_code() -> None:
-    assert read("reference") == reference.render(), "python -m tests.guides.reference writes it"
+    assert read("reference") == render(), "python -m tests.guides.reference writes it"

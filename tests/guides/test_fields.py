@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pyarrow
 import pytest
 
+from tests.guides.documents import ROOT, guide
 from voipstudio_cmb.codec.shape import alternatives, shape
 from voipstudio_cmb.columns import Schema, documented
 from voipstudio_cmb.columns.arrow import arrow_schema
 from voipstudio_cmb.config import DEFAULT_BASE_URL
-from voipstudio_cmb.export.sinks.sqlite import _declared
+from voipstudio_cmb.export.sinks.sqlite import SqliteSink
 from voipstudio_cmb.models import RECORDS, ButtonFields, Cdr, Record, SettingFields
-
-from .documents import ROOT, guide
 
 FIELDS = guide("fields")
 WRITTEN: dict[str, type] = {"settings": SettingFields, "buttons": ButtonFields}
@@ -50,12 +52,21 @@ def taken(name: str) -> str:
     return "; ".join(f"{resource}: {kind}" for resource, kind in kinds.items())
 
 
-def rows() -> list[list[str]]:
+def in_sqlite(resource: str, folder: Path) -> dict[str, str]:
+    """The types of the columns in a database."""
+    path = folder / f"{resource}.sqlite"
+    SqliteSink().write([b'{"id":1}'], resource, RECORDS[resource], path, {})
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute(f"PRAGMA table_info({resource})").fetchall()
+    return {name: type for _, name, type, *_ in found}
+
+
+def rows(folder: Path) -> list[list[str]]:
     """The rows that the table of the fields has to have."""
     made: dict[str, list[str]] = {}
     common = {*shape(Cdr).fields}
     for resource, record in RECORDS.items():
-        columns = documented(record)
+        columns, declared = documented(record), in_sqlite(resource, folder)
         arrow: pyarrow.Schema = arrow_schema(Schema(columns))
         for column in columns:
             name = column.name
@@ -65,14 +76,14 @@ def rows() -> list[list[str]]:
                 alike(shape(record).fields[name]),
                 taken(name),
                 CSV[column.kind],
-                f"`{_declared(column)}`",
+                f"`{declared[name]}`",
                 f"`{arrow.field(name).type}`",
             ]
     return [*made.values()]
 
 
-def test_the_fields_are_those_of_the_records() -> None:
-    assert rows_below("The documented fields") == rows()
+def test_the_fields_are_those_of_the_records(tmp_path: Path) -> None:
+    assert rows_below("The documented fields") == rows(tmp_path)
 
 
 def test_what_is_only_written_is_none_of_them() -> None:

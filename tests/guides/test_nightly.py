@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import types
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.fakes.commands import CommandResult
+from tests.guides.documents import ROOT, guide
 from voipstudio_cmb.auth.profile import FILE_VARIABLE
 from voipstudio_cmb.cli.exit_codes import FAILED, INCOMPLETE, NOT_AUTHORISED, USAGE
 from voipstudio_cmb.sandbox import Sandbox
 
-from .documents import ROOT, guide
-from .test_blocks import Run
+Run = Callable[..., CommandResult]
 
 HOPELESS = [FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED]
 """The exit codes after which the same command would end the same."""

@@ -6,9 +6,8 @@ import json
 
 import pytest
 
+from tests.guides.documents import ALL, FOLDER
 from voipstudio_cmb.sandbox import Sandbox
-
-from .documents import ALL, FOLDER
 
 TEXT = (FOLDER / "calls.ipynb").read_text("utf-8")
 CELLS = [

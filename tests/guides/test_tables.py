@@ -10,15 +10,13 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.guides.documents import ROOT, guide
 from voipstudio_cmb.cli import displays, exit_codes
 from voipstudio_cmb.cli.progress import JobProgress
-from voipstudio_cmb.errors import ExportError
-from voipstudio_cmb.export import Job, Summary
-from voipstudio_cmb.export.accounts import _KEYS
+from voipstudio_cmb.errors import ConfigError, ExportError
+from voipstudio_cmb.export import Job, Summary, read_accounts
 from voipstudio_cmb.export.store.manifest import Entry
 from voipstudio_cmb.services import Buttons, Cdrs, Settings, Visitors, Websites
-
-from .documents import ROOT, guide
 
 
 def table(name: str, head: str) -> list[list[str]]:
@@ -77,6 +75,11 @@ def test_the_operations_are_those_of_the_page() -> None:
     assert told == {f"{each['method']} {each['path']}" for each in page}
 
 
-def test_the_keys_of_the_accounts_are_told() -> None:
+def test_the_keys_of_the_accounts_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.toml"
+    file.write_text("[accounts.shop]\nother = 1")
+    with pytest.raises(ConfigError) as refused:
+        read_accounts(file, env={})
     told = [row[0].strip("`") for row in table("accounts", "key")]
-    assert told == ["[accounts.NAME]", *_KEYS]
+    assert told[0] == "[accounts.NAME]"
+    assert f"(known: {', '.join(told[1:])})" in str(refused.value)
