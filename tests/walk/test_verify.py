@@ -272,12 +272,26 @@ def test_what_is_covered_joins_where_it_meets() -> None:
             assert gap[1] == max(gaps) + 1
 
 
+def test_what_is_not_certain_any_more_is_no_longer_covered() -> None:
+    coverage = Coverage(20)
+    coverage.add(15, 30)
+    coverage.add(40, END)
+    coverage.uncover(20)
+    assert [id for id in range(50) if id in coverage] == [0, *range(20, 31), *range(40, 50)]
+    coverage.add(31, 39)
+    assert coverage.last_gap == (0, 20)
+
+
 def test_a_page_over_a_border_has_rows_on_both_sides() -> None:
     for most in (2, 3, 8, 9, 10, 11, 50):
         for border in range(1, 5100):
             number, size = page_over(border, most)
             assert (number - 1) * size < border < number * size
             assert size <= most or not any(border % size for size in range((most + 1) // 2, most))
+        for border in range(1, 5100, 7):
+            number, size = page_over(border, most, after=True)
+            assert (number - 1) * size < border < number * size
+            assert border <= most or most < 50 or number * size - border >= size / 2
 
 
 @pytest.mark.parametrize("concurrency", CONCURRENCY)

@@ -125,7 +125,10 @@ class Verifier(Generic[R]):
             return 1 if self._ending else self._last, reader.page_size
         number, size = 1, reader.page_size
         if low > 0:
-            number, size = page_over(reader.seen.rank(low) + self._shift, self._most)
+            rank = reader.seen.rank(low)
+            # Where rows of a cursor lie in the gap, it is wider than a page.
+            wide = reader.seen.rank(high - 1) > rank
+            number, size = page_over(rank + self._shift, self._most, after=wide)
         if number == 1 and size == self._began[1]:
             size = size // 2 if size > 2 * _FEW else size + _FEW
         return number, size
