@@ -253,6 +253,26 @@ async def test_a_table_of_which_nothing_is_left_has_been_walked() -> None:
     assert len(await walked(Server(ids=sparse(200), change=emptied), concurrency=1)) == 100
 
 
+@pytest.mark.parametrize(("at", "left"), [(16, 85), (19, 90), (20, 89)])
+@virtual
+async def test_a_table_that_has_lost_its_end_since_is_walked_without_an_order(
+    at: int, left: int
+) -> None:
+    def unsorted(ids: list[int], number: int, size: int, down: bool) -> list[int]:
+        return sorted(ids)[(number - 1) * size : number * size]
+
+    def shrunk(server: Server) -> None:
+        if server.asked == 6:
+            del server.ids[60]  # it has not come, so that the count proves nothing
+        if server.asked == at:
+            del server.ids[left:]
+
+    server = Server(ids=sparse(100), cut=unsorted, change=shrunk)
+    found = await walked(server, page_size=10, concurrency=1)
+    assert found == [id for id in sparse(100) if id != 183]
+    assert server.asked > at
+
+
 def test_what_is_covered_joins_where_it_meets() -> None:
     draw = random.Random(1)
     for _ in range(200):

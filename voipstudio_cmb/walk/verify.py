@@ -165,6 +165,9 @@ class Verifier(Generic[R]):
         if ids and full:
             self._most = min(self._ceiling, self._most + 1)
             reader.coverage.add(ids[0], ids[-1] if number else END)
+            ends = before + len(ids) == page.total and not reader.ledger.blind
+            if ends and ids[-1] <= low < high < END and number > 1 and reader.ledger.top == 0:
+                reader.coverage.add(ids[0], END)  # what came above has gone since
         elif ids:
             self._most = max(2, len(ids), self._most // 2)
             self._ceiling = max(_FEW, min(self._ceiling, size - 1))
