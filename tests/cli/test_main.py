@@ -414,7 +414,7 @@ def test_what_was_meant_is_named(run: Any, api: Sandbox, argv: str, words: str) 
 
 
 def test_without_its_packages_the_command_says_what_to_install() -> None:
-    code = "import sys, runpy; sys.modules['click'] = None; runpy.run_module('voipstudio_cmb')"
+    code = "import sys; sys.modules['click'] = None; from voipstudio_cmb.__main__ import run; run()"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == (

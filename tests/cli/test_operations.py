@@ -134,7 +134,7 @@ def test_a_doubtful_creation_says_to_look_first(run: Any, api: Sandbox) -> None:
 def test_one_that_fails_does_not_keep_the_others_from_being_tried(run: Any, api: Sandbox) -> None:
     first = json.loads(run("settings", "list", "--limit", "1").out)
     ran = run("settings", "get", "999999", str(first["id"]))
-    assert (ran.code, json.loads(ran.out)) == (1, [first])
+    assert (ran.code, json.loads(ran.out)) == (3, [first])
     assert ran.err.startswith("error: settings 999999: GET /callmeback/settings/999999: 404")
 
 

@@ -20,10 +20,10 @@ from .exit_codes import (
     DONE,
     FAILED,
     INTERRUPTED,
-    NOT_AUTHORISED,
     RESUMABLE,
     TERMINATED,
     USAGE,
+    code_of,
 )
 from .options import EXIT_CODES, TOKEN, account_options, check_certificates, check_numbers
 from .parser import Group, refuse
@@ -151,7 +151,7 @@ def _parse(argv: Sequence[str] | None) -> Arguments | int:
 
 
 def _run(arguments: Arguments) -> int:
-    from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
+    from voipstudio_cmb.errors import CallMeBackError
 
     from .logs import VARIABLE, level_of, shown_logs
 
@@ -170,15 +170,15 @@ def _run(arguments: Arguments) -> int:
         return codes.pop()
     except CallMeBackError as error:
         notify(arguments, f"error: {error}")
-        if isinstance(error, Unauthorized | NoToken):
-            return NOT_AUTHORISED
-        return USAGE if isinstance(error, ClientMisuse) else FAILED
+        return code_of(error)
 
 
 def _interruption(arguments: Arguments) -> str:
     """What to know about the output of a command that was interrupted."""
+    if pending := getattr(arguments, "pending", ""):
+        return f": {pending}"
     command = getattr(arguments, "command", None)
-    if str(command).endswith("list") or getattr(arguments, "to", None) == "-":
+    if str(command).endswith(("list", "get")) or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
     if not _leaves_files(arguments):
         return ""

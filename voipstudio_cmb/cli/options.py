@@ -8,8 +8,9 @@ from .arguments import Arguments
 from .parser import INTEGER, NUMBER, option
 
 EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some rows were rejected
-or some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
-resume; 130 interrupted and 143 terminated: an export can be resumed likewise."""
+or some of several things failed for good; 4 not authorised; 5 failed for now: run the same command
+again, which resumes an export, but after a change that may have been carried out look first; 130
+interrupted and 143 terminated: an export can be resumed likewise."""
 
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth
