@@ -179,6 +179,10 @@ def test_a_page_is_written_whole(api: Sandbox, run: Any, tmp_path: Path) -> None
         (["--html", "x.html", "--by", "day"], "exclude each other"),
         (["--files", "x", "--filter", "id>1"], "exclude each other"),
         (["--files", "/nowhere"], "does not exist"),
+        (["--files", "x", "--filter-here"], "--files and --filter-here exclude each other"),
+        (["--files", "x", "-v"], "--files and --verbose exclude each other"),
+        (["--files", ""], "--files: it is empty"),
+        (["--files", ".", "--zone", "UTC"], "--zone needs --from or --until"),
         (["--by", "wekday"], "did you mean weekday?"),
         (["--from", "soon"], "is no time"),
     ],
@@ -227,3 +231,9 @@ def test_a_page_never_takes_the_place_of_another_file(
     assert (refused.code, refused.out, api.requests) == (2, "", 0)
     assert "exists and is no page of a chart" in refused.err
     assert path.read_text() == "precious"
+
+
+def test_options_before_the_command_exclude_others_too(api: Sandbox, run: Any) -> None:
+    done = run("--profile", "x", "chart", "cdrs", "--files", ".")
+    assert (done.code, done.out, api.requests) == (2, "", 0)
+    assert "--files and --profile exclude each other" in done.err

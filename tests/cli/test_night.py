@@ -346,4 +346,5 @@ def test_an_export_has_15_minutes_of_patience_and_its_accounts_share_it(
 def test_a_patience_is_a_time(run: Any, tmp_path: Path, wrong: str) -> None:
     done = run("export", "--to", tmp_path, "--patience", wrong)
     assert done.code == 2
-    assert "--patience must be a number and s, m, h or d, such as 1h" in done.err
+    said = "must be a number and s, m, h or d, such as 1h" if wrong else ": it is empty"
+    assert f"--patience{' ' * bool(wrong)}{said}" in done.err

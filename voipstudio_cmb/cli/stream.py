@@ -58,6 +58,7 @@ def _check(arguments: Arguments, plan: Plan) -> None:
         "--accounts": arguments.accounts is not None,
         "--dry-run": arguments.dry_run,
         "--metrics": arguments.metrics is not None,
+        "--jobs": "jobs" in arguments.given,
     }
     for option, given in unusable.items():
         if given:

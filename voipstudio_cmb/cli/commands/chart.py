@@ -12,7 +12,13 @@ import click
 
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.exit_codes import DONE
-from voipstudio_cmb.cli.options import TOKEN, account_options, filter_options, period_options
+from voipstudio_cmb.cli.options import (
+    TOKEN,
+    account_options,
+    conditions,
+    filter_options,
+    period_options,
+)
 from voipstudio_cmb.cli.parser import Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_text
 from voipstudio_cmb.cli.terminal import print_message, terminal_size
@@ -81,10 +87,9 @@ def _page_writer(path: Path) -> Callable[[Path, str, str, Tally], None]:
 async def _of_api(arguments: Arguments, period: Period) -> Tally:
     from voipstudio_cmb.cli.clients import open_client
     from voipstudio_cmb.cli.tally import Tally, created_at
-    from voipstudio_cmb.filters import parse
 
     tally = Tally()
-    filters = [*map(parse, arguments.filter), *period.filters]
+    filters = [*conditions(arguments), *period.filters]
     async with open_client(arguments) as client:
         service = getattr(client, arguments.resource)
         walk = service.list(filters=filters, on_ignored_filter=arguments.on_ignored_filter)
@@ -136,5 +141,11 @@ COMMAND = Command(
         "voipstudio-cmb chart cdrs --from 2025-01-01 --html calls.html",
     ],
     epilog=TOKEN,
-    exclusive=[("html", "by"), ("files", "filter"), ("files", "profile"), ("files", "rate")],
+    exclusive=[
+        ("html", "by"),
+        *(
+            ("files", other)
+            for other in ("filter", "on_ignored_filter", "profile", "rate", "verbose")
+        ),
+    ],
 )  # fmt: skip

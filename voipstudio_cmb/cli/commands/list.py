@@ -12,6 +12,7 @@ from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import (
     TOKEN,
     account_options,
+    conditions,
     filter_options,
     period_options,
     walk_options,
@@ -33,12 +34,11 @@ async def run(arguments: Arguments) -> int:
     from voipstudio_cmb.cli.clients import open_client
     from voipstudio_cmb.cli.period import read_period
     from voipstudio_cmb.cli.printers import PRINTERS
-    from voipstudio_cmb.filters import parse
 
     terminal = sys.stdout.isatty()
     format = arguments.format or ("table" if terminal else "jsonl")
     period = read_period(arguments.start, arguments.until, arguments.zone)
-    filters = [*map(parse, arguments.filter), *period.filters]
+    filters = [*conditions(arguments), *period.filters]
     if arguments.follow:
         _check_follow(arguments, format)
     async with open_client(arguments) as client:
@@ -117,8 +117,6 @@ def _check_follow(arguments: Arguments, format: str) -> None:
 
     if format == "json":
         raise ClientMisuse("--follow has no end, and a JSON array needs one: use --format jsonl")
-    if arguments.on_ignored_filter != "raise":
-        raise ClientMisuse("--follow asks for ids above the last: leave out --filter-here")
     if not 1 <= arguments.interval <= 86400:
         raise ClientMisuse("--interval must be from 1 to 86400 seconds")
 
@@ -142,6 +140,7 @@ async def _show(printer: Printer, text: str) -> None:
         await (print_text(text) if printer.words else print_data(text.encode()))
 
 
+_NOT_FOLLOWED = ("until", "on_ignored_filter", "page_size", "concurrency")
 _NO_BUTTONS = "the API has no collection of buttons: use `get buttons ID`"
 
 
@@ -170,8 +169,9 @@ def command_of(resource: str | None) -> Command:
         exclusive=[
             ("limit", "all"),
             *((one, other) for one in ("newest", "follow") for other in ("all", "sort", "desc")),
-            ("follow", "until"),
+            *(("follow", other) for other in _NOT_FOLLOWED),
         ],
+        needs={"interval": ["follow"], "on_ignored_filter": ["filter", "start", "until"]},
         resource=resource,
     )
 

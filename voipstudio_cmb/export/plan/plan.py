@@ -82,7 +82,7 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
 
 
 def _overlap(value: float | str | timedelta) -> float:
-    return checked_duration("overlap", value)
+    return checked_duration("overlap (--overlap)", value)
 
 
 def _sink_of(plan: Plan) -> Sink:
