@@ -248,7 +248,7 @@ def test_no_color_is_honoured_on_a_real_terminal(api: Sandbox, tmp_path: Path) -
 def test_a_file_for_tls_keys_that_can_not_be_opened_is_named(api: Sandbox) -> None:
     done = run_process("ping", SSLKEYLOGFILE="/nowhere/keys")
     assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.startswith(b"error: SSLKEYLOGFILE names '/nowhere/keys', which can't be op")
+    assert done.stderr.startswith(b"error: SSLKEYLOGFILE names a file which can't be op")
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -111,15 +111,24 @@ def _exit_code(argv: Sequence[str] | None) -> int:
         keys = os.environ.get("SSLKEYLOGFILE")
         if keys and error.filename == keys:  # opened by whoever makes a TLS context
             reason = f"which can't be opened ({error.strerror}): unset it, or name another file"
-            notify(arguments, f"error: SSLKEYLOGFILE names {keys!r}, {reason}")
+            notify(arguments, f"error: SSLKEYLOGFILE names a file {reason}")
             return USAGE
-        notify(arguments, f"error: {error}")
+        notify(arguments, f"error: {_words_of(error)}")
     except (MemoryError, ImportError, RuntimeError, ExceptionGroup) as error:
         if not _is_short_of_memory(error):
             raise
         notify(arguments, "error: not enough memory" + _interruption(arguments))
         return RESUMABLE if _leaves_files(arguments) else FAILED
     return FAILED
+
+
+def _words_of(error: OSError) -> str:
+    """What `error` says, without a path that may be a token in the wrong place."""
+    from voipstudio_cmb.boundary.checks import quoted_path
+
+    if not isinstance(error.filename, str):
+        return error.strerror or str(error)
+    return f"{quoted_path(error.filename)}: {error.strerror}"
 
 
 def _is_short_of_memory(error: Exception) -> bool:

@@ -59,13 +59,14 @@ async def run(arguments: Arguments) -> int:
 
 def _page_path(name: str) -> Path:
     """Where to write a page; raises `ClientMisuse` if there can't be one."""
+    from voipstudio_cmb.boundary.checks import quoted_path
     from voipstudio_cmb.errors import ClientMisuse
 
     path = Path(os.path.realpath(name))  # not a link, which would be replaced
     if not path.parent.is_dir():
-        raise ClientMisuse(f"--html: {str(path)!r} is in no directory that exists: name a file")
+        raise ClientMisuse(f"--html: {quoted_path(name)} is in no directory that exists")
     if path.exists() and not path.is_file():
-        raise ClientMisuse(f"--html: {str(path)!r} is no regular file: name one to write")
+        raise ClientMisuse(f"--html: {quoted_path(name)} is no regular file: name one to write")
     return path
 
 

@@ -66,7 +66,7 @@ def _directory(to: str | os.PathLike[str]) -> Path:
         )
     if text == "~" or text.startswith("~/"):
         raise ClientMisuse(
-            f"--to (to=) {text!r} would be a directory named '~': write out the home directory, as "
+            "--to (to=) would be a directory named '~': write out the home directory, as "
             "--to $HOME/..."
         )
     return Path(text)
