@@ -114,6 +114,21 @@ def test_every_format_by_its_name(
     assert Path(path).stat().st_size > 0
 
 
+@pytest.mark.parametrize("format", ["csv", "sqlite", "parquet"])
+def test_a_column_that_no_row_has_is_told(
+    api: Sandbox, run: Any, tmp_path: Path, format: str
+) -> None:
+    command = ["export", "cdrs", "--to", tmp_path, "--format", format, "--columns"]
+    done = run(*command, "src,dispositon,name,nope", "--overwrite")
+    assert done.code == 0
+    assert (
+        "cdrs: no row has 'dispositon', so that column is empty: did you mean 'disposition'?; "
+        "no row has 'nope', so that column is empty\n"
+    ) in done.err
+    assert "no row has" not in run(*command, "src,name", "--overwrite").err
+    assert "no row has" not in run(*command, "nope", "--overwrite", "--filter", "id>999999999").err
+
+
 def test_columns_are_chosen(api: Sandbox, run: Any, tmp_path: Path) -> None:
     command = ["export", "cdrs", "--format", "csv", "--columns"]
     assert run(*command, "created_at, agent", "--to", tmp_path).code == 0
