@@ -35,9 +35,9 @@ async def test_the_token_is_the_files_only_line(tmp_path: Path, content: bytes) 
     file.write_bytes(content)
     with Sandbox(rows=1, token=CANARY) as api:
         env = {VARIABLE: str(file), "VOIPSTUDIO_API_URL": api.base_url, "HOME": str(tmp_path)}
-        async with CallMeBackClient.from_env("a-profile", env=env) as cmb:
+        async with CallMeBackClient.from_env(env=env) as cmb:
             await cmb.ping()
-            assert f"from {VARIABLE}, which takes precedence over a profile" in cmb.source
+            assert f"from {VARIABLE}, the base URL" in cmb.source
             assert CANARY not in cmb.source + repr(vars(cmb))
 
 

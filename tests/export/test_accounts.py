@@ -105,6 +105,18 @@ def test_v12_no_name_leads_out_of_the_directory(tmp_path: Path, name: str) -> No
         assert "an account's name is none that its directory can have" in str(error)
 
 
+def test_an_account_without_a_url_is_asked_where_the_environment_says(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.toml"
+    own = 'base_url = "https://own.example/v1"'
+    path.write_text(f'[accounts.a]\ntoken_env = "A"\n[accounts.b]\ntoken_env = "A"\n{own}\n')
+    env = {"A": "fake-token", "VOIPSTUDIO_API_URL": "https://elsewhere.example/v1/"}
+    assert [each.base_url for each in read_accounts(path, env=env)] == [
+        "https://elsewhere.example/v1", "https://own.example/v1",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="^VOIPSTUDIO_API_URL: the base URL must begin with http"):
+        read_accounts(path, env=env | {"VOIPSTUDIO_API_URL": "http://elsewhere.example"})
+
+
 @pytest.mark.parametrize(
     "text",
     [

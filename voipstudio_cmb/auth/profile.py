@@ -171,16 +171,22 @@ def resolve(profile: str | None, env: Environment) -> Credentials:
     The token is `VOIPSTUDIO_API_TOKEN`, or what the file holds that `VOIPSTUDIO_API_TOKEN_FILE`
     names, or without both that of the named `profile`, or of the current one of the vendor's file.
     A profile's token goes where the profile says: only if it names no URL, to `VOIPSTUDIO_API_URL`.
-    The token of a variable never goes to a profile's URL.
+    The token of a variable never goes to a profile's URL. It would win over a named profile at the
+    vendor's client, and somebody's change would go to another account than the one that was named.
 
     Raises:
-        ConfigError: no token, or a token, URL or file that can't be used.
+        ConfigError: no token, or a token, URL or file that can't be used, or a profile is named
+            beside a variable.
     """
     url, variable = env.get(URL_VARIABLE), token_variable(env)
+    if variable is not None and profile is not None:
+        raise ConfigError(
+            f"{variable} has a token, and a profile is named too (--profile): unset the variable, "
+            "or name no profile"
+        )
     if variable is None:
         return _from_profile(env, profile, url)
     token = Secret(env.get(variable)) if variable == TOKEN_VARIABLE else _read_token(variable, env)
     if isinstance(token, str):
         raise ConfigError(f"the file that {variable} names {token}")
-    owner = variable + (", which takes precedence over a profile" if profile else "")
-    return _credentials(token, None, url, owner)
+    return _credentials(token, None, url, variable)

@@ -21,13 +21,14 @@ interrupted and 143 terminated: an export can be resumed likewise."""
 
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth
-login` wrote. A profile's token goes to the profile's URL; one without a URL, and the token of a
-variable, go to VOIPSTUDIO_API_URL. VOIPSTUDIO_LOG=info or debug is -v or -vv."""
+login` wrote; --profile beside either variable is refused. A profile's token goes to the profile's
+URL; one without a URL, and the token of a variable, go to VOIPSTUDIO_API_URL. VOIPSTUDIO_LOG=info
+or debug is -v or -vv."""
 
 
 def account_options() -> list[click.Parameter]:
     """`--profile`, `--rate` and `--verbose`."""
-    profile = "A profile of the vendor's command line, unless a variable has a token."
+    profile = "A profile of the vendor's command line, if no variable has a token."
     verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."
     return [
         option("--profile", metavar="NAME", help=profile, completes=_profiles),

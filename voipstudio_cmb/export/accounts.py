@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.auth.profile import Environment
+from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
@@ -104,7 +104,8 @@ def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> 
     """The accounts that the TOML file `path` names, with the tokens from the environment.
 
     One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
-    token, and perhaps `base_url` and `rate`. `env` stands in for `os.environ`.
+    token, and perhaps `base_url` and `rate`. One without a `base_url` is asked at
+    `VOIPSTUDIO_API_URL`, else at the default. `env` stands in for `os.environ`.
 
     Raises:
         NoToken: environment variables are missing; all of them are named.
@@ -138,10 +139,13 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     for name, table in tables.items():
         secret = Secret(env.get(table["token_env"]))
         options = {key: table[key] for key in _KEYS if key in table}
+        source = f"{where}: accounts.{name}"
+        if "base_url" not in options and (url := env.get(URL_VARIABLE)):
+            options["base_url"], source = url, URL_VARIABLE
         try:
             accounts.append(Account(name, secret, **options))
         except ConfigError as error:
-            return ConfigError(f"{where}: accounts.{name}: {error}")
+            return ConfigError(f"{source}: {error}")
     return accounts
 
 
