@@ -175,3 +175,28 @@ def test_what_was_done_before_an_interruption_is_printed(api: Sandbox) -> None:
     with interrupting(api, path, signal.SIGINT, *words) as (code, out, err):
         assert (code, [row["id"] for row in json.loads(out)]) == (130, [int(first)])
         assert err.startswith(f"interrupted: settings {second}: It may have been carried out")
+
+
+QUIET = (
+    "list cdrs --limit 3 --from 2020-01-01", "list cdrs --filter id>999999999",
+    "cdrs count --from 2020-01-01", "chart cdrs --from 2020-01-01", "status",
+    "get settings {id}", "settings update {id} --name x", "settings update {id} --name x --dry-run",
+    "settings create --name x", "settings delete {id} --yes", "export cdrs --to {tmp}",
+    "verify {tmp}",
+)  # fmt: skip
+
+
+def test_a_command_that_is_quiet_says_nothing_but_errors(
+    api: Sandbox, run: Any, tmp_path: Path
+) -> None:
+    id = api.data.settings.ids[0]
+    for command in QUIET:
+        words = command.format(id=id, tmp=tmp_path).split()
+        ran = run(*words, "--quiet")
+        assert (ran.code, ran.err) == (0, ""), command
+        silent = "999" in command or words[0] in ("export", "verify") or "delete" in words
+        assert (ran.out == "") == silent
+        loud = run("-q", *words, "--verbose")
+        assert (loud.code, loud.out) == (2, "")
+    assert "--quiet and --verbose exclude each other" in run("-q", "list", "cdrs", "-v").err
+    assert run("-q", "get", "settings", str(id)).err.startswith(f"error: settings {id}: GET ")

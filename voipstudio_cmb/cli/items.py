@@ -13,7 +13,7 @@ from .arguments import Arguments
 from .clients import open_client
 from .exit_codes import DONE, NOT_AUTHORISED, code_of, combined, is_doubtful
 from .stdio import OutputError, print_data, print_text
-from .terminal import escape_controls, json_text, print_message
+from .terminal import escape_controls, json_text, note, print_message
 
 if TYPE_CHECKING:
     from voipstudio_cmb.http import Request, Response
@@ -96,7 +96,7 @@ async def _one(
         return code_of(error)
     arguments.pending = ""
     if record is None:
-        print_message(f"{name}: done")
+        note(arguments, f"{name}: done")
     else:
         await records.add(record.to_dict())
     return DONE
@@ -135,7 +135,7 @@ async def _show(arguments: Arguments, operations: Sequence[tuple[str, Operation]
         except _Shown:
             pass
     await print_text("".join(shown))
-    print_message("nothing was sent")
+    note(arguments, "nothing was sent")
     return DONE
 
 

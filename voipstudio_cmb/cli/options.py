@@ -27,14 +27,21 @@ or debug is -v or -vv."""
 
 
 def account_options() -> list[click.Parameter]:
-    """`--profile`, `--rate` and `--verbose`."""
+    """`--profile`, `--rate`, `--verbose` and `--quiet`."""
     profile = "A profile of the vendor's command line, if no variable has a token."
     verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."
     return [
         option("--profile", metavar="NAME", help=profile, completes=_profiles),
         option("--rate", type=NUMBER, metavar="PER_SECOND", help="The most requests per second."),
         option("--verbose", "-v", count=True, help=verbose, show_default=False),
+        quiet_option(),
     ]
+
+
+def quiet_option() -> click.Parameter:
+    """`--quiet`."""
+    quiet = "Print errors only, and the rows or records that were asked for."
+    return option("--quiet", "-q", is_flag=True, help=quiet)
 
 
 def _profiles() -> list[str]:

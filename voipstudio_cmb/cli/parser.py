@@ -172,7 +172,7 @@ class Command(click.Command):
     def _check(self, given: Collection[str], ctx: click.Context) -> None:
         """Complains of options that exclude each other, or that nothing comes of."""
         flags = {param.name: max(param.opts, key=len) for param in self.params}
-        for one, other in self.exclusive:
+        for one, other in (("quiet", "verbose"), *self.exclusive):
             if one in given and other in given:
                 text = f"{flags[one]} and {flags[other]} exclude each other: leave one out"
                 raise click.UsageError(text, ctx)

@@ -21,7 +21,7 @@ from voipstudio_cmb.cli.options import (
 )
 from voipstudio_cmb.cli.parser import Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_text
-from voipstudio_cmb.cli.terminal import print_message, terminal_size
+from voipstudio_cmb.cli.terminal import note, terminal_size
 from voipstudio_cmb.resources import COLLECTIONS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def run(arguments: Arguments) -> int:
         counts, shares = tally.counts(arguments.by), arguments.by in ("website", "disposition")
         width = terminal_size(sys.stdout)[0]
         await print_text(bars_text(counts, sys.stdout, width, shares=shares))
-    print_message("; ".join(notes))
+    note(arguments, "; ".join(notes))
     return DONE
 
 

@@ -13,7 +13,7 @@ from voipstudio_cmb.cli.options import (
 )
 from voipstudio_cmb.cli.parser import Command
 from voipstudio_cmb.cli.stdio import print_text
-from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.cli.terminal import note
 
 
 async def run(arguments: Arguments) -> int:
@@ -24,7 +24,7 @@ async def run(arguments: Arguments) -> int:
     period = read_period(arguments.start, arguments.until, arguments.zone)
     filters = [*conditions(arguments), *period.filters]
     if period.note:
-        print_message(period.note)
+        note(arguments, period.note)
     async with open_client(arguments) as client:
         total = await getattr(client, arguments.resource).count(filters=filters)
     await print_text(f"{total}\n")

@@ -114,7 +114,6 @@ def _run_options() -> list[click.Parameter]:
             help=progress,
         ),
         option("--patience", default="15m", metavar="TIME", help=patience),
-        option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
         option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
         option("--accounts", metavar="FILE", help=accounts, completes="file"),
@@ -141,7 +140,7 @@ COMMAND = Command(
     ],
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
     exclusive=[
-        *(("quiet", other) for other in ("progress", "verbose", "dry_run")),
+        *(("quiet", other) for other in ("progress", "dry_run")),
         *(("accounts", other) for other in ("profile", "sandbox")),
         ("sandbox", "profile"),
         ("rate", "rate_per_account"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +20,7 @@ from voipstudio_cmb.cli.options import (
 )
 from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_data, print_text
-from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.cli.terminal import note
 from voipstudio_cmb.resources import COLLECTIONS
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ async def run(arguments: Arguments) -> int:
         service = getattr(client, arguments.resource)
         printer = PRINTERS[format](service.record, sys.stdout, arguments.columns)
         if period.note:
-            print_message(period.note)
+            note(arguments, period.note)
         if arguments.follow:
             await _follow(arguments, service, printer, filters)
         else:
@@ -67,7 +68,7 @@ async def _list(
         except (SortIgnored, BadRequest) as error:
             if arguments.newest or printer.begun:
                 raise
-            print_message(f"not the newest, because the API does not sort: {error.message}")
+            note(arguments, f"not the newest, because the API does not sort: {error.message}")
     await _print(arguments, service, printer, filters, arguments.sort, descending=arguments.desc)
 
 
@@ -93,12 +94,12 @@ async def _print(
         page_size=arguments.page_size,
         concurrency=arguments.concurrency,
     )
-    printed, note = 0, ""
+    printed, cut = 0, ""
     async with walk:
         try:
             async for record in walk:
                 if printed == limit:
-                    note = f"only the {which} {limit} printed; --limit N or --all for more"
+                    cut = f"only the {which} {limit} printed; --limit N or --all for more"
                     break
                 await _show(printer, printer.add(record))
                 printed += 1
@@ -107,9 +108,9 @@ async def _print(
                 await _show(printer, printer.flush())  # what has come
             raise
     await _show(printer, printer.finish())
-    for text in (printer.note, note or ("" if printed else "no rows")):
+    for text in (printer.note, cut or ("" if printed else "no rows")):
         if text:
-            print_message(text)
+            note(arguments, text)
 
 
 def _check_follow(arguments: Arguments, format: str) -> None:
@@ -127,10 +128,10 @@ async def _follow(
     from voipstudio_cmb.cli.follow import follow
 
     options = {"first": arguments.limit, "filters": filters, "interval": arguments.interval}
-    async for rows in follow(service, note=print_message, **options):
+    async for rows in follow(service, note=partial(note, arguments), **options):
         text = "".join(map(printer.add, rows)) + printer.flush()
         if printer.note and not printer.begun:
-            print_message(printer.note)
+            note(arguments, printer.note)
         await _show(printer, text)
 
 
