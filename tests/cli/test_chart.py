@@ -140,6 +140,13 @@ def test_a_chart_is_of_the_last_thirty_days_unless_another_time_is_given(
     assert sum(int(line.split()[1].replace(",", "")) for line in done.out.splitlines()) == count
 
 
+@pytest.mark.parametrize("by", BY)
+def test_of_no_rows_no_bars_are_drawn(api: Sandbox, run: Any, by: str) -> None:
+    done = run("chart", "cdrs", "--by", by, "--until", "1999-12-31", "--zone", "UTC")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "no rows; created_at before 2000-01-01 00:00:00, in the zone UTC\n"
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_chart_fits_its_terminal(api: Sandbox, columns: int) -> None:
     words = ["chart", "cdrs", "--by", "website", "--from", "2020-01-01", "--zone", "UTC"]

@@ -43,13 +43,14 @@ async def run(arguments: Arguments) -> int:
         start = _RECENT
     period = read_period(start, arguments.until, arguments.zone)
     tally = await (_of_api if arguments.files is None else _of_files)(arguments, period)
-    notes = [f"{tally.rows:,} {arguments.resource}", *filter(None, [period.note])]
+    rows = f"{tally.rows:,} {arguments.resource}" if tally.rows else "no rows"
+    notes = [rows, *filter(None, [period.note])]
     if tally.undated:
         notes.append(f"{tally.undated:,} of them have no time")
     if path is not None and write is not None:
         write(path, arguments.resource, "; ".join(notes), tally)
         notes.append(f"written to {arguments.html}")
-    else:
+    elif tally.rows:
         counts, shares = tally.counts(arguments.by), arguments.by in ("website", "disposition")
         width = terminal_size(sys.stdout)[0]
         await print_text(bars_text(counts, sys.stdout, width, shares=shares))
