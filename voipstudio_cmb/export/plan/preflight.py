@@ -280,6 +280,6 @@ def _check_directory(to: Path, disk: Disk | None) -> None:
         number = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno
         reason = os.strerror(number) if number else str(error)
     raise ClientMisuse(
-        f"{quoted_path(to, 'the export directory')} can't be written ({reason}): choose another "
-        "with --to, or fix its permissions"
+        f"the export directory {quoted_path(to, '(--to)')} can't be written ({reason}): choose "
+        "another with --to, or fix its permissions"
     )
