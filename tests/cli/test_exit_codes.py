@@ -182,6 +182,7 @@ QUIET = (
     "cdrs count --from 2020-01-01", "chart cdrs --from 2020-01-01", "status",
     "get settings {id}", "settings update {id} --name x", "settings update {id} --name x --dry-run",
     "settings create --name x", "settings delete {id} --yes", "export cdrs --to {tmp}",
+    "export cdrs --to {tmp}/dry --metrics {tmp}/x.prom --dry-run",
     "verify {tmp}",
 )  # fmt: skip
 

@@ -58,8 +58,6 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--verify"], "--verify needs --since"),
         (["--to", "a", "--since", "last", "--overwrite"], "--since and --overwrite exclude"),
         (["--to", "a", "--sandbox", "--profile", "x"], "--sandbox and --profile exclude"),
-        (["--to", "a", "--quiet", "--dry-run"], "--quiet and --dry-run exclude each other"),
-        (["--to", "a", "--metrics", "x.prom", "--dry-run"], "--dry-run and --metrics exclude"),
         (["--to", "-", "cdrs", "--jobs", "2"], "leave out --jobs"),
         (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
         (["--to", "a", "--window", "5"], "--window is called --concurrency"),

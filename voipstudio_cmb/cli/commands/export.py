@@ -140,12 +140,11 @@ COMMAND = Command(
     ],
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
     exclusive=[
-        *(("quiet", other) for other in ("progress", "dry_run")),
+        ("quiet", "progress"),
         *(("accounts", other) for other in ("profile", "sandbox")),
         ("sandbox", "profile"),
         ("rate", "rate_per_account"),
         ("since", "overwrite"),
-        ("dry_run", "metrics"),
     ],
     needs={
         "on_ignored_filter": ["filter"],
