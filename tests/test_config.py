@@ -185,13 +185,9 @@ FILE, OURS, VARIABLE = "https://file.example/v1.2", DEFAULT_BASE_URL, "https://e
         (None, "env-token", "", ("env-token", OURS)),
         (None, "env-token", VARIABLE, ("env-token", VARIABLE)),
         ("default", "", VARIABLE, ("file-token", FILE)),
-        ("default", "env-token", VARIABLE, ("env-token", VARIABLE)),
-        ("default", "env-token", "", ("env-token", OURS)),
         ("other", "", "", ("other-token", OURS)),
         ("other", "", VARIABLE, ("other-token", VARIABLE)),
-        ("other", "env-token", "", ("env-token", OURS)),
         ("unset", "", VARIABLE, ("unset-token", VARIABLE)),
-        ("missing", "env-token", VARIABLE, ("env-token", VARIABLE)),
     ],
 )
 def test_a_token_goes_only_where_what_it_is_from_says(
@@ -210,8 +206,15 @@ def test_a_token_goes_only_where_what_it_is_from_says(
     assert ("VOIPSTUDIO_API_TOKEN" in credentials.source) == (used == "env-token")
     assert (str(path) in credentials.source) == (used != "env-token")
     assert ("VOIPSTUDIO_API_URL" in credentials.source) == (where == VARIABLE)
-    assert ("precedence over a profile" in credentials.source) == bool(profile and token)
     assert "-token" not in credentials.source
+
+
+def test_a_profile_that_is_named_beside_a_token_is_refused(tmp_path: Path) -> None:
+    profile_file(tmp_path, PROFILES)
+    for variable in ("VOIPSTUDIO_API_TOKEN", "VOIPSTUDIO_API_TOKEN_FILE"):
+        env = {"HOME": str(tmp_path), variable: "fake"}
+        with pytest.raises(ConfigError, match=f"^{variable} has a token, and a profile is named"):
+            CallMeBackClient.from_env("other", env=env)
 
 
 def test_what_a_url_that_cant_be_used_is_from_is_said(tmp_path: Path) -> None:

@@ -2,19 +2,35 @@
 
 import contextlib
 import os
+import signal
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
-try:
-    from .cli.main import main
-except ModuleNotFoundError as error:
-    if error.name != "click":
-        raise
-    print(
-        "error: the command line needs another package: install voipstudio-cmb[cli]",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+INTERRUPTED = 130
+
+
+def _command() -> Callable[[], int]:
+    """The command, or the end of the process if it can't be imported.
+
+    Ctrl-C meanwhile ends it too, without a word: nothing is begun yet.
+    """
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+    try:
+        from .cli.main import main
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        print(
+            "error: the command line needs another package: install voipstudio-cmb[cli]",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main
 
 
 def run() -> NoReturn:
@@ -24,7 +40,9 @@ def run() -> NoReturn:
     meanwhile would take what is complete for interrupted. So a profiler or tracer that waits for
     that end reports nothing: call `cli.main.main` instead.
     """
-    code = main()
+    code = INTERRUPTED
+    with contextlib.suppress(KeyboardInterrupt):  # before the command is there to say so
+        code = _command()()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

@@ -6,6 +6,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from math import inf
 from typing import Any, Self
 
 import attrs
@@ -118,10 +119,10 @@ class CallMeBackClient:
 
         The token is `VOIPSTUDIO_API_TOKEN`, or in the file that `VOIPSTUDIO_API_TOKEN_FILE` names,
         else that of `profile`, or of the current one, of the vendor's command line (read only, in
-        `~/.config/voipstudio/config.json`). A profile's token goes to the URL of its profile; one
-        that names none, and a variable's token, to `VOIPSTUDIO_API_URL`, else to the default. There
-        is no `base_url` here, so that no token goes where it does not belong: call the class with
-        both. `source` says what was found. `env` replaces `os.environ`.
+        `~/.config/voipstudio/config.json`); both are refused. A profile's token goes to the URL of
+        its profile; one that names none, and a variable's token, to `VOIPSTUDIO_API_URL`, else to
+        the default. There is no `base_url` here, so that no token goes where it does not belong.
+        `source` says what was found. `env` replaces `os.environ`.
 
         Raises:
             ConfigError: no token was found, or the file with it can't be used.
@@ -230,8 +231,7 @@ class CallMeBackClient:
     async def ping(self) -> dict[str, Any]:
         """The response to `GET /ping`: the API is up and accepts the token."""
         request = Request(method="GET", path="/ping", operation="ping", parse=envelopes.read_data)
-        pong: dict[str, Any] = (await self._handler(request)).value
-        return pong
+        return dict((await self._handler(request)).value)
 
     @property
     def base_url(self) -> str:
@@ -257,18 +257,18 @@ class CallMeBackClient:
         Raises:
             Unauthorized: the token was refused.
         """
-        names, _ = await self.identities()
-        return names[0]
+        return (await self.identities())[0][0]
 
-    async def identities(self) -> tuple[list[str], CallMeBackError | None]:
-        """What `identity` may return for this account, the best first.
+    async def identities(self, *, wait: bool = False) -> tuple[list[str], CallMeBackError | None]:
+        """What `identity` may return for this account, the best first, and why `GET /me` failed.
 
-        And the error with which `GET /me` failed, if it did.
+        With `wait` it waits for an API that is away as long as all that reads.
 
         Raises:
             Unauthorized: the token was refused.
         """
-        call = Call(deadline=asyncio.get_running_loop().time() + IDENTITY_SECONDS)
+        seconds = IDENTITY_SECONDS if self._config.patience is None or not wait else inf
+        call = Call(deadline=asyncio.get_running_loop().time() + seconds)
         parse = envelopes.read_identity
         request = Request(method="GET", path="/me", operation="me", parse=parse, call=call)
         by_token = self._auth.fingerprint()

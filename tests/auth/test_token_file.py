@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import traceback
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.auth.profile import Environment, resolve
-from voipstudio_cmb.errors import ConfigError
+from voipstudio_cmb.errors import ConfigError, Unauthorized
 from voipstudio_cmb.sandbox import Sandbox
 
 CANARY = "canary-not-a-token"
@@ -35,9 +36,9 @@ async def test_the_token_is_the_files_only_line(tmp_path: Path, content: bytes) 
     file.write_bytes(content)
     with Sandbox(rows=1, token=CANARY) as api:
         env = {VARIABLE: str(file), "VOIPSTUDIO_API_URL": api.base_url, "HOME": str(tmp_path)}
-        async with CallMeBackClient.from_env("a-profile", env=env) as cmb:
+        async with CallMeBackClient.from_env(env=env) as cmb:
             await cmb.ping()
-            assert f"from {VARIABLE}, which takes precedence over a profile" in cmb.source
+            assert f"from {VARIABLE}, the base URL" in cmb.source
             assert CANARY not in cmb.source + repr(vars(cmb))
 
 
@@ -94,3 +95,27 @@ def test_two_tokens_are_refused(tmp_path: Path) -> None:
     env = {VARIABLE: str(tmp_path / "absent"), "VOIPSTUDIO_API_TOKEN": CANARY}
     with pytest.raises(ConfigError, match=f"VOIPSTUDIO_API_TOKEN and {VARIABLE} are both set"):
         resolve(None, Environment(env))
+
+
+async def test_a_token_that_was_rotated_is_read_again_after_a_401(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("fake-old")
+    with Sandbox(rows=1, token="fake-old") as api:
+        env = {VARIABLE: str(file), "VOIPSTUDIO_API_URL": api.base_url, "HOME": str(tmp_path)}
+        async with CallMeBackClient.from_env(env=env) as cmb:
+            await cmb.ping()
+            api.token = "fake-new"
+            file.write_text("fake-new\n")
+            await asyncio.gather(*(cmb.ping() for _ in range(5)))
+            assert 7 <= api.requests <= 11
+            await cmb.ping()
+            before, api.token = api.requests, "fake-newest"
+            # What is in the file is no other, or none at all: nothing is sent again.
+            for content in ("fake-new", "", "two\nlines", "white space"):
+                file.write_text(content)
+                with pytest.raises(Unauthorized):
+                    await cmb.ping()
+            file.unlink()
+            with pytest.raises(Unauthorized):
+                await cmb.ping()
+            assert api.requests == before + 5

@@ -140,6 +140,13 @@ def test_a_chart_is_of_the_last_thirty_days_unless_another_time_is_given(
     assert sum(int(line.split()[1].replace(",", "")) for line in done.out.splitlines()) == count
 
 
+@pytest.mark.parametrize("by", BY)
+def test_of_no_rows_no_bars_are_drawn(api: Sandbox, run: Any, by: str) -> None:
+    done = run("chart", "cdrs", "--by", by, "--until", "1999-12-31", "--zone", "UTC")
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "no rows; created_at before 2000-01-01 00:00:00, in the zone UTC\n"
+
+
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_chart_fits_its_terminal(api: Sandbox, columns: int) -> None:
     words = ["chart", "cdrs", "--by", "website", "--from", "2020-01-01", "--zone", "UTC"]
@@ -179,6 +186,10 @@ def test_a_page_is_written_whole(api: Sandbox, run: Any, tmp_path: Path) -> None
         (["--html", "x.html", "--by", "day"], "exclude each other"),
         (["--files", "x", "--filter", "id>1"], "exclude each other"),
         (["--files", "/nowhere"], "does not exist"),
+        (["--files", "x", "--filter-here"], "--files and --filter-here exclude each other"),
+        (["--files", "x", "-v"], "--files and --verbose exclude each other"),
+        (["--files", ""], "--files: it is empty"),
+        (["--files", ".", "--zone", "UTC"], "--zone needs --from or --until"),
         (["--by", "wekday"], "did you mean weekday?"),
         (["--from", "soon"], "is no time"),
     ],
@@ -227,3 +238,9 @@ def test_a_page_never_takes_the_place_of_another_file(
     assert (refused.code, refused.out, api.requests) == (2, "", 0)
     assert "exists and is no page of a chart" in refused.err
     assert path.read_text() == "precious"
+
+
+def test_options_before_the_command_exclude_others_too(api: Sandbox, run: Any) -> None:
+    done = run("--profile", "x", "chart", "cdrs", "--files", ".")
+    assert (done.code, done.out, api.requests) == (2, "", 0)
+    assert "--files and --profile exclude each other" in done.err

@@ -28,13 +28,14 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "-", "cdrs", "--restart"], "leave out --restart"),
         (["--to", "-", "cdrs", "--dry-run"], "leave out --dry-run"),
         (["--to", "-", "cdrs", "--accounts", "x"], "leave out --accounts"),
-        (["--to", "a", "--jobs", "0"], "--jobs must be an integer of at least 1"),
-        (["--to", "a", "--rate-per-account", "5"], "needs --accounts"),
+        (["--to", "a", "--jobs", "0"], "--jobs must be an integer from 1 to 1000"),
+        (["--to", "a", "--rate-per-account", "5"], "--rate-per-account needs --accounts"),
         (["--to", "a", "--rate-per-account", "nan", "--accounts", "x"],
          "--rate-per-account must be a finite number"),
-        (["--to", "a", "--rate-per-account", "5", "--rate", "5", "--accounts", "x"], "choose one"),
-        (["--to", "a", "--accounts", "x", "--sandbox"], "leave out --profile and --sandbox"),
-        (["--to", "a", "--accounts", "x", "--profile", "p"], "leave out --profile and --sandbox"),
+        (["--to", "a", "--rate-per-account", "5", "--rate", "5", "--accounts", "x"],
+         "--rate and --rate-per-account exclude each other"),
+        (["--to", "a", "--accounts", "x", "--sandbox"], "--accounts and --sandbox exclude"),
+        (["--to", "a", "--accounts", "x", "--profile", "p"], "--accounts and --profile exclude"),
         (["--to", "a", "--accounts", "nowhere"], "can't be read: No such file"),
         (["--to", "s3://bucket/x"], "--to (to=) is a URL (s3:), and exports are written to"),
         (["--to", "s3:/bucket/x", "--dry-run"], "is a URL"),
@@ -45,8 +46,19 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "a", "--progress", "loud"], "--progress: it is none of auto, "),
         (["--to", "a", "--since", "yesterday"], "--since: it is none of last"),
         (["--to", "a", "--columns", "documented"], "jsonl has no columns"),
-        (["--to", "a", "--format", "csv", "--columns", "a,,b"], "list of names"),
-        (["--to", "a", "--format", "csv", "--columns", "a,=b"], "'=b' can't be a column"),
+        (["--to", "a", "--format", "csv", "--columns", "a,,b"], "one of its names is: separate"),
+        (["--to", "a", "--format", "csv", "--columns", "a,=b"], "--columns): '=b' can't be one"),
+        (["--to", "a", "--format", "csv", "--columns", ""], "--columns: it is empty"),
+        (["--to", ""], "--to: it is empty"),
+        (["--to", "a", "--compress", "rar"], "--compress: it is none of gzip, zstd"),
+        (["--to", "a", "--compress", "gzip", "--format", "sqlite"], "--compress): sqlite can't be"),
+        (["--to", "a", "--csv-null", "x"], "--csv-null): jsonl has a null of its own"),
+        (["--to", "a", "--filter-here"], "--filter-here needs --filter"),
+        (["--to", "a", "--overlap", "1h"], "--overlap needs --since"),
+        (["--to", "a", "--verify"], "--verify needs --since"),
+        (["--to", "a", "--since", "last", "--overwrite"], "--since and --overwrite exclude"),
+        (["--to", "a", "--sandbox", "--profile", "x"], "--sandbox and --profile exclude"),
+        (["--to", "-", "cdrs", "--jobs", "2"], "leave out --jobs"),
         (["--to", "a", "--limit", "5"], "--limit is called --page-size"),
         (["--to", "a", "--window", "5"], "--window is called --concurrency"),
         (["--to", "a", "--dry-run", "--rate", "0"], "--rate must be a finite number"),
@@ -98,6 +110,21 @@ def test_every_format_by_its_name(
     path, rows = done.out.split()
     assert int(rows) == len(api.data.cdrs)
     assert Path(path).stat().st_size > 0
+
+
+@pytest.mark.parametrize("format", ["csv", "sqlite", "parquet"])
+def test_a_column_that_no_row_has_is_told(
+    api: Sandbox, run: Any, tmp_path: Path, format: str
+) -> None:
+    command = ["export", "cdrs", "--to", tmp_path, "--format", format, "--columns"]
+    done = run(*command, "src,dispositon,name,nope", "--overwrite")
+    assert done.code == 0
+    assert (
+        "cdrs: no row has 'dispositon', so that column is empty: did you mean 'disposition'?; "
+        "no row has 'nope', so that column is empty\n"
+    ) in done.err
+    assert "no row has" not in run(*command, "src,name", "--overwrite").err
+    assert "no row has" not in run(*command, "nope", "--overwrite", "--filter", "id>999999999").err
 
 
 def test_columns_are_chosen(api: Sandbox, run: Any, tmp_path: Path) -> None:
@@ -321,4 +348,4 @@ def test_an_overlap_is_a_time(api: Sandbox, run: Any, tmp_path: Path) -> None:
     assert run(*line, "1h").code == 0
     refused = run(*line, "soon")
     assert refused.code == 2
-    assert "overlap must be a number and s, m, h or d, such as 1h" in refused.err
+    assert "--overlap) must be a number and s, m, h or d, such as 1h" in refused.err

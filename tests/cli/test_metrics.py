@@ -120,7 +120,7 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("absent/x.prom", "can't be used .No such file"), ("file/x.prom", "is no directory"),
+    [("absent/x.prom", "can't be used .No such file"), ("file/x.prom", "is in no directory"),
      (".", "can't be used .it is no regular file"), ("fifo", "it is no regular file"),
      ("file", "was not written by an export"), ("no", "can't be used")],
 )  # fmt: skip

@@ -67,6 +67,14 @@ LINES = [
     "export --to out --accounts {}",
     "export --to out --jobs {}",
     "export --to out --rate-per-account {}",
+    "export --to ~/{}",
+    "export --to {0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}{0}",
+    "export --to out --metrics {}/x.prom",
+    "chart cdrs --html {}/x.html",
+    "chart cdrs --files {}",
+    "chart cdrs --files {}/cdrs.csv",
+    "verify {}",
+    "settings create --json {}",
     "sandbox --port {}",
     "sandbox --rate {}",
     "sandbox {}",
@@ -89,6 +97,13 @@ def test_a_command_refuses_it_and_does_not_repeat_it(
     assert code == 2, err
     assert "error: " in err
     assert CANARY not in out + err
+
+
+def test_a_path_that_exists_is_named(run: Any, tmp_path: Path) -> None:
+    wanted = tmp_path / "a file of which nobody knows yet.csv"
+    assert repr(str(wanted)) in run("chart", "cdrs", "--files", wanted).err
+    assert repr(str(tmp_path)) in run("verify", tmp_path).err
+    assert "'exprots' can't be read: No such file" in run("verify", "exprots").err
 
 
 @pytest.mark.parametrize("variable", ["VOIPSTUDIO_API_URL", "VOIPSTUDIO_API_TOKEN"])
@@ -177,6 +192,7 @@ def test_a_file_of_accounts_that_holds_it_is_not_quoted(tmp_path: Path, text: st
 
 def test_what_is_not_known_is_named_if_it_looks_like_an_option() -> None:
     assert unrecognized(["--limit", "5"]) == (
-        "unrecognized arguments: --limit, what is no option; --limit is called --page-size"
+        "unrecognized arguments: --limit, one that is no option; --limit is called --page-size"
     )
+    assert unrecognized(["a", "b"]) == "unrecognized arguments: 2 that are no options"
     assert unrecognized(["--token=x"]).endswith("a token is read from VOIPSTUDIO_API_TOKEN")

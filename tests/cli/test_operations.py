@@ -89,20 +89,25 @@ def test_a_request_is_shown_without_a_token_or_a_server(run: Any) -> None:
         ("settings update 7", "nothing to update"),
         ("settings update --name x", "ID is missing"),
         ("settings update x --name x", "ID: it must be an integer"),
-        ("settings update 0 --name x", "id must be an integer from 1"),
+        ("settings update 0 --name x", "ID must be an integer from 1"),
         ("settings create --nam x", "unrecognized arguments: --nam; did you mean --name?"),
         ("settings create --button-id x", "--button-id: it must be an integer"),
         ("settings create --max-call-rate x", "--max-call-rate: it must be a number"),
-        ("settings create --max-call-rate nan", "max_call_rate must be"),
+        ("settings create --max-call-rate nan", "--max-call-rate: it must be a number"),
         ("settings create --set nme=x", "the API knows no such attribute; did you mean name?"),
         ("settings create --set name", "--set takes NAME=VALUE"),
         ("settings create --set floating_icon=yes", "floating_icon: it must be true or false"),
         ("settings create --json {}/none", "--json can't be read: No such file"),
         ("settings create --json {}", "--json can't be read"),
         ("settings create --json {}/list", "--json is not a JSON object"),
-        ("settings create --json {}/twice", "with each name once"),
+        ("settings create --json {}/twice", "--json can't be used: a name stands in it twice"),
         ("settings create --json {}/other", "--json: the API knows no such attribute"),
-        ("settings create --json {}/type", "name must be str or None"),
+        ("settings create --json {}/type", "--json: name must be a text or null"),
+        ("settings create --max-call-rate 1_0", "--max-call-rate: it must be a number"),
+        ("settings create --json {}/cut", "--json is no JSON: fix it at line 2, column 1"),
+        ("settings create --json {}/nan", "max_call_rate must be a text, a number or null"),
+        ("settings create --json {}/long", "--json can't be used: a number has too many digits"),
+        ("settings create --json {}/deep", "--json is nested too deeply"),
         ("buttons create --floating-icon", "unrecognized arguments: --floating-icon"),
         ("buttons list", "there is no such command"),
         ("websites create", "there is no such command"),
@@ -115,7 +120,8 @@ def test_what_can_not_work_sends_nothing(
 ) -> None:
     for name, text in {
         "list": "[1]", "twice": '{"name": 1, "name": 2}', "other": '{"nam": 1}',
-        "type": '{"name": 1}',
+        "type": '{"name": 1}', "cut": '{"name":\n', "nan": '{"max_call_rate": NaN}',
+        "long": '{"button_id": %s}' % ("9" * 5000), "deep": "[" * 100_000,
     }.items():  # fmt: skip
         (tmp_path / name).write_text(text)
     ran = run(*argv.format(tmp_path).split())
@@ -134,7 +140,7 @@ def test_a_doubtful_creation_says_to_look_first(run: Any, api: Sandbox) -> None:
 def test_one_that_fails_does_not_keep_the_others_from_being_tried(run: Any, api: Sandbox) -> None:
     first = json.loads(run("settings", "list", "--limit", "1").out)
     ran = run("settings", "get", "999999", str(first["id"]))
-    assert (ran.code, json.loads(ran.out)) == (1, [first])
+    assert (ran.code, json.loads(ran.out)) == (3, [first])
     assert ran.err.startswith("error: settings 999999: GET /callmeback/settings/999999: 404")
 
 

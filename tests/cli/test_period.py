@@ -78,7 +78,7 @@ def test_a_note_says_which_moments_and_which_zone(new_york: None) -> None:
         "created_at from 2026-03-28 08:30:15 on, in this machine's zone (EDT): "
         "--zone NAME if the account's times are another's"
     )
-    assert period(None) == Period((), "")
+    assert period(None, None, None) == Period((), "")
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,26 @@ def test_any_text_is_a_time_or_refused(text: str, last: bool) -> None:
         period(*((None, text) if last else (text, None)))
     except ClientMisuse:
         pass
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"),
+    [
+        ("europe/london", "did you mean Europe/London?"),
+        ("berlin", "did you mean Europe/Berlin?"),
+        ("Europe/Lodon", "did you mean Europe/London?"),
+        ("PST", "write one like"),
+        ("CEST", "write one like"),
+        ("UTC+1", "write one like"),
+        ("+02:00", "write one like"),
+        ("Europe", "write one like"),
+        ("../../etc/passwd", "write one like"),
+        (HOSTILE, "write one like"),
+    ],
+)
+def test_a_zone_that_is_none_is_refused_and_another_named_if_it_was_meant(
+    zone: str, hint: str
+) -> None:
+    with pytest.raises(ClientMisuse, match=r"^--zone: there is no zone of that name; ") as refused:
+        period("today", None, zone)
+    assert hint in str(refused.value)

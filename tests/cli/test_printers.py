@@ -279,3 +279,10 @@ def test_columns_are_aligned_as_a_terminal_shows_wide_characters_and_accents() -
     calls = [Cdr(id=at + 1, name=name, title=f"t{at}") for at, name in enumerate(names)]
     lines = printed("table", calls, Terminal(), "name,title").splitlines()[1:]
     assert {cell_len(line[: line.index("t" + str(at))]) for at, line in enumerate(lines)} == {12}
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_what_is_nested_steers_no_terminal_and_comes_to_a_pipe_as_it_is(form: str) -> None:
+    nested = [Cdr(id=1, extra={"calls": ["\x9b0m\u202e\x7f"]})]
+    assert harmful(re.sub(r"[\r\n\t]", "", printed(form, nested, Terminal()))) == []
+    assert "\x9b0m\u202e\x7f" in printed(form, nested)

@@ -105,6 +105,39 @@ def test_v12_no_name_leads_out_of_the_directory(tmp_path: Path, name: str) -> No
         assert "an account's name is none that its directory can have" in str(error)
 
 
+def test_the_token_of_an_account_may_be_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.toml"
+    path.write_text('[accounts.a]\ntoken_file = "secrets/a"\n')
+    with pytest.raises(
+        ConfigError, match=r"accounts\.a: the file that token_file names can't be r"
+    ):
+        read_accounts(path, env={})
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "a").write_text("fake-token\n")
+    (account,) = read_accounts(path, env={})
+    assert (account.token.reveal(), account.token.may_change) == ("fake-token", True)
+    for keys in ('token_file = ""', "token_file = 5", 'token_file = "x"\ntoken_env = "A"'):
+        path.write_text(f"[accounts.a]\n{keys}\n")
+        with pytest.raises(ConfigError, match="token_file"):
+            read_accounts(path, env={"A": "fake-token"})
+    path.write_text(f'[accounts.a]\ntoken_file = "{CANARY}"\n')
+    with pytest.raises(ConfigError) as refused:
+        read_accounts(path, env={})
+    assert CANARY not in str(refused.value)
+
+
+def test_an_account_without_a_url_is_asked_where_the_environment_says(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.toml"
+    own = 'base_url = "https://own.example/v1"'
+    path.write_text(f'[accounts.a]\ntoken_env = "A"\n[accounts.b]\ntoken_env = "A"\n{own}\n')
+    env = {"A": "fake-token", "VOIPSTUDIO_API_URL": "https://elsewhere.example/v1/"}
+    assert [each.base_url for each in read_accounts(path, env=env)] == [
+        "https://elsewhere.example/v1", "https://own.example/v1",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match="^VOIPSTUDIO_API_URL: the base URL must begin with http"):
+        read_accounts(path, env=env | {"VOIPSTUDIO_API_URL": "http://elsewhere.example"})
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.peer import closed_port
+from benchmarks.harness.responses import json_response
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.client import IDENTITY_SECONDS
 from voipstudio_cmb.errors import (
@@ -20,7 +21,9 @@ from voipstudio_cmb.errors import (
     Unauthorized,
 )
 from voipstudio_cmb.export import Export, Plan, Summary, forecast
+from voipstudio_cmb.export.run.owner import checked_owner
 from voipstudio_cmb.http import Handler, Request, Response
+from voipstudio_cmb.patience import Patience
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 AT_ONCE = ClientConfig(retry=lambda e, r, n: 0.0 if e.retryable and n < 3 else None)
@@ -108,6 +111,36 @@ async def test_an_export_that_is_resumed_waits_until_it_is_said_again(tmp_path: 
         (job,) = (await exported(api, tmp_path)).jobs
         assert (job.state, job.rows) == ("done", 200)
         assert job.kept > 0
+
+
+class _Continued:
+    """The files of the account 7, which are continued."""
+
+    def check_owner(self, *names: str) -> None:
+        if "id 7" not in names:
+            raise ClientMisuse("another account's")
+
+
+@virtual
+async def test_an_export_that_is_resumed_is_patient_too() -> None:
+    loop, away, requests = asyncio.get_running_loop(), [0.0], [0]
+
+    async def api(request: Request, handler: Handler) -> Response:
+        requests[0] += 1
+        gone = loop.time() < away[0]
+        return Response(status=503) if gone else json_response({"id": 7})
+
+    for minutes, back in ((0, True), (10, True), (20, False)):
+        began, away[0] = loop.time(), loop.time() + 60 * minutes
+        config = ClientConfig(patience=Patience(900))
+        async with CallMeBackClient("token", middlewares=[api], config=config) as cmb:
+            if back:
+                assert await checked_owner(cmb, _Continued()) == "id 7"  # type: ignore[arg-type]
+            else:
+                with pytest.raises(ServerFault, match="nobody knows whether"):
+                    await checked_owner(cmb, _Continued())  # type: ignore[arg-type]
+        assert 60 * min(minutes, 15) <= loop.time() - began < 60 * min(minutes, 15) + 60
+    assert requests[0] < 300
 
 
 async def test_another_accounts_files_are_still_refused(tmp_path: Path) -> None:

@@ -51,6 +51,11 @@ class Token:
 
     secret: Secret
 
+    def changed(self) -> Token | None:
+        """The one that is there now where it is from; None if it is the same."""
+        secret = self.secret.changed()
+        return None if secret is None else Token(secret)
+
     def headers(self) -> dict[str, str]:
         """The header to send; nobody but who sends it calls this."""
         return {"X-Auth-Token": self.secret.reveal()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -134,14 +135,15 @@ def _from_profile(env: Environment, name: str | None, given_url: str | None) -> 
     return _credentials(token, stored_url, given_url, f"the profile {chosen!r} in {path}")
 
 
-def _read_token(variable: str, env: Environment) -> Secret | str:
-    """The token in the file that `variable` names, or what is wrong with that file.
+def read_token(path: str) -> Secret | str:
+    """The token in the file `path`, or what is wrong with that file.
 
-    A text instead of an exception, whose traceback would hold the token. It does not say where the
-    file is: somebody may have set the variable to the token itself.
+    It is read again from there where it is refused: secrets are rotated. A text instead of an
+    exception, whose traceback would hold the token. It does not say where the file is: somebody may
+    have set the variable to the token itself.
     """
     try:
-        text = decode_handwritten(read_regular(env.get(variable) or "", _LARGEST)).strip()
+        text = decode_handwritten(read_regular(path, _LARGEST)).strip()
     except UnicodeDecodeError:
         return "is no text: write the token alone into it"
     except OSError as error:
@@ -150,7 +152,9 @@ def _read_token(variable: str, env: Environment) -> Secret | str:
         return "can't be read: fix its path"
     if not text:
         return "is empty: write the token into it"
-    return "has several lines: leave only the token in it" if "\n" in text else Secret(text)
+    if "\n" in text:
+        return "has several lines: leave only the token in it"
+    return Secret(text, partial(read_token, path))
 
 
 def token_variable(env: Environment) -> str | None:
@@ -171,16 +175,23 @@ def resolve(profile: str | None, env: Environment) -> Credentials:
     The token is `VOIPSTUDIO_API_TOKEN`, or what the file holds that `VOIPSTUDIO_API_TOKEN_FILE`
     names, or without both that of the named `profile`, or of the current one of the vendor's file.
     A profile's token goes where the profile says: only if it names no URL, to `VOIPSTUDIO_API_URL`.
-    The token of a variable never goes to a profile's URL.
+    The token of a variable never goes to a profile's URL. It would win over a named profile at the
+    vendor's client, and somebody's change would go to another account than the one that was named.
 
     Raises:
-        ConfigError: no token, or a token, URL or file that can't be used.
+        ConfigError: no token, or a token, URL or file that can't be used, or a profile is named
+            beside a variable.
     """
     url, variable = env.get(URL_VARIABLE), token_variable(env)
+    if variable is not None and profile is not None:
+        raise ConfigError(
+            f"{variable} has a token, and a profile is named too (--profile): unset the variable, "
+            "or name no profile"
+        )
     if variable is None:
         return _from_profile(env, profile, url)
-    token = Secret(env.get(variable)) if variable == TOKEN_VARIABLE else _read_token(variable, env)
+    by_name = variable == TOKEN_VARIABLE
+    token = Secret(env.get(variable)) if by_name else read_token(env.get(variable) or "")
     if isinstance(token, str):
         raise ConfigError(f"the file that {variable} names {token}")
-    owner = variable + (", which takes precedence over a profile" if profile else "")
-    return _credentials(token, None, url, owner)
+    return _credentials(token, None, url, variable)

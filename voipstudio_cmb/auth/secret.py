@@ -20,18 +20,21 @@ class Secret:
     made of another is the same.
     """
 
-    __slots__ = ("reveal",)
+    __slots__ = ("_reread", "reveal")
 
+    _reread: Callable[[], object] | None
     reveal: Callable[[], str]
     """Returns the plain text, "" if it was none. Pass on what it returns, and give it no name: a
     traceback with locals would show it."""
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, reread: Callable[[], object] | None = None) -> None:
+        """`reread` reads it again where it is from, and returns no Secret if it can't."""
         # A method of the string, which is neither shown nor cut by tools that print an object's
         # slots, and has no frame whose variables they could print, as a closure has.
         if isinstance(value, Secret):
-            self.reveal = value.reveal
+            self.reveal, self._reread = value.reveal, value._reread
         else:
+            self._reread = reread
             self.reveal = (str.__str__(value) if isinstance(value, str) else "").__str__
 
     def __repr__(self) -> str:
@@ -41,6 +44,18 @@ class Secret:
         raise TypeError(
             "a Secret can't be pickled or copied: read the token again where you need it"
         )
+
+    @property
+    def may_change(self) -> bool:
+        """Whether it may be another one where it is from."""
+        return self._reread is not None
+
+    def changed(self) -> Secret | None:
+        """The secret that is now where it is from; None if it is the same, or none is there."""
+        found = None if self._reread is None else self._reread()
+        if not isinstance(found, Secret) or found.reveal() == self.reveal():
+            return None
+        return found if _PRINTABLE.fullmatch(found.reveal()) else None
 
     def checked(self) -> Secret:
         """Itself, if it can be sent.

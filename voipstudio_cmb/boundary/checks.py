@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import os
 import re
 from datetime import timedelta
 from numbers import Real
@@ -32,6 +33,17 @@ _HARMLESS = re.compile(r"[-+0-9 .,:/TZ]{0,40}|.{0,15}", re.DOTALL)
 def is_quotable(value: object) -> bool:
     """Whether an error may quote a `value` that can't be used."""
     return not isinstance(value, str) or _HARMLESS.fullmatch(value) is not None
+
+
+def quoted_path(path: str | os.PathLike[str], otherwise: str = "that path") -> str:
+    """What an error says of a `path` that can't be used: itself, or `otherwise`.
+
+    What neither exists nor names a directory that does may be a token in the wrong place.
+    """
+    text = os.fspath(path)
+    above = os.path.dirname(text)
+    known = os.path.lexists(text) or (above != "" and os.path.isdir(above))
+    return repr(text) if known or is_quotable(text) else otherwise
 
 
 def checked_integer(

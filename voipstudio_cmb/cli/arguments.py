@@ -6,4 +6,7 @@ from types import SimpleNamespace
 
 
 class Arguments(SimpleNamespace):
-    """The `command`, its function `run`, and the value of each of its options."""
+    """The `command`, its function `run`, and the value of each of its options.
+
+    `given` are the names of those that were given.
+    """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
+import re
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, get_type_hints
 
 import click
@@ -19,13 +21,17 @@ MOST = 1024 * 1024
 
 _FIELDS: dict[str, type] = {"settings": SettingFields, "buttons": ButtonFields}
 _PREFIX = "attribute_"
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
+_WORDS: dict[object, str] = {
+    int: "an integer", bool: "true or false", str: "a text", float: "a number",
+    list[str]: "a list of texts",
+}  # fmt: skip
 
 
 def _decimal(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise ValueError("it must be a number") from None
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError("it must be a number")
+    return Decimal(text)
 
 
 def _truth(text: str) -> bool:
@@ -82,6 +88,9 @@ def attributes(arguments: Arguments) -> dict[str, Any]:
     """
     kinds = _kinds(arguments.resource)
     found = {} if arguments.json is None else _read_json(arguments.json)
+    for name, value in found.items():
+        _check(name, kinds, "--json")
+        _check_type(name, value, _FIELDS[arguments.resource])
     for name in kinds:
         if (value := getattr(arguments, _PREFIX + name)) is not None:
             found[name] = value
@@ -92,8 +101,6 @@ def attributes(arguments: Arguments) -> dict[str, Any]:
             found[name] = None if text == "null" else _READERS[kinds[name]].read(text)
         except ValueError as error:
             raise _misuse(f"--set {name}: {error}") from None
-    for name in found:
-        _check(name, kinds, "--json")
     return found
 
 
@@ -107,10 +114,22 @@ def _check(name: str, kinds: dict[str, str], source: str) -> None:
         )
 
 
+def _check_type(name: str, value: object, fields: type) -> None:
+    from voipstudio_cmb.codec.payloads import write_payload
+    from voipstudio_cmb.errors import ClientMisuse
+
+    try:
+        write_payload({name: value}, fields)
+    except ClientMisuse as error:
+        if not error.message.startswith(f"{name} must be "):
+            raise _misuse(f"--json: {error.message}") from None
+        known = get_type_hints(fields)[name].__args__
+        words = [text for kind, text in _WORDS.items() if kind in known]
+        raise _misuse(f"--json: {name} must be {', '.join(words)} or null") from None
+
+
 def _read_json(path: str) -> dict[str, Any]:
     """The object in the file `path`, with its numbers as they stand."""
-    import json
-
     try:
         if path == "-":
             if sys.stdin is None:
@@ -127,18 +146,34 @@ def _read_json(path: str) -> dict[str, Any]:
     if len(text) > MOST:
         raise _misuse(f"--json is larger than {MOST} bytes")
     try:
-        found = json.loads(text, parse_float=Decimal, object_pairs_hook=_once)
-    except (ValueError, RecursionError):
-        raise _misuse("--json is not a JSON object with each name once") from None
+        found = json.loads(text, parse_float=Decimal, parse_int=_integer, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        raise _misuse(f"--json is no JSON: fix it at {_place(error)}") from None
+    except UnicodeDecodeError:
+        raise _misuse("--json is no text: save it as UTF-8") from None
+    except ValueError as error:
+        raise _misuse(f"--json can't be used: {error}") from None
+    except RecursionError:
+        raise _misuse("--json is nested too deeply: write attributes alone into it") from None
     if not isinstance(found, dict):
-        raise _misuse("--json is not a JSON object")
+        raise _misuse('--json is not a JSON object: write one like {"name": "Shop"}')
     return found
+
+
+def _place(error: json.JSONDecodeError) -> str:
+    return f"line {error.lineno}, column {error.colno}"
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found := dict(pairs)) < len(pairs):
-        raise ValueError("a name twice")
+        raise ValueError("a name stands in it twice: leave one out")
     return found
+
+
+def _integer(text: str) -> int:
+    if len(text) > 40:  # no attribute has so many, and Python reads some thousand only
+        raise ValueError("a number has too many digits: shorten it")
+    return int(text)
 
 
 def _misuse(message: str) -> Exception:

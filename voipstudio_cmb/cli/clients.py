@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 
-from voipstudio_cmb.auth.profile import Environment, token_variable
 from voipstudio_cmb.boundary.checks import checked_duration
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
@@ -35,8 +34,6 @@ async def open_client(arguments: Arguments) -> AsyncIterator[CallMeBackClient]:
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     config = config_of(arguments)
     if not getattr(arguments, "sandbox", False):
-        if arguments.profile and (variable := token_variable(Environment())):
-            note(arguments, f"{variable} takes precedence over --profile: unset it")
         found = CallMeBackClient.from_env(arguments.profile, limiter=limiter, config=config)
         async with found as client:
             yield client

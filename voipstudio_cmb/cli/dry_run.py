@@ -31,7 +31,8 @@ async def run(arguments: Arguments, plan: Plan) -> int:
     jobs = [_job(each, plan) for each in forecasts]
     for reason in failures(jobs):
         notify(arguments, reason)
-    await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
+    if not arguments.quiet:
+        await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
     unknown = any(each.requests is None and each.error is None for each in forecasts)
     note(
         arguments,

@@ -1,4 +1,4 @@
-"""What the commands exit with."""
+"""What the commands exit with: the one table, by which each command ends."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from voipstudio_cmb.errors import CallMeBackError
     from voipstudio_cmb.export import Job
 
 
@@ -44,16 +45,41 @@ def may_pass(job: Job) -> bool:
     return retryable(job) or (job.resumable and not lasts)
 
 
-def exit_code(jobs: Sequence[Job]) -> int:
-    """The exit code of a command that ran `jobs`: the first that fits, from top to bottom."""
+def code_of(error: CallMeBackError) -> int:
+    """The exit code of a command that ended with `error`, or of a part of one."""
     from voipstudio_cmb.errors import ClientMisuse, NoToken, Unauthorized
 
-    failed = [job for job in jobs if job.state == "failed"]
-    errors = [error for job in failed for error in causes(job.error)]
-    if any(isinstance(error, Unauthorized | NoToken) for error in errors):
+    if any(isinstance(each, Unauthorized | NoToken) for each in causes(error)):
         return NOT_AUTHORISED
-    if any(map(may_pass, failed)):
-        return RESUMABLE
-    if failed and len(failed) == len(jobs):
-        return USAGE if all(isinstance(job.error, ClientMisuse) for job in jobs) else FAILED
-    return INCOMPLETE if failed or any(job.rejected for job in jobs) else DONE
+    if isinstance(error, ClientMisuse):
+        return USAGE
+    return RESUMABLE if passes(error) or is_doubtful(error) else FAILED
+
+
+def is_doubtful(error: CallMeBackError) -> bool:
+    """Whether `error` ended a change that may have been carried out."""
+    from voipstudio_cmb.retry import doubtful
+
+    return error.method not in (None, "GET") and doubtful(error)
+
+
+def combined(codes: Sequence[int]) -> int:
+    """The exit code of a command whose parts came to `codes`: 4 before 5 before 3."""
+    for code in (NOT_AUTHORISED, RESUMABLE, INCOMPLETE):
+        if code in codes:
+            return code
+    if DONE in codes:
+        return DONE if {*codes} == {DONE} else INCOMPLETE
+    return FAILED if FAILED in codes else USAGE if codes else DONE
+
+
+def exit_code(jobs: Sequence[Job]) -> int:
+    """The exit code of a command that ran `jobs`."""
+    return combined([*map(_code_of_job, jobs)])
+
+
+def _code_of_job(job: Job) -> int:
+    if job.state != "failed" or job.error is None:
+        return INCOMPLETE if job.rejected else DONE
+    code = code_of(job.error)
+    return code if code == NOT_AUTHORISED or not may_pass(job) else RESUMABLE

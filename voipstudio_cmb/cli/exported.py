@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.sinks.reading import read_rows
 from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, read_manifest
@@ -54,7 +55,7 @@ def _rows(
 def _nothing(path: Path, resource: str) -> str:
     """Why there are no rows of `resource` at `path`, and what to name instead."""
     if not path.exists():
-        return f"{str(path)!r} does not exist"
+        return f"--files: {quoted_path(path)} does not exist"
     text = f"{str(path)!r} has no finished export of {resource}"
     accounts = sorted(each.parent.name for each in path.glob(f"*/{MANIFEST}"))[:8]
     return f"{text}: name one of the accounts in it ({', '.join(accounts)})" if accounts else text

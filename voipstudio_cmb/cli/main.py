@@ -20,10 +20,10 @@ from .exit_codes import (
     DONE,
     FAILED,
     INTERRUPTED,
-    NOT_AUTHORISED,
     RESUMABLE,
     TERMINATED,
     USAGE,
+    code_of,
 )
 from .options import EXIT_CODES, TOKEN, account_options, check_certificates, check_numbers
 from .parser import Group, refuse
@@ -112,15 +112,24 @@ def _exit_code(argv: Sequence[str] | None) -> int:
         keys = os.environ.get("SSLKEYLOGFILE")
         if keys and error.filename == keys:  # opened by whoever makes a TLS context
             reason = f"which can't be opened ({error.strerror}): unset it, or name another file"
-            notify(arguments, f"error: SSLKEYLOGFILE names {keys!r}, {reason}")
+            notify(arguments, f"error: SSLKEYLOGFILE names a file {reason}")
             return USAGE
-        notify(arguments, f"error: {error}")
+        notify(arguments, f"error: {_words_of(error)}")
     except (MemoryError, ImportError, RuntimeError, ExceptionGroup) as error:
         if not _is_short_of_memory(error):
             raise
         notify(arguments, "error: not enough memory" + _interruption(arguments))
         return RESUMABLE if _leaves_files(arguments) else FAILED
     return FAILED
+
+
+def _words_of(error: OSError) -> str:
+    """What `error` says, without a path that may be a token in the wrong place."""
+    from voipstudio_cmb.boundary.checks import quoted_path
+
+    if not isinstance(error.filename, str):
+        return error.strerror or str(error)
+    return f"{quoted_path(error.filename)}: {error.strerror}"
 
 
 def _is_short_of_memory(error: Exception) -> bool:
@@ -152,7 +161,7 @@ def _parse(argv: Sequence[str] | None) -> Arguments | int:
 
 
 def _run(arguments: Arguments) -> int:
-    from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
+    from voipstudio_cmb.errors import CallMeBackError
 
     from .logs import VARIABLE, level_of, shown_logs
 
@@ -171,15 +180,15 @@ def _run(arguments: Arguments) -> int:
         return codes.pop()
     except CallMeBackError as error:
         notify(arguments, f"error: {error}")
-        if isinstance(error, Unauthorized | NoToken):
-            return NOT_AUTHORISED
-        return USAGE if isinstance(error, ClientMisuse) else FAILED
+        return code_of(error)
 
 
 def _interruption(arguments: Arguments) -> str:
     """What to know about the output of a command that was interrupted."""
+    if pending := getattr(arguments, "pending", ""):
+        return f": {pending}"
     command = getattr(arguments, "command", None)
-    if str(command).endswith("list") or getattr(arguments, "to", None) == "-":
+    if str(command).endswith(("list", "get")) or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
     if not _leaves_files(arguments):
         return ""

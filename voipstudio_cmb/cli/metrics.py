@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.boundary.files import read_regular
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Summary
@@ -52,12 +53,12 @@ class MetricsFile:
         self._clock = clock
         try:
             if not stat.S_ISDIR(os.stat(self.path.parent).st_mode):
-                raise ClientMisuse(f"--metrics: {str(self.path.parent)!r} is no directory")
+                raise ClientMisuse(f"--metrics: {quoted_path(path)} is in no directory")
             before = self._before()
         except OSError as error:
             raise ClientMisuse(
-                f"--metrics: {str(path)!r} can't be used ({error.strerror}): name a file in a "
-                "directory that exists"
+                f"--metrics: {quoted_path(path)} can't be used ({error.strerror}): name a file "
+                "in a directory that exists"
             ) from None
         if before and not before.startswith(_FIRST):
             raise ClientMisuse(

@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .arguments import Arguments
 from .parser import INTEGER, NUMBER, option
 
+if TYPE_CHECKING:
+    from voipstudio_cmb.filters import Filter
+
+_MOST_JOBS = 1000
+
 EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some rows were rejected
-or some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
-resume; 130 interrupted and 143 terminated: an export can be resumed likewise."""
+or some of several things failed for good; 4 not authorised; 5 failed for now: run the same command
+again, which resumes an export, but after a change that may have been carried out look first; 130
+interrupted and 143 terminated: an export can be resumed likewise."""
 
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth
-login` wrote. A profile's token goes to the profile's URL; one without a URL, and the token of a
-variable, go to VOIPSTUDIO_API_URL. VOIPSTUDIO_LOG=info or debug is -v or -vv."""
+login` wrote; --profile beside either variable is refused. A profile's token goes to the profile's
+URL; one without a URL, and the token of a variable, go to VOIPSTUDIO_API_URL. VOIPSTUDIO_LOG=info
+or debug is -v or -vv."""
 
 
 def account_options() -> list[click.Parameter]:
-    """`--profile`, `--rate` and `--verbose`."""
-    profile = "A profile of the vendor's command line, unless a variable has a token."
+    """`--profile`, `--rate`, `--verbose` and `--quiet`."""
+    profile = "A profile of the vendor's command line, if no variable has a token."
     verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."
     return [
         option("--profile", metavar="NAME", help=profile, completes=_profiles),
         option("--rate", type=NUMBER, metavar="PER_SECOND", help="The most requests per second."),
         option("--verbose", "-v", count=True, help=verbose, show_default=False),
+        quiet_option(),
     ]
+
+
+def quiet_option() -> click.Parameter:
+    """`--quiet`."""
+    quiet = "Print errors only, and the rows or records that were asked for."
+    return option("--quiet", "-q", is_flag=True, help=quiet)
 
 
 def _profiles() -> list[str]:
@@ -114,12 +130,30 @@ def check_certificates() -> None:
 
 
 def check_numbers(arguments: Arguments) -> None:
-    """Raises ClientMisuse if a rate is not a number above 0, or a count is below 1."""
+    """Raises ClientMisuse if a rate is not a number above 0, or an integer is out of its range."""
     from voipstudio_cmb.boundary.checks import checked_integer
     from voipstudio_cmb.limits import checked_rate
+    from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 
+    ranges = {
+        "jobs": (1, _MOST_JOBS), "limit": (1, None), "page_size": (1, MAX_PAGE_SIZE),
+        "concurrency": (1, MAX_CONCURRENCY),
+    }  # fmt: skip
     for name in ("rate", "rate_per_account"):
         if (rate := getattr(arguments, name, None)) is not None:
             checked_rate(f"--{name.replace('_', '-')}", rate)
-    for name in ("jobs", "limit"):
-        checked_integer(f"--{name}", getattr(arguments, name, 1), 1)
+    for name, bounds in ranges.items():
+        checked_integer(f"--{name.replace('_', '-')}", getattr(arguments, name, 1), *bounds)
+    for id in getattr(arguments, "ids", ()):
+        checked_integer("ID", id, 1, 2**63 - 1)
+
+
+def conditions(arguments: Arguments) -> list[Filter]:
+    """What `--filter` says; raises ClientMisuse if that is no condition."""
+    from voipstudio_cmb.errors import ClientMisuse
+    from voipstudio_cmb.filters import parse
+
+    try:
+        return [*map(parse, arguments.filter)]
+    except ClientMisuse as error:
+        raise ClientMisuse(f"--filter: {error.message}") from None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import click
@@ -65,6 +65,12 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _text(text: str) -> str:
+    if not text:  # of a variable of a shell that is not set
+        raise ValueError("it is empty")
+    return text
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -74,6 +80,7 @@ def _number(text: str) -> float:
 
 INTEGER = Value("integer", _integer)
 NUMBER = Value("number", _number)
+TEXT = Value("text", _text)
 
 
 def nearest(name: str, known: Collection[str]) -> str:
@@ -87,7 +94,8 @@ def option(
 ) -> click.Option:
     """An option, whose help says its default.
 
-    It `completes` "file" or "dir" names, some words, or what a function returns.
+    It `completes` "file" or "dir" names, some words, or what a function returns. Its value is a
+    text that is not empty, unless it has another type.
     """
 
     def complete(_ctx: click.Context, _param: click.Parameter, typed: str) -> list[CompletionItem]:
@@ -98,12 +106,17 @@ def option(
 
     if completes:
         more["shell_complete"] = complete
+    if not {"type", "is_flag", "count"} & more.keys() and "/" not in names[0]:
+        more["type"] = TEXT
     more.setdefault("show_default", more.get("default") not in (None, "") and "is_flag" not in more)
     return click.Option(names, **more)
 
 
 class Command(click.Command):
-    """A command of `params`, of which `exclusive` pairs can't be given together."""
+    """A command of `params`.
+
+    Of `exclusive` pairs both can't be given. What `needs` others says nothing without one of them.
+    """
 
     def __init__(
         self,
@@ -116,6 +129,7 @@ class Command(click.Command):
         examples: Sequence[str],
         epilog: str = "",
         exclusive: Sequence[tuple[str, str]] = (),
+        needs: Mapping[str, Sequence[str]] | None = None,
         resource: str | None = None,
     ) -> None:
         shown = "\n".join(f"  {example}" for example in examples)
@@ -127,7 +141,8 @@ class Command(click.Command):
             epilog=f"\b\nExamples:\n{shown}\n\n{epilog}".rstrip(),
             context_settings={"allow_extra_args": True, "help_option_names": ["-h", "--help"]},
         )
-        self.run, self.examples, self.exclusive = run, examples, exclusive
+        self.run, self.examples = run, examples
+        self.exclusive, self.needs = exclusive, needs or {}
         self._known = {} if resource is None else {"resource": resource}
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -135,29 +150,37 @@ class Command(click.Command):
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
             raise click.UsageError(unrecognized(rest), ctx)
-        for pair in self.exclusive:
-            given = [name for name in pair if ctx.get_parameter_source(name) not in _DEFAULTS]
-            if len(given) > 1:
-                raise click.UsageError(
-                    " and ".join(f"--{name.replace('_', '-')}" for name in given)
-                    + " exclude each other: leave one out",
-                    ctx,
-                )
         return rest
 
     def invoke(self, ctx: click.Context) -> Arguments:
         """What is to run, with the options that stand before the command's name."""
         path = ctx.command_path.split(" ", 1)[1]
         values = self._known | ctx.params
+        given = {name for name in ctx.params if ctx.get_parameter_source(name) not in _DEFAULTS}
         for above in _groups(ctx):
             for name, value in above.params.items():
                 if above.get_parameter_source(name) in _DEFAULTS:
                     continue
                 if name not in values:
                     raise click.UsageError(f"`{path}` takes no --{name.replace('_', '-')}", ctx)
-                if ctx.get_parameter_source(name) in _DEFAULTS:
+                if name not in given:
                     values[name] = value
-        return Arguments(run=self.run, command=path, **values)
+                    given.add(name)
+        self._check(given, ctx)
+        return Arguments(run=self.run, command=path, given=given, **values)
+
+    def _check(self, given: Collection[str], ctx: click.Context) -> None:
+        """Complains of options that exclude each other, or that nothing comes of."""
+        flags = {param.name: max(param.opts, key=len) for param in self.params}
+        for one, other in (("quiet", "verbose"), *self.exclusive):
+            if one in given and other in given:
+                text = f"{flags[one]} and {flags[other]} exclude each other: leave one out"
+                raise click.UsageError(text, ctx)
+        for name, others in self.needs.items():
+            if name in given and not any(other in given for other in others):
+                wanted = " or ".join(flags[other] for other in others)
+                text = f"{flags[name]} needs {wanted}: add it, or leave {flags[name]} out"
+                raise click.UsageError(text, ctx)
 
 
 def _groups(ctx: click.Context) -> list[click.Context]:
@@ -229,7 +252,9 @@ def fail(message: str) -> NoReturn:
 def unrecognized(arguments: Sequence[str]) -> str:
     """What to say of `arguments` that no command takes."""
     names = [name for each in arguments if _NAME.fullmatch(name := each.partition("=")[0])]
-    words = names + ["what is no option"] * (len(names) < len(arguments))
+    others = len(arguments) - len(names)
+    words = [*names, "one that is no option" if others == 1 else f"{others} that are no options"]
+    words = words if others else names
     renamed = (f"; {old} is called {_RENAMED[old]}" for old in names if old in _RENAMED)
     token = "; a token is read from VOIPSTUDIO_API_TOKEN" if "--token" in names else ""
     return f"unrecognized arguments: {', '.join(words)}{''.join(renamed)}{token}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -68,8 +68,11 @@ def read_period(
     """The period from `start` on, until `end`: of a day, its beginning and its end.
 
     Raises:
-        ClientMisuse: one is no time, the end is not after the start, or there is no such `zone`.
+        ClientMisuse: one is no time, the end is not after the start, or there is no such `zone`,
+            or it is given without either.
     """
+    if zone is not None and start is end is None:
+        raise ClientMisuse("--zone needs --from or --until: add one, or leave --zone out")
     clock = _Clock(zone, now())
     first = None if start is None else clock.read("--from", start, last=False)
     last = None if end is None else clock.read("--until", end, last=True)
@@ -147,6 +150,16 @@ def _zone(name: str) -> tzinfo:
         known = available_timezones()
     if not known:
         raise ClientMisuse("--zone: no zone is known here: install tzdata, or use UTC")
-    like = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {like[0]}?" if like else "write one like Europe/London, or UTC"
+    like = _like(name.casefold(), known)
+    hint = f"did you mean {like}?" if like else "write one like Europe/London, or UTC"
     raise ClientMisuse(f"--zone: there is no zone of that name; {hint}")
+
+
+def _like(folded: str, known: Collection[str]) -> str | None:
+    """The zone that was perhaps meant, by its whole name or by its city alone."""
+    if len(folded) < 5 or not folded.replace("/", "").isalpha():
+        return None  # PST or UTC+1, which are like others and mean none of them
+    names = {each.rpartition("/")[2].casefold(): each for each in known}
+    names |= {each.casefold(): each for each in known}
+    like = difflib.get_close_matches(folded, names, n=1, cutoff=0.75)
+    return names[like[0]] if like else None

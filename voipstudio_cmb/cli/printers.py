@@ -162,7 +162,7 @@ class Csv(_Cells):
     _separator, _end = ",", "\r\n"
 
     def _quoted(self, json: str) -> str:
-        return quoted(json)
+        return quoted(escape_controls(json) if self._stream.isatty() else json)
 
     def _string(self, value: str) -> str:
         return quoted(guarded(on_one_line(value) if self._stream.isatty() else value))

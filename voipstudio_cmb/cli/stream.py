@@ -11,7 +11,7 @@ from voipstudio_cmb.export.run.stream import Stream
 from .arguments import Arguments
 from .clients import open_client
 from .displays import open_display, run_with_display
-from .exit_codes import DONE, FAILED, INCOMPLETE
+from .exit_codes import DONE, INCOMPLETE, code_of
 from .progress import ProgressTracker
 from .stdio import print_data
 from .terminal import escape_controls, note, notify, print_event, print_message
@@ -42,7 +42,7 @@ async def run(arguments: Arguments, plan: Plan) -> int:
                 if not stream.job.rows:
                     raise
                 notify(arguments, f"error: {error}: the output is incomplete")
-                return FAILED
+                return code_of(error)
     if stream.job.missing:
         note(arguments, f"buttons: {len(stream.job.missing)} are named and do not exist")
     return INCOMPLETE if stream.rejects else DONE
@@ -58,6 +58,7 @@ def _check(arguments: Arguments, plan: Plan) -> None:
         "--accounts": arguments.accounts is not None,
         "--dry-run": arguments.dry_run,
         "--metrics": arguments.metrics is not None,
+        "--jobs": "jobs" in arguments.given,
     }
     for option, given in unusable.items():
         if given:

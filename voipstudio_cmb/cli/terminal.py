@@ -74,10 +74,14 @@ def note(arguments: Arguments, text: str) -> None:
         notify(arguments, text)
 
 
+def json_text(value: Any) -> str:
+    """`value` as JSON for people and programs, without a line end."""
+    return escape_controls(json.dumps(value, indent=2, ensure_ascii=False))
+
+
 async def print_json(value: Any) -> None:
     """Prints `value` as JSON on standard output."""
-    text = escape_controls(json.dumps(value, indent=2, ensure_ascii=False))
-    await print_data(f"{text}\n".encode())
+    await print_data(f"{json_text(value)}\n".encode())
 
 
 def terminal_size(stream: TextIO) -> tuple[int, int]:

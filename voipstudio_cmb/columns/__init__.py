@@ -8,6 +8,7 @@
 `kinds` says what a column of each kind holds. Only `arrow` imports pyarrow.
 """
 
+from .absent import absent_columns
 from .kinds import Column, Kind
 from .schema import EXTRA, Census, Chosen, Schema, checked_columns, documented
 from .split import Splitter
@@ -21,6 +22,7 @@ __all__ = [
     "Kind",
     "Schema",
     "Splitter",
+    "absent_columns",
     "checked_columns",
     "chunks",
     "documented",

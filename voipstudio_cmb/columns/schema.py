@@ -67,17 +67,17 @@ def checked_columns(chosen: Chosen) -> Chosen:
     if chosen in ("all", "documented"):
         return chosen
     if isinstance(chosen, str) or not all(isinstance(name, str) and name for name in chosen):
-        raise ClientMisuse('columns are "all", "documented" or a list of names')
+        raise ClientMisuse('columns (--columns) are "all", "documented" or names, none empty')
     for name in chosen:
         if name == EXTRA or not _NAME.fullmatch(name):
             what = repr(name) if is_quotable(name) else described(name)
             raise ClientMisuse(
-                f"{what} can't be a column: a name has letters, digits and . : / - _, and is not "
-                f"{EXTRA}, which is always there"
+                f"columns (--columns): {what} can't be one: a name has letters, digits and . : / "
+                f"- _, and is not {EXTRA}, which is always there"
             )
     names = tuple(dict.fromkeys(chosen))
     if not names:
-        raise ClientMisuse("name at least one column")
+        raise ClientMisuse("columns (--columns): name at least one")
     return names
 
 

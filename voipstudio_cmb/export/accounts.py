@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.auth.profile import Environment
+from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment, read_token
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
@@ -22,7 +22,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What is called like this is the name of a variable, and no token that was put in its place.
 _SURELY_A_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _LONG_LINE = re.compile(r".{1001}")
-_KEYS = ("token_env", "base_url", "rate")
+_KEYS = ("token_env", "token_file", "base_url", "rate")
 
 
 def _checked_name(name: object) -> str:
@@ -104,7 +104,9 @@ def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> 
     """The accounts that the TOML file `path` names, with the tokens from the environment.
 
     One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
-    token, and perhaps `base_url` and `rate`. `env` stands in for `os.environ`.
+    token, or `token_file`, the file (from the directory of this one), and perhaps `base_url` and
+    `rate`. One without a `base_url` is asked at `VOIPSTUDIO_API_URL`, else at the default. `env`
+    stands in for `os.environ`.
 
     Raises:
         NoToken: environment variables are missing; all of them are named.
@@ -130,19 +132,31 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     unset = [
         _variable(name, table["token_env"])
         for name, table in tables.items()
-        if not env.get(table["token_env"])
+        if "token_env" in table and not env.get(table["token_env"])
     ]
     if unset:
         return NoToken(f"{where} names environment variables that are not set: {', '.join(unset)}")
     accounts = []
     for name, table in tables.items():
-        secret = Secret(env.get(table["token_env"]))
-        options = {key: table[key] for key in _KEYS if key in table}
+        source = f"{where}: accounts.{name}"
+        secret = _secret(table, path.parent, env)
+        if isinstance(secret, str):
+            return ConfigError(f"{source}: the file that token_file names {secret}")
+        options = {key: table[key] for key in _KEYS if key in table and key != "token_file"}
+        if "base_url" not in options and (url := env.get(URL_VARIABLE)):
+            options["base_url"], source = url, URL_VARIABLE
         try:
             accounts.append(Account(name, secret, **options))
         except ConfigError as error:
-            return ConfigError(f"{where}: accounts.{name}: {error}")
+            return ConfigError(f"{source}: {error}")
     return accounts
+
+
+def _secret(table: Mapping[str, Any], directory: Path, env: Environment) -> Secret | str:
+    """The token of an account, or what is wrong with the file that it is in."""
+    if "token_env" in table:
+        return Secret(env.get(table["token_env"]))
+    return read_token(str(directory / table["token_file"]))
 
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
@@ -173,7 +187,10 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
 
 def _unknown(key: str, known: str) -> str:
     if key.lower() == "token":
-        return "tokens do not belong in this file: name an environment variable in token_env"
+        return (
+            "tokens do not belong in this file: name an environment variable in token_env, or a "
+            "file in token_file"
+        )
     return f"it has a key that is not known (known: {known})"
 
 
@@ -186,10 +203,18 @@ def _complaints(name: str, table: object) -> list[str]:
     except ConfigError as error:
         return [str(error)]
     wrong = [f"{at}: {_unknown(key, ', '.join(_KEYS))}" for key in table if key not in _KEYS]
-    variable = table.get("token_env")
-    if variable is None:
+    variable, file = table.get("token_env"), table.get("token_file")
+    if variable is not None and file is not None:
+        wrong.append(f"{at} has token_env and token_file: leave one out")
+    elif file is not None:
+        if not isinstance(file, str) or not file:
+            wrong.append(f"{at}: token_file is no path of a file")
+    elif variable is None:
         if not wrong:
-            wrong.append(f"{at} needs token_env, the environment variable that holds its token")
+            wrong.append(
+                f"{at} needs token_env, the environment variable that holds its token, or "
+                "token_file, the file"
+            )
     elif not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
         wrong.append(f"{at}: token_env is no name of an environment variable")
     return wrong

@@ -22,13 +22,18 @@ class Auth:
     """Adds the credentials to every attempt.
 
     Those that can be fetched are fetched again after a 401: once, however many requests meet the
-    401 together, and once a call. A fetch that fails has failed for all who wait for it.
+    401 together, and once a call. A fetch that fails has failed for all who wait for it. A token
+    that is from a file is read again there, and used if it is another one.
     """
 
     def __init__(self, source: Token | Basic | Login | TokenProvider) -> None:
         self._fixed = source if isinstance(source, Token | Basic) else None
         self._source = None if isinstance(source, Token | Basic) else source
         self._current: Token | Basic | None = self._fixed
+        self._changes = not (
+            isinstance(source, Basic)
+            or (isinstance(source, Token) and not source.secret.may_change)
+        )
         self._fetching = Slots(1)
         self.source = ""
         """Where the credentials and the base URL come from, for messages."""
@@ -50,17 +55,20 @@ class Auth:
         while True:
             current = self._current or await self._fetch(call, handler)
             call.hide(current.mask)
-            newest = current.headers if self._source is None else partial(self._newest, current)
+            newest = partial(self._newest, current) if self._changes else current.headers
             try:
                 response = await handler(request.with_credentials(newest))
             except _Renewed:
                 continue
-            if response.status == 401 and self._source is not None and not call.renewed:
-                call.renewed = True
-                if self._current is current:  # else somebody has renewed it meanwhile
-                    self._current = None
-                return attrs.evolve(response, renew=True)
-            return response
+            if response.status != 401 or not self._changes or call.renewed:
+                return response
+            call.renewed = True
+            if self._current is current:  # else somebody has renewed it meanwhile
+                newer = current.changed() if isinstance(current, Token) else None
+                if newer is None and self._fixed is not None:
+                    return response
+                self._current = newer
+            return attrs.evolve(response, renew=True)
 
     def _newest(self, current: Token | Basic) -> Mapping[str, str]:
         """The headers of `current`, unless it was refused while the request waited to be sent."""
@@ -70,9 +78,9 @@ class Auth:
 
     def fingerprint(self) -> str:
         """A hash of the token that is always sent; "any" where tokens are fetched and change."""
-        if self._fixed is None:
+        if self._fixed is None or self._current is None:
             return "any"
-        digest = hashlib.sha256("".join(self._fixed.headers().values()).encode())
+        digest = hashlib.sha256("".join(self._current.headers().values()).encode())
         return f"token {digest.hexdigest()}"
 
     async def _fetch(self, call: Call, handler: Handler) -> Token | Basic:

@@ -12,10 +12,16 @@ import click
 
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.exit_codes import DONE
-from voipstudio_cmb.cli.options import TOKEN, account_options, filter_options, period_options
+from voipstudio_cmb.cli.options import (
+    TOKEN,
+    account_options,
+    conditions,
+    filter_options,
+    period_options,
+)
 from voipstudio_cmb.cli.parser import Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_text
-from voipstudio_cmb.cli.terminal import print_message, terminal_size
+from voipstudio_cmb.cli.terminal import note, terminal_size
 from voipstudio_cmb.resources import COLLECTIONS
 
 if TYPE_CHECKING:
@@ -37,29 +43,31 @@ async def run(arguments: Arguments) -> int:
         start = _RECENT
     period = read_period(start, arguments.until, arguments.zone)
     tally = await (_of_api if arguments.files is None else _of_files)(arguments, period)
-    notes = [f"{tally.rows:,} {arguments.resource}", *filter(None, [period.note])]
+    rows = f"{tally.rows:,} {arguments.resource}" if tally.rows else "no rows"
+    notes = [rows, *filter(None, [period.note])]
     if tally.undated:
         notes.append(f"{tally.undated:,} of them have no time")
     if path is not None and write is not None:
         write(path, arguments.resource, "; ".join(notes), tally)
         notes.append(f"written to {arguments.html}")
-    else:
+    elif tally.rows:
         counts, shares = tally.counts(arguments.by), arguments.by in ("website", "disposition")
         width = terminal_size(sys.stdout)[0]
         await print_text(bars_text(counts, sys.stdout, width, shares=shares))
-    print_message("; ".join(notes))
+    note(arguments, "; ".join(notes))
     return DONE
 
 
 def _page_path(name: str) -> Path:
     """Where to write a page; raises `ClientMisuse` if there can't be one."""
+    from voipstudio_cmb.boundary.checks import quoted_path
     from voipstudio_cmb.errors import ClientMisuse
 
     path = Path(os.path.realpath(name))  # not a link, which would be replaced
     if not path.parent.is_dir():
-        raise ClientMisuse(f"--html: {str(path)!r} is in no directory that exists: name a file")
+        raise ClientMisuse(f"--html: {quoted_path(name)} is in no directory that exists")
     if path.exists() and not path.is_file():
-        raise ClientMisuse(f"--html: {str(path)!r} is no regular file: name one to write")
+        raise ClientMisuse(f"--html: {quoted_path(name)} is no regular file: name one to write")
     return path
 
 
@@ -81,10 +89,9 @@ def _page_writer(path: Path) -> Callable[[Path, str, str, Tally], None]:
 async def _of_api(arguments: Arguments, period: Period) -> Tally:
     from voipstudio_cmb.cli.clients import open_client
     from voipstudio_cmb.cli.tally import Tally, created_at
-    from voipstudio_cmb.filters import parse
 
     tally = Tally()
-    filters = [*map(parse, arguments.filter), *period.filters]
+    filters = [*conditions(arguments), *period.filters]
     async with open_client(arguments) as client:
         service = getattr(client, arguments.resource)
         walk = service.list(filters=filters, on_ignored_filter=arguments.on_ignored_filter)
@@ -136,5 +143,11 @@ COMMAND = Command(
         "voipstudio-cmb chart cdrs --from 2025-01-01 --html calls.html",
     ],
     epilog=TOKEN,
-    exclusive=[("html", "by"), ("files", "filter"), ("files", "profile"), ("files", "rate")],
+    exclusive=[
+        ("html", "by"),
+        *(
+            ("files", other)
+            for other in ("filter", "on_ignored_filter", "profile", "rate", "verbose")
+        ),
+    ],
 )  # fmt: skip

@@ -8,23 +8,23 @@ from voipstudio_cmb.cli.options import (
     TOKEN,
     account_options,
     condition_option,
+    conditions,
     period_options,
 )
 from voipstudio_cmb.cli.parser import Command
 from voipstudio_cmb.cli.stdio import print_text
-from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.cli.terminal import note
 
 
 async def run(arguments: Arguments) -> int:
     """Prints the API's total."""
     from voipstudio_cmb.cli.clients import open_client
     from voipstudio_cmb.cli.period import read_period
-    from voipstudio_cmb.filters import parse
 
     period = read_period(arguments.start, arguments.until, arguments.zone)
-    filters = [*map(parse, arguments.filter), *period.filters]
+    filters = [*conditions(arguments), *period.filters]
     if period.note:
-        print_message(period.note)
+        note(arguments, period.note)
     async with open_client(arguments) as client:
         total = await getattr(client, arguments.resource).count(filters=filters)
     await print_text(f"{total}\n")

@@ -12,6 +12,7 @@ from voipstudio_cmb.cli.options import (
     EXIT_CODES,
     TOKEN,
     account_options,
+    conditions,
     filter_options,
     walk_options,
 )
@@ -33,7 +34,6 @@ async def run(arguments: Arguments) -> int:
     metrics = metrics_file(arguments) if writes else None
     if writes:
         at_exit(partial(print_end, arguments))
-    _check(arguments)
     plan = _plan(arguments)
     if writes:
         return await files.run(arguments, plan, metrics)
@@ -46,31 +46,19 @@ def _plan(arguments: Arguments) -> Plan:
     import attrs
 
     from voipstudio_cmb.export import Plan
-    from voipstudio_cmb.filters import parse
 
     given, names = vars(arguments), [field.name for field in attrs.fields(Plan)]
     options = {name: given[name] for name in names if name in given}
-    return Plan(filters=tuple(map(parse, arguments.filter)), **options)
-
-
-def _check(arguments: Arguments) -> None:
-    from voipstudio_cmb.errors import ClientMisuse
-
-    if arguments.rate_per_account is not None:
-        if arguments.accounts is None:
-            raise ClientMisuse("--rate-per-account needs --accounts; for one account use --rate")
-        if arguments.rate is not None:
-            raise ClientMisuse(
-                "choose one: --rate for all accounts, or --rate-per-account for each"
-            )
-    if arguments.accounts is not None and (arguments.profile or arguments.sandbox):
-        raise ClientMisuse(
-            "--accounts already names the accounts: leave out --profile and --sandbox"
-        )
+    return Plan(filters=tuple(conditions(arguments)), **options)
 
 
 def _columns(text: str) -> str | list[str]:
-    return text if text in ("all", "documented") else [name.strip() for name in text.split(",")]
+    if text in ("all", "documented"):
+        return text
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ValueError("it is empty, or one of its names is: separate names by commas")
+    return names
 
 
 _FORMATS, _METHODS = ("jsonl", "csv", "sqlite", "parquet"), ("gzip", "zstd")
@@ -85,18 +73,18 @@ def _output_options() -> list[click.Parameter]:
     verify = "With --since last: compare the files before with their SHA-256, not only their size."
     return [
         option("--to", required=True, metavar="DIR", help=to, completes="dir"),
-        option(
-            "--format", default="jsonl", help="jsonl, csv, sqlite or parquet.", completes=_FORMATS
-        ),
+        option("--format", type=OneOf(_FORMATS), default="jsonl", help="What they are."),
         option(
             "--columns", default="all", type=Value("columns", _columns), metavar="COLUMNS",
             help=columns,
         ),
         option(
-            "--compress", metavar="METHOD", help="gzip or zstd, if the format supports it.",
-            completes=_METHODS,
+            "--compress", type=OneOf(_METHODS), help="With what, if the format supports it.",
         ),
-        option("--csv-null", default="", metavar="TEXT", help="What represents null in CSV."),
+        option(
+            "--csv-null", type=str, default="", metavar="TEXT",
+            help="What represents null in CSV.",
+        ),
         *filter_options(),
         option("--since", type=OneOf(["last"]), help="Only what is new since the last export."),
         option("--overlap", default="0", metavar="TIME", help=overlap),
@@ -126,7 +114,6 @@ def _run_options() -> list[click.Parameter]:
             help=progress,
         ),
         option("--patience", default="15m", metavar="TIME", help=patience),
-        option("--quiet", "-q", is_flag=True, help="Print nothing but errors."),
         option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
         option("--accounts", metavar="FILE", help=accounts, completes="file"),
@@ -152,5 +139,17 @@ COMMAND = Command(
         "voipstudio-cmb export cdrs --to - --filter 'created_at>=2026-01-01'",
     ],
     epilog=f"{EXIT_CODES}\n\n{TOKEN}",
-    exclusive=[("quiet", "progress"), ("quiet", "verbose")],
+    exclusive=[
+        ("quiet", "progress"),
+        *(("accounts", other) for other in ("profile", "sandbox")),
+        ("sandbox", "profile"),
+        ("rate", "rate_per_account"),
+        ("since", "overwrite"),
+    ],
+    needs={
+        "on_ignored_filter": ["filter"],
+        "overlap": ["since"],
+        "verify": ["since"],
+        "rate_per_account": ["accounts"],
+    },
 )

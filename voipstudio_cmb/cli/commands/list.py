@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,13 +13,14 @@ from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import (
     TOKEN,
     account_options,
+    conditions,
     filter_options,
     period_options,
     walk_options,
 )
 from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_data, print_text
-from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.cli.terminal import note
 from voipstudio_cmb.resources import COLLECTIONS
 
 if TYPE_CHECKING:
@@ -33,19 +35,18 @@ async def run(arguments: Arguments) -> int:
     from voipstudio_cmb.cli.clients import open_client
     from voipstudio_cmb.cli.period import read_period
     from voipstudio_cmb.cli.printers import PRINTERS
-    from voipstudio_cmb.filters import parse
 
     terminal = sys.stdout.isatty()
     format = arguments.format or ("table" if terminal else "jsonl")
     period = read_period(arguments.start, arguments.until, arguments.zone)
-    filters = [*map(parse, arguments.filter), *period.filters]
+    filters = [*conditions(arguments), *period.filters]
     if arguments.follow:
         _check_follow(arguments, format)
     async with open_client(arguments) as client:
         service = getattr(client, arguments.resource)
         printer = PRINTERS[format](service.record, sys.stdout, arguments.columns)
         if period.note:
-            print_message(period.note)
+            note(arguments, period.note)
         if arguments.follow:
             await _follow(arguments, service, printer, filters)
         else:
@@ -67,7 +68,7 @@ async def _list(
         except (SortIgnored, BadRequest) as error:
             if arguments.newest or printer.begun:
                 raise
-            print_message(f"not the newest, because the API does not sort: {error.message}")
+            note(arguments, f"not the newest, because the API does not sort: {error.message}")
     await _print(arguments, service, printer, filters, arguments.sort, descending=arguments.desc)
 
 
@@ -93,12 +94,12 @@ async def _print(
         page_size=arguments.page_size,
         concurrency=arguments.concurrency,
     )
-    printed, note = 0, ""
+    printed, cut = 0, ""
     async with walk:
         try:
             async for record in walk:
                 if printed == limit:
-                    note = f"only the {which} {limit} printed; --limit N or --all for more"
+                    cut = f"only the {which} {limit} printed; --limit N or --all for more"
                     break
                 await _show(printer, printer.add(record))
                 printed += 1
@@ -107,9 +108,9 @@ async def _print(
                 await _show(printer, printer.flush())  # what has come
             raise
     await _show(printer, printer.finish())
-    for text in (printer.note, note or ("" if printed else "no rows")):
+    for text in (printer.note, cut or ("" if printed else "no rows")):
         if text:
-            print_message(text)
+            note(arguments, text)
 
 
 def _check_follow(arguments: Arguments, format: str) -> None:
@@ -117,8 +118,6 @@ def _check_follow(arguments: Arguments, format: str) -> None:
 
     if format == "json":
         raise ClientMisuse("--follow has no end, and a JSON array needs one: use --format jsonl")
-    if arguments.on_ignored_filter != "raise":
-        raise ClientMisuse("--follow asks for ids above the last: leave out --filter-here")
     if not 1 <= arguments.interval <= 86400:
         raise ClientMisuse("--interval must be from 1 to 86400 seconds")
 
@@ -129,10 +128,10 @@ async def _follow(
     from voipstudio_cmb.cli.follow import follow
 
     options = {"first": arguments.limit, "filters": filters, "interval": arguments.interval}
-    async for rows in follow(service, note=print_message, **options):
+    async for rows in follow(service, note=partial(note, arguments), **options):
         text = "".join(map(printer.add, rows)) + printer.flush()
         if printer.note and not printer.begun:
-            print_message(printer.note)
+            note(arguments, printer.note)
         await _show(printer, text)
 
 
@@ -142,6 +141,7 @@ async def _show(printer: Printer, text: str) -> None:
         await (print_text(text) if printer.words else print_data(text.encode()))
 
 
+_NOT_FOLLOWED = ("until", "on_ignored_filter", "page_size", "concurrency")
 _NO_BUTTONS = "the API has no collection of buttons: use `get buttons ID`"
 
 
@@ -170,8 +170,9 @@ def command_of(resource: str | None) -> Command:
         exclusive=[
             ("limit", "all"),
             *((one, other) for one in ("newest", "follow") for other in ("all", "sort", "desc")),
-            ("follow", "until"),
+            *(("follow", other) for other in _NOT_FOLLOWED),
         ],
+        needs={"interval": ["follow"], "on_ignored_filter": ["filter", "start", "until"]},
         resource=resource,
     )
 

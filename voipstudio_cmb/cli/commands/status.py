@@ -8,7 +8,7 @@ from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import TOKEN, account_options
 from voipstudio_cmb.cli.parser import Command
-from voipstudio_cmb.cli.terminal import print_json, print_message
+from voipstudio_cmb.cli.terminal import note, print_json
 
 
 async def run(arguments: Arguments) -> int:
@@ -16,14 +16,14 @@ async def run(arguments: Arguments) -> int:
     from voipstudio_cmb.cli.clients import open_client
 
     async with open_client(arguments) as client:
-        print_message(client.source)
+        note(arguments, client.source)
         started = time.monotonic()
         answer = await client.ping()
         seconds = time.monotonic() - started
         (account, *_), failed = await client.identities()
-    print_message(f"answered in {seconds:.3f} s")
+    note(arguments, f"answered in {seconds:.3f} s")
     if failed:
-        print_message(f"the account is not known: {failed}")
+        note(arguments, f"the account is not known: {failed}")
     known = {"base_url": client.base_url, "account": None if failed else account}
     await print_json(answer | known | {"seconds": round(seconds, 3)})
     return DONE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.parser import Command, option
+from voipstudio_cmb.cli.options import quiet_option
+from voipstudio_cmb.cli.parser import TEXT, Command
 
 
 async def run(arguments: Arguments) -> int:
@@ -19,8 +20,8 @@ COMMAND = Command(
     "verify",
     run,
     [
-        click.Argument(["directory"], metavar="DIR"),
-        option("--quiet", "-q", is_flag=True, help="Print only what is not as it was written."),
+        click.Argument(["directory"], metavar="DIR", type=TEXT),
+        quiet_option(),
     ],
     help="Compare the files of an export, or of its accounts, with its manifest.",
     examples=["voipstudio-cmb verify exports", "voipstudio-cmb verify exports --quiet"],

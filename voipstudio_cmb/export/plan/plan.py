@@ -19,7 +19,7 @@ from voipstudio_cmb.boundary.checks import (
     described,
     is_quotable,
 )
-from voipstudio_cmb.columns import Chosen, checked_columns
+from voipstudio_cmb.columns import Chosen, absent_columns, checked_columns
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.compression import Compression
@@ -32,6 +32,7 @@ from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import Entry
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.filters import Filter, checked
+from voipstudio_cmb.models import RECORDS
 from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
@@ -66,7 +67,7 @@ def _directory(to: str | os.PathLike[str]) -> Path:
         )
     if text == "~" or text.startswith("~/"):
         raise ClientMisuse(
-            f"--to (to=) {text!r} would be a directory named '~': write out the home directory, as "
+            "--to (to=) would be a directory named '~': write out the home directory, as "
             "--to $HOME/..."
         )
     return Path(text)
@@ -82,7 +83,7 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
 
 
 def _overlap(value: float | str | timedelta) -> float:
-    return checked_duration("overlap", value)
+    return checked_duration("overlap (--overlap)", value)
 
 
 def _sink_of(plan: Plan) -> Sink:
@@ -193,6 +194,10 @@ class Plan:
     def path(self, resource: str) -> Path:
         """The file that `resource` goes to."""
         return self.to / f"{resource}.{self.sink.suffix}"
+
+    def note(self, resource: str, rows: Iterable[bytes]) -> str:
+        """What is to be said of the file of `resource` with these `rows`."""
+        return absent_columns(self.columns, RECORDS[resource], rows)
 
     def begin(self, file: OutputFile, base_url: str) -> Checkpoint:
         """The checkpoint of an export to `file` from the API at `base_url`, with nothing yet."""

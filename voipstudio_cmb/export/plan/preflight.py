@@ -15,6 +15,7 @@ from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export.store.checkpoint import Checkpoint, load
 from voipstudio_cmb.export.store.contents import Identity, owner_hash
@@ -279,6 +280,6 @@ def _check_directory(to: Path, disk: Disk | None) -> None:
         number = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno
         reason = os.strerror(number) if number else str(error)
     raise ClientMisuse(
-        f"the export directory {str(to)!r} can't be written ({reason}): choose another with --to, "
-        "or fix its permissions"
+        f"the export directory {quoted_path(to, '(--to)')} can't be written ({reason}): choose "
+        "another with --to, or fix its permissions"
     )

@@ -9,6 +9,7 @@ from typing import Literal
 
 import attrs
 
+from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.sqlite import SqliteSink
@@ -48,7 +49,8 @@ def verify(directory: str | Path) -> Iterator[Verified]:
     try:
         names = _names(directory)
     except OSError as error:
-        raise ClientMisuse(f"{str(directory)!r} can't be read: {error.strerror}") from None
+        named = quoted_path(directory, "the directory")
+        raise ClientMisuse(f"{named} can't be read: {error.strerror}") from None
     below = [name for name in names if status(directory / name / MANIFEST) is not None]
     if not below and MANIFEST not in names and not _interrupted(directory):
         raise ClientMisuse(f"{str(directory)!r} holds no export: there is no {MANIFEST} in it")

@@ -98,6 +98,8 @@ class FileWriter:
             rows = _Rows(self.workspace.spool, stop)
             name = self.job.resource
             self.job.altered = sink.write(rows, name, RECORDS[name], new, self._about())
+            notes = self.job.note, self.source.plan.note(name, rows)
+            self.job.note = "; ".join(filter(None, notes))
         except (OSError, ExportError, MemoryError):
             disk.unlink(new)  # it may be what fills the disk
             raise

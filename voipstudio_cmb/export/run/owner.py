@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.errors import ClientMisuse, RequestTimeout
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
 from voipstudio_cmb.export.plan.preflight import Preflight
 
 
@@ -15,14 +15,16 @@ async def checked_owner(client: CallMeBackClient, preflight: Preflight) -> str:
         CallMeBackError: only `GET /me` can tell, and it fails for now; or the token was refused, or
             no server was reached.
     """
-    names, failure = await client.identities()
-    if failure is not None and failure.sent == "no":
-        raise failure  # no other request would fare better, and all would say the same
-    try:
-        preflight.check_owner(*names)
-    except ClientMisuse:
-        if failure is None or not (failure.retryable or isinstance(failure, RequestTimeout)):
-            raise
-    else:
-        return names[0]
+    failure: CallMeBackError | None = None
+    for wait in (False, True):  # at first, as most exports can do without
+        names, failure = await client.identities(wait=wait)
+        if failure is not None and failure.sent == "no":
+            raise failure  # no other request would fare better, and all would say the same
+        try:
+            preflight.check_owner(*names)
+            return names[0]
+        except ClientMisuse:
+            if failure is None or not (failure.retryable or isinstance(failure, RequestTimeout)):
+                raise
+    assert failure is not None
     raise failure.with_detail("without it nobody knows whether the files are this account's")

@@ -41,12 +41,15 @@ def sink(
     if compress is not None and compress not in COMPRESSIONS:
         raise ClientMisuse(f"unknown compression (known: {', '.join(COMPRESSIONS)})")
     if compress is not None and format == "sqlite":
-        raise ClientMisuse(f"{format} can't be compressed: leave {compress!r} away")
+        raise ClientMisuse(f"compress (--compress): {format} can't be compressed: leave it out")
     if csv_null and format != "csv":
-        raise ClientMisuse(f"{format} has a null of its own: a text for null is for csv only")
+        raise ClientMisuse(f"csv_null (--csv-null): {format} has a null of its own: leave it out")
     columns = checked_columns(columns)
     if columns != "all" and format == "jsonl":
-        raise ClientMisuse("jsonl has no columns: it holds the rows as they came")
+        raise ClientMisuse(
+            "columns (--columns): jsonl has no columns, as it holds the rows as they came: leave "
+            "it out, or choose another format"
+        )
     try:
         if format == "parquet":
             from .parquet import ParquetSink

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError
 
 Step: TypeAlias = Literal["link", "sync", "sync directory", "lock", "chmod"]
@@ -125,8 +126,8 @@ def _what(path: Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     name = error.filename
     if isinstance(name, str | os.PathLike) and os.fspath(name) != str(path):
-        reason += f": {os.fspath(name)!r}"
-    return f"{str(path)!r} can't be written: {reason}"
+        reason += f": {quoted_path(name)}"
+    return f"{quoted_path(path)} can't be written: {reason}"
 
 
 def _advice(error: OSError) -> str:
