@@ -158,7 +158,8 @@ def _insert(
             database.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {table} (created_at)")
         for columns in chunks:
             cells, empty = _bound(schema, columns)
-            database.executemany(_upsert(resource, schema, empty), zip(*cells, strict=True))
+            upsert = _upsert(resource, schema.names, empty)
+            database.executemany(upsert, zip(*cells, strict=True))
         database.execute("COMMIT")
 
 
@@ -171,7 +172,7 @@ def _bound(
     about it.
     """
     kinds = [*(column.kind for column in schema.columns), "json"]
-    empty = tuple(cells.count(None) == len(cells) for cells in columns)
+    empty = tuple(all(cell is None for cell in cells) for cells in columns)
     bound = [
         [*map(_INTEGERS.get, cells)] if kind == "boolean" else cells
         for kind, cells, none in zip(kinds, columns, empty, strict=True)
@@ -236,9 +237,9 @@ def _add_columns(database: sqlite3.Connection, resource: str, columns: Iterable[
 
 
 @lru_cache
-def _upsert(resource: str, schema: Schema, empty: tuple[bool, ...]) -> str:
-    """Adds rows, of whose columns some are `empty`."""
-    names = [*map(_quoted, schema.names)]
+def _upsert(resource: str, columns: tuple[str, ...], empty: tuple[bool, ...]) -> str:
+    """Adds rows, of whose `columns` some are `empty`."""
+    names = [*map(_quoted, columns)]
     table, others = _quoted(resource), [name for name in names if name != '"id"']
     before = ", ".join(f"{table}.{name}" for name in others)
     after = ", ".join(f"excluded.{name}" for name in others)
