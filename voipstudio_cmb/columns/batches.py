@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
@@ -128,7 +129,7 @@ async def _batches(
             try:
                 async for page in walk:
                     rows, at = as_rows(page.records), 0
-                    lines = rows.lines().split(b"\n")[:-1]
+                    lines = [line[:-1] for line in BytesIO(rows.lines())]
                     while at < len(lines):
                         at += builder.add(rows.ids[at:], lines[at:])
                         if builder.is_full:

@@ -34,7 +34,8 @@ _MINUS_ZERO = re.compile(rb"-0(?<=[: \t]-0)[ \t,}]")  # is found fastest by how 
 _LEARNABLE = re.compile(r'[^\x00-\x1f"\\\ud800-\udfff]*')
 _Id = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 _NO_ID = 0
-_ABSENT: dict[Any, Any] = {Raw: Raw(b""), _Id: msgspec.NODEFAULT}
+_NO_TEXT = Raw(b"")
+_ABSENT: dict[Any, Any] = {Raw: _NO_TEXT, _Id: msgspec.NODEFAULT}
 _Integer: Any = Annotated[int, msgspec.Meta(ge=-MAX_ID - 1, le=MAX_ID)]
 _Times = list[Annotated[datetime, msgspec.Meta(tz=False)] | None]
 _DOCUMENTED: dict[Kind, Any] = {
@@ -61,6 +62,13 @@ def object_of(cells: Mapping[str, bytes]) -> str:
 @lru_cache(4096)  # names repeat in every row; limited, because a server may invent new ones
 def _key(name: str) -> bytes:
     return to_json(name) + b":"
+
+
+def _texts(values: Sequence[Raw]) -> list[bytes]:
+    """The JSON text of each of `values`; b"" where there is none."""
+    if all(value is _NO_TEXT for value in values):  # documented, and never sent
+        return [b""] * len(values)
+    return [*map(bytes, values)]
 
 
 class _Chunk:
@@ -109,6 +117,8 @@ class _Cells:
             cells = [v.decode() if v and v[0] in NESTED else self.exact(v) for v in values]
             return chunk.checked(name, cells, values)
         if self.type is Raw:
+            if not any(values):
+                return [None] * len(values)
             return chunk.checked(name, [*map(self._known, values)], values)
         if kind == "time":
             return self._times(values, chunk)
@@ -217,7 +227,7 @@ class Splitter:
                     read.append(self._row(_NO_ID))
                     chunk.odd.add(at)
         return [
-            [*map(bytes, values)] if type is Raw else values
+            _texts(values) if type is Raw else values
             for type, values in zip(self._types, zip(*map(astuple, read), strict=True), strict=True)
         ]
 
@@ -276,5 +286,5 @@ class Splitter:
                 for token, count in Counter(values).items():
                     if token not in (b"", b"null"):
                         census.sorts[name][sort_of(token)] += count
-            elif count := len(values) - values.count(None):
+            elif count := len([1 for value in values if value is not None]):  # faster than `count`
                 census.sorts[name][SORTS[self._columns[name].column.kind]] += count
