@@ -128,5 +128,5 @@ class _Client:
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def identities(self) -> tuple[list[str], None]:
+    async def identities(self, *, wait: bool = False) -> tuple[list[str], None]:
         return [f"id {self._account.user}"], None
