@@ -18,6 +18,7 @@ LAW = {
         "auth client codec columns config events export export.run export.sinks export.store ext "
         "filters limits patience sandbox services"
     ),
+    "desired": "client",
     "ext": "client columns events filters",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config limits",
@@ -61,6 +62,7 @@ ONLY_IN = {
     "plotly": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",
+    "tomlkit": "desired",
     "sqlite3": "export.sinks",
     "zstandard": "export.sinks",
 }
