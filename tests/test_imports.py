@@ -16,7 +16,7 @@ LAW = {
     "__main__": "cli",
     "cli": (
         "auth client codec columns config events export export.run export.sinks export.store ext "
-        "filters limits patience sandbox services"
+        "filters guides limits patience sandbox services"
     ),
     "desired": "client",
     "ext": "client columns events filters",
@@ -41,6 +41,7 @@ LAW = {
     "config": "patience retry",
     "events": "",
     "filters": "codec",
+    "guides": "",
     "limits": "timeouts",
     "patience": "timeouts",
     "retry": "",
