@@ -167,7 +167,8 @@ def _operations() -> Iterator[str]:
     for name in ("cdrs", "visitors", "websites", "settings", "buttons"):
         group = COMMAND.get_command(None, name)  # type: ignore[arg-type]
         for operation in group.list_commands(None):  # type: ignore[union-attr]
-            if operation != "count":  # which is a list of one row
+            # A count is a list of one row, and a document is worked off with the others.
+            if operation not in ("count", "pull", "plan", "apply", "drift"):
                 yield f"{name} {operation}"
 
 

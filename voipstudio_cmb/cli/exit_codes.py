@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from voipstudio_cmb.errors import CallMeBackError
     from voipstudio_cmb.export import Job
 
 
 DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, RESUMABLE = 0, 1, 2, 3, 4, 5
+CHANGES = 10
 INTERRUPTED, TERMINATED = 130, 143
 
 
@@ -28,6 +30,15 @@ def passes(error: BaseException | None) -> bool:
         getattr(each, "retryable", False) or isinstance(each, RateLimited | RequestTimeout)
         for each in causes(error)
     )
+
+
+def code_of(error: CallMeBackError) -> int:
+    """The exit code of a command that `error` ends."""
+    from voipstudio_cmb.errors import ClientMisuse, NoToken, Unauthorized
+
+    if isinstance(error, Unauthorized | NoToken):
+        return NOT_AUTHORISED
+    return USAGE if isinstance(error, ClientMisuse) else FAILED
 
 
 def retryable(job: Job) -> bool:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
+from voipstudio_cmb.errors import CallMeBackError
 
 from .arguments import Arguments
 from .clients import open_client
-from .exit_codes import DONE, FAILED, NOT_AUTHORISED, RESUMABLE, USAGE
+from .exit_codes import DONE, FAILED, NOT_AUTHORISED, RESUMABLE, code_of
 from .stdio import OutputError, print_text
 from .terminal import escape_controls, print_json, print_message
 
@@ -73,11 +73,8 @@ def _doubt(error: CallMeBackError, arguments: Arguments) -> str:
 
 
 def _code(error: CallMeBackError) -> int:
-    if isinstance(error, Unauthorized | NoToken):
-        return NOT_AUTHORISED
-    if isinstance(error, ClientMisuse):
-        return USAGE
-    return RESUMABLE if error.sent == "maybe" or error.retryable else FAILED
+    passes = code_of(error) == FAILED and (error.sent == "maybe" or error.retryable)
+    return RESUMABLE if passes else code_of(error)
 
 
 async def _show(arguments: Arguments, operations: Sequence[tuple[str, Operation]]) -> int:

@@ -20,10 +20,10 @@ from .exit_codes import (
     DONE,
     FAILED,
     INTERRUPTED,
-    NOT_AUTHORISED,
     RESUMABLE,
     TERMINATED,
     USAGE,
+    code_of,
 )
 from .options import EXIT_CODES, TOKEN, account_options, check_certificates, check_numbers
 from .parser import Group, refuse
@@ -31,11 +31,12 @@ from .stdio import OutputError, guarded_stdio
 from .terminal import notify
 
 _ROWS, _ITEMS = ("list", "count"), ("get", "create", "update", "delete")
+_DOCUMENTS = ("pull", "plan", "apply", "drift")
 _OPERATIONS = {
     "cdrs": _ROWS,
     "visitors": _ROWS,
     "websites": _ROWS,
-    "settings": (*_ROWS, *_ITEMS),
+    "settings": (*_ROWS, *_ITEMS, *_DOCUMENTS),
     "buttons": _ITEMS,
 }
 
@@ -152,7 +153,7 @@ def _parse(argv: Sequence[str] | None) -> Arguments | int:
 
 
 def _run(arguments: Arguments) -> int:
-    from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, NoToken, Unauthorized
+    from voipstudio_cmb.errors import CallMeBackError
 
     from .logs import VARIABLE, level_of, shown_logs
 
@@ -170,10 +171,9 @@ def _run(arguments: Arguments) -> int:
                 raise  # else the loop had no thread to wait for those that it had
         return codes.pop()
     except CallMeBackError as error:
-        notify(arguments, f"error: {error}")
-        if isinstance(error, Unauthorized | NoToken):
-            return NOT_AUTHORISED
-        return USAGE if isinstance(error, ClientMisuse) else FAILED
+        for line in str(error).split("\n"):  # a document's each name another mistake
+            notify(arguments, f"error: {line}")
+        return code_of(error)
 
 
 def _interruption(arguments: Arguments) -> str:
@@ -181,6 +181,8 @@ def _interruption(arguments: Arguments) -> str:
     command = getattr(arguments, "command", None)
     if str(command).endswith("list") or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
+    if str(command).endswith("apply"):
+        return ": what was done stays done; run the same command again for the rest"
     if not _leaves_files(arguments):
         return ""
     return ": no file is left half written; run the same command again to resume"

@@ -11,6 +11,9 @@ EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but som
 or some jobs failed for good; 4 not authorised; 5 failed for now: run the same command again to
 resume; 130 interrupted and 143 terminated: an export can be resumed likewise."""
 
+DIFFERENCES = """Exit codes: 0 no difference; 10 differences; 1 failed; 2 wrong usage, or a document
+with mistakes; 4 not authorised; 130 interrupted."""
+
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth
 login` wrote. A profile's token goes to the profile's URL; one without a URL, and the token of a
@@ -95,6 +98,25 @@ def walk_options() -> list[click.Parameter]:
             help="Page requests in flight per resource.",
         ),
     ]  # fmt: skip
+
+
+def accounts_option() -> click.Parameter:
+    """`--accounts`."""
+    accounts = (
+        "The TOML file with the accounts, of which the document has [accounts.NAME] sections."
+    )
+    return option("--accounts", metavar="FILE", help=accounts, completes="file")
+
+
+def document_argument(*, required: bool = True) -> click.Parameter:
+    """The document's path."""
+    return click.Argument(["document"], metavar="FILE", required=required)
+
+
+def prune_option() -> click.Parameter:
+    """`--prune`."""
+    prune = "Delete what an apply made or adopted, and the document has no more."
+    return option("--prune", is_flag=True, help=prune)
 
 
 def check_certificates() -> None:
