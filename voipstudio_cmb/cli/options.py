@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from .arguments import Arguments
 from .parser import INTEGER, NUMBER, option
@@ -13,6 +14,10 @@ resume; 130 interrupted and 143 terminated: an export can be resumed likewise.""
 
 DIFFERENCES = """Exit codes: 0 no difference; 10 differences; 1 failed; 2 wrong usage, or a document
 with mistakes; 4 not authorised; 130 interrupted."""
+
+APPLIED = """Exit codes: 0 done; 1 failed; 2 wrong usage, a document with mistakes, or an outdated
+plan; 4 not authorised; 5 something failed for now, had changed meanwhile, or may have been
+carried out: run the same command again; 130 interrupted."""
 
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth
@@ -102,15 +107,18 @@ def walk_options() -> list[click.Parameter]:
 
 def accounts_option() -> click.Parameter:
     """`--accounts`."""
-    accounts = (
-        "The TOML file with the accounts, of which the document has [accounts.NAME] sections."
-    )
+    accounts = "The accounts that a document has [accounts.NAME] sections for: a TOML file."
     return option("--accounts", metavar="FILE", help=accounts, completes="file")
 
 
 def document_argument(*, required: bool = True) -> click.Parameter:
     """The document's path."""
-    return click.Argument(["document"], metavar="FILE", required=required)
+
+    def complete(_ctx: click.Context, _param: click.Parameter, _typed: str) -> list[CompletionItem]:
+        return [CompletionItem("", type="file")]
+
+    metavar = "FILE" if required else "[FILE]"
+    return click.Argument(["document"], metavar=metavar, required=required, shell_complete=complete)
 
 
 def prune_option() -> click.Parameter:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.exit_codes import DONE, FAILED, RESUMABLE, USAGE, code_of, passes
 from voipstudio_cmb.cli.options import (
-    EXIT_CODES,
+    APPLIED,
     TOKEN,
     account_options,
     accounts_option,
@@ -152,11 +152,12 @@ def command_of(resource: str) -> Command:
             *account_options(),
         ],
         help="Show what a document changes, ask, and change it; write new ids into the document.",
+        brief="Do what a document says, after a look at the plan.",
         examples=[
             "voipstudio-cmb settings apply widgets.toml --yes",
             "voipstudio-cmb settings apply --plan widgets.plan --yes",
         ],
-        epilog=f"{EXIT_CODES}\n\n{TOKEN}",
+        epilog=f"{APPLIED}\n\n{TOKEN}",
         exclusive=[("accounts", "profile"), ("plan", "prune")],
         resource=resource,
     )

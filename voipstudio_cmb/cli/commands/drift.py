@@ -50,6 +50,7 @@ def command_of(resource: str) -> Command:
             *account_options(),
         ],
         help="Say how the account differs from a document now, and what else it has.",
+        brief="Say what differs from a document now.",
         examples=[
             "voipstudio-cmb settings drift widgets.toml",
             "voipstudio-cmb settings drift widgets.toml --json",

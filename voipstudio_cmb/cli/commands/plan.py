@@ -58,6 +58,7 @@ def command_of(resource: str) -> Command:
             *account_options(),
         ],
         help="Say what a document would create, change and delete; change nothing.",
+        brief="Say what a document would change.",
         examples=[
             "voipstudio-cmb settings plan widgets.toml",
             "voipstudio-cmb settings plan widgets.toml --prune --out widgets.plan",

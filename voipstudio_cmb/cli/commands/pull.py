@@ -42,6 +42,7 @@ def command_of(resource: str) -> Command:
         run,
         [ids, accounts_option(), *account_options()],
         help="Print a document of the settings, or of some, and of the buttons that they use.",
+        brief="Print a document of the settings and their buttons.",
         examples=[
             "voipstudio-cmb settings pull > widgets.toml",
             "voipstudio-cmb settings pull 7 8 > widgets.toml",
