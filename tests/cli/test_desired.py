@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from tests.fakes.commands import (
     accounts_file,
     answering,
     run_asked,
-    run_process,
-    run_terminal,
 )
+from voipstudio_cmb import CallMeBackClient
+from voipstudio_cmb.cli import desired
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 DOCUMENT = """\
@@ -142,23 +141,22 @@ def test_an_apply_asks_on_a_terminal(api: Sandbox, run: Any, answer: str, code: 
     assert len([*api.data.settings.ids]) == count + (0 if code else 2)
 
 
-def test_without_a_terminal_it_needs_yes(api: Sandbox) -> None:
-    ran = run_process("settings", "apply", "widgets.toml", shell="< /dev/null")
-    assert (ran.returncode, ran.stdout, api.requests) == (2, b"", 0)
-    words = b"error: there is nobody to ask whether to apply widgets.toml: say --yes\n"
-    assert ran.stderr == words
+def test_without_a_terminal_it_needs_yes(api: Sandbox, run: Any) -> None:
+    ran = run("settings", "apply", "widgets.toml")
+    assert (ran.code, ran.out, api.requests) == (2, "", 0)
+    assert ran.err == "error: there is nobody to ask whether to apply widgets.toml: say --yes\n"
 
 
-def test_a_question_about_a_plan_ends_with_one_ctrl_c(api: Sandbox) -> None:
+def test_a_terminal_shows_colours_and_a_question_ends_with_one_ctrl_c(
+    api: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     ran = run_asked("settings", "apply", "widgets.toml", answer="\x03")
     assert ran.code == 130
+    assert "\x1b[32m  + create settings.shop\x1b[0m\n      name: " in ran.out
     assert not [each for each in api.journal if each.method != "GET"]
     assert _text() == DOCUMENT
-
-
-def test_a_plan_is_coloured_on_a_terminal(api: Sandbox) -> None:
-    shown = run_terminal("settings", "plan", "widgets.toml", out=True).out
-    assert "\x1b[32m  + create settings.shop\x1b[0m\n      name: " in shown
 
 
 def test_a_saved_plan_is_applied_as_it_stands_or_not_at_all(api: Sandbox, run: Any) -> None:
@@ -211,50 +209,45 @@ max_call_rate = true
 """
 
 
-@pytest.mark.parametrize("command", ["plan", "apply --yes", "drift"])
-def test_all_mistakes_of_a_document_are_said_by_line(api: Sandbox, run: Any, command: str) -> None:
+def test_all_mistakes_of_a_document_are_said_by_line(api: Sandbox, run: Any) -> None:
     Path("widgets.toml").write_text(BAD)
-    ran = run("settings", *command.split(), "widgets.toml")
-    assert (ran.code, ran.out, api.requests) == (2, "", 0)
-    lines = ran.err.splitlines()
-    assert all(line.startswith("error: widgets.toml:") for line in lines)
-    assert [line.split(":")[2] for line in lines] == ["2", "3", "6", "7"]
-    assert "did you mean floating_icon?" in lines[1]
+    for command in ("plan", "apply --yes", "drift"):
+        ran = run("settings", *command.split(), "widgets.toml")
+        assert (ran.code, ran.out, api.requests) == (2, "", 0)
+        lines = ran.err.splitlines()
+        assert all(line.startswith("error: widgets.toml:") for line in lines)
+        assert [line.split(":")[2] for line in lines] == ["2", "3", "6", "7"]
+        assert "did you mean floating_icon?" in lines[1]
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        ("plan", "FILE is missing"),
-        ("apply --yes", "name a document, or a plan"),
-        ("apply widgets.toml --plan a.plan --yes", "name a document, or a plan"),
-        ("apply --plan widgets.toml --yes", "--plan is no plan"),
-        ("apply --plan none --yes", "--plan can't be read: No such file"),
-        ("apply --plan a.plan --prune", "--plan and --prune exclude each other"),
-        ("apply widgets.toml --json", "--json leaves no room for a question: say --yes"),
-        ("plan none.toml", "none.toml: it can't be read: No such file"),
-        ("plan widgets.toml --out widgets.toml", "exists and is no plan"),
-        ("plan widgets.toml --out none/a.plan", "no directory that exists"),
-        ("plan widgets.toml --accounts accounts.toml", "leave out --accounts"),
-        ("plan many.toml", "many.toml has sections for the accounts a, b: name the file"),
-        ("plan others.toml --accounts accounts.toml", "--accounts does not name c, which"),
-        ("pull 7 --accounts accounts.toml", "leave out the ids or --accounts"),
-        ("plan widgets.toml --accounts x --profile y", "exclude each other"),
-    ],
-)
+REFUSED = [
+    ("plan", "FILE is missing"),
+    ("apply --yes", "name a document, or a plan"),
+    ("apply widgets.toml --plan a.plan --yes", "name a document, or a plan"),
+    ("apply --plan widgets.toml --yes", "--plan is no plan"),
+    ("apply --plan none --yes", "--plan can't be read: No such file"),
+    ("apply --plan a.plan --prune", "--plan and --prune exclude each other"),
+    ("apply widgets.toml --json", "--json leaves no room for a question: say --yes"),
+    ("plan none.toml", "none.toml: it can't be read: No such file"),
+    ("plan widgets.toml --out widgets.toml", "exists and is no plan"),
+    ("plan widgets.toml --out none/a.plan", "no directory that exists"),
+    ("plan widgets.toml --accounts accounts.toml", "leave out --accounts"),
+    ("plan many.toml", "many.toml has sections for the accounts a, b: name the file"),
+    ("plan others.toml --accounts accounts.toml", "--accounts does not name c, which"),
+    ("pull 7 --accounts accounts.toml", "leave out the ids or --accounts"),
+    ("plan widgets.toml --accounts x --profile y", "exclude each other"),
+]
+
+
 def test_what_can_not_be_is_refused_before_anything_is_sent(
-    api: Sandbox,
-    run: Any,
-    directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    argv: str,
-    words: str,
+    api: Sandbox, run: Any, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _two_accounts(api, directory, monkeypatch)
     Path("others.toml").write_text('[accounts.c.settings.shop]\nname = "Shop"\n')
-    ran = run("settings", *argv.split())
-    assert (ran.code, ran.out, api.requests) == (2, "", 0)
-    assert words in ran.err
+    for argv, words in REFUSED:
+        ran = run("settings", *argv.split())
+        assert (ran.code, ran.out, api.requests) == (2, "", 0), argv
+        assert words in ran.err, argv
 
 
 def _two_accounts(api: Sandbox, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -296,6 +289,25 @@ def test_a_document_may_be_about_many_accounts(
     assert run("settings", "plan", *MANY, "--rate", "1000").code == 0
 
 
+def test_one_allowance_is_for_all_accounts_without_a_rate_of_their_own(
+    api: Sandbox, run: Any, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _two_accounts(api, directory, monkeypatch)
+    limiters: list[Any] = []
+
+    def client(*args: Any, limiter: Any, **options: Any) -> CallMeBackClient:
+        limiters.append(limiter)
+        return CallMeBackClient(*args, limiter=limiter, **options)
+
+    monkeypatch.setattr(desired, "CallMeBackClient", client)
+    assert run("settings", "plan", *MANY, "--rate", "500").code == 10
+    assert limiters[0] is limiters[1] is not None
+    accounts = Path("accounts.toml")
+    accounts.write_text(f"{accounts.read_text()}\nrate = 400\n")
+    assert run("settings", "plan", *MANY, "--rate", "500").code == 10
+    assert limiters[2] is not limiters[3] is not None
+
+
 def test_an_account_that_fails_does_not_stop_the_others(
     api: Sandbox, run: Any, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,6 +344,17 @@ def test_the_exit_code_says_whether_to_run_it_again(
     assert (names.count("Shop"), names.count("Blog")) == (1, 1)
 
 
+def test_a_button_of_which_nothing_is_known_waits_for_somebody(api: Sandbox, run: Any) -> None:
+    api.script(Fault(method="POST", path="/callmeback/buttons", status=502))
+    ran = run("settings", "apply", "widgets.toml", "--yes")
+    assert (ran.code, ran.out.splitlines()[-1]) == (5, "1 done, 1 unknown, 1 not tried")
+    ran = run("settings", "apply", "widgets.toml", "--yes")
+    assert (ran.code, ran.out.splitlines()[-1]) == (1, "0 done, 1 unknown, 1 not tried")
+    assert "look into the dashboard" in ran.out
+    _edit("creating = true\n", "")  # it was not there
+    assert run("settings", "apply", "widgets.toml", "--yes").code == 0
+
+
 def test_a_setting_that_changes_meanwhile_is_left_to_the_next_run(api: Sandbox, run: Any) -> None:
     run("settings", "apply", "widgets.toml", "--yes")
     id = _id("settings.shop")
@@ -346,22 +369,16 @@ def test_a_setting_that_changes_meanwhile_is_left_to_the_next_run(api: Sandbox, 
     assert run("settings", "apply", "widgets.toml", "--yes").code == 0
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (lambda api: setattr(api, "token", "another"), 4),
-        (lambda api: api.script(Fault(path="/callmeback/settings", status=400, times=None)), 1),
-    ],
-    ids=["refused", "failed"],
-)
-@pytest.mark.parametrize("command", ["plan widgets.toml", "drift widgets.toml", "pull"])
-def test_errors_are_no_differences(
-    api: Sandbox, run: Any, command: str, change: Callable[[Sandbox], object], code: int
-) -> None:
-    change(api)
-    ran = run("settings", *command.split())
-    assert (ran.code, ran.out) == (code, "")
-    assert len(ran.err.splitlines()) == 1
+def test_errors_are_no_differences(api: Sandbox, run: Any) -> None:
+    commands = ("plan widgets.toml", "drift widgets.toml", "pull")
+    api.script(Fault(path="/callmeback/settings", status=400, times=None))
+    for command in commands:
+        ran = run("settings", *command.split())
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (1, "", 1), command
+    api.token = "another"
+    for command in commands:
+        ran = run("settings", *command.split())
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (4, "", 1), command
 
 
 def test_only_what_an_apply_made_is_deleted_and_not_much_of_it(api: Sandbox, run: Any) -> None:

@@ -131,7 +131,9 @@ def _code(outcome: Outcome) -> int:
         return DONE
     errors = [each.error for each in outcome.of("failed") if each.error is not None]
     codes = [code_of(error) for error in errors]
-    again = outcome.of("stopped") or outcome.of("unknown") or any(map(passes, errors))
+    # What is blocked waits for somebody who looks into the dashboard.
+    unknown = [each for each in outcome.of("unknown") if not each.item.blocked]
+    again = outcome.of("stopped") or unknown or any(map(passes, errors))
     return max(FAILED, RESUMABLE if again else DONE, *codes)
 
 
