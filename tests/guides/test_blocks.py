@@ -21,6 +21,9 @@ Run = Callable[..., CommandResult]
 
 NEVER_ENDS = ("sandbox", "--follow")
 
+# Other packages warn of what they will leave out some day.
+ENGINES = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+
 
 def _commands(block: Block) -> list[str]:
     """The lines that call our command, with what is broken by a backslash joined."""
@@ -105,7 +108,7 @@ def _accounts(text: str, api: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         *(pytest.param(each, False, id=each.name) for each in ALL),
         *(
-            pytest.param(each, True, id=f"{each.name}, all", marks=pytest.mark.engines)
+            pytest.param(each, True, id=f"{each.name}, all", marks=ENGINES)
             for each in ALL
             if any(block.needs_engines for block in each.blocks)
         ),
@@ -121,6 +124,7 @@ def test_every_block_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     for id in (77, 78):  # which examples name
         if id not in api.data.settings:
             api.data.settings.insert(id=id, name="Shop")
@@ -128,6 +132,7 @@ def test_every_block_runs(
         "python": lambda block: _run_script(block, capsys),
         "sh": lambda block: [_run_command(run, line, block.place) for line in _commands(block)],
         "console": lambda block: _compare_transcript(run, block),
+        "bash": lambda block: subprocess.run(["bash", "-n", "-c", block.text], check=True),
     }
     named = [block.text for block in document.blocks if "[accounts." in block.text]
     _accounts("\n".join(named) or '[accounts.shop]\ntoken_env = "SHOP_TOKEN"', api, monkeypatch)

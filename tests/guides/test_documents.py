@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +53,14 @@ def test_each_link_leads_somewhere(document: Document) -> None:
         file = folder / path if path else folder / document.name
         assert file.exists(), target
         assert not anchor or anchor in _anchors(file.read_text("utf-8")), target
+
+
+@pytest.mark.engines
+def test_no_word_is_misspelt() -> None:
+    texts = ["README.md", "CHANGELOG.md", ".github", "voipstudio_cmb/guides"]
+    command = [Path(sys.executable).with_name("typos"), "--format", "brief", *texts]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_the_readme_links_each_guide() -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow
 import pytest
 
 from voipstudio_cmb import CallMeBackClient
@@ -34,6 +35,14 @@ def test_a_walk_says_how_it_is_used(habit: Callable[[Any], Any], line: str, kind
     with pytest.raises(ClientMisuse) as raised:
         habit(walk)
     assert line in str(raised.value)
+
+
+@pytest.mark.parametrize("read", [pyarrow.table, pyarrow.RecordBatchReader.from_stream])
+def test_batches_that_are_read_without_a_reader_say_so(read: Callable[[Any], Any]) -> None:
+    with pytest.raises(
+        ClientMisuse, match=r"`with cmb\.cdrs\.batches\(\)\.to_reader\(\) as calls:`"
+    ):
+        read(CallMeBackClient("sandbox-token").cdrs.batches())
 
 
 async def test_a_walk_that_is_awaited_says_so_and_can_still_be_used() -> None:
