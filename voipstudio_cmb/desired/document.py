@@ -19,7 +19,7 @@ from voipstudio_cmb.errors import DocumentError
 
 from .checks import KINDS, is_name, mistakes_of
 from .edits import plain_text
-from .file import DocumentFile
+from .file import MAX_SIZE, DocumentFile
 from .forms import Kind, attributes
 from .lines import line_of, lines_of
 
@@ -55,6 +55,8 @@ class Part:
     """The buttons and then the settings, in the order of the document."""
     managed: Mapping[Kind, tuple[int, ...]] = attrs.field(factory=dict)
     """The ids that apply has made or adopted, which alone may be deleted."""
+    line: int = 1
+    """Where its account is named, from 1."""
 
 
 @attrs.frozen(kw_only=True)
@@ -83,10 +85,15 @@ def read(path: str | Path) -> Document:
     """
     path = Path(path)
     try:
-        content = read_regular(path)
+        content = read_regular(path, MAX_SIZE)
     except (OSError, ValueError) as error:  # a NUL in its path
         reason = getattr(error, "strerror", None) or "its path can't be used"
         raise DocumentError(f"{path}: it can't be read: {reason}") from None
+    return parse(path, content)
+
+
+def parse(path: Path, content: bytes) -> Document:
+    """The document in a file's `content`; raises `DocumentError` as `read`. No I/O."""
     if mark := _encoding(content):
         raise DocumentError(f"{path}:1: it {mark}: save it as UTF-8 without a byte order mark")
     text = ""
@@ -152,7 +159,13 @@ def _part(
         for local, section in part.get(kind, {}).items()
     ]
     managed = {kind: tuple(ids) for kind, ids in part.get("managed", {}).items()}
-    return Part(name=name, account=part.get("account"), sections=tuple(sections), managed=managed)
+    return Part(
+        name=name,
+        account=part.get("account"),
+        sections=tuple(sections),
+        managed=managed,
+        line=line_of(lines, (*at, "account")),
+    )
 
 
 def _section(kind: Kind, local: str, section: Mapping[str, Any], line: int) -> Section:

@@ -17,6 +17,9 @@ from voipstudio_cmb.errors import DocumentError
 
 from .edits import Edit, edited
 
+MAX_SIZE = 16 * 1024 * 1024
+"""The size in bytes of a document that nobody means: buttons may hold pictures."""
+
 
 class DocumentFile:
     """A file, and what it held when this process last read or wrote it."""
@@ -32,7 +35,7 @@ class DocumentFile:
             DocumentError: somebody has, or it can't be read.
         """
         with self._named():
-            self._check(read_regular(self.path))
+            self._check(read_regular(self.path, MAX_SIZE))
 
     def _check(self, content: bytes) -> None:
         if content != self._known:
@@ -47,7 +50,7 @@ class DocumentFile:
             DocumentError: somebody has, the section is not there any more, or it can't be written.
         """
         with self._named(), self._locked():
-            content = read_regular(self.path)
+            content = read_regular(self.path, MAX_SIZE)
             if not anyway:
                 self._check(content)
             new = edited(content, edit)
@@ -87,12 +90,15 @@ class DocumentFile:
         part = target.with_name(f".{target.name}.new")
         part.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(part, flags, 0o600), "wb") as file:
-            os.fchmod(file.fileno(), os.stat(target).st_mode & 0o7777)
-            file.write(new)
-            file.flush()
-            os.fsync(file.fileno())
-        if read_regular(target) != old:  # an editor has no lock: this leaves it a moment
-            part.unlink()
-            raise DocumentError("it was edited while it was to be written")
-        os.replace(part, target)
+        try:
+            with open(os.open(part, flags, 0o600), "wb") as file:
+                os.fchmod(file.fileno(), os.stat(target).st_mode & 0o7777)
+                file.write(new)
+                file.flush()
+                os.fsync(file.fileno())
+            if read_regular(target, MAX_SIZE) != old:  # an editor knows no locks
+                raise DocumentError("it was edited while it was to be written")
+            os.replace(part, target)
+        except (OSError, DocumentError):
+            part.unlink(missing_ok=True)
+            raise

@@ -56,7 +56,7 @@ def _integer(value: object) -> Any:
 def _boolean(value: object) -> Any:
     if isinstance(value, str):
         return _BOOLEANS.get(value, UNKNOWN)
-    return bool(value) if isinstance(value, int) and value in (0, 1) else UNKNOWN
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else UNKNOWN
 
 
 def _decimal(value: object) -> Any:
@@ -65,9 +65,10 @@ def _decimal(value: object) -> Any:
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return UNKNOWN
     try:  # as a double, which is what the number has been for some time on its way
-        return Decimal(repr(float(value))).normalize() + 0
-    except (InvalidOperation, OverflowError, ValueError):
+        form = Decimal(repr(float(value))).normalize() + 0
+    except (InvalidOperation, OverflowError):
         return UNKNOWN
+    return form if _NUMBER.fullmatch(format(form, "f")) else UNKNOWN
 
 
 def _choice(value: object) -> Any:

@@ -89,7 +89,7 @@ def _of_kind(
 ) -> list[Item]:
     sections = [section for section in part.sections if section.kind == kind]
     claimed = {section.id for section in sections if section.id in rows}
-    names = Counter(section.values.get("name") for section in sections if section.id not in claimed)
+    names = Counter(section.values.get("name") for section in sections if _by_name(section, rows))
     items = []
     for section in sections:
         wanted = dict(section.values)
@@ -100,14 +100,22 @@ def _of_kind(
             continue
         name = section.values.get("name")
         found = [id for id in rows if id not in claimed and rows[id]["name"] == name]
-        problem = _ambiguous(section, found if name else [], names[name])
-        if problem:
+        found = found if name and _by_name(section, rows) else []
+        if problem := _ambiguous(section, found, names[name]):
             mistakes.append((section.line, f"{kind}.{section.local}: {problem}"))
         elif len(found) == 1:
             items.append(_item(section, "adopt", found[0], rows[found[0]], wanted))
         else:
             items.append(_creation(section, wanted))
     return items
+
+
+def _by_name(section: Section, rows: Rows) -> bool:
+    """Whether its resource is looked for by its name: not that of an id which is simply gone.
+
+    What has that name then is another one, as ids were told apart by the document.
+    """
+    return section.id is None or (section.creating and section.id not in rows)
 
 
 def _ambiguous(section: Section, found: list[int], same: int) -> str:

@@ -96,7 +96,9 @@ class Plan:
             )
         check_editor()
         self.document.file.check()
-        run = Run(self.client, self.document.file, self.account)
+        known = {item.id for item in self.items if item.kind == "settings" and item.id}
+        known.update(id for kind, id, _ in self.unlisted if kind == "settings")
+        run = Run(self.client, self.document.file, self.account, known)
         return await run.apply(self.items, on_item or (lambda _: None))
 
 
@@ -138,7 +140,10 @@ async def _identity(client: CallMeBackClient, document: Document, part: Part) ->
         return known
     if error is not None:
         raise error.with_detail("so it is not known whether the document is for this account")
-    raise DocumentError(f"{document.path}: it is for another account than the token's: {known}")
+    whose = f": {known}" if known else ""
+    raise DocumentError(
+        f"{document.path}:{part.line}: it is for another account than that of the token{whose}"
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -6,7 +6,7 @@ creation begins is in the document before it is sent, and its id right after it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -72,14 +72,18 @@ _LOOK = "look for it in the dashboard, and apply again, which says what to do"
 class Run:
     """One apply."""
 
-    def __init__(self, client: CallMeBackClient, file: DocumentFile, part: str) -> None:
+    def __init__(
+        self, client: CallMeBackClient, file: DocumentFile, part: str, known: Collection[int]
+    ) -> None:
         self._client = client
         self._file = file
         self._part = part
         self._made: dict[str, int] = {}
         """The ids of buttons, by their local names."""
-        self._names: set[str] | None = None
-        """The names of the account's settings."""
+        self._known = known
+        """The ids of the settings that the account had when it was planned."""
+        self._new: set[Any] | None = None
+        """The names of those that others have made since."""
         self._end = ""
         """Why nothing more is tried."""
 
@@ -171,10 +175,10 @@ class Run:
 
     async def _is_there(self, item: Item) -> bool:
         """Whether somebody has created a setting of that name since it was planned."""
-        if self._names is None:
+        if self._new is None:
             rows = await read_settings(self._client)
-            self._names = {row["name"] for row in rows.values() if isinstance(row["name"], str)}
-        return item.changes["name"][1] in self._names
+            self._new = {row["name"] for id, row in rows.items() if id not in self._known}
+        return item.changes["name"][1] in self._new
 
     def _settled(self, item: Item, id: int) -> Result:
         """Writes the `id` of what was made or adopted into the document, as that is now."""

@@ -67,7 +67,9 @@ def _local_names(kind: Kind, rows: Rows) -> dict[int, str]:
         text = row["name"] if isinstance(row["name"], str) else ""
         ascii_ = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
         slug = "-".join(re.findall(r"[a-z0-9]+", ascii_))[:40].strip("-") or kind[:-1]
-        names[id] = slug if slug not in names.values() else f"{slug}-{id}"
+        while slug in names.values():
+            slug += f"-{id}"
+        names[id] = slug
     return names
 
 
