@@ -61,8 +61,8 @@ async def test_a_plan(tmp_path: Path) -> None:
         "  + create settings.lost (id 77 is gone)\n"
         '      name: "Lost"\n'
         '      allowed_countries: ["GB"]\n'
-        "  - delete settings 4\n"
-        "    buttons 201 (kept: settings 3 use it)\n"
+        '  - delete settings 4 "Gone"\n'
+        '    buttons 201 "b" (kept: settings 3 use it)\n'
         "2 to create, 1 to adopt, 1 to update, 1 to delete, 1 unchanged\n"
     )
 
@@ -75,7 +75,7 @@ async def test_a_drift(tmp_path: Path) -> None:
         "      button_id: (the id of buttons.header) -> null\n"
         "  ~ settings.old (id 2)\n"
         '      privacy_policy_url: null -> "a\\u001b[31m"\n'
-        "  - settings.lost is gone\n"
+        "  - settings.lost (id 77) is gone\n"
         '    settings 3 "by\\u202e hand" is not in the document\n'
         "4 differ from the document, 2 as it says\n"
     )

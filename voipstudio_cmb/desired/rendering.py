@@ -28,8 +28,9 @@ def render_drift(plan: Plan) -> str:
     lines = []
     for item in plan.items:
         if item.local and item.id is None:
-            gone = item.section is not None and item.section.id is not None
-            lines.append(f"  - {_name(item)} {'is gone' if gone else 'is not there'}")
+            id = None if item.section is None else item.section.id
+            gone = "is not there" if id is None else f"(id {id}) is gone"
+            lines.append(f"  - {_name(item)} {gone}")
         elif item.local and item.changes:
             lines.append(f"  ~ {_name(item)}")
             # What the document says comes first: the account has moved away from that.
@@ -72,7 +73,8 @@ def _lines(item: Item) -> Iterator[str]:
 
 def _name(item: Item) -> str:
     if not item.local:
-        return f"{item.kind} {item.id}"
+        name = item.known.get("name")
+        return f"{item.kind} {item.id}" + (f" {quoted(name)}" if isinstance(name, str) else "")
     return f"{item.kind}.{item.local}" + ("" if item.id is None else f" (id {item.id})")
 
 
