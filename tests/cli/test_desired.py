@@ -355,6 +355,18 @@ def test_a_button_of_which_nothing_is_known_waits_for_somebody(api: Sandbox, run
     assert run("settings", "apply", "widgets.toml", "--yes").code == 0
 
 
+def test_an_edit_while_apply_runs_is_kept_and_stops_it(api: Sandbox, run: Any) -> None:
+    def edit(_data: object) -> None:
+        _edit('name = "Blog"', 'name = "News"')
+
+    api.script(Fault(method="POST", path="/callmeback/settings", change=edit))
+    ran = run("settings", "apply", "widgets.toml", "--yes")
+    assert (ran.code, ran.out.splitlines()[-1]) == (5, "2 done, 1 not tried")
+    assert (_id("settings.shop"), _text().count('name = "News"')) == (api.data.settings.ids[-1], 1)
+    assert run("settings", "apply", "widgets.toml", "--yes").code == 0
+    assert [row["name"] for row in _settings(api)[-2:]] == ["Shop", "News"]
+
+
 def test_a_setting_that_changes_meanwhile_is_left_to_the_next_run(api: Sandbox, run: Any) -> None:
     run("settings", "apply", "widgets.toml", "--yes")
     id = _id("settings.shop")

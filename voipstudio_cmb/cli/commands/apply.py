@@ -129,12 +129,18 @@ def _code(outcome: Outcome) -> int:
     """The exit code for `outcome`: 5 if the same command may do the rest."""
     if outcome.complete:
         return DONE
-    errors = [each.error for each in outcome.of("failed") if each.error is not None]
-    codes = [code_of(error) for error in errors]
-    # What is blocked waits for somebody who looks into the dashboard.
-    unknown = [each for each in outcome.of("unknown") if not each.item.blocked]
-    again = outcome.of("stopped") or unknown or any(map(passes, errors))
-    return max(FAILED, RESUMABLE if again else DONE, *codes)
+    # What was not tried has no code of its own: where nothing else failed, the document was edited.
+    return max(map(_code_of_result, outcome.results)) or RESUMABLE
+
+
+def _code_of_result(result: Result) -> int:
+    if result.state in ("done", "not tried"):
+        return DONE
+    if result.item.blocked:  # it waits for somebody who looks into the dashboard
+        return FAILED
+    if result.state == "failed" and result.error is not None and not passes(result.error):
+        return code_of(result.error)
+    return RESUMABLE
 
 
 def command_of(resource: str) -> Command:
