@@ -8,11 +8,11 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.desired import Document, Plan
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
+from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, Unauthorized
 from voipstudio_cmb.export import read_accounts
 from voipstudio_cmb.limits import RateLimit
 
@@ -25,18 +25,27 @@ from .terminal import print_json, print_message
 
 T = TypeVar("T")
 
-Clients = Mapping[str, CallMeBackClient]
-"""The client of each account, by its name in the document; the only one is called ""."""
+
+class Target(NamedTuple):
+    """An account to work on."""
+
+    client: CallMeBackClient
+    token_env: str = ""
+    """The variable that its token comes from, if `--accounts` says so."""
+
+
+Targets = Mapping[str, Target]
+"""The accounts, by their names in the document; the only one is called ""."""
 
 _SIGN = re.compile(r" *([-+~=]) ")
 _COLOURS = {"+": 32, "~": 33, "-": 31, "=": 36}
 
 
 @contextlib.asynccontextmanager
-async def open_clients(
+async def open_targets(
     arguments: Arguments, document: Document | None = None
-) -> AsyncIterator[Clients]:
-    """The clients of the accounts that `document` has sections for, or else of all.
+) -> AsyncIterator[Targets]:
+    """Opens the accounts that `document` has sections for, or else all.
 
     Raises:
         ClientMisuse: `--accounts` does not name them, or is missing, or is one too many.
@@ -48,7 +57,7 @@ async def open_clients(
                 "name the file with their tokens by --accounts"
             )
         async with open_client(arguments) as client:
-            yield {"": client}
+            yield {"": Target(client)}
         return
     accounts = {each.name: each for each in read_accounts(arguments.accounts)}
     names = accounts if document is None else document.accounts
@@ -58,27 +67,30 @@ async def open_clients(
         raise ClientMisuse(f"--accounts does not name {', '.join(unknown)}, which the document has")
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     async with contextlib.AsyncExitStack() as stack:
-        clients = {}
+        targets = {}
         for name in names:
             account = accounts[name]
             own = limiter if account.rate is None else RateLimit(account.rate)
             client = CallMeBackClient(account.token, base_url=account.base_url, limiter=own)
-            clients[name] = await stack.enter_async_context(client)
-        yield clients
+            opened = await stack.enter_async_context(client)
+            targets[name] = Target(opened, account.token_env)
+        yield targets
 
 
 async def of_each(
-    clients: Clients, work: Callable[[str, CallMeBackClient], Awaitable[T]]
+    targets: Targets, work: Callable[[str, CallMeBackClient], Awaitable[T]]
 ) -> tuple[dict[str, T], int]:
     """What `work` returns for each account, and the exit code of those that it failed for.
 
     One that fails does not keep the others from being tried.
     """
     found, codes = {}, [DONE]
-    for name, client in clients.items():
+    for name, target in targets.items():
         try:
-            found[name] = await work(name, client)
+            found[name] = await work(name, target.client)
         except CallMeBackError as error:
+            if isinstance(error, Unauthorized) and target.token_env:
+                error = error.with_detail(f"the token comes from {target.token_env}")
             for line in str(error).split("\n"):  # each names another mistake in the document
                 print_message(f"error: {name}: {line}" if name else f"error: {line}")
             codes.append(code_of(error))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 async def run(arguments: Arguments) -> int:
     """Shows the plan, asks unless `--yes` is given, and applies it; returns the exit code."""
     from voipstudio_cmb import desired
-    from voipstudio_cmb.cli.desired import of_each, open_clients, print_plans
+    from voipstudio_cmb.cli.desired import of_each, open_targets, print_plans
     from voipstudio_cmb.errors import ClientMisuse
 
     document, saved = _asked_for(arguments)
@@ -44,8 +44,8 @@ async def run(arguments: Arguments) -> int:
             return await saved[name].reopen(client, document)
         return await desired.plan(client, document, account=name, prune=arguments.prune)
 
-    async with open_clients(arguments, document) as clients:
-        plans, code = await of_each(clients, plan)
+    async with open_targets(arguments, document) as targets:
+        plans, code = await of_each(targets, plan)
         if not arguments.as_json:
             await print_plans(plans, desired.render, as_json=False)
         if not _is_allowed(arguments, plans):
@@ -59,7 +59,7 @@ async def run(arguments: Arguments) -> int:
             tell = partial(_tell, f"{name}: " if name else "")
             return await plans[name].apply(force=arguments.force, on_item=tell)
 
-        outcomes, worse = await of_each({name: clients[name] for name in plans}, apply)
+        outcomes, worse = await of_each({name: targets[name] for name in plans}, apply)
     await _report(arguments, outcomes)
     return max(code, worse, *map(_code, outcomes.values()), DONE)
 

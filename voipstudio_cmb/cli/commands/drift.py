@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 async def run(arguments: Arguments) -> int:
     """Prints what differs; returns the exit code."""
     from voipstudio_cmb import desired
-    from voipstudio_cmb.cli.desired import of_each, open_clients, print_plans
+    from voipstudio_cmb.cli.desired import of_each, open_targets, print_plans
 
     document = desired.read(arguments.document)
 
     async def plan(name: str, client: CallMeBackClient) -> Plan:
         return await desired.plan(client, document, account=name)
 
-    async with open_clients(arguments, document) as clients:
-        plans, code = await of_each(clients, plan)
+    async with open_targets(arguments, document) as targets:
+        plans, code = await of_each(targets, plan)
     await print_plans(plans, desired.render_drift, as_json=arguments.as_json)
     # An adoption alone is no difference: only the document lacks the id.
     differs = any(item.changes for each in plans.values() for item in each.items)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def run(arguments: Arguments) -> int:
     """Prints the plan, and perhaps writes it; returns the exit code."""
     from voipstudio_cmb import desired
-    from voipstudio_cmb.cli.desired import of_each, open_clients, print_plans
+    from voipstudio_cmb.cli.desired import of_each, open_targets, print_plans
     from voipstudio_cmb.cli.saved import check_out, write_plans
     from voipstudio_cmb.cli.terminal import print_message
 
@@ -34,8 +34,8 @@ async def run(arguments: Arguments) -> int:
     async def plan(name: str, client: CallMeBackClient) -> Plan:
         return await desired.plan(client, document, account=name, prune=arguments.prune)
 
-    async with open_clients(arguments, document) as clients:
-        plans, code = await of_each(clients, plan)
+    async with open_targets(arguments, document) as targets:
+        plans, code = await of_each(targets, plan)
     await print_plans(plans, desired.render, as_json=arguments.as_json)
     if out is not None and not code:
         write_plans(out, plans)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def run(arguments: Arguments) -> int:
     """Prints the document if all of it is known; returns the exit code."""
     from voipstudio_cmb import desired
-    from voipstudio_cmb.cli.desired import of_each, open_clients
+    from voipstudio_cmb.cli.desired import of_each, open_targets
     from voipstudio_cmb.cli.stdio import print_data
     from voipstudio_cmb.errors import ClientMisuse
 
@@ -27,8 +27,8 @@ async def run(arguments: Arguments) -> int:
     async def pull(name: str, client: CallMeBackClient) -> str:
         return await desired.pull(client, arguments.ids, account=name)
 
-    async with open_clients(arguments) as clients:
-        texts, code = await of_each(clients, pull)
+    async with open_targets(arguments) as targets:
+        texts, code = await of_each(targets, pull)
     if not code:
         await print_data("\n".join(texts.values()).encode())
     return code
