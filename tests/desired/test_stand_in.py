@@ -32,7 +32,7 @@ RENAMED = {"ddi_e164": "ddi"}
 CASES = [(kind, name) for kind in FIELDS for name in attributes(kind)]
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(7)
 @pytest.mark.parametrize(("kind", "name"), CASES, ids=lambda value: str(value))
 async def test_every_attribute_makes_the_whole_way(kind: Kind, name: str, tmp_path: Path) -> None:
     path, id = tmp_path / "widgets.toml", 201 if kind == "buttons" else 77
