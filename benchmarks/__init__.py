@@ -1,6 +1,6 @@
 """What the package costs, and proofs of what it guarantees that are too long for a test.
 
-    claims/      the README's table of costs: `python -m benchmarks`
+    claims/      the table of costs in the guides: `python -m benchmarks`
     campaigns/   long proofs: `python -m benchmarks.campaigns.NAME`
     harness/     what both share with the tests
 

@@ -7,14 +7,16 @@ extra `bench` brings the peers: without one its column is empty.
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks import campaigns, claims
-from benchmarks.harness.claim import ROUNDS, Result, machine, measured, table, written
+from benchmarks.harness.claim import ROUNDS, Result, machine, measured, plain, table
 from benchmarks.harness.commands import Command
+from benchmarks.harness.picture import picture
 
 
 def run(topics: Iterable[str], rounds: int, quick: bool) -> list[Result]:
@@ -33,7 +35,7 @@ def run(topics: Iterable[str], rounds: int, quick: bool) -> list[Result]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Prints the table, and writes all that was measured as JSON."""
+    """Prints the table, and writes all that was measured as JSON, with a picture beside it."""
     command = Command("python -m benchmarks", __doc__, "calls parsing --rounds 9")
     command.parser.epilog = f"{command.parser.epilog}\n\n{claims.__doc__}\n{campaigns.__doc__}"
     command.parser.add_argument("topics", nargs="*", metavar="topic", help="all, or of these below")
@@ -45,7 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
         command.parser.error(f"no such topic: {', '.join(sorted(unknown))}")
     results = run(given.topics or claims.TOPICS, given.rounds, given.quick)
     given.json.parent.mkdir(parents=True, exist_ok=True)
-    written(given.json, results, given.rounds)
+    content = plain(results, given.rounds)
+    given.json.write_text(json.dumps(content, indent=1) + "\n")
+    given.json.with_suffix(".svg").write_text(picture(content))
     print(table(results))
     made_on = machine()
     versions = ", ".join(f"{name} {number}" for name, number in made_on["packages"].items())

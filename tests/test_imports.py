@@ -16,9 +16,9 @@ LAW = {
     "__main__": "cli",
     "cli": (
         "auth client codec columns config events export export.run export.sinks export.store ext "
-        "filters limits patience sandbox services"
+        "filters guides limits patience sandbox services"
     ),
-    "desired": "client",
+    "desired": "client codec",
     "ext": "client columns events filters",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config limits",
@@ -41,6 +41,7 @@ LAW = {
     "config": "patience retry",
     "events": "",
     "filters": "codec",
+    "guides": "",
     "limits": "timeouts",
     "patience": "timeouts",
     "retry": "",

@@ -78,6 +78,10 @@ async def use() -> None:
         setting = await cmb.settings.create(name="Shop", ddi_e164=442012345678)
         assert_type(setting, Setting)
         await cmb.settings.update(77, floating_icon=False, name=None, max_call_rate=Decimal("1.5"))
+        list(cmb.cdrs.list())  # type: ignore[call-overload]
+        await cmb.cdrs.list()  # type: ignore[misc]
+        cmb.cdrs.list()[0]  # type: ignore[index]
+        len(cmb.cdrs.list())  # type: ignore[arg-type]
         await cmb.settings.update(77, colour="red")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
         await cmb.settings.update(77, floating_icon="yes")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
         await cmb.settings.get("77")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]

@@ -17,7 +17,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Imported on first use: `import voipstudio_cmb` stays free for the command line's --help and for
 # whoever only wants the sandbox, and does not pull aiohttp in.

@@ -1,4 +1,4 @@
-"""Claims about cost, each beside what users would otherwise use: the README's table, by topic.
+"""Claims about cost, each beside what users would otherwise use: the guide `costs`, by topic.
 
     parsing   the bytes of a page become typed records; beside orjson, cattrs, pydantic, openai
     calls     one call, alone and 32 in flight; beside aiohttp, aiohttp_retry, azure-core, openai

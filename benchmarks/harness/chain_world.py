@@ -49,7 +49,7 @@ class Habits:
     @property
     def by_page(self) -> bool:
         """Whether it can only be walked by page: then rows come above all others only, if any come
-        while it is walked (others are in the README's list of what is not guaranteed)."""
+        while it is walked (the guide `walking` lists what else is not guaranteed)."""
         return self.conditions != "honours"
 
 

@@ -7,7 +7,6 @@ another one, so that whatever else the machine does falls on all of them. A rati
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import platform
 import resource
@@ -227,11 +226,10 @@ def machine() -> dict[str, Any]:
     }
 
 
-def written(path: Path, results: Sequence[Result], rounds: int) -> None:
-    """Writes all that was measured as JSON."""
-    content = {
+def plain(results: Sequence[Result], rounds: int) -> dict[str, Any]:
+    """All that was measured, for JSON."""
+    return {
         "machine": machine(),
         "rounds": rounds,
         "claims": [result.plain() for result in results],
     }
-    path.write_text(json.dumps(content, indent=1) + "\n")

@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.campaigns import CAMPAIGNS
 from benchmarks.claims import TOPICS
-from benchmarks.harness.claim import Claim, Result, Sample, measured, table, written
+from benchmarks.harness.claim import Claim, Result, Sample, measured, plain, table
+from benchmarks.harness.picture import picture
 
 
 def test_the_help_names_all_topics_and_campaigns(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,14 +97,16 @@ def test_rounds_are_interleaved_and_begin_with_another_contender_each_time() -> 
         measured(claim(contenders={"us": measure("us")}), 1)
 
 
-def test_the_table_and_the_file_hold_all_claims(tmp_path: Path) -> None:
+def test_the_table_and_the_picture_hold_all_claims() -> None:
     results = [result([1.0, 2.0], [1.0, 1.0]), result([1.0], [4.0], says="another")]
     lines = table(results).splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("| claim   | ours")
     assert lines[3].startswith("| another | 1.00 s | it 4.00 | 0.25")
-    written(tmp_path / "claims.json", results, 2)
-    content = json.loads((tmp_path / "claims.json").read_text())
+    content = json.loads(json.dumps(plain(results, 2)))
     assert [each["ratio"] for each in content["claims"]] == [1.5, 0.25]
     assert content["claims"][0]["samples"]["us"][1]["value"] == 2.0
     assert content["machine"]["packages"]["aiohttp"]
+    drawn = ElementTree.fromstring(picture(content))
+    words = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"what", "another", "1 x = it", "1.50", "0.25"} <= set(words)

@@ -90,6 +90,7 @@ def test_what_fits_is_typed_and_comes_back_as_it_was_sent(
         ("button_id", "five"),
         ("button_id", "١٢"),
         ("button_id", "9" * 400),
+        ("button_id", "007"),
         ("culture", 1.5),
         ("culture", True),
         ("created_at", "0000-00-00 00:00:00"),

@@ -72,6 +72,7 @@ COMMAND = Group(
         "status",
         "ping",
         "completion",
+        "guide",
         "sandbox",
     ),
     _make,

@@ -35,7 +35,8 @@ _BOOLEANS: dict[object, bool] = {True: True, "1": True, False: False, "0": False
 def _int(value: object, _: type) -> int:
     if type(value) is int:
         return value
-    if isinstance(value, str) and INTEGER.fullmatch(value):
+    # Zeros in front would be lost: a phone number's too.
+    if isinstance(value, str) and INTEGER.fullmatch(value) and str(int(value)) == value:
         return int(value)
     raise ValueError("not an integer")
 

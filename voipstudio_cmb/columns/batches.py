@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import attrs
 import pyarrow
@@ -207,6 +207,14 @@ class Batches(Walk[Any]):
         """All rows as a `pyarrow.Table`; raises as the iteration does."""
         batches = await self.collect()
         return pyarrow.Table.from_batches(batches, self.schema)
+
+    if not TYPE_CHECKING:  # type checkers refuse it where it does not exist
+
+        def __arrow_c_stream__(self, requested_schema: object = None) -> NoReturn:
+            raise ClientMisuse(
+                "code that is not async reads a reader: write `with "
+                "cmb.cdrs.batches().to_reader() as calls:`, and pass `calls`"
+            )
 
     def to_reader(self) -> Reader:
         """The same walk for code that is not async: DuckDB, polars, pandas, pyarrow, dlt.

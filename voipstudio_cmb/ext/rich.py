@@ -1,4 +1,4 @@
-"""Progress bars by rich, which comes with the extra `cli`."""
+"""Progress bars and rendered guides by rich, which comes with the extra `cli`."""
 
 from __future__ import annotations
 
@@ -62,3 +62,14 @@ class Bars:
 def can_draw(stream: IO[str]) -> bool:
     """Whether `stream` is a terminal on which a cursor moves; rich's own variables are obeyed."""
     return bool(Console(file=stream).is_interactive)
+
+
+def rendered(markdown: str) -> str:
+    """The text of a Markdown document as this terminal shows it, at most 100 columns wide."""
+    from rich.markdown import Markdown  # with its parser, which bars do not need
+
+    console = Console()
+    console.width = min(console.width, 100)
+    with console.capture() as capture:
+        console.print(Markdown(markdown))
+    return capture.get()

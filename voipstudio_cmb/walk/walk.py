@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 import attrs
 
@@ -167,6 +167,35 @@ class Walk(AsyncIterator[T]):
 
     def __anext__(self) -> Awaitable[T]:
         return self._begun().__anext__()
+
+    if not TYPE_CHECKING:  # type checkers refuse these where they do not exist
+
+        def __iter__(self) -> NoReturn:
+            raise ClientMisuse(
+                "a walk is asynchronous: write `async for item in walk:`, or `await "
+                "walk.collect()` for a list; code that is not async reads "
+                "`cmb.cdrs.batches().to_reader()`"
+            )
+
+        __next__ = __iter__
+
+        def __await__(self) -> NoReturn:
+            raise ClientMisuse(
+                "a walk can't be awaited itself: write `async for item in walk:`, or `await "
+                "walk.collect()` for a list, or `await walk.first()` for one item"
+            )
+
+        def __getitem__(self, at: object) -> NoReturn:
+            raise ClientMisuse(
+                "a walk has no index: write `await walk.first()` for the first item, or `await "
+                "cmb.cdrs.list(limit=10).collect()` for the first 10"
+            )
+
+        def __len__(self) -> NoReturn:
+            raise ClientMisuse(
+                "a walk does not know how many items will come: write `len(await "
+                "walk.collect())`, or `await cmb.cdrs.count()` for the server's total"
+            )
 
     async def collect(self) -> list[T]:
         """All items as a list; `list(limit=10)` gives at most 10."""

@@ -9,5 +9,5 @@
     table        its rows, and a replica that is behind
     temper       what kind of server it is; habits: by name, and which of them walks withstand
     contract     what a walk promises, checked while it runs and when it ends
-    excuses      when a row may be lost silently: only where the README says so
+    excuses      when a row may be lost silently: only where the guide says so
 """

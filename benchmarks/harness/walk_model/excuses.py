@@ -1,4 +1,4 @@
-"""Why a walk may lose a row without an error: each reason is one that the README names.
+"""Why a walk may lose a row without an error: each reason is one that the guide `walking` names.
 
 A walk promises that a row which exists throughout comes exactly once, or that it raises. A row
 counts as existing while it is visible in every response that the server may still give: on both
@@ -35,11 +35,11 @@ class Circumstances:
 
 @attrs.frozen
 class Excuse:
-    """What the README says is not guaranteed, in its `words`, and when it is the reason."""
+    """What the guide says is not guaranteed, in its `words`, and when it is the reason."""
 
     name: str
     words: str
-    """The README's own, under "Not guaranteed"."""
+    """The guide's own, under "Not guaranteed"."""
     applies: Callable[[Circumstances], bool]
     """Whether a walk could not tell."""
 
@@ -65,24 +65,23 @@ def _uncounted(met: Circumstances) -> bool:
 EXCUSES = (
     Excuse(
         "totals too low",
-        "totals that are wrong now and then by just the number of rows that were missed",
+        "Totals that are now and then wrong by exactly the number of rows that were missed",
         _blind_totals,
     ),
     Excuse(
         "inserted before",
-        "rows that are inserted *before* others that were there already",
+        "Rows inserted *before* existing ones",
         _inserted_before,
     ),
     Excuse(
         "stale responses",
-        "Responses that are older than the walk, because they come from a cache or from a replica "
-        "that is behind",
+        "Responses older than the walk, from a cache or from a replica that is behind",
         _stale,
     ),
     Excuse(
         "neither shown nor counted",
-        "Rows that the server neither shows nor counts, as where it ends its pages at a row "
-        "number, caps its total at the same number",
+        "Rows that the server neither shows nor counts: it ends its pages at a row number, caps "
+        "its total at the same number",
         _uncounted,
     ),
 )
