@@ -48,7 +48,7 @@ class Desk:
 
     def fail(self, method: str, error: CallMeBackError, *, done: bool = False) -> None:
         """Lets requests with this `method` fail with `error`, after they are `done` or before."""
-        respond = self.account._respond
+        respond = self.account.respond
 
         def failing(request: Request) -> Response:
             if request.method != method:
@@ -57,7 +57,7 @@ class Desk:
                 respond(request)
             raise error
 
-        self.account._respond = failing  # type: ignore[method-assign]
+        self.account.respond = failing  # type: ignore[method-assign]
 
 
 @pytest.fixture
@@ -183,13 +183,13 @@ async def test_after_a_doubtful_creation_the_next_run_looks_first(
     error: CallMeBackError, done: bool, desk: Desk
 ) -> None:
     desk.write(SHOP)
-    respond = desk.account._respond
+    respond = desk.account.respond
     desk.fail("POST", error, done=done)
     [result] = (await desk.apply()).results
     assert (result.state, result.error) == ("unknown", error)
     assert "apply again, which finds it" in result.message
     assert desk.data["settings"]["shop"]["creating"] is True
-    desk.account._respond = respond  # type: ignore[method-assign]
+    desk.account.respond = respond  # type: ignore[method-assign]
     assert [item.action for item in (await desk.plan()).items] == ["adopt" if done else "create"]
     assert (await desk.apply()).complete
     assert desk.data["settings"]["shop"] == {"name": "Shop", "id": 1}
@@ -198,12 +198,12 @@ async def test_after_a_doubtful_creation_the_next_run_looks_first(
 
 async def test_a_button_that_may_be_there_is_not_created_again(desk: Desk) -> None:
     desk.write(HEADER + SHOP + 'button = "header"\n')
-    respond = desk.account._respond
+    respond = desk.account.respond
     desk.fail("POST", ServerFault("504", sent="maybe"), done=True)
     header, shop = (await desk.apply()).results
     assert (header.state, shop.state) == ("unknown", "not tried")
     assert "its button header is not there" in shop.message
-    desk.account._respond = respond  # type: ignore[method-assign]
+    desk.account.respond = respond  # type: ignore[method-assign]
     plan = await desk.plan()
     assert plan.items[0].blocked
     assert plan.changes
@@ -247,12 +247,12 @@ async def test_what_has_changed_since_it_was_planned_is_stopped(desk: Desk) -> N
 async def test_a_doubtful_update_is_unknown_and_done_again(desk: Desk) -> None:
     id = desk.account.add("settings", name="Shop")
     desk.write(SHOP + f"id = {id}\nculture = 5\n")
-    respond = desk.account._respond
+    respond = desk.account.respond
     desk.fail("PATCH", ServerFault("504", sent="maybe"))
     assert [each.state for each in (await desk.apply()).results] == ["unknown"]
     desk.fail("PATCH", BadRequest("no", sent="yes"))
     assert [each.state for each in (await desk.apply()).results] == ["failed"]
-    desk.account._respond = respond  # type: ignore[method-assign]
+    desk.account.respond = respond  # type: ignore[method-assign]
     assert (await desk.apply()).complete
 
 
@@ -266,14 +266,14 @@ async def test_a_refused_token_ends_it(desk: Desk) -> None:
 
 async def test_one_that_fails_does_not_keep_the_others(desk: Desk) -> None:
     desk.write('[settings.a]\nname = "a"\nbutton_id = 5\n[settings.b]\nname = "b"\n')
-    respond = desk.account._respond
+    respond = desk.account.respond
 
     def refusing(request: Request) -> Response:
         if b"button_id" in (request.body or b""):
             raise BadRequest("there is no such button", sent="yes")
         return respond(request)
 
-    desk.account._respond = refusing  # type: ignore[method-assign]
+    desk.account.respond = refusing  # type: ignore[method-assign]
     assert [each.state for each in (await desk.apply()).results] == ["failed", "done"]
 
 
@@ -359,14 +359,14 @@ async def test_an_edit_before_apply_is_refused_before_anything_is_sent(desk: Des
 
 
 def _on_post(desk: Desk, edit: Callable[[], object]) -> None:
-    respond = desk.account._respond
+    respond = desk.account.respond
 
     def editing(request: Request) -> Response:
         if request.method == "POST":
             edit()
         return respond(request)
 
-    desk.account._respond = editing  # type: ignore[method-assign]
+    desk.account.respond = editing  # type: ignore[method-assign]
 
 
 async def test_an_edit_while_apply_runs_keeps_both_and_ends_it(desk: Desk) -> None:
@@ -431,14 +431,14 @@ async def test_each_account_has_its_part(desk: Desk) -> None:
 
 async def test_a_button_of_another_account_is_no_button_that_is_gone(desk: Desk) -> None:
     desk.account.add("settings", name="Shop", button_id=5)
-    respond = desk.account._respond
+    respond = desk.account.respond
 
     def forbidding(request: Request) -> Response:
         if "/buttons/" in request.path:
             raise Forbidden("no", sent="yes")
         return respond(request)
 
-    desk.account._respond = forbidding  # type: ignore[method-assign]
+    desk.account.respond = forbidding  # type: ignore[method-assign]
     desk.write(SHOP)
     assert (await desk.plan()).changes
     desk.write(HEADER + "id = 5\n")

@@ -83,14 +83,14 @@ async def test_a_drift(tmp_path: Path) -> None:
 
 async def test_an_outcome(tmp_path: Path) -> None:
     account = _account()
-    respond = account._respond
+    respond = account.respond
 
     def failing(request: Request) -> Any:
         if request.method == "POST" and request.path.endswith("buttons"):
             raise ServerFault("504", sent="maybe")
         return respond(request)
 
-    account._respond = failing  # type: ignore[method-assign]
+    account.respond = failing  # type: ignore[method-assign]
     outcome = await (await _plan(tmp_path / "w.toml", account)).apply(force=True)
     assert desired.render_outcome(outcome) == (
         "unknown: buttons.header: 504; it may have been carried out: look for it in the dashboard, "

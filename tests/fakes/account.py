@@ -88,7 +88,7 @@ class FakeAccount:
             raise Killed
         if fault == "429":
             raise self._error(RateLimited, request, "yes")
-        response = self._respond(request)
+        response = self.respond(request)
         if fault == "killed after":
             raise Killed
         doubt = "yes" if request.reads else "maybe"
@@ -98,7 +98,7 @@ class FakeAccount:
             raise self._error(ServerFault, request, doubt)
         return response
 
-    def _respond(self, request: Request) -> Response:
+    def respond(self, request: Request) -> Response:
         kind, _, last = request.path.removeprefix("/callmeback/").partition("/")
         id, table = int(last) if last else None, self.tables[kind]
         self.requests.append((request.method, kind, id))
