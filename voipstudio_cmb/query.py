@@ -64,7 +64,8 @@ class RawWalkOptions(TypedDict, total=False):
     conditions on `id`, and else by page; by page too if the filters are too long for more."""
     cursor: str | None
     """The `cursor` of an earlier walk with the same filters: this one resumes behind its last row.
-    A walk by page keeps the page size that it began with."""
+    A walk by page keeps the page size that it began with. It knows how many rows came before, not
+    which: where rows have gone meanwhile, it can't make sure that none was missed, and raises."""
 
 
 class WalkOptions(RawWalkOptions, total=False):

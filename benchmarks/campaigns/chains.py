@@ -162,6 +162,7 @@ class Chain:
             if disk.died:
                 return "killed"
             raise Wrong(f"it raised {error!r:.300}") from error
+        self.ends["begun again"] += sum(job.note.startswith("begun") for job in summary.jobs)
         if summary.complete:
             return "done"
         contradicted = any(isinstance(job.error, WalkError) for job in summary.jobs)

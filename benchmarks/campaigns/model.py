@@ -16,7 +16,7 @@ from itertools import product
 from hypothesis import seed as seeded
 
 from benchmarks.harness.commands import Campaign, conclude, counted
-from benchmarks.harness.walk_model.client import Outcomes
+from benchmarks.harness.walk_model.client import RESUMED, Outcomes
 from benchmarks.harness.walk_model.habits import HABITS, HELD, habit_of
 from benchmarks.harness.walk_model.machine import machine_of, run_machine
 from benchmarks.harness.walk_model.scenario import KINDS, Scenario, run, scenario_of, shrunk
@@ -102,11 +102,15 @@ def table(outcomes: Outcomes) -> str:
 def costly(outcomes: Outcomes) -> list[str]:
     """What contradicts that errors over an honest server are few, though its rows come and go.
 
-    That is said of walks in the order of ids that were not resumed.
+    That is said of walks in the order of ids, if those that were resumed had kept their rows.
     """
     walks = errors = 0
     for (temper, _, _, part, outcome), count in outcomes.items():
-        if temper == str(HONEST) and part == "in one part" and outcome not in EARLY:
+        if (
+            temper == str(HONEST)
+            and part in ("in one part", RESUMED[True])
+            and outcome not in EARLY
+        ):
             walks += count
             errors += count if outcome in DRIFT else 0
     if errors <= max(2, walks * MOST_ERRORS):  # of a few walks one is more than its share

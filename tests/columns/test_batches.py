@@ -146,6 +146,16 @@ async def test_a_reader_reads_the_same_though_the_loop_waits_for_it() -> None:
     assert no_thread_is_left()
 
 
+def test_a_reader_is_read_as_a_stream_once() -> None:
+    with Sandbox(rows=70) as api:
+        cmb = CallMeBackClient(api.token, base_url=api.base_url)
+        with cmb.cdrs.batches(size=20).to_reader() as reader:
+            assert next(reader).num_rows == 20
+            assert pyarrow.table(reader).num_rows == 50  # what is left
+            with pytest.raises(ClientMisuse, match="table = pyarrow.table"):
+                pyarrow.table(reader)
+
+
 def test_a_reader_that_is_closed_or_let_go_of_ends_its_walk() -> None:
     with Sandbox(rows=400) as api:
         cmb = CallMeBackClient(api.token, base_url=api.base_url)

@@ -58,3 +58,16 @@ async def test_a_reader_is_read_as_it_is(read: Callable[[Reader], list[dict[str,
         assert (cells["duration"] if "duration" not in extra else "long") == row["duration"]
     assert json.loads(found[-1]["extra"])["duration"] == "long"
     assert found[-1]["duration"] is None
+
+
+def test_a_second_query_does_not_get_the_rest_of_the_rows_or_none() -> None:
+    import duckdb
+
+    with Sandbox(rows=700) as api:
+        for first in ("select count(*) from reader", "select * from reader limit 1"):
+            cmb = CallMeBackClient(api.token, base_url=api.base_url)
+            with cmb.cdrs.batches(size=300).to_reader() as reader:
+                assert reader.schema
+                duckdb.sql(first).fetchall()
+                with pytest.raises(Exception, match="they come once"):
+                    duckdb.sql("select count(*) from reader").fetchall()

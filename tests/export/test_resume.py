@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -238,7 +239,7 @@ async def test_a_token_that_was_refused_can_be_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("deaf", [False, True])
 async def test_a_walk_that_can_not_be_resumed_begins_again(tmp_path: Path, deaf: bool) -> None:
-    """By page, rows that went before the position can't be told from rows that were missed."""
+    """As where rows come and go too fast for it to make sure of those before."""
     api, to = Offline(deaf=deaf), tmp_path / "out"
     undisturbed = Offline(deaf=deaf)
     await interrupted(api, plan(to))
@@ -266,6 +267,64 @@ async def test_rows_may_have_gone_meanwhile(tmp_path: Path) -> None:
     found = [json.loads(line)["id"] for line in lines(to / "cdrs.jsonl")]
     assert set(found) >= set(range(13, 61))
     assert len(found) == len(set(found)) == job.rows
+
+
+class Drifting(Offline):
+    """Its rows come and go all the time, and it can only be read by page."""
+
+    def __init__(self, seed: int, kinds: tuple[str, ...]) -> None:
+        super().__init__(0, deaf=True)
+        self.sorts = True
+        self.random, self.kinds = random.Random(seed), kinds
+        self.ids = self.tables["cdrs"] = [{"id": 3 * id} for id in range(1, 121)]
+        self.next = 400
+        self.stayed = {row["id"] for row in self.ids}
+
+    def change(self, times: int) -> None:
+        for _ in range(times):
+            if self.random.choice(self.kinds) == "come":
+                self.next += self.random.choice([1, 3])
+                self.ids.append({"id": self.next})
+            else:
+                gone = self.ids.pop(self.random.randrange(len(self.ids)))
+                self.stayed.discard(gone["id"])
+
+    async def __call__(self, request: Request) -> Response:
+        self.change(self.random.random() < 0.3)
+        return await super().__call__(request)
+
+
+@pytest.mark.parametrize("kinds", [("come",), ("go",), ("come", "go")], ids="-".join)
+async def test_a_resumed_export_begins_again_no_more_than_one_that_never_stopped(
+    tmp_path: Path, kinds: tuple[str, ...]
+) -> None:
+    """Though rows have gone meanwhile, and it can't tell by their number which."""
+    notes = list[str]()
+    for seed in range(3):
+        api, to = Drifting(seed, kinds), tmp_path / str(seed)
+        asked = plan(to, concurrency=api.random.choice([1, 2, 4]))
+        for _ in range(2):
+            await interrupted(api, asked, api.random.randrange(6, 13))
+            api.change(api.random.randrange(8))
+        [job] = (await run(api, asked)).jobs
+        found = [json.loads(line)["id"] for line in lines(to / "cdrs.jsonl")]
+        assert api.stayed <= set(found)
+        assert len(found) == len(set(found)) == job.rows
+        assert job.kept > 0 or job.note
+        notes.append(job.note)
+    assert not any(notes)
+
+
+async def test_rows_that_an_earlier_run_left_out_cost_nothing(tmp_path: Path) -> None:
+    """They were read and not kept, so that they come again and are left out again."""
+    api, to = Offline(180, deaf=True), tmp_path / "out"
+    asked = plan(to, filters=where("id") > 40, on_ignored_filter="client", page_size=10)
+    await interrupted(api, asked, 12)
+    del api.tables["cdrs"][150]
+    [job] = (await run(api, asked)).jobs
+    assert (job.kept, job.note) == (50, "")
+    found = [json.loads(line)["id"] for line in lines(to / "cdrs.jsonl")]
+    assert found == [id for id in range(41, 181) if id != 151]
 
 
 async def test_rows_in_no_order_are_fetched_again(tmp_path: Path) -> None:

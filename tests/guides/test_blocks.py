@@ -125,7 +125,7 @@ def test_every_block_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
-    for id in (77, 78):  # which examples name
+    for id in (77, 82):  # which examples name
         if id not in api.data.settings:
             api.data.settings.insert(id=id, name="Shop")
     do: dict[str, Callable[[Block], Any]] = {

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from voipstudio_cmb.errors import BadRequest, ClientMisuse, NotFound, PageDrift,
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.services import Cdrs, Visitors
+from voipstudio_cmb.walk.ids import ids_of
 
 WINDOWS = (1, 2, 3, 8)
 
@@ -455,6 +457,48 @@ async def test_a_page_walk_that_can_not_account_for_the_rows_before_says_so_at_i
         async for record in cdrs.list(cursor=first.cursor):
             rest.append(record.id)
     assert rest == [*range(56, 80), *range(81, 101)]
+
+
+async def rest_of(cdrs: Cdrs, cursor: str | None, kept: Callable[[int], list[int]]) -> list[int]:
+    """The ids that a walk from `cursor` gives where the rows before were kept."""
+
+    async def ids(through: int) -> array[int]:
+        return array("q", kept(through))
+
+    walk = cdrs.raw_pages(reject=list, kept=ids, cursor=cursor, page_size=10)
+    return [id for page in await walk.collect() for id in ids_of(page)]
+
+
+@pytest.mark.parametrize("missed", [[], [3], [36, 150]])
+@virtual
+async def test_a_page_walk_makes_sure_of_the_rows_before_by_their_ids(missed: list[int]) -> None:
+    table = Table([3 * id for id in range(1, 101)])
+    cdrs = Cdrs(table)
+    first = cdrs.list(walk="page", page_size=10, concurrency=1)
+    kept = [record.id for record in await take(first, 55) if record.id not in missed]
+    for gone in (3, 9, 240):
+        table.ids.remove(gone)
+    rest = await rest_of(cdrs, first.cursor, lambda through: [id for id in kept if id <= through])
+    stayed = [id for id in missed if id in table.ids]
+    assert rest[: 45 - 1] == [id for id in table.ids if id > 165]
+    assert sorted(rest[45 - 1 :]) == stayed
+
+
+@pytest.mark.parametrize("walk", ["page", "keyset"])
+@virtual
+async def test_what_was_kept_is_asked_for_only_where_it_is_needed(walk: Any) -> None:
+    def kept(through: int) -> list[int]:
+        raise AssertionError("it is not needed")
+
+    table = Table(list(range(1, 101)))
+    cdrs = Cdrs(table)
+    first = cdrs.list(walk=walk, page_size=10, concurrency=1)
+    await take(first, 55)
+    if walk == "page":
+        del table.ids[:23]
+    else:
+        table.ids.remove(80)
+    assert await rest_of(cdrs, first.cursor, kept) == [id for id in table.ids if id > 55]
 
 
 @virtual

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import itertools
 import random
+from array import array
 from contextlib import aclosing
 from typing import Any
 
@@ -17,6 +18,7 @@ from benchmarks.harness.responses import json_response
 from tests.fakes.collections import Collection, Table, page, row
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, IncompleteWalk, NotFound, PageDrift
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.models import Cdr
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Tasks
 from voipstudio_cmb.walk.ids import Seen
@@ -512,8 +514,6 @@ async def test_a_page_that_stays_empty_before_others_is_never_taken_for_the_end(
 
 
 def test_seen_yields_an_id_once_in_any_order() -> None:
-    from voipstudio_cmb.models import Cdr
-
     def cdrs(*ids: int) -> list[Cdr]:
         return [Cdr(id=id) for id in ids]
 
@@ -524,6 +524,23 @@ def test_seen_yields_an_id_once_in_any_order() -> None:
     assert [r.id for r in seen.fresh(cdrs(1, 2, 3))] == []
     assert [r.id for r in seen.fresh(cdrs(9, 4))] == [9, 4]
     assert len(seen) == 7
+    assert [seen.rank(id) for id in (2, 4, 9)] == [2, 4, 7]
+
+
+def test_seen_takes_the_rows_before_a_cursor_by_their_number_or_by_their_ids() -> None:
+    seen = Seen(20)
+    assert [r.id for r in seen.fresh([Cdr(id=id) for id in (8, 20, 21)])] == [21]
+    seen.recall(array("q", [8, 20]))
+    assert [id for id in range(1, 25) if id in seen] == [8, 20, 21]
+    assert (len(seen), seen.last, seen.rank(20)) == (3, 21, 2)
+
+
+@pytest.mark.parametrize("count", [1, 12_000])
+def test_seen_finds_ids_in_any_order_however_many_they_are(count: int) -> None:
+    ids = [*range(count, 0, -1), *range(count + 2, 2 * count, 2), count + 1]
+    seen = Seen()
+    assert len(seen.fresh([Cdr(id=id) for id in ids])) == len(seen) == len(ids)
+    assert [id for id in range(1, 2 * count + 2) if id in seen] == sorted(ids)
 
 
 # At most so many rows.

@@ -253,6 +253,26 @@ async def test_a_table_of_which_nothing_is_left_has_been_walked() -> None:
     assert len(await walked(Server(ids=sparse(200), change=emptied), concurrency=1)) == 100
 
 
+@pytest.mark.parametrize(("at", "left"), [(16, 85), (19, 90), (20, 89)])
+@virtual
+async def test_a_table_that_has_lost_its_end_since_is_walked_without_an_order(
+    at: int, left: int
+) -> None:
+    def unsorted(ids: list[int], number: int, size: int, down: bool) -> list[int]:
+        return sorted(ids)[(number - 1) * size : number * size]
+
+    def shrunk(server: Server) -> None:
+        if server.asked == 6:
+            del server.ids[60]  # it has not come, so that the count proves nothing
+        if server.asked == at:
+            del server.ids[left:]
+
+    server = Server(ids=sparse(100), cut=unsorted, change=shrunk)
+    found = await walked(server, page_size=10, concurrency=1)
+    assert found == [id for id in sparse(100) if id != 183]
+    assert server.asked > at
+
+
 def test_what_is_covered_joins_where_it_meets() -> None:
     draw = random.Random(1)
     for _ in range(200):
@@ -272,12 +292,26 @@ def test_what_is_covered_joins_where_it_meets() -> None:
             assert gap[1] == max(gaps) + 1
 
 
+def test_what_is_not_certain_any_more_is_no_longer_covered() -> None:
+    coverage = Coverage(20)
+    coverage.add(15, 30)
+    coverage.add(40, END)
+    coverage.uncover(20)
+    assert [id for id in range(50) if id in coverage] == [0, *range(20, 31), *range(40, 50)]
+    coverage.add(31, 39)
+    assert coverage.last_gap == (0, 20)
+
+
 def test_a_page_over_a_border_has_rows_on_both_sides() -> None:
     for most in (2, 3, 8, 9, 10, 11, 50):
         for border in range(1, 5100):
             number, size = page_over(border, most)
             assert (number - 1) * size < border < number * size
             assert size <= most or not any(border % size for size in range((most + 1) // 2, most))
+        for border in range(1, 5100, 7):
+            number, size = page_over(border, most, after=True)
+            assert (number - 1) * size < border < number * size
+            assert border <= most or most < 50 or number * size - border >= size / 2
 
 
 @pytest.mark.parametrize("concurrency", CONCURRENCY)

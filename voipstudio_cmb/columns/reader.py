@@ -7,6 +7,7 @@ import atexit
 import os
 import threading
 import weakref
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import copy_context
 from queue import SimpleQueue
@@ -134,6 +135,7 @@ class Reader:
         self._pump = _Pump(opening)
         # Not waiting: the collector may run anywhere, and whoever it interrupts may hold locks.
         weakref.finalize(self, self._pump.end).atexit = False
+        self._streamed = False
 
     @property
     def schema(self) -> Any:
@@ -153,9 +155,22 @@ class Reader:
         return self._pump.take()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """The Arrow PyCapsule interface: what has not been read yet."""
-        reader = pyarrow.RecordBatchReader.from_batches(self.schema, self)
+        """The Arrow PyCapsule interface: what has not been read yet.
+
+        Raises ClientMisuse once a stream has been read from: a second query would see the rest of
+        the rows, or none, and nobody would notice.
+        """
+        if self._streamed:
+            raise ClientMisuse(
+                "the rows of this reader have been read, and they come once: for several queries "
+                "read them into a table first (table = pyarrow.table(reader))"
+            )
+        reader = pyarrow.RecordBatchReader.from_batches(self.schema, self._stream())
         return reader.__arrow_c_stream__(requested_schema)
+
+    def _stream(self) -> Iterator[Any]:
+        self._streamed = True  # here and not above: some ask twice before they read
+        yield from self
 
     def close(self) -> None:
         """Ends the walk and returns when it has ended; from then on, reading raises."""

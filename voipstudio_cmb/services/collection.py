@@ -14,7 +14,7 @@ from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.http import Handler, Response
 from voipstudio_cmb.models import Page, Reject, Row, Rows
 from voipstudio_cmb.query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
-from voipstudio_cmb.walk import Strategy, Walk, check_conditions
+from voipstudio_cmb.walk import Kept, Strategy, Walk, check_conditions
 
 from .service import R, Service
 
@@ -60,19 +60,29 @@ class Collection(Service[R]):
         return Walk(self._strategy(query).pages, query.cursor, asked)
 
     def raw_pages(
-        self, *, reject: Callable[[Sequence[Reject]], None], **options: Unpack[RawWalkOptions]
+        self,
+        *,
+        reject: Callable[[Sequence[Reject]], None],
+        kept: Kept | None = None,
+        **options: Unpack[RawWalkOptions],
     ) -> Walk[Page[Row]]:
         """The same walk as `pages`, in the order of ids, with the rows as the API sent them.
 
         Rows that are no objects or have no usable id, for which the other walks raise, are left out
         and passed to `reject`: those of a response when it arrives, which may be before the walk
         gets there, and again each time that a page is read again.
+
+        `kept` is asked, where a walk by page has to know them, for the ids of the rows that were
+        kept up to the one of the `cursor`: so that it can make sure of these as if it had never
+        stopped. Rows that are not among them come at the end.
         """
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
         judged = {each.property for each in query.conditions} - {"id", "created_at"}
         parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
         return Walk(
-            self._strategy(query, parse).pages, query.cursor, {"of": self.path, **query.options}
+            self._strategy(query, parse, kept).pages,
+            query.cursor,
+            {"of": self.path, **query.options},
         )
 
     def batches(
@@ -174,7 +184,10 @@ class Collection(Service[R]):
         return await self._send("GET", "list", parse, query=request.query())
 
     def _strategy(
-        self, query: WalkQuery, parse: Callable[..., Page[Any]] | None = None
+        self,
+        query: WalkQuery,
+        parse: Callable[..., Page[Any]] | None = None,
+        kept: Kept | None = None,
     ) -> Strategy[Any]:
         return Strategy(
             fetch=partial(self._fetch, parse or partial(envelopes.read_page, record=self.record)),
@@ -182,4 +195,5 @@ class Collection(Service[R]):
             query=query,
             tasks=self._tasks,
             capabilities=self._capabilities,
+            kept=kept,
         )

@@ -22,12 +22,14 @@ from __future__ import annotations
 
 from .capabilities import Capabilities
 from .contradiction import check_conditions
+from .cursor import Kept
 from .strategy import Strategy
 from .tasks import Tasks
 from .walk import Progress, Walk, WalkState
 
 __all__ = [
     "Capabilities",
+    "Kept",
     "Progress",
     "Strategy",
     "Tasks",

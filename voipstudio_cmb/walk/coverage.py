@@ -30,6 +30,11 @@ class Coverage:
         self._lows[first:last] = [low]
         self._highs[first:last] = [high]
 
+    def uncover(self, id: int) -> None:
+        """Forgets what is covered below `id`, up to which all ids are."""
+        self._lows[:1] = [0, id]
+        self._highs.insert(0, 0)
+
     def __contains__(self, id: int) -> bool:
         return id <= self._highs[bisect_right(self._lows, id) - 1]
 
@@ -45,17 +50,18 @@ class Coverage:
         return (self._highs[-2], self._lows[-1]) if len(self._lows) > 1 else None
 
 
-def page_over(border: int, most: int) -> tuple[int, int]:
+def page_over(border: int, most: int, *, after: bool = False) -> tuple[int, int]:
     """The number and the size of a page, `most` rows at most, with the rows around a `border`.
 
     The border comes after so many rows of the collection. It lies as near to the middle of the
-    page as a size from half of `most` on allows. A larger one is taken only where each of these
-    ends a page at it, as those from 5 to 10 do at the row 2520.
+    page as a size from half of `most` on allows, or near its beginning if the rows `after` it are
+    wanted. A larger size is taken only where each of these ends a page at it, as those from 5 to 10
+    do at the row 2520.
     """
-    border = max(border, 1)
+    border, weight = max(border, 1), 4 if after else 1
     size = max(
         range(max(2, (most + 1) // 2), max(2, most) + 1),
-        key=lambda size: min(border % size, size - border % size) / size,
+        key=lambda size: min(weight * (border % size), size - border % size) / size,
     )
     size = next(size for size in count(size) if border % size)
     return (border - 1) // size + 1, size

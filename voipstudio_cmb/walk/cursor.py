@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal, TypeAlias
 
 import attrs
@@ -75,6 +77,9 @@ class PageCursor:
 
 
 Cursor: TypeAlias = KeysetCursor | PageCursor
+
+Kept: TypeAlias = Callable[[int], Awaitable["array[int]"]]
+"""Gives the ids, up to this one, of the rows that were kept, in ascending order."""
 
 
 def no_cursor(checksum: str) -> str:

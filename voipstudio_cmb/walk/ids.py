@@ -14,9 +14,12 @@ from voipstudio_cmb.models import Identified, Page, Rows
 
 R = TypeVar("R", bound=Identified)
 
+_FEW = 10_000
+"""So many ids are moved within an array at the most, for one that goes before them."""
+
 
 class Seen:
-    """The ids that a walk has yielded: 8 bytes each while they ascend.
+    """The ids that a walk has yielded: 8 bytes each while they ascend, twice at the most.
 
     All ids up to `floor` count as seen, as those before a cursor do.
     """
@@ -25,7 +28,10 @@ class Seen:
         self.last: int = floor
         self.floor = floor
         self._ascending: array[int] = array("q")
+        self._late: array[int] = array("q")
+        """Those that came after higher ones, in ascending order."""
         self._others: set[int] = set()
+        """Those of them that came after too many higher ones to go between."""
 
     def fresh(self, records: Sequence[R]) -> Sequence[R]:
         """Those of `records` that were not seen before; marks them as seen.
@@ -39,25 +45,41 @@ class Seen:
             return records
         new = {record.id: record for record in records if record.id not in self}
         for id in new:
-            if id > self.last:
-                self._ascending.append(id)
-                self.last = id
-            else:
-                self._others.add(id)
+            self._add(id)
         return records if len(new) == len(records) else list(new.values())
+
+    def _add(self, id: int) -> None:
+        if id > self.last:
+            self._ascending.append(id)
+            self.last = id
+            return
+        at = bisect_left(self._late, id)
+        if len(self._late) - at < _FEW:
+            self._late.insert(at, id)
+        else:
+            self._others.add(id)
+
+    def recall(self, ids: array[int]) -> None:
+        """Takes only `ids`, which ascend, for seen of all those up to the floor."""
+        ids.extend(self._ascending)
+        self._ascending, self.floor = ids, 0
 
     def __contains__(self, id: int) -> bool:
         if id <= self.floor or id in self._others:
             return True
-        at = bisect_left(self._ascending, id)
-        return at < len(self._ascending) and self._ascending[at] == id
+        return any(_has(ids, id) for ids in (self._ascending, self._late))
 
     def __len__(self) -> int:
-        return len(self._ascending) + len(self._others)
+        return len(self._ascending) + len(self._late) + len(self._others)
 
     def rank(self, id: int) -> int:
-        """How many of those that came in ascending order are not above `id`."""
-        return bisect_right(self._ascending, id)
+        """How many of those that came in ascending order, or nearly so, are not above `id`."""
+        return bisect_right(self._ascending, id) + bisect_right(self._late, id)
+
+
+def _has(ascending: array[int], id: int) -> bool:
+    at = bisect_left(ascending, id)
+    return at < len(ascending) and ascending[at] == id
 
 
 def ascends(ids: Sequence[int], low: int) -> bool:

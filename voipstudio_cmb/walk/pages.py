@@ -24,7 +24,8 @@ What it can't repair is `PageDrift`: a server that ends its pages before its row
 0, or leaves rows out whatever the page size. If rows come in another order than that of their ids,
 by the caller's wish or the server's, the collection is walked up to three times, with another page
 size each time, until the count is right or two walks have found the same. A walk that resumed from
-a cursor knows only how many rows came before it, not their ids.
+a cursor knows only how many rows came before it, unless it is given the ids of those (`Kept`): then
+it reads them again where the count leaves a doubt, as it does with its own.
 
 What is not guaranteed: in another order than that of ids, rows that are inserted before existing
 ones while rows are deleted; totals that are wrong at times by just the number of rows that were
@@ -61,7 +62,7 @@ import attrs
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
-from .cursor import PageCursor, no_cursor
+from .cursor import Kept, PageCursor, no_cursor
 from .ids import Seen, ids_of
 from .reader import PageReader
 from .tasks import PageWindow
@@ -80,6 +81,8 @@ class PageWalk(Generic[R]):
     checksum: str
     after: PageCursor | None
     """Where to resume."""
+    kept: Kept | None
+    """What was kept of the rows before that."""
     _progress: Progress = attrs.field(init=False)
     _page: Page[R] | None = attrs.field(init=False, default=None)
     """The page that was yielded last."""
@@ -116,7 +119,8 @@ class PageWalk(Generic[R]):
                     async with aclosing(self._verify()) as pages:
                         async for page in pages:
                             yield page
-                if self.after is not None and not reader.ledger.is_exact:
+                recalled = reader.ordered and self.kept is not None
+                if self.after is not None and not (recalled or reader.ledger.is_exact):
                     raise reader.drift("rows before the cursor may have been missed")
                 if reader.ordered:
                     return
@@ -214,11 +218,23 @@ class PageWalk(Generic[R]):
 
     async def _verify(self) -> AsyncGenerator[Page[R]]:
         """What is new on the pages that are read again, across the borders of those before."""
+        if self.after is not None and self.kept is not None:
+            await self._recall(self.after, self.kept)
         async with aclosing(Verifier(self._reader).pages()) as pages:
             async for page in pages:
                 late = self._late(page)
                 if late.records:
                     yield self._counted(late)
+
+    async def _recall(self, after: PageCursor, kept: Kept) -> None:
+        """Knows the rows before the cursor by their ids from now on, not by their number.
+
+        They say what has come, not that nothing was missed between: all of it is read again.
+        """
+        reader = self._reader
+        reader.seen.recall(await kept(after.last))
+        reader.coverage.uncover(after.last)
+        reader.ledger.mark = None
 
     def _late(self, page: Page[R]) -> Page[R]:
         """The `page` with what is new to the walk, late."""
@@ -255,7 +271,7 @@ class PageWalk(Generic[R]):
     def _counted(self, page: Page[R]) -> Page[R]:
         self._page = page
         self._progress.pages += 1
-        self._progress.seen = len(self._reader.seen)
+        self._progress.seen += len(page.records)
         return page
 
     def _ahead(self) -> int:

@@ -16,7 +16,7 @@ from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 
 from .capabilities import Capabilities
-from .cursor import Cursor, KeysetCursor, PageCursor, parse_cursor
+from .cursor import Cursor, Kept, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
 from .keyset import KeysetWalk
 from .pages import PageWalk
@@ -40,6 +40,8 @@ class Strategy(Generic[R]):
     query: WalkQuery
     tasks: Tasks
     capabilities: Capabilities
+    kept: Kept | None = None
+    """What was kept of the rows before the cursor."""
     checksum: str = attrs.field(init=False)
     """Identifies the collection, the filters and the order."""
     cursor: Cursor | None = attrs.field(init=False)
@@ -215,7 +217,7 @@ class Strategy(Generic[R]):
         # Elsewhere it was tried, or can't be.
         untried = self.query.walk == "page" and self._may_try_keyset()
         reader = PageReader(fetcher, self.query.by_id, sorts=not unsorted, tries_keyset=untried)
-        walk = PageWalk(reader, self.checksum, after)
+        walk = PageWalk(reader, self.checksum, after, self.kept)
         state.cursor = walk.cursor
         return walk
 

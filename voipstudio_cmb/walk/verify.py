@@ -125,7 +125,10 @@ class Verifier(Generic[R]):
             return 1 if self._ending else self._last, reader.page_size
         number, size = 1, reader.page_size
         if low > 0:
-            number, size = page_over(reader.seen.rank(low) + self._shift, self._most)
+            rank = reader.seen.rank(low)
+            # Where rows of a cursor lie in the gap, it is wider than a page.
+            wide = reader.seen.rank(high - 1) > rank
+            number, size = page_over(rank + self._shift, self._most, after=wide)
         if number == 1 and size == self._began[1]:
             size = size // 2 if size > 2 * _FEW else size + _FEW
         return number, size
@@ -162,6 +165,9 @@ class Verifier(Generic[R]):
         if ids and full:
             self._most = min(self._ceiling, self._most + 1)
             reader.coverage.add(ids[0], ids[-1] if number else END)
+            ends = before + len(ids) == page.total and not reader.ledger.blind
+            if ends and ids[-1] <= low < high < END and number > 1 and reader.ledger.top == 0:
+                reader.coverage.add(ids[0], END)  # what came above has gone since
         elif ids:
             self._most = max(2, len(ids), self._most // 2)
             self._ceiling = max(_FEW, min(self._ceiling, size - 1))

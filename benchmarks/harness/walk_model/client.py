@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from array import array
 from collections import Counter
 from typing import Any, TypeAlias
 
@@ -21,11 +22,13 @@ from voipstudio_cmb.middleware.deadline import Deadline
 from voipstudio_cmb.middleware.limit import Limit
 from voipstudio_cmb.middleware.observe import Observe
 from voipstudio_cmb.models import Cdr
-from voipstudio_cmb.query import WalkStrategy
+from voipstudio_cmb.query import WalkOptions, WalkQuery, WalkStrategy
 from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.timeouts import Timeouts
 from voipstudio_cmb.walk import Capabilities, Tasks, Walk
+
+RESUMED = {True: "resumed, rows kept", False: "resumed"}
 
 Outcomes: TypeAlias = Counter[tuple[str, ...]]
 """How often walks ended how: server, way to walk, state of the table, part, outcome."""
@@ -100,7 +103,8 @@ class ModelClient:
         if self.resuming:
             down = before.descending
             by = by if a // 32 % 4 == 0 and not down else before.walk
-        self.next_options = Options(by, 1 + b % 7, 1 + b // 7 % 16, down and by == "page")
+        size, concurrency, keeps = 1 + b % 7, 1 + b // 7 % 16, b // 112 % 2 == 1
+        self.next_options = Options(by, size, concurrency, down and by == "page", keeps)
 
     def take(self, rows: int) -> None:
         """Lets the consumer take so many rows; begins a walk if none is running."""
@@ -132,13 +136,15 @@ class ModelClient:
         self._task = self.loop.create_task(self._consume(walk))
 
     def _list(self, options: Options, cursor: str | None) -> Walk[Cdr]:
-        return self.cdrs.list(
-            walk=options.walk,
-            page_size=options.page_size,
-            concurrency=options.concurrency,
-            descending=options.descending,
-            cursor=cursor,
-        )
+        asked = attrs.asdict(options) | {"cursor": cursor}
+        keeps = asked.pop("keeps")
+        if cursor is None or not keeps:
+            return self.cdrs.list(**asked)
+        strategy = self.cdrs._strategy(WalkQuery.of("list", asked, WalkOptions), kept=self._kept)
+        return Walk(strategy.records, cursor)
+
+    async def _kept(self, through: int) -> array[int]:
+        return array("q", (id for id in self.checker.received if id <= through))
 
     async def _consume(self, walk: Walk[Cdr]) -> None:
         assert walk.cursor == (self.checker.cursor if self.checker.received else None)
@@ -205,7 +211,7 @@ class ModelClient:
     def _count(self, outcome: str) -> None:
         options, part = self.checker.options, "in one part"
         if options.descending or self.checker.parts > 1:
-            part = "descending" if options.descending else "resumed"
+            part = "descending" if options.descending else RESUMED[self.checker.keeps]
         self.outcomes[str(self.temper), options.walk, self.checker.state, part, outcome] += 1
 
     def close(self) -> None:

@@ -41,6 +41,8 @@ class Options:
     page_size: int = 3
     concurrency: int = 4
     descending: bool = False
+    keeps: bool = False
+    """Whether a walk that is resumed is given the ids of the rows before."""
 
 
 @attrs.define(eq=False)
@@ -57,6 +59,8 @@ class WalkChecker:
     cursor: str | None = None
     """The cursor after the last one."""
     parts: int = 0
+    keeps: bool = True
+    """Whether each part but the first was given the ids of the rows before."""
     jumbled: bool = False
     """Whether several responses may have been made at once, in any order."""
     inserted: int = 0
@@ -92,6 +96,7 @@ class WalkChecker:
         """Begins a part: the first, or one from a cursor."""
         self.options, self._part = options, len(self.received)
         self.parts += 1
+        self.keeps = self.keeps and (self.parts == 1 or options.keeps)
         self.jumbled = self.jumbled or options.concurrency > 1
         self._evaluations = self.server.evaluations
         self.server.troubles.clear()
@@ -229,8 +234,9 @@ class WalkChecker:
             # without `sort`, the last.
             most = pages + (6 if temper.order else 5) + 2 * self.inserted
             if self.jumbled and self.inserted:
-                # As above: it looks across each border again, twice where they move meanwhile.
-                most += 2 * pages
+                # As above: it looks across each border again, twice where they move meanwhile. And
+                # it looks for a page 0, as rows may be there that came after page 1 was read.
+                most += 2 * pages + 5
             assert self.calls <= most, f"{self.calls} requests for {pages} pages"
 
     def _may_complain(self, error: WalkError, walk: Walk[Cdr]) -> bool:
@@ -258,7 +264,7 @@ class WalkChecker:
             moved = self.options.descending or temper.past == "last" or self.inserted_before > 0
             # Responses that overtake each other make totals seem to rise and fall. Then the count
             # proves nothing, and of what came before a cursor nothing else is known.
-            jumbled = self.parts > 1 and self.inserted > 0 and self.jumbled and error.retryable
+            jumbled = not self.keeps and self.inserted > 0 and self.jumbled and error.retryable
             # Where no page holds more rows, some borders are those of each size, and nothing shows
             # what lies between two pages.
             capped = 0 < temper.cap <= 3 and self.inserted > 0 and error.retryable

@@ -30,7 +30,7 @@ class Circumstances:
     came: int
     """How many rows came, up to the highest id of its beginning."""
     too_low: set[int]
-    """Totals that were sent meanwhile, and were below the number of rows."""
+    """Totals that were sent with a first page or the highest rows, and were below their number."""
 
 
 @attrs.frozen

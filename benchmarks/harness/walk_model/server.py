@@ -86,7 +86,7 @@ class ModelServer:
     troubles: dict[int, list[str]] = attrs.field(factory=dict)
     """The faults that each call met."""
     too_low: set[int] = attrs.field(factory=set)
-    """The totals of all rows that were below their number."""
+    """The totals of all rows that were below their number, with which a walk may have begun."""
     spoilt: Counter[Any] = attrs.field(factory=Counter)
     """How often each page was spoilt."""
     evaluations: int = 0
@@ -226,7 +226,8 @@ class ModelServer:
         )
         if (total := TOTALS[temper.total](counts)) is not NONE:
             content["total"] = total
-            if not conditions and str(total).isdigit() and int(str(total)) < len(ids):
+            begins = query.get("dir") == "DESC" or query.get("page", "1") == "1"
+            if begins and not conditions and str(total).isdigit() and int(total) < len(ids):
                 self.too_low.add(int(total))
         return json_response(content)
 

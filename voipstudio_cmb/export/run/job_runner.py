@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from array import array
 from contextlib import aclosing
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, WalkError
@@ -105,7 +106,7 @@ class JobRunner:
         except (WalkError, ClientMisuse) as error:
             if not resumed:
                 raise
-            # A walk that is resumed knows less of the rows before than one that has seen them.
+            # A walk that is resumed may know less of the rows before than one that has read them.
             await in_thread(self.workspace.reset)
             job = self.job
             job.kept, job.since, job.note = 0, None, f"begun again: {error}"
@@ -119,8 +120,8 @@ class JobRunner:
         savable = True
         self.source.mark = workspace.checkpoint.mark
         try:
-            cursor = workspace.checkpoint.cursor
-            async with aclosing(self.source.batches(cursor, workspace.rejects.add)) as batches:
+            cursor, add = workspace.checkpoint.cursor, workspace.rejects.add
+            async with aclosing(self.source.batches(cursor, add, self._kept_ids)) as batches:
                 async for batch in batches:
                     self._begin()
                     workspace.add(batch.rows, batch.cursor, batch.total, self.source.missing)
@@ -141,6 +142,9 @@ class JobRunner:
         finally:
             if savable and (workspace.checkpoint.rows or len(workspace.rejects)):
                 await in_thread(workspace.save)
+
+    async def _kept_ids(self, through: int) -> array[int]:
+        return await in_thread(lambda: self.workspace.ids(through))
 
     def _begin(self) -> None:
         assert self.source.mark is not None

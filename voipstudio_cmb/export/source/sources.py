@@ -19,6 +19,7 @@ from voipstudio_cmb.export.store.marks import Mark, time_of
 from voipstudio_cmb.filters import Filter, matching, where
 from voipstudio_cmb.models import Reject, Rows
 from voipstudio_cmb.services import Collection
+from voipstudio_cmb.walk import Kept
 
 from .button_ids import ButtonIds
 from .opening import first_mark, mark_of
@@ -62,8 +63,13 @@ class Source(ABC):
         return
 
     @abstractmethod
-    def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
-        """The rows after the `cursor`, in the order of their ids where the API has one."""
+    def batches(
+        self, cursor: str | None, on_rejects: OnRejects, kept: Kept | None = None
+    ) -> AsyncGenerator[Batch]:
+        """The rows after the `cursor`, in the order of their ids where the API has one.
+
+        Those that turn out to have been missed before it, by what was `kept`, come at the end.
+        """
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -78,12 +84,14 @@ class CollectionSource(Source):
     _belated: bool = attrs.field(init=False, default=False)
     """Whether a row came that was created before the latest one that an earlier export met."""
 
-    async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+    async def batches(
+        self, cursor: str | None, on_rejects: OnRejects, kept: Kept | None = None
+    ) -> AsyncGenerator[Batch]:
         """A page at a time; rows whose ids are not new come last."""
         self._low.clear()  # it may be begun again
         if self.mark is None and self.plan.since:
             self.mark = await first_mark(self.service, self.plan, self.file.share)
-        async with aclosing(self._above(cursor, on_rejects)) as batches:
+        async with aclosing(self._above(cursor, on_rejects, kept)) as batches:
             async for batch in batches:
                 yield batch
         if self.file.share.reaches_back and self._asked:
@@ -95,14 +103,16 @@ class CollectionSource(Source):
         if not self.plan.overlap and self.file.share.end is None and (self._low or self._belated):
             self._remark(_LATE)
 
-    async def _above(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+    async def _above(
+        self, cursor: str | None, on_rejects: OnRejects, kept: Kept | None
+    ) -> AsyncGenerator[Batch]:
         """Rows by their ids; all that belong to the file if the API takes no such conditions."""
         share = self.file.share
         all_ids = not share.conditions()
         for self._asked in (share.conditions(), []):
             begun = False
             try:
-                async with aclosing(self._pages(self._asked, cursor, on_rejects)) as pages:
+                async with aclosing(self._pages(self._asked, on_rejects, cursor, kept)) as pages:
                     async for batch in pages:
                         begun = True
                         batch = self._chosen(batch)
@@ -134,7 +144,7 @@ class CollectionSource(Source):
             begun = False
             asked = [*conditions, below]
             try:
-                async with aclosing(self._pages(asked, None, rejects.extend)) as pages:
+                async with aclosing(self._pages(asked, rejects.extend)) as pages:
                     async for batch in pages:
                         begun = True
                         yield attrs.evolve(self._chosen(batch), cursor=None, total=None)
@@ -170,10 +180,15 @@ class CollectionSource(Source):
         self.note = "; ".join(filter(None, (self.note, text)))
 
     async def _pages(
-        self, conditions: Sequence[Filter], cursor: str | None, on_rejects: OnRejects
+        self,
+        conditions: Sequence[Filter],
+        on_rejects: OnRejects,
+        cursor: str | None = None,
+        kept: Kept | None = None,
     ) -> AsyncGenerator[Batch]:
         walk = self.service.raw_pages(
             reject=on_rejects,
+            kept=kept,
             filters=[*self.plan.sent_filters, *conditions],
             page_size=self.plan.page_size,
             concurrency=self.plan.concurrency,
@@ -212,7 +227,9 @@ class ButtonSource(Source):
         for ids in self.named:
             await ids.get()
 
-    async def batches(self, cursor: str | None, on_rejects: OnRejects) -> AsyncGenerator[Batch]:
+    async def batches(
+        self, cursor: str | None, on_rejects: OnRejects, kept: Kept | None = None
+    ) -> AsyncGenerator[Batch]:
         """As many at a time as may be asked for at once."""
         self.mark = self.mark or Mark()  # any button can be named next
         share, named = self.file.share, {id for ids in self.named for id in await ids.get()}

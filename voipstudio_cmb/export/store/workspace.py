@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -150,6 +151,13 @@ class Workspace:
         )
         if cursor is not None:
             self.checkpoint = self.progress
+
+    def ids(self, through: int) -> array[int]:
+        """The ids of the rows so far, up to one of them, in the order that they came in."""
+        ids = array("q")
+        for lines in self.spool.blocks():
+            ids.extend(id for id in dated_lines(lines)[0] if id <= through)
+        return ids
 
     @property
     def mark_moved(self) -> bool:
