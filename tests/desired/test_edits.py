@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import sys
@@ -162,6 +163,23 @@ def test_an_edit_at_the_last_moment_is_not_lost(
     with pytest.raises(DocumentError, match="edited while"):
         document.file.write(BEGIN)
     assert document.path.read_text() == "# saved\n"
+
+
+def test_nobody_else_writes_meanwhile(document: Document, monkeypatch: pytest.MonkeyPatch) -> None:
+    locked: list[bool] = []
+
+    def look(_: int) -> None:
+        file = os.open(document.path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            locked.append(True)
+        finally:
+            os.close(file)
+
+    monkeypatch.setattr(os, "fsync", look)
+    document.file.write(BEGIN)
+    assert locked == [True, True]  # the file, and then its directory
 
 
 class PowerCut(BaseException):

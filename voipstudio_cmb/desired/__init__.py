@@ -10,7 +10,7 @@
     planner      plan, Plan, SavedPlan; it reads the account by `remote`, and `run` applies it
     items        what one resource becomes: comparison without I/O
     document     read, Document; `checks` and `lines` find what is wrong in it, and where
-    file         the document's file, in which ids are written back
+    file         the file of a document; `edits` writes ids into its text
     forms        how each attribute is written, and how it comes back
     rendering    plans and outcomes as text for people
 """
