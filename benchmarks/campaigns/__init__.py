@@ -8,6 +8,7 @@
     throttle       a limit that nobody has told is found, and refusals without a reason cost little
     model          a walk keeps its contract over a table that changes
     walk_speed     8 requests in flight make a walk 8 times as fast
+    instructions   a call takes no more instructions of the processor than it took
     memory         a long walk needs no more memory than a short one
     exports        an export of a million rows takes a bounded memory
     accounts       many accounts are exported in little memory, and begin in turn
@@ -21,7 +22,7 @@
 """
 
 CAMPAIGNS = (
-    "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed", "memory",
-    "exports", "accounts", "kills", "soak", "chains", "crash_points",
+    "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed",
+    "instructions", "memory", "exports", "accounts", "kills", "soak", "chains", "crash_points",
     "crash_states",
 )  # fmt: skip

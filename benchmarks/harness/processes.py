@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,18 @@ ROOT = Path(__file__).parents[2]
 """Where the package and the benchmarks can be imported."""
 
 
-def call_elsewhere(function: Callable[..., Any], *arguments: Any) -> Any:
+def call_elsewhere(function: Callable[..., Any], *arguments: Any, under: Iterable[str] = ()) -> Any:
     """Calls `function`, async or not, in a fresh process and returns what it returns.
 
     Its arguments and its result travel as JSON; an attrs object comes back as a dict. Arguments
-    go by standard input, because everybody on the machine can read a command line.
+    go by standard input, because everybody on the machine can read a command line. `under` is a
+    command that runs the process, if there is one.
     """
     module = function.__module__
     if module == "__main__":
         module = sys.modules[module].__spec__.name
     done = subprocess.run(
-        [sys.executable, "-m", __name__, module, function.__name__],
+        [*under, sys.executable, "-m", __name__, module, function.__name__],
         cwd=ROOT,
         input=json.dumps(arguments).encode(),
         stdout=subprocess.PIPE,

@@ -17,6 +17,7 @@ from benchmarks.campaigns import (
     accounts,
     chains,
     exports,
+    instructions,
     limiter,
     memory,
     model,
@@ -262,3 +263,20 @@ def test_errors_over_an_honest_server_have_to_be_few() -> None:
     assert model.costly(outcomes) == []
     outcomes[*walk[:3], RESUMED[True], "PageDrift"] += 1
     assert model.costly(outcomes) == ["3 of 200 walks over an honest server ended in an error"]
+
+
+@pytest.mark.parametrize(("share", "holds"), [(1.0, True), (1.09, True), (1.11, False)])
+def test_a_dearer_call_is_found(monkeypatch: pytest.MonkeyPatch, share: float, holds: bool) -> None:
+    def counted(name: str, url: str, calls: int, in_flight: int) -> float:
+        return instructions.FIGURES[name, in_flight] * (1.0 if name == "aiohttp" else share)
+
+    monkeypatch.setattr(instructions, "of_one_call", counted)
+    assert (instructions.run(calls=1) == []) is holds
+
+
+def test_without_valgrind_it_says_how_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert instructions.main([]) == 2
+    assert "python -m benchmarks calls" in capsys.readouterr().out
