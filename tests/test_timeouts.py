@@ -162,3 +162,46 @@ def test_the_timer_of_a_loop_that_has_ended_is_none_for_the_next() -> None:
     use(5.0, 1.0)
     use(9.0, 99.0)
     assert ended == [1001.0, -1009.0]
+
+
+class Compared(float):
+    """A time that counts how often any was compared with another."""
+
+    comparisons = 0
+
+    def __lt__(self, other: float) -> bool:
+        Compared.comparisons += 1
+        return float(self) < float(other)
+
+    def __le__(self, other: float) -> bool:
+        Compared.comparisons += 1
+        return float(self) <= float(other)
+
+
+@pytest.mark.parametrize("others", [1_000, 10_000])
+@virtual
+async def test_one_that_expires_costs_the_same_beside_any_number_of_others(others: int) -> None:
+    timeouts, began = Timeouts(), now()
+    beside = [timeouts.at(Compared(began + 100 + n % 977)) for n in range(others)]
+    for each in beside:
+        each.__enter__()
+    Compared.comparisons = 0
+    for n in range(10):
+        with pytest.raises(TimeoutError), timeouts.at(Compared(began + 1 + n)):
+            await asyncio.sleep(50)
+    # It goes up and down a heap.
+    assert Compared.comparisons < 10 * 60
+    for each in beside:
+        each.__exit__(None, None, None)
+
+
+@virtual
+async def test_those_that_have_ended_are_not_kept() -> None:
+    timeouts = Timeouts()
+    with timeouts.at(now() + 5):
+        for _ in range(10_000):
+            with timeouts.at(now() + 50):
+                pass
+        assert len(timeouts._line) < 200
+    with timeouts.at(now() + 50):
+        await asyncio.sleep(20)

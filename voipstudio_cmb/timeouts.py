@@ -9,9 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
+from heapq import heapify, heappop, heappush
+from itertools import count
 from math import inf
+from typing import Any, TypeAlias
 
 from .errors import ClientMisuse
+
+_Entry: TypeAlias = "list[Any]"
+"""When a block ends, a number that no other has, and its `Timeout`: None once it has ended."""
+
+_FEW = 64
+"""So many blocks that have ended are no matter."""
 
 
 class LoopGuard:
@@ -91,7 +100,7 @@ class Timeout:
     As `asyncio.timeout` does it: the task is cancelled, and its cancellation taken back here.
     """
 
-    __slots__ = ("_cancelling", "_task", "_timeouts", "expired", "when")
+    __slots__ = ("_cancelling", "_entry", "_task", "_timeouts", "expired", "when")
 
     def __init__(self, timeouts: Timeouts, when: float) -> None:
         self._timeouts = timeouts
@@ -102,8 +111,8 @@ class Timeout:
     def __enter__(self) -> Timeout:
         task = asyncio.current_task()
         assert task is not None
+        self._entry = self._timeouts.enter(self)
         self._task, self._cancelling = task, task.cancelling()
-        self._timeouts.enter(self)
         return self
 
     def expire(self) -> None:
@@ -113,7 +122,7 @@ class Timeout:
             self._task.cancel()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._timeouts.running.discard(self)
+        self._timeouts.leave(self._entry)
         # Or the task, an error that it ends with and the frame that holds this would keep each
         # other alive.
         task, self._task = self._task, None
@@ -128,7 +137,11 @@ class Timeouts:
 
     def __init__(self) -> None:
         self.guard: LoopGuard = LoopGuard("client")
-        self.running: set[Timeout] = set()
+        self._line: list[_Entry] = []
+        """A heap, in which those that have ended stay until they are due, or are most of it."""
+        self._left = 0
+        """How many of them have."""
+        self._order = count()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
@@ -141,14 +154,36 @@ class Timeouts:
         """
         return Timeout(self, when)
 
-    def enter(self, timeout: Timeout) -> None:
-        """Begins a block: its timer is set if it is the next to end."""
-        loop = self.guard.enter(busy=bool(self.running))
-        if loop is not self._loop:
-            self._loop, self._timer, self._due = loop, None, inf
-        self.running.add(timeout)
+    def enter(self, timeout: Timeout) -> _Entry:
+        """Begins a block, which `leave` ends: its timer is set if it is the next to end."""
+        guard, loop = self.guard, asyncio.get_running_loop()
+        if guard.closed or loop is not self._loop or loop is not guard.loop:
+            self._move()
+        entry: _Entry = [timeout.when, next(self._order), timeout]
+        heappush(self._line, entry)
         if timeout.when < self._due:
             self._ring_at(timeout.when)
+        return entry
+
+    def leave(self, entry: _Entry) -> None:
+        """Ends a block."""
+        entry[2] = None
+        self._left += 1
+        if self._left > _FEW and 2 * self._left > len(self._line):
+            self._line = [each for each in self._line if each[2] is not None]
+            heapify(self._line)
+            self._left = 0
+
+    def _move(self) -> None:
+        """Makes the running loop the one that it works on, if it may be."""
+        loop = self.guard.enter(busy=self._busy)
+        if loop is not self._loop:
+            self._loop, self._timer, self._due = loop, None, inf
+            self._line, self._left = [], 0
+
+    @property
+    def _busy(self) -> bool:
+        return any(each[2] is not None for each in self._line)
 
     def _ring_at(self, when: float) -> None:
         assert self._loop is not None
@@ -161,17 +196,22 @@ class Timeouts:
         # A loop may be a little early, by the resolution of its clock.
         now = max(self._loop.time(), self._due)
         self._timer, self._due = None, inf
-        for timeout in tuple(self.running):
-            if timeout.when <= now:
-                timeout.expire()
+        line = self._line
+        while line and (line[0][2] is None or line[0][0] <= now):
+            entry = heappop(line)
+            if entry[2] is None:
+                self._left -= 1
+            else:
+                entry[2].expire()
+                entry[0] = inf  # it runs on until its task has seen that
+                heappush(line, entry)
         # Where nothing is running the timer is not set again, or a loop would never be idle.
-        following = min((each.when for each in self.running if not each.expired), default=inf)
-        if following < inf:
-            self._ring_at(following)
+        if line and line[0][0] < inf:
+            self._ring_at(line[0][0])
 
     def check_owner(self) -> None:
         """Raises `ClientMisuse` where it is not the running loop's to close."""
-        self.guard.check_owner(busy=bool(self.running))
+        self.guard.check_owner(busy=self._busy)
 
     def close(self) -> None:
         """Ends every block that is running within one of them, and lets none begin.
@@ -183,8 +223,9 @@ class Timeouts:
         self.guard.closed = True
         if self._loop is None or self._loop.is_closed():
             return  # nothing runs there any more
-        for timeout in tuple(self.running):
-            timeout.expire()
+        for _, _, timeout in self._line:
+            if timeout is not None:
+                timeout.expire()
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._due = None, inf
