@@ -376,3 +376,26 @@ async def test_an_export_of_one_account_shares_slots_as_before(tmp_path: Path) -
     async with Sandbox(rows=30) as api, CallMeBackClient(api.token, base_url=api.base_url) as cmb:
         slots = asyncio.Semaphore(1)
         assert (await Export(cmb, Plan(to=tmp_path), slots=slots).run()).complete
+
+
+class Walked(list[Any]):
+    """A list that counts how often it is walked."""
+
+    walks = 0
+
+    def __iter__(self) -> Any:
+        self.walks += 1
+        return super().__iter__()
+
+
+async def test_no_account_looks_at_the_jobs_of_all(tmp_path: Path) -> None:
+    walks = []
+    async with Sandbox(rows=1) as api:
+        for count in (2, 8):
+            accounts = [Account(f"a{n}", api.token, base_url=api.base_url) for n in range(count)]
+            plan = Plan(to=tmp_path / str(count), resources=("settings",))
+            exports = Exports(accounts, plan)
+            exports.jobs = jobs = Walked(exports.jobs)
+            await exports.run()
+            walks.append(jobs.walks)
+    assert walks[0] == walks[1]

@@ -125,10 +125,10 @@ async def test_accounts_that_were_killed_between_two_clean_ups(tmp_path: Path) -
         cleaned: list[Any] = []
         clean_up = Export.clean_up
 
-        def dies(export: Export, jobs: Any) -> None:
+        def dies(export: Export, **how: Any) -> None:
             if cleaned:
                 raise KilledError
-            cleaned.append(clean_up(export, jobs))
+            cleaned.append(clean_up(export, **how))
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Export, "clean_up", dies)

@@ -110,7 +110,7 @@ class Export:
         began, requests, retries = loop.time(), usage.requests, usage.retries
         await self.run_jobs()
         self.set_mark(self.jobs)
-        self.clean_up(self.jobs)
+        self.clean_up(resumed=any(map(may_pass, self.jobs)))
         return Summary(
             jobs=self.jobs,
             requests=usage.requests - requests,
@@ -235,17 +235,15 @@ class Export:
             return error
         return error.with_detail(f"the token of {self.account!r} comes from {self._token_env}")
 
-    def clean_up(self, jobs: Sequence[Job]) -> None:
-        """Removes what would let this export be resumed, unless one of `jobs` has to be.
+    def clean_up(self, *, resumed: bool) -> None:
+        """Removes what would let this export be resumed, unless some of it has to be `resumed`.
 
         A resumed run keeps the files that are complete. With `overwrite` it does not: it could not
         be told from a run that is to make them again.
         """
         plan = self.plan
-        failures = [job.error for job in jobs if job.state != "done"]
-        passing = any(not isinstance(error, Forbidden | NotFound) for error in failures)
         done = {job.path for job in self.jobs if job.state == "done"}
-        if not done or (passing and not plan.overwrite):
+        if not done or (resumed and not plan.overwrite):
             return
         if plan.since:
             # An interrupted run of before has ended with this one.
@@ -261,3 +259,8 @@ class Export:
                 remove_sidecars(self._disk, path)
         with contextlib.suppress(OSError):  # or the next run would take this one for interrupted
             sync_directory(self._disk, plan.to)
+
+
+def may_pass(job: Job) -> bool:
+    """Whether `job` is not done, and may be when it is resumed."""
+    return job.state != "done" and not isinstance(job.error, Forbidden | NotFound)

@@ -20,7 +20,7 @@ from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.limits import Limiter, RateLimit
 
-from .export import Export
+from .export import Export, may_pass
 from .forecast import Forecast, forecast
 from .job import Job, Summary
 
@@ -183,8 +183,9 @@ class Exports:
                 group.create_task(_run(*each))
         for export, _ in self._exports[:1]:
             export.set_mark(self.jobs)
+        resumed = any(map(may_pass, self.jobs))  # once: each account would look at those of all
         for export, _ in self._exports:
-            export.clean_up(self.jobs)
+            export.clean_up(resumed=resumed)
         usages = [export.client.usage for export, _ in self._exports]
         return Summary(
             jobs=self.jobs,
