@@ -21,8 +21,9 @@ A list of what is allowed: a header that nobody has thought of may hold a secret
 
 
 def harmless_headers(headers: Mapping[str, str], quote: Callable[[str], str]) -> dict[str, str]:
-    """Those of `headers` (lower-case names) that may be logged, made harmless by `quote`."""
-    return {name: quote(value) for name, value in headers.items() if name in LOGGED_HEADERS}
+    """Those of `headers` that may be logged, made harmless by `quote`, with lower-case names."""
+    low = ((name.lower(), value) for name, value in headers.items())
+    return {name: quote(value) for name, value in low if name in LOGGED_HEADERS}
 
 
 @attrs.frozen(kw_only=True)

@@ -152,7 +152,7 @@ class Response:
     status: int
     # Not shown: a Location or another header may echo what was sent.
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    """With lower-case names."""
+    """To be asked by their lower-case names."""
     body: bytes = attrs.field(default=b"", repr=False)
     """Decoded."""
     value: Any = attrs.field(default=UNREAD, repr=False)

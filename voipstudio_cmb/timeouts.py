@@ -247,11 +247,16 @@ class Slots:
         """Whether whoever comes now has to wait."""
         return not self._free
 
-    async def __aenter__(self) -> None:
+    def take(self) -> bool:
+        """Takes a slot, to be given up, if one is free; returns whether one was."""
         # One that is given up goes straight to the next in line, so a free one has no line.
         if self._free:
             self._free -= 1
-            return
+            return True
+        return False
+
+    async def turn(self) -> None:
+        """Takes a slot, to be given up, as soon as it is this caller's turn."""
         place = asyncio.get_running_loop().create_future()
         self._line[place] = None
         try:
@@ -259,13 +264,18 @@ class Slots:
         except asyncio.CancelledError:
             self._line.pop(place, None)
             if not place.cancelled():  # it was given a slot in the same moment
-                self._give_up()
+                self.give_up()
             raise
 
-    async def __aexit__(self, *_: object) -> None:
-        self._give_up()
+    async def __aenter__(self) -> None:
+        if not self.take():
+            await self.turn()
 
-    def _give_up(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Gives up a slot, to the next in line if there is one."""
         while self._line:
             place, _ = self._line.popitem(last=False)
             if not place.done():

@@ -22,12 +22,18 @@ async def read_body(response: aiohttp.ClientResponse, cap: int) -> bytes:
         TooLarge: it has more than `cap` bytes.
         aiohttp.ClientPayloadError: it is damaged, or its connection has failed.
     """
+    content = response.content
+    # Most bodies have come with the headers, and there is nothing to wait for.
+    if content.is_eof() and content.exception() is None:
+        body = content.read_nowait()
+        if len(body) > cap:
+            raise too_large(cap)
+        return body
     connection = response.connection
     protocol = None if connection is None else connection.protocol
-    # Most bodies have come with the headers, and there is nothing to wait for.
-    if protocol is None or response.content.is_eof():
+    if protocol is None or content.is_eof():
         return await _read(response, cap)
-    watch = _Watch(protocol, response.content)
+    watch = _Watch(protocol, content)
     transport = protocol.transport
     watch.check()
     if transport is None or transport.is_closing():

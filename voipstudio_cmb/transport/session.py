@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientSession as ClientSession
+from aiohttp import hdrs
 
 from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.config import ClientConfig
@@ -71,11 +72,13 @@ class Session:
         self._base_url = base_url
         self._timeouts = timeouts or Timeouts()
         self._config = config
-        self._headers = {
+        self._fixed = {
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
             "User-Agent": config.user_agent,
         }
+        # The session's own are cheaper; a caller's session is not altered.
+        self._headers = {} if session is None else self._fixed
         self._reading = self._headers
         if "Cache-Control" not in getattr(session, "headers", ()):  # theirs takes precedence
             # A cache in between, which knows rows by their URL, would mix old pages with new ones.
@@ -98,11 +101,12 @@ class Session:
         """
         loop = self._timeouts.guard.pin()
         session = self._own or self._opened()
-        call = request.call
-        call.queued = True
-        waits = self._slots.taken
-        async with self._slots:
+        call, slots = request.call, self._slots
+        if waits := not slots.take():
+            call.queued = True
+            await slots.turn()
             call.queued = False
+        try:
             if waits and self._again is not None:
                 await self._again(request)
             now = loop.time()
@@ -129,6 +133,8 @@ class Session:
             except BaseException as error:  # out of memory, Ctrl-C, a bug: with its lines
                 forget_locals(error)
                 raise
+        finally:
+            slots.give_up()
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
         try:
             raise failure
@@ -152,7 +158,7 @@ class Session:
     async def _attempt(self, session: ClientSession, request: Request, seconds: float) -> Response:
         content = {} if request.body is None else {"Content-Type": "application/json"}
         standard = self._reading if request.method == "GET" else self._headers
-        async with session.request(
+        response = await session.request(
             request.method,
             self._base_url + request.path,
             params=request.query,
@@ -162,10 +168,12 @@ class Session:
             allow_redirects=False,
             raise_for_status=False,
             timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
-        ) as response:
-            encoding = response.headers.get("Content-Encoding", "")
+        )
+        try:
+            headers = response.headers
+            encoding = headers.get(hdrs.CONTENT_ENCODING, "")
             # aiohttp hands on raw what it can't decode, and a brotli stream would be "not JSON".
-            if encoding.lower() not in ("", "identity", "gzip", "x-gzip", "deflate"):
+            if encoding and encoding.lower() not in ("identity", "gzip", "x-gzip", "deflate"):
                 raise BadPayload(
                     "the response is encoded as "
                     f"{request.call.quote(encoding)[:50]!r}, "
@@ -173,13 +181,12 @@ class Session:
                     sent="yes",
                 )
             body = await read_body(response, self._config.max_body)
-            if encoding.lower() == "x-gzip" and body:
+            if encoding and encoding.lower() == "x-gzip" and body:
                 body = unzipped(body, self._config.max_body)
-            return Response(
-                status=response.status,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                body=body,
-            )
+            return Response(status=response.status, headers=headers, body=body)
+        finally:
+            if not response.closed:  # by its end
+                response.close()
 
     def _opened(self) -> ClientSession:
         """The aiohttp session, made on the first use."""
@@ -193,6 +200,7 @@ class Session:
                     limit=self._config.connections,
                     keepalive_timeout=4.0,  # below the 5 s after which many servers hang up
                 ),
+                headers=self._fixed,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 middlewares=(send_once,),
