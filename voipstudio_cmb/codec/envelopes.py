@@ -17,7 +17,7 @@ from voipstudio_cmb.models import Page, Record, Reject, Row
 
 from .json import decode, kind_of, total_of
 from .odd_rows import OddRows, odd_rows
-from .records import collection, records
+from .records import collection, single
 from .rows import raw_item, raw_object, raw_rows
 
 R = TypeVar("R", bound=Record)
@@ -84,7 +84,7 @@ def read_total(response: Response) -> int:
 
 def read_item(response: Response, record: type[R]) -> R:
     """A single resource's response, `{"data": {…}, "links": {}}`."""
-    return records([_read(response, raw_object, dict)], record)[0]
+    return single(_read(response, raw_object, dict), record)
 
 
 def read_data(response: Response) -> dict[str, Any]:

@@ -72,6 +72,19 @@ def records(rows: Sequence[bytes], record: type[R]) -> list[R]:
     return made
 
 
+def single(row: bytes, record: type[R]) -> R:
+    """The object `row` as a record; raises as `records`, and takes less time than a page of one."""
+    how = shape(record)
+    try:
+        made: R = how.decode(row)
+    except _REFUSED:
+        return _misfit(0, row, record)
+    if not _fits(made, how):
+        return _misfit(0, row, record)
+    _keep_row(made, row)
+    return made
+
+
 def _misfit(index: int, row: bytes, record: type[R]) -> R:
     """The record of a row with a value that does not fit."""
     try:
@@ -85,9 +98,11 @@ def _misfit(index: int, row: bytes, record: type[R]) -> R:
 def _wrong(made: Sequence[Any], how: Shape) -> list[int]:
     """The places of records in which msgspec has taken what it was not meant to take."""
     ids = [*map(_id, made)]
-    if ids and not 1 <= min(ids) <= max(ids) <= MAX_ID:
-        return [at for at, id in enumerate(ids) if not 1 <= id <= MAX_ID]
-    return [
-        at for number in how.numbers if not all(map(_is_finite, filter(None, map(number, made))))
-        for at, one in enumerate(made) if not _is_finite(number(one) or _ZERO)
-    ]  # fmt: skip
+    fit = not ids or 1 <= min(ids) <= max(ids) <= MAX_ID
+    if fit and all(all(map(_is_finite, filter(None, map(number, made)))) for number in how.numbers):
+        return []
+    return [at for at, one in enumerate(made) if not _fits(one, how)]
+
+
+def _fits(one: Any, how: Shape) -> bool:
+    return 1 <= one.id <= MAX_ID and all(_is_finite(get(one) or _ZERO) for get in how.numbers)
