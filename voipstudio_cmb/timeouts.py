@@ -109,9 +109,10 @@ class Timeout:
         self._task: asyncio.Task[object] | None = None
 
     def __enter__(self) -> Timeout:
-        task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
         assert task is not None
-        self._entry = self._timeouts.enter(self)
+        self._entry = self._timeouts.enter(self, loop)
         self._task, self._cancelling = task, task.cancelling()
         return self
 
@@ -154,9 +155,9 @@ class Timeouts:
         """
         return Timeout(self, when)
 
-    def enter(self, timeout: Timeout) -> _Entry:
-        """Begins a block, which `leave` ends: its timer is set if it is the next to end."""
-        guard, loop = self.guard, asyncio.get_running_loop()
+    def enter(self, timeout: Timeout, loop: asyncio.AbstractEventLoop) -> _Entry:
+        """Begins a block on the running `loop`, to be ended by `leave`; its timer may be set."""
+        guard = self.guard
         if guard.closed or loop is not self._loop or loop is not guard.loop:
             self._move()
         entry: _Entry = [timeout.when, next(self._order), timeout]
