@@ -132,6 +132,8 @@ def test_a_request_is_shown_without_a_token_or_a_server(run: Any) -> None:
         ("settings create --json {}/long", "--json can't be used: a number has too many digits"),
         ("settings create --json {}/deep", "--json is nested too deeply"),
         ("buttons create --floating-icon", "unrecognized arguments: --floating-icon"),
+        ("cdrs get 1", "no such command; one is found by list --filter 'id=ID' (known: list,"),
+        ("cdrs list 10", "unrecognized arguments: '10'"),
         ("buttons list", "there is no such command"),
         ("websites create", "there is no such command"),
         ("settings delete 7", "there is nobody to ask whether to delete settings 7: say --yes"),

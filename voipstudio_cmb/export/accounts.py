@@ -12,6 +12,7 @@ import attrs
 
 from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment, read_token
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
@@ -160,6 +161,7 @@ def _secret(table: Mapping[str, Any], directory: Path, env: Environment) -> Secr
 
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
+    named = f" {quoted_path(path, '')}".rstrip()
     try:
         text = decode_handwritten(read_regular(path))
         if _LONG_LINE.search(text):  # a key of as many parts would be read for minutes
@@ -173,9 +175,9 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     except RecursionError:
         return ConfigError(f"{where} is nested too deeply: fix it at its brackets")
     except OSError as error:
-        return ConfigError(f"the accounts file can't be read: {error.strerror}")
+        return ConfigError(f"the accounts file{named} can't be read: {error.strerror}")
     except ValueError:  # a NUL in its path, or a number of thousands of digits
-        return ConfigError("the accounts file can't be read: fix its path and its numbers")
+        return ConfigError(f"the accounts file{named} can't be read: fix its path and its numbers")
     for key in data:
         if key != "accounts":
             return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")
