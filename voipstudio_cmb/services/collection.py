@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.codec import envelopes
 from voipstudio_cmb.codec.rows import as_rows
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
@@ -128,9 +129,7 @@ class Collection(Service[R]):
         try:
             from voipstudio_cmb.columns.batches import Batches
         except ImportError:
-            raise ClientMisuse(
-                "batches need another package: install voipstudio-cmb[arrow]"
-            ) from None
+            raise ClientMisuse(lacks_extra("batches()", "arrow")) from None
         judged = {each.property for each in query.conditions} | {query.sort or "id"}
         fields = tuple(sorted(judged - {"id", "created_at"}))
         parse = partial(envelopes.read_rows, reject=reject or _refuse, fields=fields)
