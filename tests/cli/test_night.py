@@ -253,6 +253,8 @@ def test_metrics_are_of_the_run(
         refused = run("export", "--metrics", where, "--to", tmp_path / "c")
         assert refused.code == 2
         assert "--metrics: " in refused.err
+        absent = not where.parent.exists()
+        assert ("make its directory first, or leave the option out" in refused.err) is absent
     assert run("export", "cdrs", "--to", "-", "--metrics", path).code == 2
     assert api.requests == asked
 
