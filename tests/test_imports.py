@@ -15,9 +15,10 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": (
-        "auth client codec columns config events export export.run export.sinks export.store ext "
-        "filters guides limits patience query retry sandbox services"
+        "auth client codec columns config desired events export export.run export.sinks "
+        "export.store ext filters guides limits patience query retry sandbox services"
     ),
+    "desired": "client codec",
     "ext": "client columns events filters",
     "export": "export.accounts export.plan export.run export.sinks",
     "export.accounts": "auth config limits",
@@ -62,6 +63,7 @@ ONLY_IN = {
     "plotly": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",
+    "tomlkit": "desired",
     "sqlite3": "export.sinks",
     "zstandard": "export.sinks",
 }

@@ -51,7 +51,8 @@ def test_a_public_name_exists_and_its_first_line_says_what_it_is(path: str) -> N
 
 def test_the_list_is_complete() -> None:
     assert len(NAMES) == len(set(NAMES))
-    for module in ("voipstudio_cmb", "voipstudio_cmb.export", "voipstudio_cmb.sandbox"):
+    for room in ("", ".desired", ".export", ".sandbox"):
+        module = f"voipstudio_cmb{room}"
         listed = {path.rpartition(".")[2] for path in NAMES if path.rpartition(".")[0] == module}
         assert listed == set(import_module(module).__all__)
     raised = [value for value in vars(errors).values() if inspect.isclass(value)]

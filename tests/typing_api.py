@@ -20,6 +20,7 @@ from voipstudio_cmb import (
     Setting,
     Visitor,
     Walk,
+    desired,
     where,
 )
 from voipstudio_cmb.columns.batches import Batches
@@ -120,3 +121,13 @@ async def exports(cmb: CallMeBackClient) -> None:
     Plan(to="out", resources=["calls"])  # type: ignore[list-item] # pyright: ignore[reportArgumentType]
     summary = await Export(cmb, Plan(to="out")).run()
     assert_type(summary.jobs[0].error, CallMeBackError | None)
+
+
+async def settings_as_code(cmb: CallMeBackClient) -> None:
+    document = desired.read("widgets.toml")
+    plan = await desired.plan(cmb, document, prune=True)
+    outcome = await plan.apply(force=True, on_item=lambda result: print(result.state))
+    assert_type(outcome.of("stopped"), tuple[desired.Result, ...])
+    outcome.of("skipped")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    assert_type(await desired.pull(cmb, [77]), str)
+    assert_type(await desired.SavedPlan.parse(plan.to_json()).reopen(cmb, document), desired.Plan)

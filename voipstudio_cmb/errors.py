@@ -2,8 +2,9 @@
 
     CallMeBackError
     ├── ClientMisuse (ValueError, RuntimeError)   the caller's to fix; nothing was sent
-    │   └── ConfigError                           token, base URL or profile file
-    │       └── NoToken                           no token was found at all
+    │   ├── ConfigError                           token, base URL or profile file
+    │   │   └── NoToken                           no token was found at all
+    │   └── DocumentError                         settings as code: the document can't be used
     ├── TransportError                            no usable response
     │   ├── ConnectFailed                         certainly not sent
     │   ├── ConnectionLost                        sent or partly sent, then the line broke
@@ -105,6 +106,10 @@ class ConfigError(ClientMisuse):
 
 class NoToken(ConfigError):
     """No token was found; the message says where to put one."""
+
+
+class DocumentError(ClientMisuse):
+    """A document of settings can't be used as it stands; the message names the lines."""
 
 
 class TransportError(CallMeBackError):

@@ -40,6 +40,8 @@ from benchmarks.harness.walk_model.temper import HONEST
 from voipstudio_cmb.models import Record
 from voipstudio_cmb.retry import RetryBudget
 
+pytestmark = pytest.mark.campaign  # they test what proves, and not the package
+
 
 def test_fault_schedules_have_no_wrong_outcome(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = faults.run(100, seed=1)
@@ -77,7 +79,7 @@ def test_what_is_changed_on_the_way_is_found(monkeypatch: pytest.MonkeyPatch) ->
     assert fuzz_payloads(300, seed=2).wrong
 
 
-@pytest.mark.parametrize("chunks", [60, pytest.param(1_000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("chunks", [60, 1_000])
 def test_a_row_has_the_same_cells_whatever_rows_come_with_it(chunks: int) -> None:
     assert not fuzz_columns(chunks, seed=2).wrong
 
@@ -192,7 +194,6 @@ def test_the_claim_on_memory_is_judged() -> None:
     assert len(memory.failures([walked(1, 40, exact=False)])) == 1
 
 
-@pytest.mark.campaign
 def test_50_accounts_are_exported_in_little_memory_and_started_fairly() -> None:
     done = accounts.export_elsewhere(rows=60, accounts=50, slots=4, seed=1)
     assert accounts.failures(done, 50, slots=4) == []
@@ -211,7 +212,6 @@ def test_the_claim_on_accounts_is_judged() -> None:
         assert len(accounts.failures(exported(**wrong), 2, slots=1)) == 1
 
 
-@pytest.mark.campaign
 def test_a_million_rows_are_exported_in_bounded_memory() -> None:
     assert exports.run(2_000, ["jsonl", "parquet"]) == []
 
@@ -228,7 +228,6 @@ def test_chains_of_nights_bring_every_row_once() -> None:
     assert chains.run(5, seed=1) == []
 
 
-@pytest.mark.campaign
 def test_a_soaked_client_leaves_nothing_over() -> None:
     # Of its checks those of the structure; memory and objects take longer to tell.
     done = asyncio.run(soak.soaked(minutes=0.05, seed=1, every=1.0))

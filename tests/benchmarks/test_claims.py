@@ -30,13 +30,8 @@ def test_an_unknown_topic_is_refused(capsys: pytest.CaptureFixture[str]) -> None
     assert "no such topic: colours" in capsys.readouterr().err
 
 
-SLOW = ("startup", "parsing", "exports", "memory", "limiter")
-
-
-@pytest.mark.parametrize(
-    "topic",
-    [pytest.param(topic, marks=[pytest.mark.campaign] * (topic in SLOW)) for topic in TOPICS],
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("topic", TOPICS)
 def test_a_topic_is_measured(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")  # the peers take no file without a certificate
     with importlib.import_module(f"benchmarks.claims.{topic}").claims(True) as claims:

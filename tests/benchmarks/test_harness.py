@@ -17,9 +17,11 @@ from benchmarks.harness.tables import LONG, Table, tables_elsewhere
 from benchmarks.harness.walk_memory import spread_ids, walk_elsewhere
 from benchmarks.harness.walks import WALKS, By, least_round_trips
 
+pytestmark = pytest.mark.campaign  # they test what proves, and not the package
+
 
 @pytest.mark.parametrize("server", SERVERS)
-@pytest.mark.parametrize("name", ["RateLimit", pytest.param("none", marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("name", ["RateLimit", "none"])
 def test_a_cell_of_the_limiters_table_counts(server: str, name: str) -> None:
     # An hour of requests would pass on skipped time as fast as these ten seconds.
     with asyncio.Runner(loop_factory=HurriedLoop) as runner:
@@ -29,7 +31,6 @@ def test_a_cell_of_the_limiters_table_counts(server: str, name: str) -> None:
     assert f"{server} " in str(cell)
 
 
-@pytest.mark.one_in(4)
 @pytest.mark.parametrize("ids", [range(3, 60, 3), [], [5], [1, 2, 40, 41, 2**53]])
 @pytest.mark.parametrize("low", [0, 2, 5, 40])
 @pytest.mark.parametrize("high", [1, 5, 41, 2**53])
@@ -53,7 +54,6 @@ def test_the_table_is_exact(ids: list[int], low: int, high: int, way: str) -> No
             assert [row["id"] for row in page["data"]] == expected
 
 
-@pytest.mark.one_in(2)
 @pytest.mark.parametrize("by", WALKS)
 def test_a_walk_in_a_process_of_its_own_is_measured(by: By) -> None:
     ids = list(spread_ids(400, seed=3))

@@ -14,12 +14,12 @@ from benchmarks.harness.power_cut.recording import RecordingDisk
 from benchmarks.harness.power_cut.scenarios import SCENARIOS, record
 from benchmarks.harness.power_cut.states import PowerCuts
 
-QUICK = ["jsonl rejects", "sqlite second night"]
+pytestmark = pytest.mark.campaign  # they test what proves, and not the package
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.campaign) for name in SCENARIOS],
+    SCENARIOS,
 )
 async def test_no_state_that_a_power_cut_leaves_is_wrong(name: str) -> None:
     """A share of `python -m benchmarks.campaigns.crash_states`, which takes all states."""
@@ -28,7 +28,6 @@ async def test_no_state_that_a_power_cut_leaves_is_wrong(name: str) -> None:
     assert outcome.states > outcome.ordered > outcome.steps / 2
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize(("name", "again"), [("jsonl accounts", 20), ("sqlite second night", 10)])
 async def test_nor_is_one_that_a_second_power_cut_leaves(name: str, again: int) -> None:
     outcome = await enumerate_states(name, await record(SCENARIOS[name]), again=again)
@@ -36,7 +35,6 @@ async def test_nor_is_one_that_a_second_power_cut_leaves(name: str, again: int) 
     assert outcome.again > 10 * again
 
 
-@pytest.mark.campaign
 async def test_a_sync_that_is_left_out_is_noticed() -> None:
     """`crash_states --mutants` does this with all scenarios, where these are noticed too."""
     recording = await record(SCENARIOS["jsonl"])

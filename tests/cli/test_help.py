@@ -61,12 +61,15 @@ def test_each_example_works(
     for resource, id in itertools.product(("settings", "buttons"), (7, 8)):
         body = b'{"data":{"id":%d}}' % id
         api.script(Fault(path=f"/callmeback/{resource}/{id}", body=body, times=None))
-    program, *words = shlex.split(example)
+    program, *words = shlex.split(example.partition(" > ")[0])
     if "--profile" in words:
         monkeypatch.delenv("VOIPSTUDIO_API_TOKEN")
     assert program == "voipstudio-cmb"
     if words[0] == "verify":
         assert run("export", "settings", "--to", "exports").code == 0
+    if words[1:2] in (["plan"], ["apply"], ["drift"]):  # of what is as it was pulled
+        Path("widgets.toml").write_text(run("settings", "pull").out)
+        assert run("settings", "plan", "widgets.toml", "--out", "widgets.plan").code == 0
     if words[0] == "sandbox":  # which serves until it is interrupted
         assert COMMAND.main(words, "voipstudio-cmb", standalone_mode=False).command == "sandbox"
     else:

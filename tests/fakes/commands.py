@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,6 +85,36 @@ def run_terminal(
         printed = file.read().decode()
     text = shown.decode().replace("\r\n", "\n")
     return CommandResult(process.returncode, *((text, "") if out else (printed, text)))
+
+
+@contextlib.contextmanager
+def answering(answer: str) -> Iterator[None]:
+    """Has somebody at a terminal type `answer` into standard input."""
+    parent, child = pty.openpty()
+    with open(parent, "wb", buffering=0) as keys, open(child) as terminal:
+        keys.write(answer.encode())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "stdin", terminal)
+            yield
+
+
+def run_asked(*argv: str, answer: str) -> CommandResult:
+    """Runs a command on a terminal, and types `answer` when it asks; what is shown is `out`."""
+    parent, child = pty.openpty()
+    python, _, code = INTERRUPTIBLE
+    own = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"  # whose Ctrl-C reaches it
+    command = [python, "-c", own + code, *argv]
+    with subprocess.Popen(
+        command, stdin=child, stdout=child, stderr=child, start_new_session=True
+    ) as process:
+        os.close(child)
+        shown = b""
+        with open(parent, "r+b", buffering=0) as screen, contextlib.suppress(OSError):
+            while part := screen.read(65536):
+                shown += part
+                if shown.endswith(b"[y/N]: "):
+                    screen.write(answer.encode())
+    return CommandResult(process.returncode, shown.decode().replace("\r\n", "\n"), "")
 
 
 def accounts_file(directory: Path, api: Sandbox, *names: str) -> Path:

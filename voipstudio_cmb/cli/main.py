@@ -31,11 +31,12 @@ from .stdio import OutputError, guarded_stdio
 from .terminal import notify
 
 _ROWS, _ITEMS = ("list", "count"), ("get", "create", "update", "delete")
+_DOCUMENTS = ("pull", "plan", "apply", "drift")
 _OPERATIONS = {
     "cdrs": _ROWS,
     "visitors": _ROWS,
     "websites": _ROWS,
-    "settings": (*_ROWS, *_ITEMS),
+    "settings": (*_ROWS, *_ITEMS, *_DOCUMENTS),
     "buttons": _ITEMS,
 }
 
@@ -179,7 +180,8 @@ def _run(arguments: Arguments) -> int:
                 raise  # else the loop had no thread to wait for those that it had
         return codes.pop()
     except CallMeBackError as error:
-        notify(arguments, f"error: {error}")
+        for line in str(error).split("\n"):  # a document's each name another mistake
+            notify(arguments, f"error: {line}")
         return code_of(error)
 
 
@@ -190,6 +192,8 @@ def _interruption(arguments: Arguments) -> str:
     command = getattr(arguments, "command", None)
     if str(command).endswith(("list", "get")) or getattr(arguments, "to", None) == "-":
         return ": the output is incomplete"
+    if str(command).endswith("apply"):
+        return ": what was done stays done; run the same command again for the rest"
     if not _leaves_files(arguments):
         return ""
     return ": no file is left half written; run the same command again to resume"

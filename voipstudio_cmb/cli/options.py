@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from .arguments import Arguments
 from .parser import INTEGER, NUMBER, option
@@ -18,6 +19,13 @@ EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but som
 or some of several things failed for good; 4 not authorised; 5 failed for now: run the same command
 again, which resumes an export, but after a change that may have been carried out look first; 130
 interrupted and 143 terminated: an export can be resumed likewise."""
+
+DIFFERENCES = """Exit codes: 0 no difference; 10 differences; 1 failed; 2 wrong usage, or a document
+with mistakes; 4 not authorised; 130 interrupted."""
+
+APPLIED = """Exit codes: 0 done; 1 failed; 2 wrong usage, a document with mistakes, or an outdated
+plan; 4 not authorised; 5 something failed for now, had changed meanwhile, or may have been
+carried out: run the same command again; 130 interrupted."""
 
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth
@@ -111,6 +119,28 @@ def walk_options() -> list[click.Parameter]:
             help="Page requests in flight per resource.",
         ),
     ]  # fmt: skip
+
+
+def accounts_option() -> click.Parameter:
+    """`--accounts`."""
+    accounts = "The accounts that a document has [accounts.NAME] sections for: a TOML file."
+    return option("--accounts", metavar="FILE", help=accounts, completes="file")
+
+
+def document_argument(*, required: bool = True) -> click.Parameter:
+    """The document's path."""
+
+    def complete(_ctx: click.Context, _param: click.Parameter, _typed: str) -> list[CompletionItem]:
+        return [CompletionItem("", type="file")]
+
+    metavar = "FILE" if required else "[FILE]"
+    return click.Argument(["document"], metavar=metavar, required=required, shell_complete=complete)
+
+
+def prune_option() -> click.Parameter:
+    """`--prune`."""
+    prune = "Delete what an apply made or adopted, and the document has no more."
+    return option("--prune", is_flag=True, help=prune)
 
 
 def check_certificates() -> None:

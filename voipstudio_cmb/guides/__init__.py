@@ -15,6 +15,7 @@ GUIDES = (
     "warehouse",
     "notebooks",
     "settings",
+    "as-code",
     "services",
     "testing",
     "costs",

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
-import click
-
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.exit_codes import USAGE
 from voipstudio_cmb.cli.options import TOKEN, account_options, dry_run_option, ids_argument
 from voipstudio_cmb.cli.parser import Command, option
+from voipstudio_cmb.cli.question import can_ask, confirmed
 from voipstudio_cmb.cli.terminal import print_message
 
 
@@ -17,23 +14,17 @@ async def run(arguments: Arguments) -> int:
     """Asks, unless `--yes` is given, and deletes; returns the exit code."""
     from voipstudio_cmb.cli.items import run_items
 
-    if not (arguments.yes or arguments.dry_run or _is_wanted(arguments)):
-        return USAGE
+    names = f"{arguments.resource} {', '.join(map(str, arguments.ids))}"
+    if not (arguments.yes or arguments.dry_run):
+        if not can_ask(f"delete {names}"):
+            return USAGE
+        if not await confirmed(f"Delete {names}?"):
+            print_message("nothing was deleted")
+            return USAGE
     deletions = [
         (f"{arguments.resource} {id}", lambda of, id=id: of.delete(id)) for id in arguments.ids
     ]
     return await run_items(arguments, deletions)
-
-
-def _is_wanted(arguments: Arguments) -> bool:
-    names = f"{arguments.resource} {', '.join(map(str, arguments.ids))}"
-    if sys.stdin is None or not sys.stdin.isatty():
-        print_message(f"error: there is nobody to ask whether to delete {names}: say --yes")
-        return False
-    if click.confirm(f"Delete {names}?", err=True):
-        return True
-    print_message("nothing was deleted")
-    return False
 
 
 def command_of(resource: str) -> Command:

@@ -1,0 +1,96 @@
+"""Plans and outcomes as text for people, a line at a time. No I/O, and no colours.
+
+A line that changes something begins with `+` (create), `~` (update), `-` (delete) or `=` (adopt),
+after blanks: by that a terminal may colour it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .forms import quoted, spelt
+from .items import ButtonOf, Item
+from .planner import Plan
+from .run import Outcome, State
+
+_SIGNS = {"create": "+", "update": "~", "delete": "-", "adopt": "="}
+
+
+def render(plan: Plan) -> str:
+    """What `plan` does; its last line counts that."""
+    lines = [line for item in plan.items for line in _lines(item)]
+    return "\n".join([*lines, _counts(plan)]) + "\n"
+
+
+def render_drift(plan: Plan) -> str:
+    """How the account differs from the document, what is gone, and what is not in the document."""
+    lines = []
+    for item in plan.items:
+        if item.local and item.id is None:
+            id = None if item.section is None else item.section.id
+            gone = "is not there" if id is None else f"(id {id}) is gone"
+            lines.append(f"  - {_name(item)} {gone}")
+        elif item.local and item.changes:
+            lines.append(f"  ~ {_name(item)}")
+            # What the document says comes first: the account has moved away from that.
+            lines.extend(
+                f"      {name}: {_shown(after)} -> {_shown(before)}"
+                for name, (before, after) in item.changes.items()
+            )
+    differ = sum(bool(item.changes) for item in plan.items)
+    for kind, id, name in plan.unlisted:
+        lines.append(f"    {kind} {id} {quoted(name)} is not in the document")
+    same = sum(not item.changes for item in plan.items)
+    return "\n".join([*lines, f"{differ} differ from the document, {same} as it says"]) + "\n"
+
+
+def render_outcome(outcome: Outcome) -> str:
+    """What is not done and why, and a last line that counts what is."""
+    lines = [
+        f"{result.state}: {_name(result.item)}: {result.message}"
+        for result in outcome.results
+        if result.state != "done"
+    ]
+    states: tuple[State, ...] = ("stopped", "failed", "unknown", "not tried")
+    others = [f"{len(outcome.of(state))} {state}" for state in states if outcome.of(state)]
+    return "\n".join([*lines, ", ".join([f"{len(outcome.of('done'))} done", *others])]) + "\n"
+
+
+def _lines(item: Item) -> Iterator[str]:
+    reason = f" ({item.reason})" if item.reason else ""
+    if item.action == "none":
+        if item.incomparable or item.reason:
+            yield f"    {_name(item)}{reason}"
+    else:
+        yield f"  {_SIGNS[item.action]} {item.action} {_name(item)}{reason}"
+    for name, (before, after) in item.changes.items():
+        was = "" if item.action == "create" else f"{_shown(before)} -> "
+        yield f"      {name}: {was}{_shown(after)}"
+    for name in item.incomparable:
+        yield f"      {name}: can't be compared, and is left alone"
+
+
+def _name(item: Item) -> str:
+    if not item.local:
+        name = item.known.get("name")
+        return f"{item.kind} {item.id}" + (f" {quoted(name)}" if isinstance(name, str) else "")
+    return f"{item.kind}.{item.local}" + ("" if item.id is None else f" (id {item.id})")
+
+
+def _shown(form: Any) -> str:
+    if form is None:
+        return "null"
+    return f"(the id of buttons.{form.local})" if isinstance(form, ButtonOf) else spelt(form)
+
+
+def _counts(plan: Plan) -> str:
+    counts: dict[str, int] = dict.fromkeys(("create", "adopt", "update", "delete"), 0)
+    for item in plan.items:
+        if item.action != "none":
+            counts[item.action] += 1
+    unchanged = len(plan.items) - sum(counts.values())
+    if not counts["adopt"]:
+        del counts["adopt"]
+    shown = [f"{count} to {action}" for action, count in counts.items()]
+    return ", ".join([*shown, f"{unchanged} unchanged"])
