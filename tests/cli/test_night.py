@@ -26,6 +26,7 @@ from voipstudio_cmb.cli.report import report
 from voipstudio_cmb.cli.terminal import print_event
 from voipstudio_cmb.errors import ConnectFailed, Forbidden, RateLimited
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.export.accounts import account_names
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
@@ -187,6 +188,23 @@ def test_a_broken_account_makes_no_other_one_tell_of_earlier_nights(
     assert (quiet.code, quiet.out, len(quiet.err.splitlines())) == (4, "", 2)
     assert parse(metrics.read_text())["rows", "x", "a", "cdrs"] == 0
     assert names(to) == {"a", "b"}
+
+
+def test_some_accounts_of_a_file_need_no_others_tokens(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = accounts_file(tmp_path, api, "berlin", "paris", "rome")
+    for name in ("BERLIN", "ROME"):
+        monkeypatch.setenv(f"{name}_TOKEN", api.token)
+    argv = ("export", "settings", "--accounts", accounts, "--to", tmp_path / "shops", "--account")
+    assert run(*argv, "berlin", "--account", "rome", "--dry-run").code == 0
+    assert run(*argv, "berlin", "--account", "rome").code == 0
+    assert names(tmp_path / "shops") == {"berlin", "rome"}
+    refused = run(*argv, "berln")
+    assert (refused.code, "did you mean 'berlin'?" in refused.err) == (2, True)
+    assert run("export", "--to", tmp_path, "--account", "rome").code == 2
+    assert account_names(accounts) == ["berlin", "paris", "rome"]
+    assert account_names(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("other", ["--progress=json", "-v"])

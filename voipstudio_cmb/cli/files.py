@@ -49,7 +49,7 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
 def account_exports(arguments: Arguments, plan: Plan) -> Exports:
     """The exports of the accounts in the file that `--accounts` names."""
     return Exports(
-        read_accounts(arguments.accounts),
+        read_accounts(arguments.accounts, only=arguments.account),
         plan,
         slots=arguments.jobs,
         limiter=None if arguments.rate is None else RateLimit(arguments.rate),
