@@ -305,7 +305,7 @@ async def test_only_what_is_managed_is_deleted_settings_first(desk: Desk) -> Non
     assert actions(plan) == [
         ("settings", "delete", 1), ("buttons", "delete", 201), ("buttons", "none", 202)
     ]  # fmt: skip
-    assert plan.items[2].reason == "kept: settings 3 use it"
+    assert plan.items[2].reason == "kept: used by settings 3"
     assert plan.needs_force
     with pytest.raises(ClientMisuse, match="deletes 2 of 3"):
         await plan.apply()
@@ -313,6 +313,14 @@ async def test_only_what_is_managed_is_deleted_settings_first(desk: Desk) -> Non
     assert (await plan.apply(force=True)).complete
     assert desk.account.writes() == [("DELETE", "settings", 1), ("DELETE", "buttons", 201)]
     assert desk.data["managed"] == {"settings": [7], "buttons": [202]}
+
+
+async def test_a_button_that_a_website_shows_is_kept(desk: Desk) -> None:
+    _with_managed(desk)
+    site = desk.account.add("websites", button_id="201")
+    desk.write(MANAGED)
+    kept = next(item for item in (await desk.plan(prune=True)).items if item.id == 201)
+    assert (kept.action, kept.reason) == ("none", f"kept: used by websites {site}")
 
 
 async def test_a_button_that_a_setting_moves_away_from_may_go(desk: Desk) -> None:

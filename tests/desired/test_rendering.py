@@ -62,7 +62,7 @@ async def test_a_plan(tmp_path: Path) -> None:
         '      name: "Lost"\n'
         '      allowed_countries: ["GB"]\n'
         '  - delete settings 4 "Gone"\n'
-        '    buttons 201 "b" (kept: settings 3 use it)\n'
+        '    buttons 201 "b" (kept: used by settings 3)\n'
         "2 to create, 1 to adopt, 1 to update, 1 to delete, 1 unchanged\n"
     )
 

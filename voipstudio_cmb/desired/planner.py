@@ -117,7 +117,7 @@ async def plan(
         wanted = f"no [accounts.{account}]" if account else "[accounts.NAME]: name one of them"
         raise DocumentError(f"{document.path}: it has {wanted}")
     identity = await _identity(client, document, part)
-    found = compare(part, await read_account(client, part), prune=prune)
+    found = compare(part, *await read_account(client, part), prune=prune)
     if found.mistakes:
         lines = (f"{document.path}:{line}: {why}" for line, why in found.mistakes)
         raise DocumentError("\n".join(lines))
