@@ -244,6 +244,14 @@ async def test_what_has_changed_since_it_was_planned_is_stopped(desk: Desk) -> N
     assert desk.account.writes() == [("PATCH", "settings", ids[2])]
 
 
+async def test_what_somebody_else_creates_while_apply_runs_is_not_created_twice(desk: Desk) -> None:
+    desk.write(SHOP + '[settings.blog]\nname = "Blog"\n')
+    plan = await desk.plan()
+    outcome = await plan.apply(on_item=lambda _: desk.account.add("settings", name="Blog"))
+    assert [each.state for each in outcome.results] == ["done", "stopped"]
+    assert desk.account.made == [("settings", 1)]
+
+
 async def test_a_doubtful_update_is_unknown_and_done_again(desk: Desk) -> None:
     id = desk.account.add("settings", name="Shop")
     desk.write(SHOP + f"id = {id}\nculture = 5\n")

@@ -82,8 +82,6 @@ class Run:
         """The ids of buttons, by their local names."""
         self._known = known
         """The ids of the settings that the account had when it was planned."""
-        self._new: set[Any] | None = None
-        """The names of those that others have made since."""
         self._end = ""
         """Why nothing more is tried."""
 
@@ -175,10 +173,9 @@ class Run:
 
     async def _is_there(self, item: Item) -> bool:
         """Whether somebody has created a setting of that name since it was planned."""
-        if self._new is None:
-            rows = await read_settings(self._client)
-            self._new = {row["name"] for id, row in rows.items() if id not in self._known}
-        return item.changes["name"][1] in self._new
+        rows = await read_settings(self._client)
+        new = {row["name"] for id, row in rows.items() if id not in self._known}
+        return item.changes["name"][1] in new
 
     def _settled(self, item: Item, id: int) -> Result:
         """Writes the `id` of what was made or adopted into the document, as that is now."""
