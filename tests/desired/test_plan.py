@@ -314,7 +314,7 @@ async def test_only_what_is_managed_is_deleted_settings_first(desk: Desk) -> Non
         ("settings", "delete", 1), ("buttons", "delete", 201), ("buttons", "none", 202)
     ]  # fmt: skip
     assert plan.items[2].reason == "kept: used by settings 3"
-    assert plan.needs_force
+    assert plan.risk
     with pytest.raises(ClientMisuse, match="deletes 2 of 3"):
         await plan.apply()
     assert desk.account.writes() == []
@@ -362,7 +362,7 @@ async def test_few_deletions_among_many_need_no_force(desk: Desk) -> None:
     listed = "".join(f"[settings.s{n}]\nid = {n}\n" for n in range(7, 23))
     for ids, force in (([1, 2, 3, 4, 5], False), ([1, 2, 3, 4, 5, 6], True)):
         desk.write(f"{listed}[managed]\nsettings = {ids}\n")
-        assert (await desk.plan(prune=True)).needs_force is force
+        assert bool((await desk.plan(prune=True)).risk) is force
 
 
 async def test_an_edit_before_apply_is_refused_before_anything_is_sent(desk: Desk) -> None:
@@ -411,6 +411,20 @@ async def test_a_document_for_another_account_is_refused(desk: Desk) -> None:
     assert desk.account.requests == []
     desk.write('account = "id 1001"\n' + SHOP)
     assert (await desk.plan()).identity == "id 1001"
+
+
+async def test_a_document_of_which_all_is_gone_may_be_for_another_account(desk: Desk) -> None:
+    text = SHOP + 'id = 9\n[settings.blog]\nname = "Blog"\n'
+    desk.write(text)
+    plan = await desk.plan()
+    with pytest.raises(ClientMisuse, match='lacks account = "id 1001": .* with force'):
+        await plan.apply()
+    assert desk.account.writes() == []
+    desk.write('account = "id 1001"\n' + text)
+    assert not (await desk.plan()).risk
+    id = desk.account.add("settings", name="Other")
+    desk.write(text + f"[settings.other]\nid = {id}\n")
+    assert not (await desk.plan()).risk
 
 
 async def test_whose_account_it_is_must_be_known_if_the_document_says(
