@@ -356,6 +356,19 @@ async def test_a_deletion_of_what_has_changed_is_stopped_and_of_what_is_gone_don
     assert desk.data["managed"] == {"settings": [1]}
 
 
+@pytest.mark.parametrize("kind", ["settings", "websites"])
+async def test_a_button_that_is_used_since_it_was_planned_is_not_deleted(
+    desk: Desk, kind: str
+) -> None:
+    id = desk.account.add("buttons", name="x")
+    desk.write(f"[managed]\nbuttons = [{id}]\n")
+    plan = await desk.plan(prune=True)
+    desk.account.add(kind, name="new", button_id=id)
+    [result] = (await plan.apply(force=True)).results
+    assert (result.state, desk.account.writes()) == ("stopped", [])
+    assert result.message.startswith("it is used now")
+
+
 async def test_few_deletions_among_many_need_no_force(desk: Desk) -> None:
     for n in range(22):
         desk.account.add("settings", name=f"s{n}")

@@ -33,6 +33,14 @@ async def read_settings(client: CallMeBackClient) -> Rows:
     }
 
 
+async def read_websites(client: CallMeBackClient) -> Uses:
+    """The button of each website, in canonical form."""
+    return {
+        website.id: read_row("settings", website.to_dict())["button_id"]
+        async for website in client.websites.list()
+    }
+
+
 async def read_buttons(client: CallMeBackClient, ids: set[int], named: set[int]) -> Rows:
     """The buttons with these `ids`, as far as the account has them.
 
@@ -65,10 +73,7 @@ async def read_account(client: CallMeBackClient, part: Part) -> tuple[Mapping[Ki
         # The collection may lack it: only its own 404 says that it is gone.
         if (row := await read_one(client, "settings", id)) is not None:
             settings[id] = row
-    websites = {
-        website.id: read_row("settings", website.to_dict())["button_id"]
-        async for website in client.websites.list()
-    }
+    websites = await read_websites(client)
     used = {row["button_id"] for row in settings.values()} | {*websites.values()}
     used.update(part.managed.get("buttons", ()))
     buttons = {id for id in used if isinstance(id, int) and id > 0}
