@@ -417,6 +417,15 @@ async def test_an_id_that_can_not_be_written_is_said(desk: Desk) -> None:
     assert desk.path.read_text() == "# all new\n"
 
 
+async def test_what_could_not_get_its_id_is_not_created(desk: Desk) -> None:
+    text = 'accounts = { a = { settings = { shop = { name = "Shop" } } } }\n'
+    desk.write(text)
+    [result] = (await desk.apply(account="a")).results
+    assert (result.state, desk.account.writes()) == ("failed", [])
+    assert "can't be edited: use [headers]" in result.message
+    assert desk.path.read_text() == text
+
+
 async def test_a_document_for_another_account_is_refused(desk: Desk) -> None:
     desk.write('\naccount = "id 7"\n' + SHOP)
     with pytest.raises(DocumentError, match="toml:2: it is for another account .*: id 1001"):

@@ -18,6 +18,8 @@ from voipstudio_cmb.errors import ClientMisuse, DocumentError
 
 from .forms import Kind
 
+_ANY_ID = 2**63 - 1
+
 
 @attrs.frozen(kw_only=True)
 class Edit:
@@ -88,7 +90,10 @@ def edited(content: bytes, edit: Edit) -> bytes:
         same = False
     if not same:
         raise DocumentError("it is written in a way that can't be edited: use [headers]")
-    return _with_ends(text, content.decode()).encode()
+    new = _with_ends(text, content.decode()).encode()
+    if edit.creating:  # what could not get its id then must not be created
+        edited(new, attrs.evolve(edit, creating=False, id=_ANY_ID))
+    return new
 
 
 def _with_ends(text: str, old: str) -> str:
