@@ -15,8 +15,8 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": (
-        "auth client codec columns config desired events export export.run export.sinks "
-        "export.store ext filters guides limits patience query retry sandbox services"
+        "auth client codec columns config desired events export export.accounts export.run "
+        "export.sinks export.store ext filters guides limits patience query retry sandbox services"
     ),
     "desired": "client codec",
     "ext": "client columns events filters",

@@ -25,7 +25,7 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         async with open_client(arguments) as client:
             forecasts = await forecast(client, plan)
     else:
-        accounts = read_accounts(arguments.accounts)
+        accounts = read_accounts(arguments.accounts, only=arguments.account)
         rates = {each.name: each.rate or arguments.rate_per_account for each in accounts}
         forecasts = await account_exports(arguments, plan).forecast()
     jobs = [_job(each, plan) for each in forecasts]

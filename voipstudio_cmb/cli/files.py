@@ -12,7 +12,7 @@ from .arguments import Arguments
 from .clients import config_of, open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
-from .exit_codes import DONE, FAILED, INCOMPLETE, exit_code
+from .exit_codes import DONE, FAILED, exit_code
 from .metrics import MetricsFile
 from .progress import ProgressTracker
 from .report import print_files, report
@@ -41,7 +41,7 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
             summary_event(summary)
         else:
             report(summary, code, tracker.seconds, quiet=quiet)
-        if code in (DONE, INCOMPLETE):  # who does not know yet what is complete may ask again
+        if printed:  # who does not know yet what is complete may ask again
             at_the_end(exports.end)
         return code
 
@@ -49,7 +49,7 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
 def account_exports(arguments: Arguments, plan: Plan) -> Exports:
     """The exports of the accounts in the file that `--accounts` names."""
     return Exports(
-        read_accounts(arguments.accounts),
+        read_accounts(arguments.accounts, only=arguments.account),
         plan,
         slots=arguments.jobs,
         limiter=None if arguments.rate is None else RateLimit(arguments.rate),

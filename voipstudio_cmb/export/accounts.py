@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import attrs
 
 from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment, read_token
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.boundary.checks import is_quotable, quoted_path
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
@@ -100,13 +102,15 @@ def checked_accounts(accounts: Iterable[Account]) -> tuple[Account, ...]:
     return checked
 
 
-def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> tuple[Account, ...]:
+def read_accounts(
+    path: str | Path, *, env: Mapping[str, str] | None = None, only: Collection[str] = ()
+) -> tuple[Account, ...]:
     """The accounts that the TOML file `path` names, with the tokens from the environment.
 
     One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
     token, or `token_file`, the file (from the directory of this one), and perhaps `base_url` and
     `rate`. One without a `base_url` is asked at `VOIPSTUDIO_API_URL`, else at the default. `env`
-    stands in for `os.environ`.
+    stands in for `os.environ`. With names in `only` no others are read, nor their tokens.
 
     Raises:
         NoToken: environment variables are missing; all of them are named.
@@ -114,14 +118,20 @@ def read_accounts(path: str | Path, *, env: Mapping[str, str] | None = None) -> 
     """
     hidden = Environment(env)
     del env  # or a traceback with locals would show the tokens in it
-    accounts = _read(Path(path), hidden)
+    accounts = _read(Path(path), hidden, only)
     # Raised here, where no local holds what the file says: somebody may have put a token into it.
     if isinstance(accounts, ConfigError):
         raise accounts
     return checked_accounts(accounts)
 
 
-def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
+def account_names(path: str | Path) -> list[str]:
+    """The names in the file `path`, for completion; none if it can't be read."""
+    tables = _tables(Path(path), "")
+    return [] if isinstance(tables, ConfigError) else sorted(tables)
+
+
+def _read(path: Path, env: Environment, only: Collection[str]) -> list[Account] | ConfigError:
     where = f"the accounts file {str(path)!r}"
     tables = _tables(path, where)
     if isinstance(tables, ConfigError):
@@ -129,6 +139,13 @@ def _read(path: Path, env: Environment) -> list[Account] | ConfigError:
     wrong = [complaint for name, table in tables.items() for complaint in _complaints(name, table)]
     if wrong:
         return ConfigError(f"{where}: {'; '.join(wrong)}")
+    for name in only:
+        if name not in tables:
+            like = difflib.get_close_matches(name, tables, 1)
+            shown = repr(name) if is_quotable(name) else "such account"
+            hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join([*tables][:8])}"
+            return ConfigError(f"{where} names no {shown}; {hint}")
+    tables = {name: table for name, table in tables.items() if not only or name in only}
     unset = [
         _variable(name, table["token_env"])
         for name, table in tables.items()
@@ -160,6 +177,7 @@ def _secret(table: Mapping[str, Any], directory: Path, env: Environment) -> Secr
 
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
+    named = f" {quoted_path(path, '')}".rstrip()
     try:
         text = decode_handwritten(read_regular(path))
         if _LONG_LINE.search(text):  # a key of as many parts would be read for minutes
@@ -173,9 +191,9 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     except RecursionError:
         return ConfigError(f"{where} is nested too deeply: fix it at its brackets")
     except OSError as error:
-        return ConfigError(f"the accounts file can't be read: {error.strerror}")
+        return ConfigError(f"the accounts file{named} can't be read: {error.strerror}")
     except ValueError:  # a NUL in its path, or a number of thousands of digits
-        return ConfigError("the accounts file can't be read: fix its path and its numbers")
+        return ConfigError(f"the accounts file{named} can't be read: fix its path and its numbers")
     for key in data:
         if key != "accounts":
             return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")
