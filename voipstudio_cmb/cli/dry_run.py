@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from voipstudio_cmb.export import Job, Plan, read_accounts
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
 
 from .arguments import Arguments
 from .clients import open_client
-from .exit_codes import exit_code
 from .files import account_exports
 from .report import failures
 from .stdio import print_text

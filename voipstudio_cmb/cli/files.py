@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from voipstudio_cmb.exit_codes import DONE, FAILED, INCOMPLETE
 from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
 from .clients import config_of, open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
-from .exit_codes import DONE, FAILED, INCOMPLETE, exit_code
 from .metrics import MetricsFile
 from .progress import ProgressTracker
 from .report import print_files, report
