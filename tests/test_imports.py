@@ -20,11 +20,13 @@ LAW = {
     ),
     "desired": "client codec",
     "ext": "client columns events filters",
-    "export": "export.accounts export.plan export.run export.sinks",
-    "export.accounts": "auth config limits",
+    "export": "export.accounts export.plan export.run export.shard export.sinks",
+    "export.accounts": "auth config export.split limits",
+    "export.split": "auth",
+    "export.shard": "auth config export.accounts export.plan filters limits",
     "export.run": (
-        "client config exit_codes export.accounts export.plan export.source export.store limits "
-        "services"
+        "auth client config exit_codes export.accounts export.plan export.shard export.source "
+        "export.store limits services"
     ),
     "export.source": "client codec export.plan export.store filters services walk",
     "export.plan": "columns export.sinks export.store filters query",

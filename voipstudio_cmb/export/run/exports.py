@@ -117,10 +117,12 @@ class Exports:
             raise ClientMisuse("choose one: a limiter for all accounts, or a rate for each")
         self._begun = False
         self._exports: list[tuple[Export, Turns]] = []
-        mark = end_mark(plan.to)
+        accounts = checked_accounts(accounts)
+        # Others may export other accounts to the same directory meanwhile.
+        mark = end_mark(plan.to, min(account.name for account in accounts))
         configs: dict[str, ClientConfig] = {}  # of each API: only one account tries if it is back
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
-        for account in checked_accounts(accounts):
+        for account in accounts:
             base_url = account.base_url
             own = rate if account.rate is None else account.rate
             client = CallMeBackClient(
