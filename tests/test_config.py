@@ -80,6 +80,8 @@ def test_a_base_url_that_would_leak_or_fail_is_refused(url: Any, words: str) -> 
         (None, "empty or not a string"),
         ("", "empty or not a string"),
         (5, "empty or not a string"),
+        (f'"{CANARY}"', "the token has quotes around it: leave them out"),
+        (f"'{CANARY}'", "the token has quotes around it: leave them out"),
         (CANARY + "\n", "white space, control or non-ASCII"),
         (CANARY + "\r\nX-Evil: 1", "white space, control"),
         (CANARY + " ", "white space"),
@@ -305,7 +307,7 @@ def test_a_profile_file_that_cant_be_read_says_so(tmp_path: Path) -> None:
 
 
 def test_no_token_anywhere_says_where_one_is_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(NoToken, match="set VOIPSTUDIO_API_TOKEN, or run `vs auth login`"):
+    with pytest.raises(NoToken, match="VOIPSTUDIO_API_TOKEN_FILE.*`voipstudio-cmb sandb"):
         resolve(None, Environment({"HOME": str(tmp_path)}))
     profile_file(tmp_path, {"version": 1, "profiles": {}})
     with pytest.raises(NoToken, match="holds no profile"):

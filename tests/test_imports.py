@@ -15,8 +15,9 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": (
-        "auth client codec columns config desired events exit_codes export export.run "
-        "export.sinks export.store ext filters guides limits patience query sandbox services"
+        "auth client codec columns config desired events exit_codes export export.accounts "
+        "export.run export.sinks export.store ext filters guides limits patience query sandbox "
+        "services"
     ),
     "desired": "client codec",
     "ext": "client columns events filters",
@@ -26,7 +27,7 @@ LAW = {
     "export.shard": "auth config export.accounts export.plan filters limits",
     "export.run": (
         "auth client config exit_codes export.accounts export.plan export.shard export.source "
-        "export.store limits services"
+        "export.split export.store limits services"
     ),
     "export.source": "client codec export.plan export.store filters services walk",
     "export.plan": "columns export.sinks export.store filters query",

@@ -207,3 +207,14 @@ async def test_nothing_to_create_is_refused() -> None:
 
 def test_a_service_says_what_it_is() -> None:
     assert repr(Cdrs(ScriptedHandler([NOBODY]))) == "<Cdrs /callmeback/cdrs>"
+
+
+async def test_one_of_what_only_a_list_gives_is_found_by_its_id() -> None:
+    cdrs: Any = Cdrs(ScriptedHandler([]))
+    with pytest.raises(
+        AttributeError, match=r'no attribute \'get\': .*list\(filters=where\("id"\)'
+    ):
+        cdrs.get(1)
+    with pytest.raises(AttributeError, match="'Cdrs' object has no attribute 'update'$"):
+        cdrs.update(1)
+    assert not hasattr(cdrs, "get")

@@ -23,10 +23,9 @@ def _command() -> Callable[[], int]:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        print(
-            "error: the command line needs another package: install voipstudio-cmb[cli]",
-            file=sys.stderr,
-        )
+        from .boundary.text import lacks_extra
+
+        print(f"error: {lacks_extra('the command line', 'cli')}", file=sys.stderr)
         sys.exit(2)
     if interruptible:
         signal.signal(signal.SIGINT, signal.default_int_handler)

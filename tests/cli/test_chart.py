@@ -209,7 +209,7 @@ def test_without_its_package_no_page_is_begun(
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.ext.plotly", None)
     done = run("chart", "cdrs", "--html", tmp_path / "x.html")
     assert (done.code, api.requests) == (2, 0)
-    assert "install voipstudio-cmb[chart]" in done.err
+    assert "--html takes the extra chart: pip install '.[chart]'" in done.err
 
 
 def test_a_page_never_takes_the_place_of_a_device_or_of_a_link(

@@ -107,7 +107,7 @@ def test_what_can_not_be_is_refused_before_anything_is_sent(
 def test_a_column_that_no_row_has_is_refused(api: Sandbox, run: Any) -> None:
     done = run("list", "cdrs", "--columns", "id,durration")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "error: --columns: no row has one of them; did you mean 'duration'?\n"
+    assert done.err == "error: --columns: no row has 'durration'; did you mean 'duration'?\n"
 
 
 @pytest.mark.parametrize("format", ["csv", "table", "jsonl"])

@@ -423,5 +423,6 @@ def test_without_its_packages_the_command_says_what_to_install() -> None:
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr == (
-        "error: the command line needs another package: install voipstudio-cmb[cli]\n"
+        "error: the command line takes the extra cli: pip install '.[cli]' in a clone of "
+        "voipstudio_cmb\n"
     )

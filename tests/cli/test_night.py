@@ -13,6 +13,7 @@ import pytest
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.commands import accounts_file
+from tests.fakes.exports import names
 from tests.fakes.handlers import ScriptedHandler
 from tests.fakes.prometheus import parse
 from voipstudio_cmb import CallMeBackClient, ClientConfig
@@ -24,6 +25,7 @@ from voipstudio_cmb.cli.report import report
 from voipstudio_cmb.cli.terminal import print_event
 from voipstudio_cmb.errors import ConnectFailed, Forbidden, RateLimited
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.export.accounts import account_names
 from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.sandbox import Fault, Sandbox
@@ -125,6 +127,12 @@ def test_a_member_has_one_type_in_all_events(capsys: pytest.CaptureFixture[str])
              "the same command again"],
         ),
         (
+            [job("done", note="nothing new"), job("done", resource="visitors", already=True),
+             job("failed", resource="settings", error=Forbidden("403"))],
+            ["settings: failed: 403", "1 of 3 not done: fix what the errors above say, and run "
+             "the same command again"],
+        ),
+        (
             [job("failed", error=ConnectFailed("no line"))],
             ["cdrs: failed: no line; run the same command again"],
         ),
@@ -158,6 +166,45 @@ def test_a_quiet_export_prints_nothing_when_all_is_well(
     assert [line.partition(":")[0] for line in failed.err.splitlines()] == [
         "cdrs", "1 of 2 not done"
     ]  # fmt: skip
+
+
+def test_a_broken_account_makes_no_other_one_tell_of_earlier_nights(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics, to = tmp_path / "x.prom", tmp_path / "shops"
+    accounts = accounts_file(tmp_path, api, "a", "b")
+    monkeypatch.setenv("A_TOKEN", api.token)
+    monkeypatch.setenv("B_TOKEN", "wrong")
+    argv = ("export", "cdrs", "--accounts", accounts, "--to", to, "--since", "last")
+    for night, name in enumerate(["cdrs.jsonl", "cdrs.0002.jsonl", "cdrs.0003.jsonl"]):
+        rows = 3 if night else 300
+        for _ in range(3 * bool(night)):
+            api.data.cdrs.insert()
+        done = run(*argv, "--metrics", metrics)
+        assert (done.code, done.out) == (4, f"{to / 'a' / name}\t{rows}\n")
+        assert "1 of 2 not done" in done.err
+        assert parse(metrics.read_text())["rows", "x", "a", "cdrs"] == rows
+    quiet = run(*argv, "-q", "--metrics", metrics)
+    assert (quiet.code, quiet.out, len(quiet.err.splitlines())) == (4, "", 2)
+    assert parse(metrics.read_text())["rows", "x", "a", "cdrs"] == 0
+    assert names(to) == {"a", "b"}
+
+
+def test_some_accounts_of_a_file_need_no_others_tokens(
+    api: Sandbox, run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = accounts_file(tmp_path, api, "berlin", "paris", "rome")
+    for name in ("BERLIN", "ROME"):
+        monkeypatch.setenv(f"{name}_TOKEN", api.token)
+    argv = ("export", "settings", "--accounts", accounts, "--to", tmp_path / "shops", "--account")
+    assert run(*argv, "berlin", "--account", "rome", "--dry-run").code == 0
+    assert run(*argv, "berlin", "--account", "rome").code == 0
+    assert names(tmp_path / "shops") == {"berlin", "rome"}
+    refused = run(*argv, "berln")
+    assert (refused.code, "did you mean 'berlin'?" in refused.err) == (2, True)
+    assert run("export", "--to", tmp_path, "--account", "rome").code == 2
+    assert account_names(accounts) == ["berlin", "paris", "rome"]
+    assert account_names(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize("other", ["--progress=json", "-v"])
@@ -224,6 +271,8 @@ def test_metrics_are_of_the_run(
         refused = run("export", "--metrics", where, "--to", tmp_path / "c")
         assert refused.code == 2
         assert "--metrics: " in refused.err
+        absent = not where.parent.exists()
+        assert ("make its directory first, or leave the option out" in refused.err) is absent
     assert run("export", "cdrs", "--to", "-", "--metrics", path).code == 2
     assert api.requests == asked
 

@@ -72,6 +72,29 @@ def test_values_have_the_types_of_the_attributes(run: Any, tmp_path: Path) -> No
     assert shown == {"name": "Other", "allowed_countries": ["GB", "PL"], "ddi_e164": 1}
 
 
+def test_what_get_prints_is_refused_with_the_names_that_cant_be_written(
+    run: Any, api: Sandbox, tmp_path: Path
+) -> None:
+    path, id = (
+        tmp_path / "before.json",
+        json.loads(run("settings", "create", "--name", "S").out)["id"],
+    )
+    row = {"id": id, "ddi": 44, "title": None, "created_at": "2026-01-01 00:00:00", "name": "S"}
+    path.write_text(json.dumps(row | {"colour": "red", "size": 1}))
+    asked = api.requests
+    refused = run("settings", "update", str(id), "--json", str(path))
+    assert refused.code == 2
+    assert (
+        "--json: id, ddi, title, created_at can't be written: leave that out; the API knows no "
+        "colour, size (known: button_id, name, "
+    ) in refused.err
+    path.write_text(json.dumps({"0123456789abcdef" * 2: 1}))
+    refused = run("settings", "update", str(id), "--json", str(path))
+    assert "--json: the API knows no such attribute (known: " in refused.err
+    assert "abcdef" not in refused.err
+    assert api.requests == asked
+
+
 def test_json_is_read_from_standard_input(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"name": "Shop"}')))
     assert _shown(run, "buttons", "create", "--json", "-") == {"name": "Shop"}
@@ -101,7 +124,7 @@ def test_a_request_is_shown_without_a_token_or_a_server(run: Any) -> None:
         ("settings create --json {}", "--json can't be read"),
         ("settings create --json {}/list", "--json is not a JSON object"),
         ("settings create --json {}/twice", "--json can't be used: a name stands in it twice"),
-        ("settings create --json {}/other", "--json: the API knows no such attribute"),
+        ("settings create --json {}/other", "--json: the API knows no nam; did you mean name?"),
         ("settings create --json {}/type", "--json: name must be a text or null"),
         ("settings create --max-call-rate 1_0", "--max-call-rate: it must be a number"),
         ("settings create --json {}/cut", "--json is no JSON: fix it at line 2, column 1"),
@@ -109,6 +132,8 @@ def test_a_request_is_shown_without_a_token_or_a_server(run: Any) -> None:
         ("settings create --json {}/long", "--json can't be used: a number has too many digits"),
         ("settings create --json {}/deep", "--json is nested too deeply"),
         ("buttons create --floating-icon", "unrecognized arguments: --floating-icon"),
+        ("cdrs get 1", "no such command; one is found by list --filter 'id=ID' (known: list,"),
+        ("cdrs list 10", "unrecognized arguments: '10'"),
         ("buttons list", "there is no such command"),
         ("websites create", "there is no such command"),
         ("settings delete 7", "there is nobody to ask whether to delete settings 7: say --yes"),

@@ -114,9 +114,9 @@ def test_a_column_that_no_row_has_is_refused_with_the_nearest(form: str) -> None
     records = [Cdr(id=1, extra={"duration": 7})]
     printer = PRINTERS[form](Cdr, io.StringIO(), "id,durration")
     assert printer.add(records[0]) == ""  # nothing is printed that would be refused
-    with pytest.raises(ClientMisuse, match="no row has one of them; did you mean 'duration'"):
+    with pytest.raises(ClientMisuse, match="no row has 'durration'; did you mean 'duration'"):
         printer.finish()
-    with pytest.raises(ClientMisuse, match="no row has one of them; --columns all shows all"):
+    with pytest.raises(ClientMisuse, match="no row has 'zzz'; --columns all shows all"):
         printed(form, records, columns="zzz")
     printed(form, [], columns="durration")  # of which no row says that it is wrong
     printed(form, records, columns="welcome_screen_msg")  # documented, if absent here

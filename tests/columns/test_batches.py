@@ -122,7 +122,7 @@ async def test_rows_that_can_not_be_used_raise_unless_somebody_takes_them() -> N
 
 async def test_without_pyarrow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "voipstudio_cmb.columns.batches", None)
-    with pytest.raises(ClientMisuse, match=r"install voipstudio-cmb\[arrow\]"):
+    with pytest.raises(ClientMisuse, match=r"takes the extra arrow: pip install"):
         of_rows([]).batches()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 
@@ -197,3 +199,25 @@ def test_lines_of_keys_however_they_are_written() -> None:
     assert line_of(lines, (*shop, "missing")) == 4
     assert line_of(lines, ("missing",)) == 1
     assert ("settings", "no") not in lines
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"""\na = 1\n[x]\n\\""" # ]\n""\n"""""', "'''\n[x]\n\\\n''''", r'"\\\"[" # "', r"'[\' # [",
+        '[ "]", # ]\n[\n{a = "}"}], \n\n]', '{ a = """\n}""" }', "1979-05-27 07:32:00 # [",
+    ],
+)  # fmt: skip
+def test_lines_behind_any_value(value: str) -> None:
+    text = f"# [\n'[' = {value}\n\n[y]\nz = 1\n"
+    tomllib.loads(text)
+    lines = lines_of(text)
+    last = text.count("\n")
+    assert (lines["[",], lines["y",], lines["y", "z"]) == (2, last - 1, last)
+
+
+def test_a_style_sheet_over_many_lines_takes_no_time() -> None:
+    text = '[buttons.a]\nname = "a"\ndata_online = """\n' + ".a[b] { c: d }\n" * 20_000 + '"""\n'
+    start = time.process_time()
+    assert lines_of(text)["buttons", "a", "data_online"] == 3
+    assert time.process_time() - start < 5

@@ -48,6 +48,13 @@ def test_lines_that_end_in_crlf_do_so_still() -> None:
     assert found.count(b"\n") == found.count(b"\r\n") == content.count(b"\n") + 4
 
 
+def test_lines_that_end_in_both_ways_do_so_still_and_so_do_blanks_at_the_end() -> None:
+    old = b'# a\r\n\n[settings.a]\nname = "A"\n\r\n# b\nculture = 1\r\n\n  \n'
+    new = edited(old, SETTLE)
+    assert new.startswith(old.replace(b"culture = 1\r\n", b"culture = 1\r\nid = 77\r\n"))
+    assert tomllib.loads(new.decode())["managed"] == {"settings": [77]}
+
+
 def test_another_id_takes_the_place_of_one_that_is_gone() -> None:
     text = '[settings.a]\nid = 5\nname = "A"\n[managed]\nsettings = [4, 5] # ours\nbuttons = [1]\n'
     edit = Edit(part="", kind="settings", local="a", known_id=5, id=77)

@@ -112,7 +112,7 @@ def test_what_pull_writes_of_any_row_is_no_change(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["", "shop", "the shop", "Größe"]))
     text = document_of(account["settings"], account["buttons"], "id 1", name)
     part: Part = parse(Path("x.toml"), text.encode()).parts[name] if name else _only(text)
-    found = compare(part, account, prune=True)
+    found = compare(part, account, {}, prune=True)
     assert not found.mistakes
     assert [item for item in found.items if item.action != "none" or item.incomparable] == []
     assert len(found.items) == sum(map(len, account.values()))

@@ -244,6 +244,14 @@ async def test_what_has_changed_since_it_was_planned_is_stopped(desk: Desk) -> N
     assert desk.account.writes() == [("PATCH", "settings", ids[2])]
 
 
+async def test_what_somebody_else_creates_while_apply_runs_is_not_created_twice(desk: Desk) -> None:
+    desk.write(SHOP + '[settings.blog]\nname = "Blog"\n')
+    plan = await desk.plan()
+    outcome = await plan.apply(on_item=lambda _: desk.account.add("settings", name="Blog"))
+    assert [each.state for each in outcome.results] == ["done", "stopped"]
+    assert desk.account.made == [("settings", 1)]
+
+
 async def test_a_doubtful_update_is_unknown_and_done_again(desk: Desk) -> None:
     id = desk.account.add("settings", name="Shop")
     desk.write(SHOP + f"id = {id}\nculture = 5\n")
@@ -305,14 +313,22 @@ async def test_only_what_is_managed_is_deleted_settings_first(desk: Desk) -> Non
     assert actions(plan) == [
         ("settings", "delete", 1), ("buttons", "delete", 201), ("buttons", "none", 202)
     ]  # fmt: skip
-    assert plan.items[2].reason == "kept: settings 3 use it"
-    assert plan.needs_force
+    assert plan.items[2].reason == "kept: used by settings 3"
+    assert plan.risk
     with pytest.raises(ClientMisuse, match="deletes 2 of 3"):
         await plan.apply()
     assert desk.account.writes() == []
     assert (await plan.apply(force=True)).complete
     assert desk.account.writes() == [("DELETE", "settings", 1), ("DELETE", "buttons", 201)]
     assert desk.data["managed"] == {"settings": [7], "buttons": [202]}
+
+
+async def test_a_button_that_a_website_shows_is_kept(desk: Desk) -> None:
+    _with_managed(desk)
+    site = desk.account.add("websites", button_id="201")
+    desk.write(MANAGED)
+    kept = next(item for item in (await desk.plan(prune=True)).items if item.id == 201)
+    assert (kept.action, kept.reason) == ("none", f"kept: used by websites {site}")
 
 
 async def test_a_button_that_a_setting_moves_away_from_may_go(desk: Desk) -> None:
@@ -340,13 +356,26 @@ async def test_a_deletion_of_what_has_changed_is_stopped_and_of_what_is_gone_don
     assert desk.data["managed"] == {"settings": [1]}
 
 
+@pytest.mark.parametrize("kind", ["settings", "websites"])
+async def test_a_button_that_is_used_since_it_was_planned_is_not_deleted(
+    desk: Desk, kind: str
+) -> None:
+    id = desk.account.add("buttons", name="x")
+    desk.write(f"[managed]\nbuttons = [{id}]\n")
+    plan = await desk.plan(prune=True)
+    desk.account.add(kind, name="new", button_id=id)
+    [result] = (await plan.apply(force=True)).results
+    assert (result.state, desk.account.writes()) == ("stopped", [])
+    assert result.message.startswith("it is used now")
+
+
 async def test_few_deletions_among_many_need_no_force(desk: Desk) -> None:
     for n in range(22):
         desk.account.add("settings", name=f"s{n}")
     listed = "".join(f"[settings.s{n}]\nid = {n}\n" for n in range(7, 23))
     for ids, force in (([1, 2, 3, 4, 5], False), ([1, 2, 3, 4, 5, 6], True)):
         desk.write(f"{listed}[managed]\nsettings = {ids}\n")
-        assert (await desk.plan(prune=True)).needs_force is force
+        assert bool((await desk.plan(prune=True)).risk) is force
 
 
 async def test_an_edit_before_apply_is_refused_before_anything_is_sent(desk: Desk) -> None:
@@ -388,6 +417,15 @@ async def test_an_id_that_can_not_be_written_is_said(desk: Desk) -> None:
     assert desk.path.read_text() == "# all new\n"
 
 
+async def test_what_could_not_get_its_id_is_not_created(desk: Desk) -> None:
+    text = 'accounts = { a = { settings = { shop = { name = "Shop" } } } }\n'
+    desk.write(text)
+    [result] = (await desk.apply(account="a")).results
+    assert (result.state, desk.account.writes()) == ("failed", [])
+    assert "can't be edited: use [headers]" in result.message
+    assert desk.path.read_text() == text
+
+
 async def test_a_document_for_another_account_is_refused(desk: Desk) -> None:
     desk.write('\naccount = "id 7"\n' + SHOP)
     with pytest.raises(DocumentError, match="toml:2: it is for another account .*: id 1001"):
@@ -395,6 +433,20 @@ async def test_a_document_for_another_account_is_refused(desk: Desk) -> None:
     assert desk.account.requests == []
     desk.write('account = "id 1001"\n' + SHOP)
     assert (await desk.plan()).identity == "id 1001"
+
+
+async def test_a_document_of_which_all_is_gone_may_be_for_another_account(desk: Desk) -> None:
+    text = SHOP + 'id = 9\n[settings.blog]\nname = "Blog"\n'
+    desk.write(text)
+    plan = await desk.plan()
+    with pytest.raises(ClientMisuse, match='lacks account = "id 1001": .* with force'):
+        await plan.apply()
+    assert desk.account.writes() == []
+    desk.write('account = "id 1001"\n' + text)
+    assert not (await desk.plan()).risk
+    id = desk.account.add("settings", name="Other")
+    desk.write(text + f"[settings.other]\nid = {id}\n")
+    assert not (await desk.plan()).risk
 
 
 async def test_whose_account_it_is_must_be_known_if_the_document_says(

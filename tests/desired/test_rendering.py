@@ -62,7 +62,7 @@ async def test_a_plan(tmp_path: Path) -> None:
         '      name: "Lost"\n'
         '      allowed_countries: ["GB"]\n'
         '  - delete settings 4 "Gone"\n'
-        '    buttons 201 "b" (kept: settings 3 use it)\n'
+        '    buttons 201 "b" (kept: used by settings 3)\n'
         "2 to create, 1 to adopt, 1 to update, 1 to delete, 1 unchanged\n"
     )
 
@@ -98,3 +98,19 @@ async def test_an_outcome(tmp_path: Path) -> None:
         "not tried: settings.shop (id 1): its button header is not there\n"
         "3 done, 1 unknown, 1 not tried\n"
     )
+
+
+async def test_of_a_long_text_is_shown_where_it_differs(tmp_path: Path) -> None:
+    account: Any = FakeAccount()
+    id = account.add("settings", name="Shop", welcome_screen_msg="a" * 9_000 + "b" * 1_000)
+    path = tmp_path / "widgets.toml"
+    path.write_text(f'[settings.shop]\nid = {id}\nwelcome_screen_msg = "{"a" * 9_000}c"\n')
+    plan = await desired.plan(account, desired.read(path))
+    before, after = "a" * 40 + "b" * 160, "a" * 40 + "c"
+    was, wanted = (
+        f'"{before}" (from character 8961 of 10000)',
+        f'"{after}" (from character 8961 of 9001)',
+    )
+    assert f"      welcome_screen_msg: {was} -> {wanted}\n" in desired.render(plan)
+    assert f"      welcome_screen_msg: {wanted} -> {was}\n" in desired.render_drift(plan)
+    assert len(plan.to_json()) > 19_000

@@ -72,7 +72,7 @@ async def test_killed_at_any_moment_of_its_clean_up_it_is_already_complete(
         ]  # fmt: skip
         assert len(api.asked) == asked
         assert names(plan.to) == {"cdrs.jsonl", "websites.jsonl", "manifest.json"}
-        with pytest.raises(ClientMisuse, match="exists: choose another directory"):
+        with pytest.raises(ClientMisuse, match="exists: add what is new with --since last"):
             await run(api, plan)
     assert killed > 10
 
@@ -97,7 +97,7 @@ async def test_what_begins_again_is_not_complete_by_the_mark_of_what_did_not(
     await interrupted_end(plan_of(tmp_path))
     plan = attrs.evolve(plan_of(tmp_path), restart=True)
     api = Offline(count=13)
-    with pytest.raises(ClientMisuse, match="exists: choose another directory"):
+    with pytest.raises(ClientMisuse, match="exists: add what is new with --since last"):
         await run(api, plan)
     (tmp_path / "cdrs.jsonl").unlink()
     (tmp_path / "websites.jsonl").unlink()
@@ -140,7 +140,7 @@ async def test_accounts_that_were_killed_between_two_clean_ups(tmp_path: Path) -
         assert all(job.already for job in summary.jobs)
         assert names(tmp_path) == {"a", "b"}
         summary = await Exports(accounts, plan).run()
-        assert all("exists: choose" in str(job.error) for job in summary.jobs)
+        assert all("exists: add what is new" in str(job.error) for job in summary.jobs)
 
 
 async def test_a_mark_that_can_not_be_made_is_no_failure(tmp_path: Path) -> None:

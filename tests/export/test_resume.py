@@ -374,7 +374,7 @@ async def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     assert {request.path for request in api.asked[asked:]} == {"/callmeback/visitors",
         "/callmeback/websites", "/callmeback/settings"}  # fmt: skip
     assert names(to) == {f"{job.resource}.jsonl" for job in summary.jobs} | {"manifest.json"}
-    with pytest.raises(ClientMisuse, match="exists: choose another directory"):
+    with pytest.raises(ClientMisuse, match="exists: add what is new with --since last"):
         await run(api, all_of_it)
 
 

@@ -9,15 +9,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import interrupted, names, run
+from voipstudio_cmb import ClientConfig
+from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import ConnectionLost, ExportError
-from voipstudio_cmb.export import Export, Plan, forecast
+from voipstudio_cmb.export import Account, Export, Exports, Plan, forecast
 from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.export.store.ended import Made, end_mark, write_mark
 from voipstudio_cmb.http import Request
+from voipstudio_cmb.sandbox import Sandbox
+
+QUICK = ClientConfig(retry=lambda error, request, attempts: None)
 
 
 class KilledError(BaseException):
@@ -73,7 +79,7 @@ def plan(to: Path, format: Any, **more: Any) -> Plan:
 def ids(to: Path) -> list[int]:
     found = [json.loads(line)["id"] for path in to.glob("cdrs*.jsonl")
              for line in path.read_bytes().splitlines()]  # fmt: skip
-    for path in to.glob("*.sqlite"):
+    for path in to.glob("cdrs.sqlite"):
         with closing(sqlite3.connect(path)) as database:
             found += [id for (id,) in database.execute("SELECT id FROM cdrs")]
     return sorted(found)
@@ -278,3 +284,59 @@ async def test_the_page_size_of_what_was_published_does_not_matter(
     api.tables["cdrs"] = rows(33)
     assert (await run(api, plan(tmp_path, format, page_size=7))).complete
     assert ids(tmp_path) == list(range(1, 34))
+
+
+@pytest.mark.parametrize("format", ["jsonl", "sqlite"])
+async def test_what_is_told_beside_a_failure_is_not_told_again(tmp_path: Path, format: str) -> None:
+    async def hook(request: Request) -> None:
+        if "visitors" in request.path:
+            raise ConnectionLost("gone", sent="maybe")
+
+    api, nightly = Offline(count=20), plan(tmp_path, format, resources=("cdrs", "visitors"))
+    api.hook = hook
+    second = "cdrs.0002.jsonl" if format == "jsonl" else "cdrs.sqlite"
+    for count, told in ((20, (f"cdrs.{format}", 20)), (23, (second, 3)), (23, None)):
+        api.tables["cdrs"] = rows(count)
+        summary = await run(api, nightly)
+        made = [(job.path.name, job.rows, job.already) for job in summary.jobs if job.made]
+        assert made == ([] if told is None else [(*told, False)])
+        assert not summary.complete
+    api.hook = None
+    summary = await run(api, nightly)
+    assert [job.resource for job in summary.jobs if job.made] == ["visitors"]
+    assert summary.complete
+    assert ids(tmp_path) == list(range(1, 24))
+    assert not [name for name in names(tmp_path) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("broken", ["refused", "nowhere"])
+async def test_accounts_tell_of_each_night_once_and_of_a_killed_one_again(
+    tmp_path: Path, broken: str
+) -> None:
+    async with Sandbox(rows=30) as api:
+        url = api.base_url if broken == "refused" else "http://127.0.0.1:9/v1"
+        accounts = [
+            Account("fine", api.token, base_url=api.base_url), Account("b", "x", base_url=url),
+        ]  # fmt: skip
+        nightly = Plan(to=tmp_path, resources="cdrs", since="last")
+
+        async def told(accounts: list[Account] = accounts) -> list[tuple[str, str, int]]:
+            exports = Exports(accounts, nightly, config=QUICK)
+            return [(job.account, job.path.name, job.rows)
+                    for job in (await exports.run()).jobs if job.made]  # fmt: skip
+
+        assert await told() == [("fine", "cdrs.jsonl", 30)]
+        for number in (2, 3):
+            api.data.cdrs.insert()
+            assert await told() == [("fine", f"cdrs.{number:04}.jsonl", 1)]
+        assert await told() == []
+        api.data.cdrs.insert()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Export, "end", lambda _: None)
+            assert await told() == [("fine", "cdrs.0004.jsonl", 1)]
+        away = attrs.evolve(accounts[0], token=Secret("wrong"))
+        assert await told([away, accounts[1]]) == []  # it is not the one that could tell
+        both = [accounts[0], attrs.evolve(accounts[0], name="b")]
+        assert await told(both) == [("fine", "cdrs.0004.jsonl", 1), ("b", "cdrs.jsonl", 33)]
+        assert await told(both) == []
+        assert names(tmp_path) == {"fine", "b"}

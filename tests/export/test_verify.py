@@ -140,6 +140,23 @@ async def test_accounts_are_compared_below(tmp_path: Path) -> None:
     assert found(tmp_path) == {"two/websites.jsonl": "changed", "two/other": "unlisted"}
 
 
+async def test_an_account_that_has_exported_nothing_yet_is_no_damage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await two_nights(tmp_path / "one")
+    (tmp_path / "refused").mkdir()
+    (tmp_path / "refused" / ".lock").touch()
+    assert await print_verified(tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert "refused: nothing exported yet\n" in out
+    assert err == "2 files: 2 ok\n"
+    assert await print_verified(tmp_path, quiet=True) == 0
+    assert capsys.readouterr() == ("", "")
+    plan = Plan(to=tmp_path / "broken", resources="cdrs", page_size=5, checkpoint=0)
+    await interrupted(Offline(count=60), plan)
+    assert found(tmp_path) == {"broken/cdrs.jsonl": "missing", "refused": "empty"}
+
+
 def test_no_export_is_no_damage(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for path, words in ((tmp_path, "holds no export"), (tmp_path / "file", "Not a directory"),

@@ -631,7 +631,9 @@ async def test_a_400_that_speaks_of_the_rate_is_as_good_as_a_429(method: str) ->
 
 @virtual
 async def test_a_403_names_both_of_its_reasons() -> None:
-    with pytest.raises(Forbidden, match="the token may not do this, or it is wrong: check .*TOKEN"):
+    with pytest.raises(
+        Forbidden, match="the token may not do this, or it is wrong: check .*and the token$"
+    ):
         await full_chain(ScriptedHandler([json_response({}, 403)]))(request())
 
 

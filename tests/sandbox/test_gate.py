@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import aiohttp
+import attrs
 import pytest
 
 from tests.fakes.plain_client import CDRS, SETTINGS, get_page, send
@@ -157,3 +158,20 @@ async def test_a_full_journal_drops_its_older_half(
         await get_page(api, page=page)
     assert [each.page for each in api.journal] == [3, 4, 5]
     assert api.requests == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"drop": "middle"}, "drop is none of 'before', 'after', 'mid-body': 'middle'"),
+        ({"path": "callmeback/cdrs"}, "path does not begin with /, as each does"),
+    ],
+)
+def test_a_fault_that_would_never_show_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Fault(**given)
+
+
+def test_help_tells_of_each_attribute_of_a_fault() -> None:
+    said = Fault.__doc__ or ""
+    assert [field.name for field in attrs.fields(Fault) if f"`{field.name}`" not in said] == []

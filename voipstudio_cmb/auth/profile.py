@@ -110,11 +110,12 @@ def _from_profile(env: Environment, name: str | None, given_url: str | None) -> 
     """The credentials of one profile of the vendor's file, which is only ever read."""
     file = profile_path(env)
     path = _shown(file, env)
-    how = f"set {TOKEN_VARIABLE}, or run `vs auth login`"
+    how = f"set {TOKEN_VARIABLE} or {FILE_VARIABLE}, or run `vs auth login`"
+    without = f"{how}; without an account, run `voipstudio-cmb sandbox`"
     try:
         profiles = _parse_profiles(read_regular(file))
     except FileNotFoundError:
-        raise NoToken(f"no token: {how} (no profile file {path})") from None
+        raise NoToken(f"no token: {without} (no profile file {path})") from None
     except OSError as error:
         raise ConfigError(
             f"the profile file {path} can't be read ({error.strerror}): {how}"
@@ -126,7 +127,7 @@ def _from_profile(env: Environment, name: str | None, given_url: str | None) -> 
     current, known = profiles
     chosen = current if name is None else name
     if name is None and not known:
-        raise NoToken(f"no token: {how} (the profile file {path} holds no profile)")
+        raise NoToken(f"no token: {without} (the profile file {path} holds no profile)")
     if chosen not in known:
         names = ", ".join(sorted(known)) or "none"
         which = "current profile" if name is None else "profile of that name"

@@ -11,6 +11,7 @@ from voipstudio_cmb.errors import ConfigError
 from .mask import masked
 
 _PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
+_QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)  # as by a shell, which is not what read it
 
 
 class Secret:
@@ -55,15 +56,21 @@ class Secret:
         found = None if self._reread is None else self._reread()
         if not isinstance(found, Secret) or found.reveal() == self.reveal():
             return None
-        return found if _PRINTABLE.fullmatch(found.reveal()) else None
+        try:
+            return found.checked()
+        except ConfigError:
+            return None
 
     def checked(self) -> Secret:
         """Itself, if it can be sent.
 
         Raises:
-            ConfigError: it is no string, empty, or has characters that no header may carry.
+            ConfigError: it is no string, empty, in quotes, or has characters that no header may
+                carry.
         """
         self.checked_text("token")
+        if _QUOTED.fullmatch(self.reveal()):
+            raise ConfigError("the token has quotes around it: leave them out")
         if not _PRINTABLE.fullmatch(self.reveal()):
             raise ConfigError(
                 "the token contains white space, control or non-ASCII characters (a line end from "

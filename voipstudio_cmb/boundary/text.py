@@ -33,3 +33,8 @@ def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 
     body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
     return f"<table><thead><tr>{line('th', head)}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def lacks_extra(what: str, extra: str) -> str:
+    """What to say where `what` needs a package of an `extra` that is not installed."""
+    return f"{what} takes the extra {extra}: pip install '.[{extra}]' in a clone of voipstudio_cmb"

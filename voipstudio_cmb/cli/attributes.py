@@ -22,6 +22,7 @@ MOST = 1024 * 1024
 _FIELDS: dict[str, type] = {"settings": SettingFields, "buttons": ButtonFields}
 _PREFIX = "attribute_"
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?", re.ASCII)
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _WORDS: dict[object, str] = {
     int: "an integer", bool: "true or false", str: "a text", float: "a number",
     list[str]: "a list of texts",
@@ -88,8 +89,9 @@ def attributes(arguments: Arguments) -> dict[str, Any]:
     """
     kinds = _kinds(arguments.resource)
     found = {} if arguments.json is None else _read_json(arguments.json)
+    if unknown := [name for name in found if name not in kinds]:
+        raise _misuse(_unknown(unknown, arguments.resource, kinds))
     for name, value in found.items():
-        _check(name, kinds, "--json")
         _check_type(name, value, _FIELDS[arguments.resource])
     for name in kinds:
         if (value := getattr(arguments, _PREFIX + name)) is not None:
@@ -112,6 +114,26 @@ def _check(name: str, kinds: dict[str, str], source: str) -> None:
         raise _misuse(
             f"{source}: the API knows no such attribute{nearest(name, kinds)} (known: {known})"
         )
+
+
+def _unknown(names: list[str], resource: str, kinds: dict[str, str]) -> str:
+    """What is wrong with the `names` in `--json`, perhaps what `get` has printed."""
+    import attrs
+
+    from voipstudio_cmb.models import RECORDS
+
+    sent = {field.name for field in attrs.fields(RECORDS[resource])}
+    read_only = [name for name in names if name in sent]
+    others = [name for name in names if name not in sent]
+    wrong = []
+    if read_only:
+        wrong.append(f"{', '.join(read_only)} can't be written: leave that out")
+    if others:
+        # No other text, which may be a token.
+        what = ", ".join(others) if all(map(_NAME.fullmatch, others)) else "such attribute"
+        near = nearest(others[0], kinds) if len(others) == 1 else ""
+        wrong.append(f"the API knows no {what}{near}")
+    return f"--json: {'; '.join(wrong)} (known: {', '.join(kinds)})"
 
 
 def _check_type(name: str, value: object, fields: type) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from voipstudio_cmb.exit_codes import DONE, FAILED, INCOMPLETE
+from voipstudio_cmb.exit_codes import DONE, FAILED
 from voipstudio_cmb.export import Account, Export, Exports, Plan, Summary, read_accounts
 from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.limits import RateLimit
@@ -47,14 +47,14 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
             summary_event(summary)
         else:
             report(summary, code, tracker.seconds, quiet=quiet)
-        if code in (DONE, INCOMPLETE):  # who does not know yet what is complete may ask again
+        if printed:  # who does not know yet what is complete may ask again
             at_the_end(exports.end)
         return code
 
 
 def accounts_of(arguments: Arguments) -> tuple[Account, ...]:
     """The accounts of `--accounts`, as far as they are of `--shard`: it may have none."""
-    accounts = read_accounts(arguments.accounts, shard=arguments.shard)
+    accounts = read_accounts(arguments.accounts, only=arguments.account, shard=arguments.shard)
     if not accounts:
         note(arguments, "none of the accounts is of this shard: there is nothing to do")
     return accounts
@@ -68,5 +68,6 @@ def account_exports(arguments: Arguments, plan: Plan, accounts: Sequence[Account
         slots=arguments.jobs,
         limiter=None if arguments.rate is None else RateLimit(arguments.rate),
         rate=arguments.rate_per_account,
+        shard=arguments.shard,
         config=config_of(arguments),
     )

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
+from voipstudio_cmb.boundary.checks import is_quotable
 from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.errors import ClientMisuse
 
@@ -111,4 +112,5 @@ def check_seen(missing: Collection[str], known: Collection[str]) -> None:
     for name in missing:
         like = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
         hint = f"did you mean {on_one_line(like[0])!r}?" if like else "--columns all shows all"
-        raise ClientMisuse(f"--columns: no row has one of them; {hint}")
+        shown = repr(name) if is_quotable(name) else "one of them"
+        raise ClientMisuse(f"--columns: no row has {shown}; {hint}")

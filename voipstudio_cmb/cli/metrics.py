@@ -56,9 +56,11 @@ class MetricsFile:
                 raise ClientMisuse(f"--metrics: {quoted_path(path)} is in no directory")
             before = self._before()
         except OSError as error:
+            absent = isinstance(error, FileNotFoundError)
+            how = "make its directory first" if absent else "name a file in a directory that exists"
             raise ClientMisuse(
-                f"--metrics: {quoted_path(path)} can't be used ({error.strerror}): name a file "
-                "in a directory that exists"
+                f"--metrics: {quoted_path(path)} can't be used ({error.strerror}): {how}, or leave "
+                "the option out"
             ) from None
         if before and not before.startswith(_FIRST):
             raise ClientMisuse(

@@ -212,9 +212,10 @@ class Group(click.Group):
         if ctx.resilient_parsing or args[0] in self._names or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         known = ", ".join(self._names)
-        raise click.UsageError(
-            f"there is no such command{nearest(args[0], self._names)} (known: {known})", ctx
-        )
+        meant = nearest(args[0], self._names)
+        if args[0] == "get" and "list" in self._names:
+            meant = "; one is found by list --filter 'id=ID'"
+        raise click.UsageError(f"there is no such command{meant} (known: {known})", ctx)
 
 
 def complaint(error: click.UsageError) -> str:
@@ -250,11 +251,13 @@ def fail(message: str) -> NoReturn:
 
 
 def unrecognized(arguments: Sequence[str]) -> str:
-    """What to say of `arguments` that no command takes."""
+    """What to say of `arguments` that no command takes; what may be a token is only counted."""
+    from voipstudio_cmb.boundary.checks import is_quotable  # not for help: it needs attrs
+
     names = [name for each in arguments if _NAME.fullmatch(name := each.partition("=")[0])]
-    others = len(arguments) - len(names)
-    words = [*names, "one that is no option" if others == 1 else f"{others} that are no options"]
-    words = words if others else names
+    shown = [each for each in arguments if is_quotable(each) and each not in names]
+    others = len(arguments) - len(names) - len(shown)
+    words = [*names, *map(repr, shown), *([f"{others} without --"] if others else [])]
     renamed = (f"; {old} is called {_RENAMED[old]}" for old in names if old in _RENAMED)
     token = "; a token is read from VOIPSTUDIO_API_TOKEN" if "--token" in names else ""
     return f"unrecognized arguments: {', '.join(words)}{''.join(renamed)}{token}"

@@ -59,7 +59,7 @@ def report(
         print_message(reasons[0] + (f"; {advice}" if advice else ""))  # nothing else to tell
         return
     for job in summary.jobs:
-        for text in _notes(job):
+        for text in (*(() if quiet else _remarks(job)), *_faults(job)):
             print_message(f"{label(job)}: {text}")
     for reason in reasons:
         print_message(reason)
@@ -99,8 +99,8 @@ def _advice(summary: Summary, code: int) -> str | None:
     return f"{advice} to resume" if advice and summary.resumable else advice
 
 
-def _notes(job: Job) -> Iterator[str]:
-    """What is worth knowing about `job` besides its numbers."""
+def _remarks(job: Job) -> Iterator[str]:
+    """What is worth knowing about `job` besides its numbers, where nothing is wrong with it."""
     if job.already:
         run = f"the export started at {job.since}" if job.since else "an earlier export"
         yield f"already complete: made by {run}"
@@ -108,6 +108,10 @@ def _notes(job: Job) -> Iterator[str]:
         yield f"resumes the export started at {job.since}"
     if job.note:
         yield job.note
+
+
+def _faults(job: Job) -> Iterator[str]:
+    """What is wrong with the rows of `job`."""
     if job.missing:
         ids = ", ".join(map(str, job.missing[:10]))
         yield f"{len(job.missing)} are named and do not exist (ids {ids})"

@@ -33,12 +33,12 @@ async def print_verified(directory: str | Path, *, quiet: bool = False) -> int:
     states = Counter[str]()
     with _ending_at_once():
         for each in verify(directory):
-            states[each.state] += 1
-            if each.state != "ok" or not quiet:
+            states[each.state] += each.state != "empty"
+            if not quiet or each.state not in ("ok", "empty"):
                 await print_text(_line(directory, each))
     if not quiet:
-        counts = ", ".join(f"{count:,} {state}" for state, count in states.items())
-        print_message(f"{states.total():,} files: {counts}" if states else "no files")
+        counts = ", ".join(f"{count:,} {state}" for state, count in states.items() if count)
+        print_message(f"{states.total():,} files: {counts}" if counts else "no files")
     return next((code for state, code in _CODES.items() if states[state]), DONE)
 
 
@@ -60,5 +60,5 @@ def _terminate(*_: Any) -> NoReturn:
 
 def _line(directory: Path, each: Verified) -> str:
     name = str(each.path.relative_to(directory))
-    reason = f": {each.reason}" if each.reason else ""
-    return on_one_line(f"{name}: {each.state}{reason}") + "\n"
+    found = [each.state if each.state != "empty" else "", each.reason]
+    return on_one_line(": ".join([name, *filter(None, found)])) + "\n"

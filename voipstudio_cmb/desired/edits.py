@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import MutableMapping
+from difflib import SequenceMatcher
+from operator import add
 from typing import Any
 
 import attrs
@@ -15,6 +17,8 @@ import attrs
 from voipstudio_cmb.errors import ClientMisuse, DocumentError
 
 from .forms import Kind
+
+_ANY_ID = 2**63 - 1
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +78,8 @@ def edited(content: bytes, edit: Edit) -> bytes:
     try:
         if (edit.id or edit.release) and "managed" not in _part(wanted, edit):
             header = f"accounts.{tomlkit.key(edit.part).as_string()}." if edit.part else ""
-            text = f"{text.rstrip()}\n\n[{header}managed]\n"
+            blank = "\n" if text.endswith("\n") else "\n\n"
+            text = f"{text}{blank}[{header}managed]\n"
             _part(wanted, edit)["managed"] = {}
         _change(wanted, edit)
         document = tomlkit.parse(text)
@@ -85,7 +90,24 @@ def edited(content: bytes, edit: Edit) -> bytes:
         same = False
     if not same:
         raise DocumentError("it is written in a way that can't be edited: use [headers]")
-    return (text.replace("\n", "\r\n") if b"\r\n" in content else text).encode()
+    new = _with_ends(text, content.decode()).encode()
+    if edit.creating:  # what could not get its id then must not be created
+        edited(new, attrs.evolve(edit, creating=False, id=_ANY_ID))
+    return new
+
+
+def _with_ends(text: str, old: str) -> str:
+    """`text` with the ends of lines that `old` has; of several kinds a new line gets CRLF."""
+    count = old.count("\r\n")
+    if count in (0, old.count("\n")):
+        return text.replace("\n", "\r\n") if count else text
+    before, lines = old.split("\n"), text.split("\n")
+    ends = ["\r"] * len(lines)
+    matcher = SequenceMatcher(None, [line.removesuffix("\r") for line in before], lines)
+    for here, there, size in matcher.get_matching_blocks():
+        for line in range(size):
+            ends[there + line] = before[here + line][len(lines[there + line]) :]
+    return "\n".join([*map(add, lines[:-1], ends), lines[-1]])
 
 
 def _part(data: Any, edit: Edit) -> MutableMapping[str, Any]:

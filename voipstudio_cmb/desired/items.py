@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import attrs
@@ -15,6 +15,9 @@ Action: TypeAlias = Literal["none", "create", "adopt", "update", "delete"]
 """What an apply does with a resource; an adoption may change attributes too."""
 
 Rows: TypeAlias = Mapping[int, Mapping[str, Any]]
+
+Uses: TypeAlias = Mapping[int, Any]
+"""The button of each website, by the website's id."""
 
 
 @attrs.frozen
@@ -60,7 +63,7 @@ class Compared:
     """What can't be decided: the line of a section, and why."""
 
 
-def compare(part: Part, account: Mapping[Kind, Rows], *, prune: bool) -> Compared:
+def compare(part: Part, account: Mapping[Kind, Rows], websites: Uses, *, prune: bool) -> Compared:
     """What `part` changes in an `account`, whose rows are in canonical form."""
     mistakes: list[tuple[int, str]] = []
     buttons = _of_kind(part, "buttons", account["buttons"], {}, mistakes)
@@ -74,7 +77,9 @@ def compare(part: Part, account: Mapping[Kind, Rows], *, prune: bool) -> Compare
             if id in listed:
                 continue
             if prune and id in part.managed.get(kind, ()):
-                items.append(_deletion(kind, id, row, account["settings"], items))
+                items.append(
+                    _deletion(kind, id, row, _users(id, account["settings"], websites, items))
+                )
             else:
                 unlisted.append((kind, id, row["name"] if isinstance(row["name"], str) else ""))
     return Compared(tuple(items), tuple(unlisted), tuple(mistakes))
@@ -185,17 +190,15 @@ def _item(
     )
 
 
-def _deletion(
-    kind: Kind, id: int, row: Mapping[str, Any], settings: Rows, items: list[Item]
-) -> Item:
-    users = list(_users(id, settings, items)) if kind == "buttons" else []
-    reason = f"kept: settings {', '.join(map(str, users))} use it" if users else ""
+def _deletion(kind: Kind, id: int, row: Mapping[str, Any], using: Iterable[str]) -> Item:
+    users = list(using) if kind == "buttons" else []
+    reason = f"kept: used by {', '.join(users)}" if users else ""
     action: Action = "none" if users else "delete"
     return Item(kind=kind, local="", id=id, action=action, reason=reason, known=row)
 
 
-def _users(button: int, settings: Rows, items: list[Item]) -> Iterator[int]:
-    """The settings that will use a `button` when all `items` are done."""
+def _users(button: int, settings: Rows, websites: Uses, items: list[Item]) -> Iterator[str]:
+    """The settings and websites that will use a `button` when all `items` are done."""
     planned = {item.id: item for item in items if item.kind == "settings"}
     for id, row in settings.items():
         item = planned.get(id)
@@ -205,4 +208,5 @@ def _users(button: int, settings: Rows, items: list[Item]) -> Iterator[int]:
         if item is not None and "button_id" in item.changes:
             used = item.changes["button_id"][1]
         if used == button or used is UNKNOWN:
-            yield id
+            yield f"settings {id}"
+    yield from (f"websites {id}" for id, used in websites.items() if used == button)

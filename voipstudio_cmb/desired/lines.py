@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 Path: TypeAlias = tuple[str, ...]
 """The names of the tables that a key is in, and its own."""
+
+
+_TOKEN = re.compile(
+    r"""
+    ["]{3} (?: [^"\\]+ | \\. | ["]{1,2}(?!") )*+ ["]{3,5} | '{3} .*? '{3,5} |
+    " (?: [^"\\]+ | \\. )*+ " | ' [^']* ' | \#[^\n]* | [\[\]{}\n]
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+"""What may hold the end of a line or a bracket that is none, and those."""
+
+_DEPTHS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 def lines_of(text: str) -> dict[Path, int]:
@@ -17,27 +30,25 @@ def lines_of(text: str) -> dict[Path, int]:
     """
     found: dict[Path, int] = {}
     header: Path = ()
-    begun: list[str] = []
-    first = 1
-    for number, line in enumerate(text.split("\n"), 1):
-        if not begun and (not line.strip() or line.lstrip().startswith("#")):
-            continue
-        first = first if begun else number
-        begun.append(line)
-        if len(begun) > 1 and not any(end in line for end in ('"""', "'''", "]", "}")):
-            continue  # nothing that is spread over lines ends here
-        try:
-            values = tomllib.loads("\n".join(begun))
-        except tomllib.TOMLDecodeError:
-            continue
-        paths = list(_paths(values))
-        if begun[0].lstrip().startswith("["):
-            header = ()
+    for line, statement in _statements(text):
+        paths = list(_paths(tomllib.loads(statement)))
+        is_header = statement.lstrip().startswith("[")
         for path in paths:
-            found.setdefault(header + path, first)
-        header = paths[-1] if begun[0].lstrip().startswith("[") else header
-        begun = []
+            found.setdefault(path if is_header else header + path, line)
+        header = paths[-1] if is_header else header
     return found
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Each line of `text`, with all that it is spread over, and its number."""
+    begin, line, depth = 0, 1, 0
+    text += "\n"
+    for token in _TOKEN.finditer(text):
+        depth += _DEPTHS.get(token[0], 0)
+        if token[0] == "\n" and not depth:
+            yield line, text[begin : token.start()]
+            line += text.count("\n", begin, token.end())
+            begin = token.end()
 
 
 def _paths(values: Mapping[str, Any]) -> Iterator[Path]:

@@ -52,9 +52,21 @@ class Plan:
         return sum(item.action == "delete" for item in self.items)
 
     @property
-    def needs_force(self) -> bool:
-        """Whether it deletes more than 5, or than 30 % of its items."""
-        return self.deletions > MAX_DELETIONS or 10 * self.deletions > 3 * len(self.items)
+    def risk(self) -> str:
+        """Why it is only applied by force; "" if it need not be.
+
+        It deletes more than 5, or than 30 % of its items. Or all that the document has ids of is
+        gone, and it does not say whose it is: it may be for another account.
+        """
+        count, deletions = len(self.items), self.deletions
+        if deletions > MAX_DELETIONS or 10 * deletions > 3 * count:
+            return f"this deletes {deletions} of {count}"
+        named = [each for each in self.items if each.section and each.section.id is not None]
+        nameless = self.document.parts[self.account].account is None
+        if nameless and named and all(each.id is None for each in named):
+            whose = self.identity or "…"
+            return f'no id of the document is there, and it lacks account = "{whose}"'
+        return ""
 
     def to_json(self) -> str:
         """The plan as JSON, for machines and for `SavedPlan`. It holds no token."""
@@ -84,16 +96,13 @@ class Plan:
 
         Raises:
             DocumentError: the document has changed since; nothing was sent.
-            ClientMisuse: more than 5 deletions, or of more than 30 % of the items, without `force`;
-                or tomlkit is not installed. Nothing was sent.
+            ClientMisuse: there is a `risk`, and no `force`; or tomlkit is not installed. Nothing
+                was sent.
         """
         if not self.changes:
             return Outcome(())
-        if self.needs_force and not force:
-            raise ClientMisuse(
-                f"the plan deletes {self.deletions} of {len(self.items)}: look at it, and apply it "
-                "with force"
-            )
+        if self.risk and not force:
+            raise ClientMisuse(f"{self.risk}: look at the plan, and apply it with force")
         check_editor()
         self.document.file.check()
         known = {item.id for item in self.items if item.kind == "settings" and item.id}
@@ -117,7 +126,7 @@ async def plan(
         wanted = f"no [accounts.{account}]" if account else "[accounts.NAME]: name one of them"
         raise DocumentError(f"{document.path}: it has {wanted}")
     identity = await _identity(client, document, part)
-    found = compare(part, await read_account(client, part), prune=prune)
+    found = compare(part, *await read_account(client, part), prune=prune)
     if found.mistakes:
         lines = (f"{document.path}:{line}: {why}" for line, why in found.mistakes)
         raise DocumentError("\n".join(lines))

@@ -10,6 +10,7 @@ from voipstudio_cmb.errors import Forbidden, NotFound
 
 from .document import Part
 from .forms import Kind, read_row
+from .items import Uses
 
 Rows: TypeAlias = dict[int, dict[str, Any]]
 """The attributes of each resource in canonical form, by id."""
@@ -32,6 +33,14 @@ async def read_settings(client: CallMeBackClient) -> Rows:
     }
 
 
+async def read_websites(client: CallMeBackClient) -> Uses:
+    """The button of each website, in canonical form."""
+    return {
+        website.id: read_row("settings", website.to_dict())["button_id"]
+        async for website in client.websites.list()
+    }
+
+
 async def read_buttons(client: CallMeBackClient, ids: set[int], named: set[int]) -> Rows:
     """The buttons with these `ids`, as far as the account has them.
 
@@ -50,8 +59,11 @@ async def read_buttons(client: CallMeBackClient, ids: set[int], named: set[int])
     return rows
 
 
-async def read_account(client: CallMeBackClient, part: Part) -> Mapping[Kind, Rows]:
-    """All settings, and the buttons that settings, websites or `part` name: there is no list."""
+async def read_account(client: CallMeBackClient, part: Part) -> tuple[Mapping[Kind, Rows], Uses]:
+    """All settings, the buttons that settings, websites or `part` name, and the use by websites.
+
+    There is no list of buttons.
+    """
     named: dict[Kind, set[int]] = {"buttons": set(), "settings": set()}
     for section in part.sections:
         if section.id is not None:
@@ -61,12 +73,9 @@ async def read_account(client: CallMeBackClient, part: Part) -> Mapping[Kind, Ro
         # The collection may lack it: only its own 404 says that it is gone.
         if (row := await read_one(client, "settings", id)) is not None:
             settings[id] = row
-    used = {row["button_id"] for row in settings.values()}
-    async for website in client.websites.list():
-        used.add(read_row("settings", website.to_dict())["button_id"])
+    websites = await read_websites(client)
+    used = {row["button_id"] for row in settings.values()} | {*websites.values()}
     used.update(part.managed.get("buttons", ()))
     buttons = {id for id in used if isinstance(id, int) and id > 0}
-    return {
-        "buttons": await read_buttons(client, buttons, named["buttons"]),
-        "settings": settings,
-    }
+    rows = await read_buttons(client, buttons, named["buttons"])
+    return {"buttons": rows, "settings": settings}, websites

@@ -14,6 +14,9 @@ from .items import ButtonOf, Item
 from .planner import Plan
 from .run import Outcome, State
 
+_LONG, _SHOWN = 1000, 200
+"""Of a text of more characters than the first only as many as the second are shown."""
+
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "adopt": "="}
 
 
@@ -35,12 +38,13 @@ def render_drift(plan: Plan) -> str:
             lines.append(f"  ~ {_name(item)}")
             # What the document says comes first: the account has moved away from that.
             lines.extend(
-                f"      {name}: {_shown(after)} -> {_shown(before)}"
+                f"      {name}: {_shown(after, begin)} -> {_shown(before, begin)}"
                 for name, (before, after) in item.changes.items()
+                for begin in [_parting(before, after)]
             )
     differ = sum(bool(item.changes) for item in plan.items)
     for kind, id, name in plan.unlisted:
-        lines.append(f"    {kind} {id} {quoted(name)} is not in the document")
+        lines.append(f"    {kind} {id} {_shown(name)} is not in the document")
     same = sum(not item.changes for item in plan.items)
     return "\n".join([*lines, f"{differ} differ from the document, {same} as it says"]) + "\n"
 
@@ -65,8 +69,9 @@ def _lines(item: Item) -> Iterator[str]:
     else:
         yield f"  {_SIGNS[item.action]} {item.action} {_name(item)}{reason}"
     for name, (before, after) in item.changes.items():
-        was = "" if item.action == "create" else f"{_shown(before)} -> "
-        yield f"      {name}: {was}{_shown(after)}"
+        begin = _parting(before, after)
+        was = "" if item.action == "create" else f"{_shown(before, begin)} -> "
+        yield f"      {name}: {was}{_shown(after, begin)}"
     for name in item.incomparable:
         yield f"      {name}: can't be compared, and is left alone"
 
@@ -74,13 +79,26 @@ def _lines(item: Item) -> Iterator[str]:
 def _name(item: Item) -> str:
     if not item.local:
         name = item.known.get("name")
-        return f"{item.kind} {item.id}" + (f" {quoted(name)}" if isinstance(name, str) else "")
+        return f"{item.kind} {item.id}" + (f" {_shown(name)}" if isinstance(name, str) else "")
     return f"{item.kind}.{item.local}" + ("" if item.id is None else f" (id {item.id})")
 
 
-def _shown(form: Any) -> str:
+def _parting(before: Any, after: Any) -> int:
+    """Shortly before where two texts differ first; 0 of what is no text."""
+    if not isinstance(before, str) or not isinstance(after, str):
+        return 0
+    pairs = enumerate(zip(before, after, strict=False))
+    same = next((n for n, (a, b) in pairs if a != b), min(len(before), len(after)))
+    return max(0, same - _SHOWN // 5)
+
+
+def _shown(form: Any, begin: int = 0) -> str:
+    """A value; of a long text, such as a picture, what stands from `begin` on."""
     if form is None:
         return "null"
+    if isinstance(form, str) and len(form) > _LONG:
+        shown = quoted(form[begin : begin + _SHOWN])
+        return f"{shown} (from character {begin + 1} of {len(form)})"
     return f"(the id of buttons.{form.local})" if isinstance(form, ButtonOf) else spelt(form)
 
 

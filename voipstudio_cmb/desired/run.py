@@ -24,7 +24,7 @@ from .edits import Edit
 from .file import DocumentFile
 from .forms import UNKNOWN, written
 from .items import ButtonOf, Item
-from .remote import read_one, read_settings
+from .remote import read_one, read_settings, read_websites
 
 State: TypeAlias = Literal["done", "stopped", "failed", "unknown", "not tried"]
 """What came of an item.
@@ -82,8 +82,6 @@ class Run:
         """The ids of buttons, by their local names."""
         self._known = known
         """The ids of the settings that the account had when it was planned."""
-        self._new: set[Any] | None = None
-        """The names of those that others have made since."""
         self._end = ""
         """Why nothing more is tried."""
 
@@ -175,10 +173,9 @@ class Run:
 
     async def _is_there(self, item: Item) -> bool:
         """Whether somebody has created a setting of that name since it was planned."""
-        if self._new is None:
-            rows = await read_settings(self._client)
-            self._new = {row["name"] for id, row in rows.items() if id not in self._known}
-        return item.changes["name"][1] in self._new
+        rows = await read_settings(self._client)
+        new = {row["name"] for id, row in rows.items() if id not in self._known}
+        return item.changes["name"][1] in new
 
     def _settled(self, item: Item, id: int) -> Result:
         """Writes the `id` of what was made or adopted into the document, as that is now."""
@@ -217,8 +214,17 @@ class Run:
             return self._failed(item, error, doubt="" if _refused(error) else "apply again")
         return result
 
+    async def _is_used(self, button: int | None) -> bool:
+        """Whether a setting or a website uses a `button` that none was to use any more."""
+        settings = await read_settings(self._client)
+        used = {row["button_id"] for row in settings.values()}
+        websites = await read_websites(self._client)
+        return button in used or UNKNOWN in used or button in websites.values()
+
     async def _delete(self, item: Item) -> Result:
         moved = await self._moved(item)
+        if item.kind == "buttons" and not moved and await self._is_used(item.id):
+            moved = f"it is used now: {_AGAIN}"
         if moved not in ("", _GONE):
             return Result(item=item, state="stopped", id=item.id, message=moved)
         try:

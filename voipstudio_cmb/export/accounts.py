@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import attrs
 
 from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment, read_token
 from voipstudio_cmb.auth.secret import Secret
+from voipstudio_cmb.boundary.checks import is_quotable, quoted_path
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
@@ -109,14 +111,18 @@ def _clash(names: Iterable[str]) -> str:
 
 
 def read_accounts(
-    path: str | Path, *, env: Mapping[str, str] | None = None, shard: str | None = None
+    path: str | Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    only: Collection[str] = (),
+    shard: str | None = None,
 ) -> tuple[Account, ...]:
     """The accounts that the TOML file `path` names, with the tokens from the environment.
 
     One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
     token, or `token_file`, the file (from the directory of this one), and perhaps `base_url` and
     `rate`. One without a `base_url` is asked at `VOIPSTUDIO_API_URL`, else at the default. `env`
-    stands in for `os.environ`.
+    stands in for `os.environ`. With names in `only` no others are read, nor their tokens.
 
     A `shard` leaves to others what is theirs, and needs no tokens of it: "2/8" is the second of
     eight parts, "auto" the part of this pod of an Indexed Job. It may have no accounts at all.
@@ -129,20 +135,35 @@ def read_accounts(
     hidden = Environment(env)
     del env  # or a traceback with locals would show the tokens in it
     split = None if shard is None else parse_split(shard, hidden)
-    accounts = _read(Path(path), hidden, split)
+    accounts = _read(Path(path), hidden, only, split)
     # Raised here, where no local holds what the file says: somebody may have put a token into it.
     if isinstance(accounts, ConfigError):
         raise accounts
     return tuple(accounts)
 
 
-def _read(path: Path, env: Environment, split: Split | None) -> list[Account] | ConfigError:
+def account_names(path: str | Path) -> list[str]:
+    """The names in the file `path`, for completion; none if it can't be read."""
+    tables = _tables(Path(path), "")
+    return [] if isinstance(tables, ConfigError) else sorted(tables)
+
+
+def _read(
+    path: Path, env: Environment, only: Collection[str], split: Split | None
+) -> list[Account] | ConfigError:
     where = f"the accounts file {str(path)!r}"
     tables = read_tables(path)
     if isinstance(tables, ConfigError):
         return tables
-    if split is not None:
-        tables = {name: table for name, table in tables.items() if split.takes(name)}
+    for name in only:
+        if name not in tables:
+            like = difflib.get_close_matches(name, tables, 1)
+            shown = repr(name) if is_quotable(name) else "such account"
+            hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join([*tables][:8])}"
+            return ConfigError(f"{where} names no {shown}; {hint}")
+    chosen = [name for name in tables if (not only or name in only)
+              and (split is None or split.takes(name))]  # fmt: skip
+    tables = {name: tables[name] for name in chosen}
     unset = [variable for name, table in tables.items() if (variable := unset_in(name, table, env))]
     if unset:
         return NoToken(f"{where} names environment variables that are not set: {', '.join(unset)}")
@@ -201,6 +222,7 @@ def account_of(
 
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
+    named = f" {quoted_path(path, '')}".rstrip()
     try:
         text = decode_handwritten(read_regular(path))
         if _LONG_LINE.search(text):  # a key of as many parts would be read for minutes
@@ -214,9 +236,9 @@ def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
     except RecursionError:
         return ConfigError(f"{where} is nested too deeply: fix it at its brackets")
     except OSError as error:
-        return ConfigError(f"the accounts file can't be read: {error.strerror}")
+        return ConfigError(f"the accounts file{named} can't be read: {error.strerror}")
     except ValueError:  # a NUL in its path, or a number of thousands of digits
-        return ConfigError("the accounts file can't be read: fix its path and its numbers")
+        return ConfigError(f"the accounts file{named} can't be read: fix its path and its numbers")
     for key in data:
         if key != "accounts":
             return ConfigError(f"{where}: {_unknown(key, 'a table [accounts.NAME] each')}")

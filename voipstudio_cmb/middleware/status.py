@@ -57,7 +57,7 @@ _HINTS: dict[type[HTTPStatusError], str] = {
     ),
     Forbidden: (
         "the token may not do this, or it is wrong: check the user's rights in the dashboard, and "
-        "VOIPSTUDIO_API_TOKEN, the profile or token=…"
+        "the token"
     ),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import attrs
 import msgspec
@@ -11,15 +11,27 @@ import msgspec
 from .data import Data
 from .journal import Received
 
+Drop = Literal["before", "after", "mid-body"]
+
 
 @attrs.frozen(kw_only=True)
 class Fault:
     """Something that goes wrong with the requests that it matches; without conditions, with all.
 
-    A `status` or a `body` replaces the response, and the request then has no effect.
+    Which requests: those of a `method`, whose `path` begins so, for a `page` of a collection, or
+    for which `when` says so; `times` of them (None: all), `after` so many that are spared.
+
+    What happens: a `status` or a `body` replaces the response, and the request then has no effect;
+    `headers` are added; `raw` bytes are written instead; the connection is closed (`drop`:
+    "before" or "after" the effect, or "mid-body"); a `delay` before and a `response_delay` after
+    the effect, in seconds; `change` changes the data before the response is made.
+
+    Raises:
+        ValueError: a `drop` that is none, or a `path` that no request has.
     """
 
     method: str | None = None
+    """Of the request, in any case; `None` is any."""
     path: str = ""
     """How the path below the base URL begins."""
     page: int | None = None
@@ -32,13 +44,14 @@ class Fault:
     """How many matching requests are spared first."""
 
     status: int | None = None
+    """Of the response."""
     body: Any = None
     """Bytes are sent as they are, anything else as JSON."""
     headers: Mapping[str, str] = attrs.field(factory=dict)
     """Added to the response, whether it is replaced or not."""
     raw: bytes | None = None
     """Written to the socket in place of a response; then the connection is closed."""
-    drop: Literal["before", "after", "mid-body"] | None = None
+    drop: Drop | None = None
     """Closes the connection before the request has an effect, after its effect without a response,
     or in the middle of the response."""
     delay: float = 0.0
@@ -47,6 +60,13 @@ class Fault:
     """Seconds to wait between the effect and the response."""
     change: Callable[[Data], object] | None = None
     """Changes the data right before the response is made."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.drop is not None and self.drop not in get_args(Drop):
+            kinds = ", ".join(map(repr, get_args(Drop)))
+            raise ValueError(f"drop is none of {kinds}: {self.drop!r}")
+        if self.path and not self.path.startswith("/"):
+            raise ValueError(f"path does not begin with /, as each does: {self.path!r}")
 
     def matches(self, received: Received) -> bool:
         return (

@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
+from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.codec import envelopes
 from voipstudio_cmb.codec.rows import as_rows
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
@@ -38,6 +39,14 @@ def _total_and_row(response: Response, request: PageRequest) -> int:
 
 class Collection(Service[R]):
     """A collection that can be walked and counted."""
+
+    if not TYPE_CHECKING:  # or each name would be an attribute to it
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "get":
+                text += ': the API has no request for one of them; list(filters=where("id") == 1)'
+            raise AttributeError(text, name=name, obj=self)
 
     def list(self, **options: Unpack[WalkOptions]) -> Walk[R]:
         """Every record, one by one, however many pages; `WalkOptions` says what it takes.
@@ -120,9 +129,7 @@ class Collection(Service[R]):
         try:
             from voipstudio_cmb.columns.batches import Batches
         except ImportError:
-            raise ClientMisuse(
-                "batches need another package: install voipstudio-cmb[arrow]"
-            ) from None
+            raise ClientMisuse(lacks_extra("batches()", "arrow")) from None
         judged = {each.property for each in query.conditions} | {query.sort or "id"}
         fields = tuple(sorted(judged - {"id", "created_at"}))
         parse = partial(envelopes.read_rows, reject=reject or _refuse, fields=fields)

@@ -65,15 +65,12 @@ async def run(arguments: Arguments) -> int:
 
 
 def _is_allowed(arguments: Arguments, plans: Mapping[str, Plan]) -> bool:
-    """Whether the plans delete no more than may be deleted; if they do, says so."""
-    many = [] if arguments.force else [each for each in plans.values() if each.needs_force]
-    for each in many:
+    """Whether no plan has a risk that nobody has taken; if one has, says so."""
+    risky = [] if arguments.force else [each for each in plans.values() if each.risk]
+    for each in risky:
         account = f"{each.account}: " if each.account else ""
-        print_message(
-            f"error: {account}this deletes {each.deletions} of {len(each.items)}: if that is "
-            "meant, say --force"
-        )
-    return not many
+        print_message(f"error: {account}{each.risk}: if that is meant, say --force")
+    return not risky
 
 
 def _asked_for(arguments: Arguments) -> tuple[Document, dict[str, SavedPlan] | None]:
@@ -145,7 +142,10 @@ def _code_of_result(result: Result) -> int:
 
 def command_of(resource: str) -> Command:
     """`settings apply`."""
-    force = "Delete though that is more than 5 resources, or than 30 % of them."
+    force = (
+        "Delete though that is more than 5 resources, or than 30 % of them; create though all ids "
+        "are gone."
+    )
     return Command(
         "apply",
         run,

@@ -73,12 +73,13 @@ def _page_path(name: str) -> Path:
 
 def _page_writer(path: Path) -> Callable[[Path, str, str, Tally], None]:
     """What writes a page; raises `ClientMisuse` if its package is not there, or another file is."""
+    from voipstudio_cmb.boundary.text import lacks_extra
     from voipstudio_cmb.errors import ClientMisuse
 
     try:
         from voipstudio_cmb.cli.page import is_another, write
     except ImportError:
-        raise ClientMisuse("--html needs another package: install voipstudio-cmb[chart]") from None
+        raise ClientMisuse(lacks_extra("--html", "chart")) from None
     if is_another(path):
         raise ClientMisuse(
             f"--html: {str(path)!r} exists and is no page of a chart: name another file, or move it"

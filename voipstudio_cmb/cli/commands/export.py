@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.options import (
@@ -94,6 +95,13 @@ def _output_options() -> list[click.Parameter]:
     ]  # fmt: skip
 
 
+def _names(ctx: click.Context, _param: click.Parameter, typed: str) -> list[CompletionItem]:
+    from voipstudio_cmb.export.accounts import account_names
+
+    names = account_names(ctx.params.get("accounts") or "")
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
+
+
 def _run_options() -> list[click.Parameter]:
     progress = (
         "On standard error: bars on a terminal, else lines (auto); JSON events; lines; nothing."
@@ -121,6 +129,10 @@ def _run_options() -> list[click.Parameter]:
         option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
         option("--accounts", metavar="FILE", help=accounts, completes="file"),
+        option(
+            "--account", multiple=True, metavar="NAME", shell_complete=_names,
+            help="With --accounts: only this one; repeatable.",
+        ),
         option("--shard", metavar="NUMBER/COUNT", help=shard),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
         option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),
@@ -156,6 +168,7 @@ COMMAND = Command(
         "overlap": ["since"],
         "verify": ["since"],
         "rate_per_account": ["accounts"],
+        "account": ["accounts"],
         "shard": ["accounts"],
     },
 )

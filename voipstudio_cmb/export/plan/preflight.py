@@ -109,8 +109,11 @@ class Preflight:
                 f"{str(blocked[0])!r} exists, and {MANIFEST} does not list it: move it away, or "
                 "export to another directory"
             )
+        entry, found = self._entries.get(blocked[0].name), status(blocked[0])
+        exported = entry is not None and found is not None and found.st_size == entry.bytes
+        more = 'add what is new with --since last (since="last"), ' if exported else ""
         raise ClientMisuse(
-            f"{str(blocked[0])!r} exists: choose another directory, or allow it to be "
+            f"{str(blocked[0])!r} exists: {more}choose another directory, or allow it to be "
             "replaced with --overwrite (overwrite=True)"
         )
 

@@ -30,8 +30,11 @@ class Verified:
 
     path: Path
     """The file."""
-    state: Literal["ok", "missing", "changed", "unlisted", "unreadable"]
-    """Whether it is as the manifest says; one that is "unlisted" is not named there."""
+    state: Literal["ok", "missing", "changed", "unlisted", "unreadable", "empty"]
+    """Whether it is as the manifest says; one that is "unlisted" is not named there.
+
+    The directory of an account is "empty" if nothing was exported there yet.
+    """
     reason: str = ""
     """In what it differs, or why it can't be read."""
 
@@ -51,16 +54,32 @@ def verify(directory: str | Path) -> Iterator[Verified]:
     except OSError as error:
         named = quoted_path(directory, "the directory")
         raise ClientMisuse(f"{named} can't be read: {error.strerror}") from None
-    below = [name for name in names if status(directory / name / MANIFEST) is not None]
+    below = [name for name in names if _is_begun(directory / name)]
     if not below and MANIFEST not in names and not _interrupted(directory):
         raise ClientMisuse(f"{str(directory)!r} holds no export: there is no {MANIFEST} in it")
-    yield from _verified(directory, [name for name in names if name not in below])
+    names = [name for name in names if name not in below]
+    empty = [name for name in names if below and _is_empty(directory / name)]
+    yield from _verified(directory, [name for name in names if name not in empty])
+    for name in empty:
+        yield Verified(path=directory / name, state="empty", reason="nothing exported yet")
     for account in below:
         yield from _verified(directory / account, _names(directory / account))
 
 
 def _names(directory: Path) -> list[str]:
     return sorted(name for name in os.listdir(directory) if not name.startswith("."))
+
+
+def _is_begun(directory: Path) -> bool:
+    return status(directory / MANIFEST) is not None or bool(_interrupted(directory))
+
+
+def _is_empty(directory: Path) -> bool:
+    """Whether it is a directory without files, such as an account leaves that failed at once."""
+    try:
+        return not _names(directory)
+    except OSError:  # it is another kind of file, or nobody knows
+        return False
 
 
 def _interrupted(directory: Path) -> list[str]:

@@ -38,7 +38,7 @@ from voipstudio_cmb.export.store.disk import (
     sidecar,
     sync_directory,
 )
-from voipstudio_cmb.export.store.ended import Made, end_mark, write_mark
+from voipstudio_cmb.export.store.ended import Made, end_mark, left_untold, write_mark
 from voipstudio_cmb.export.store.failures import as_export_error, no_memory
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.export.store.manifest import read_manifest
@@ -80,6 +80,8 @@ class Export:
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
         self.mark = mark or end_mark(plan.to)
+        self._marked = False
+        self._untold: dict[Path, Made] = {}  # by another run, and not by this one
         self._refusal: ClientMisuse | ExportError | None = None
         try:
             self._files = plan.files(self.mark)
@@ -213,21 +215,32 @@ class Export:
         return self.client.pause
 
     def set_mark(self, jobs: Sequence[Job]) -> None:
-        """Notes that all is complete, and in which files, if all `jobs` are done."""
-        if all(job.state == "done" for job in jobs):
-            with contextlib.suppress(OSError):
-                made = {job.path: Made(rows=job.rows, rejected=job.rejected)
-                        for job in jobs if job.made}  # fmt: skip
-                write_mark(self._disk, self.mark, made, restart=self.plan.restart)
+        """Notes which files of `jobs` are complete, until `end`, unless this export is resumed.
+
+        One of what is new is not: what is done and told is not told again, whatever failed. What
+        another one has left untold stays so where the jobs are not done that would tell it.
+        """
+        done = {job.path for job in jobs if job.state == "done"}
+        if len(done) < len(jobs) and not self.plan.since:
+            return
+        self._marked = True
+        with contextlib.suppress(OSError):
+            self._untold = left_untold(self.mark, done) if self.plan.since else {}
+            made = {job.path: Made(rows=job.rows, rejected=job.rejected)
+                    for job in jobs if job.made}  # fmt: skip
+            write_mark(self._disk, self.mark, self._untold | made, restart=self.plan.restart)
 
     def end(self) -> None:
-        """Removes the mark: what is complete has been told.
+        """Removes the mark, or what it says of these jobs: what is complete has been told.
 
         Nothing follows, not even a sync: a run that is killed in it could not be told from one that
         has returned. A power cut may leave the mark, and then all is told once more.
         """
         with contextlib.suppress(OSError):
-            self._disk.unlink(self.mark)
+            if self._untold:
+                write_mark(self._disk, self.mark, self._untold, restart=self.plan.restart)
+            elif self._marked:
+                self._disk.unlink(self.mark)
 
     def explained(self, error: CallMeBackError) -> CallMeBackError:
         """`error`, which names the account's variable if it is about the token."""
@@ -239,13 +252,13 @@ class Export:
         """Removes what would let this export be resumed, unless one of `jobs` has to be.
 
         A resumed run keeps the files that are complete. With `overwrite` it does not: it could not
-        be told from a run that is to make them again.
+        be told from a run that is to make them again. One of what is new begins behind them.
         """
         plan = self.plan
         failures = [job.error for job in jobs if job.state != "done"]
         passing = any(not isinstance(error, Forbidden | NotFound) for error in failures)
         done = {job.path for job in self.jobs if job.state == "done"}
-        if not done or (passing and not plan.overwrite):
+        if not done or (passing and not plan.overwrite and not plan.since):
             return
         if plan.since:
             # An interrupted run of before has ended with this one.
@@ -255,7 +268,7 @@ class Export:
                     for name, entry in read_manifest(plan.to).items()
                     if entry.identity["resource"] in plan.resources
                     and name.endswith(f".{plan.sink.suffix}")
-                }
+                } - {job.path for job in self.jobs if job.state != "done"}
         for path in done:
             with contextlib.suppress(OSError, ExportError), locked(path):
                 remove_sidecars(self._disk, path)

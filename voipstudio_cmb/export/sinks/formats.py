@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.columns import Chosen, checked_columns
 from voipstudio_cmb.errors import ClientMisuse
 
@@ -59,9 +60,7 @@ def sink(
             import zstandard  # noqa: F401 - whether it is installed
     except ImportError:
         extra, what = ("arrow", format) if format == "parquet" else ("zstd", "zstd")
-        raise ClientMisuse(
-            f"{what} needs another package: install voipstudio-cmb[{extra}]"
-        ) from None
+        raise ClientMisuse(lacks_extra(what, extra)) from None
     if format == "csv":
         return CsvSink(compress, csv_null, columns)
     return SqliteSink(columns) if format == "sqlite" else JsonlSink(compress)

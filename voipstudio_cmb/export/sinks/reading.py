@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.columns import EXTRA
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models.sent import read_json
@@ -43,9 +44,7 @@ def read_rows(
             return
     except ImportError:
         extra = "arrow" if kind == "parquet" else "zstd"
-        raise ClientMisuse(
-            f"{path.name} needs another package: install voipstudio-cmb[{extra}]"
-        ) from None
+        raise ClientMisuse(lacks_extra(path.name, extra)) from None
     except sqlite3.Error as error:
         raise as_os_error(error, path) from error
     except (ValueError, EOFError, RecursionError, csv.Error, zlib.error) as error:

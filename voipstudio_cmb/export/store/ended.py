@@ -1,4 +1,4 @@
-"""The mark of an export that is complete, until it has told so: a hidden file.
+"""The mark of files that are complete, until an export has told so: a hidden file.
 
 It is there from before the checkpoints are removed until nothing can be interrupted any more.
 """
@@ -6,7 +6,7 @@ It is there from before the checkpoints are removed until nothing can be interru
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -32,13 +32,13 @@ class _Mark(TypedDict):
     made: dict[str, Made]
 
 
-def end_mark(directory: Path, *parts: str) -> Path:
-    """The mark of an export to `directory`, or of one of the `parts` that others export too."""
-    return directory / "-".join((".export-ended", *parts))
+def end_mark(directory: Path, *parts: object) -> Path:
+    """The mark of an export to `directory`, or of `parts` of it, to which others export too."""
+    return directory / "-".join((".export-ended", *map(str, parts)))
 
 
 def write_mark(disk: Disk, mark: Path, made: Mapping[Path, Made], *, restart: bool) -> None:
-    """Makes the file `mark` of an export that has `made` files, with or without `restart`."""
+    """Makes the file `mark` of exports that have `made` files, with or without `restart`."""
     names = {str(path.relative_to(mark.parent)): attrs.asdict(each) for path, each in made.items()}
     held: dict[str, Any] = {"restart": restart, "made": names}
     write_atomic(disk, mark, json.dumps(held).encode())
@@ -53,11 +53,30 @@ def untold(mark: Path, directory: Path, *, restart: bool) -> dict[str, Made] | N
     Raises:
         OSError: the mark can't be read now.
     """
+    held = _read(mark)
+    if held is None or (restart and not held["restart"]):
+        return None
+    paths = _paths(mark, held)
+    return {path.name: made for path, made in paths.items() if path.parent == directory}
+
+
+def left_untold(mark: Path, told: Collection[Path]) -> dict[Path, Made]:
+    """The files that the mark names beside those that are `told`.
+
+    Raises:
+        OSError: the mark can't be read now.
+    """
+    held = _read(mark)
+    paths = {} if held is None else _paths(mark, held)
+    return {path: made for path, made in paths.items() if path not in told}
+
+
+def _read(mark: Path) -> _Mark | None:
     try:
-        held = decode_as(_Mark, read(mark))
+        return decode_as(_Mark, read(mark))
     except (FileNotFoundError, ValueError):
         return None
-    if restart and not held["restart"]:
-        return None
-    paths = {mark.parent / name: made for name, made in held["made"].items()}
-    return {path.name: made for path, made in paths.items() if path.parent == directory}
+
+
+def _paths(mark: Path, held: _Mark) -> dict[Path, Made]:
+    return {mark.parent / name: made for name, made in held["made"].items()}
