@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tests.export.test_accounts import written
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.errors import ClientMisuse, NoToken
-from voipstudio_cmb.export import read_accounts
+from voipstudio_cmb.export import Exports, Plan, read_accounts
 from voipstudio_cmb.export.split import Split, parse_split
+from voipstudio_cmb.sandbox import Sandbox
 
 NAMES = st.sets(st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", fullmatch=True), max_size=40)
 
@@ -94,3 +95,25 @@ def test_a_part_needs_the_tokens_of_its_own_accounts_only(tmp_path: Path) -> Non
     with pytest.raises(NoToken, match="T3, T5$"):
         read_accounts(path, env=env, shard="3/3")
     assert read_accounts(path, env={}, shard="2/3") == ()
+
+
+async def test_what_a_pod_has_not_told_stays_so_when_another_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Sandbox(rows=4) as api:
+        monkeypatch.setenv("TOKEN", api.token)
+        url = f'base_url = "{api.base_url}"'
+        file = written(
+            tmp_path,
+            "".join(f'[accounts.shop-{n}]\ntoken_env = "TOKEN"\n{url}\n' for n in range(4)),
+        )
+
+        def pod(shard: str) -> Exports:
+            plan = Plan(to=tmp_path / "shops", resources="settings")
+            return Exports(read_accounts(file, shard=shard), plan, shard=shard)
+
+        assert (await pod("1/3").run_marked()).complete  # killed before it could tell
+        assert (await pod("3/3").run()).complete
+        again = await pod("1/3").run()
+        assert [job.already for job in again.jobs] == [True] * 3
+        assert not [path for path in (tmp_path / "shops").iterdir() if path.name[0] == "."]
