@@ -15,15 +15,19 @@ FOR_ALL = {"boundary", "errors", "http", "models", "resources"}
 LAW = {
     "__main__": "cli",
     "cli": (
-        "auth client codec columns config desired events export export.accounts export.run "
-        "export.sinks export.store ext filters guides limits patience query retry sandbox services"
+        "auth client codec columns config desired events exit_codes export export.accounts "
+        "export.run export.sinks export.store ext filters guides limits patience query sandbox "
+        "services"
     ),
     "desired": "client codec",
     "ext": "client columns events filters",
-    "export": "export.accounts export.plan export.run export.sinks",
-    "export.accounts": "auth config limits",
+    "export": "export.accounts export.plan export.run export.shard export.sinks",
+    "export.accounts": "auth config export.split limits",
+    "export.split": "auth",
+    "export.shard": "auth config export.accounts export.plan filters limits",
     "export.run": (
-        "client config export.accounts export.plan export.source export.store limits services"
+        "auth client config exit_codes export.accounts export.plan export.shard export.source "
+        "export.split export.store limits services"
     ),
     "export.source": "client codec export.plan export.store filters services walk",
     "export.plan": "columns export.sinks export.store filters query",
@@ -40,6 +44,7 @@ LAW = {
     "codec": "",
     "config": "patience retry",
     "events": "",
+    "exit_codes": "retry",
     "filters": "codec",
     "guides": "",
     "limits": "timeouts",

@@ -18,8 +18,8 @@ import pytest
 from tests.fakes.commands import INTERRUPTIBLE, accounts_file
 from voipstudio_cmb import ClientConfig
 from voipstudio_cmb.cli import clients, files
-from voipstudio_cmb.cli.exit_codes import code_of, combined
 from voipstudio_cmb.errors import ConnectFailed, NotJSON
+from voipstudio_cmb.exit_codes import code_of, combined
 from voipstudio_cmb.sandbox import Fault, Sandbox
 
 COMMANDS = (

@@ -20,13 +20,13 @@ from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.clients import config_of
 from voipstudio_cmb.cli.displays import EventDisplay, LineDisplay, draw_bars, summary_event
-from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker
 from voipstudio_cmb.cli.report import report
 from voipstudio_cmb.cli.terminal import print_event
 from voipstudio_cmb.errors import ConnectFailed, Forbidden, RateLimited
 from voipstudio_cmb.export import Job, Summary
 from voipstudio_cmb.export.accounts import account_names
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.sandbox import Fault, Sandbox
 

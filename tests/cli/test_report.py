@@ -22,7 +22,6 @@ from voipstudio_cmb.cli.displays import (
     summary_event,
     totals,
 )
-from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.cli.progress import JobProgress, ProgressTracker, RateMeter
 from voipstudio_cmb.cli.report import failures, print_files, report
 from voipstudio_cmb.errors import (
@@ -44,6 +43,7 @@ from voipstudio_cmb.errors import (
     WrongShape,
 )
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.ext.rich import Bars
 
 ESCAPE = "\x1b]0;owned\x07\x1b[2J"

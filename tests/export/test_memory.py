@@ -11,11 +11,12 @@ import pytest
 
 from benchmarks.harness.offline import Offline
 from tests.fakes.exports import names, run
-from voipstudio_cmb.cli.exit_codes import RESUMABLE, exit_code
 from voipstudio_cmb.errors import ExportError
+from voipstudio_cmb.exit_codes import RESUMABLE
 from voipstudio_cmb.export import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.run import file_writer
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.export.sinks.csv import CsvLines, CsvSink
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import CollectionSource

@@ -19,9 +19,9 @@ from benchmarks.harness.offline import Offline
 from tests.fakes.exports import interrupted, names, run
 from tests.fakes.system_calls import WHERE, SystemCalls
 from voipstudio_cmb.boundary.files import read_regular
-from voipstudio_cmb.cli.exit_codes import exit_code
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export import FORMATS, Plan
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.export.store import disk
 from voipstudio_cmb.export.store.disk import Disk
 

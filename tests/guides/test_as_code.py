@@ -14,7 +14,7 @@ import yaml
 
 from tests.fakes.commands import CommandResult
 from tests.guides.documents import guide
-from voipstudio_cmb.cli.exit_codes import CHANGES
+from voipstudio_cmb.exit_codes import CHANGES
 
 Run = Callable[..., CommandResult]
 

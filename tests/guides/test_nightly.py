@@ -20,7 +20,7 @@ import yaml
 from tests.fakes.commands import CommandResult
 from tests.guides.documents import ROOT, guide
 from voipstudio_cmb.auth.profile import FILE_VARIABLE
-from voipstudio_cmb.cli.exit_codes import FAILED, INCOMPLETE, NOT_AUTHORISED, USAGE
+from voipstudio_cmb.exit_codes import FAILED, INCOMPLETE, NOT_AUTHORISED, USAGE
 from voipstudio_cmb.sandbox import Sandbox
 
 Run = Callable[..., CommandResult]

@@ -11,7 +11,8 @@ import attrs
 import pytest
 
 from tests.guides.documents import ROOT, guide
-from voipstudio_cmb.cli import displays, exit_codes
+from voipstudio_cmb import exit_codes
+from voipstudio_cmb.cli import displays
 from voipstudio_cmb.cli.progress import JobProgress
 from voipstudio_cmb.errors import ConfigError, ExportError
 from voipstudio_cmb.export import Job, Summary, read_accounts

@@ -13,7 +13,7 @@
     parser       commands and values for click, and what is said of wrong ones
     options      options that commands share      clients     a client as the options ask for it
     progress     how far jobs are (arithmetic)    displays    shows that: bars, lines, events
-    report       what became of an export         exit_codes  what that means for scripts
+    report       what became of an export
     terminal     messages, events, JSON           ext.rich    draws bars
     table        columns of text, aligned         layout      which columns a table shows
     period       `--from` and `--until`           follow      `--follow`

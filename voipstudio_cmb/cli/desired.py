@@ -13,12 +13,12 @@ from typing import Any, NamedTuple, TypeVar
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.desired import Document, Plan
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, Unauthorized
+from voipstudio_cmb.exit_codes import DONE, code_of
 from voipstudio_cmb.export import read_accounts
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
 from .clients import open_client
-from .exit_codes import DONE, code_of
 from .stdio import print_text
 from .table import can_style
 from .terminal import print_json, print_message

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from voipstudio_cmb.boundary.text import on_one_line
 from voipstudio_cmb.export import Job, Summary
+from voipstudio_cmb.export.run.exit_codes import retryable
 
-from .exit_codes import retryable
 from .progress import JobProgress, ProgressTracker
 from .report import label
 from .stdio import log_is_behind

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from voipstudio_cmb.export import Job, Plan, read_accounts
+from voipstudio_cmb.exit_codes import DONE
+from voipstudio_cmb.export import Job, Plan
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
 
 from .arguments import Arguments
 from .clients import open_client
-from .exit_codes import exit_code
-from .files import account_exports
+from .files import account_exports, accounts_of
 from .report import failures
 from .stdio import print_text
 from .table import table_text
@@ -25,9 +26,11 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         async with open_client(arguments) as client:
             forecasts = await forecast(client, plan)
     else:
-        accounts = read_accounts(arguments.accounts, only=arguments.account)
+        accounts = accounts_of(arguments)
+        if not accounts:
+            return DONE
         rates = {each.name: each.rate or arguments.rate_per_account for each in accounts}
-        forecasts = await account_exports(arguments, plan).forecast()
+        forecasts = await account_exports(arguments, plan, accounts).forecast()
     jobs = [_job(each, plan) for each in forecasts]
     for reason in failures(jobs):
         notify(arguments, reason)

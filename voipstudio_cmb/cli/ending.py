@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import ParamSpec
 
-from .exit_codes import INTERRUPTED, TERMINATED
+from voipstudio_cmb.exit_codes import INTERRUPTED, TERMINATED
 
 P = ParamSpec("P")
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
-from voipstudio_cmb.export import Export, Exports, Plan, Summary, read_accounts
+from voipstudio_cmb.exit_codes import DONE, FAILED
+from voipstudio_cmb.export import Account, Export, Exports, Plan, Summary, read_accounts
+from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
 from .clients import config_of, open_client
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
-from .exit_codes import DONE, FAILED, exit_code
 from .metrics import MetricsFile
 from .progress import ProgressTracker
 from .report import print_files, report
+from .terminal import note
 
 
 async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> int:
@@ -24,7 +27,10 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
     async with contextlib.AsyncExitStack() as stack:
         exports: Export | Exports
         if arguments.accounts is not None:
-            exports = account_exports(arguments, plan)
+            accounts = accounts_of(arguments)
+            if not accounts:
+                return DONE
+            exports = account_exports(arguments, plan, accounts)
         else:
             client = await stack.enter_async_context(open_client(arguments))
             exports = Export(client, plan, slots=asyncio.Semaphore(arguments.jobs))
@@ -46,13 +52,22 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
         return code
 
 
-def account_exports(arguments: Arguments, plan: Plan) -> Exports:
-    """The exports of the accounts in the file that `--accounts` names."""
+def accounts_of(arguments: Arguments) -> tuple[Account, ...]:
+    """The accounts of `--accounts`, as far as they are of `--shard`: it may have none."""
+    accounts = read_accounts(arguments.accounts, only=arguments.account, shard=arguments.shard)
+    if not accounts:
+        note(arguments, "none of the accounts is of this shard: there is nothing to do")
+    return accounts
+
+
+def account_exports(arguments: Arguments, plan: Plan, accounts: Sequence[Account]) -> Exports:
+    """The exports of the `accounts`."""
     return Exports(
-        read_accounts(arguments.accounts, only=arguments.account),
+        accounts,
         plan,
         slots=arguments.jobs,
         limiter=None if arguments.rate is None else RateLimit(arguments.rate),
         rate=arguments.rate_per_account,
+        shard=arguments.shard,
         config=config_of(arguments),
     )

@@ -12,11 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.exit_codes import passes
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.models import Record
 from voipstudio_cmb.services import Collection
-
-from .exit_codes import passes
 
 R = TypeVar("R", bound=Record)
 

@@ -8,10 +8,10 @@ from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.exit_codes import DONE, NOT_AUTHORISED, code_of, combined, is_doubtful
 
 from .arguments import Arguments
 from .clients import open_client
-from .exit_codes import DONE, NOT_AUTHORISED, code_of, combined, is_doubtful
 from .stdio import OutputError, print_data, print_text
 from .terminal import escape_controls, json_text, note, print_message
 

@@ -13,10 +13,7 @@ from typing import Any
 import click
 
 from voipstudio_cmb import __version__
-
-from .arguments import Arguments
-from .ending import ending, exited
-from .exit_codes import (
+from voipstudio_cmb.exit_codes import (
     DONE,
     FAILED,
     INTERRUPTED,
@@ -25,6 +22,9 @@ from .exit_codes import (
     USAGE,
     code_of,
 )
+
+from .arguments import Arguments
+from .ending import ending, exited
 from .options import EXIT_CODES, TOKEN, account_options, check_certificates, check_numbers
 from .parser import Group, refuse
 from .stdio import OutputError, guarded_stdio

@@ -13,13 +13,13 @@ from pathlib import Path
 from voipstudio_cmb.boundary.checks import quoted_path
 from voipstudio_cmb.boundary.files import read_regular
 from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.exit_codes import FAILED
 from voipstudio_cmb.export import Summary
 from voipstudio_cmb.export.store.disk import Disk, status, write_atomic
 from voipstudio_cmb.export.store.lock import directory_locked
 
 from .arguments import Arguments
 from .ending import at_exit
-from .exit_codes import FAILED
 from .terminal import notify
 
 _PREFIX = "voipstudio_cmb_export_"

@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from voipstudio_cmb.exit_codes import DONE, NOT_AUTHORISED, RESUMABLE
+
 from .arguments import Arguments
-from .exit_codes import DONE, NOT_AUTHORISED, RESUMABLE
 from .stdio import OutputError, print_data
 from .table import table_text
 from .terminal import print_event, print_message

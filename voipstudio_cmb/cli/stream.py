@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
+from voipstudio_cmb.exit_codes import DONE, INCOMPLETE, code_of
 from voipstudio_cmb.export import Plan
 from voipstudio_cmb.export.run.stream import Stream
 
 from .arguments import Arguments
 from .clients import open_client
 from .displays import open_display, run_with_display
-from .exit_codes import DONE, INCOMPLETE, code_of
 from .progress import ProgressTracker
 from .stdio import print_data
 from .terminal import escape_controls, note, notify, print_event, print_message

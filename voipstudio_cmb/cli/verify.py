@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from voipstudio_cmb.boundary.text import on_one_line
+from voipstudio_cmb.exit_codes import DONE, FAILED, INCOMPLETE, RESUMABLE
 from voipstudio_cmb.export import Verified, verify
 
-from .exit_codes import DONE, FAILED, INCOMPLETE, RESUMABLE
 from .stdio import print_text
 from .terminal import print_message
 

@@ -19,6 +19,8 @@ from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 from voipstudio_cmb.limits import checked_rate
 
+from .split import Split, parse_split
+
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What is called like this is the name of a variable, and no token that was put in its place.
@@ -90,20 +92,30 @@ def checked_accounts(accounts: Iterable[Account]) -> tuple[Account, ...]:
     checked = tuple(accounts)
     if not checked or not all(isinstance(account, Account) for account in checked):
         raise ClientMisuse("exporting accounts needs some: a list of export.Account")
-    names: dict[str, str] = {}
-    for account in checked:
-        other = names.get(account.name.lower())
-        if other is not None:
-            raise ConfigError(
-                f"the accounts {other!r} and {account.name!r} would share a directory, at least "
-                "where capital letters make no difference: rename one"
-            )
-        names[account.name.lower()] = account.name
+    if clash := _clash(account.name for account in checked):
+        raise ConfigError(clash)
     return checked
 
 
+def _clash(names: Iterable[str]) -> str:
+    """Which two of the `names` can't both be directories; "": all can."""
+    known: dict[str, str] = {}
+    for name in names:
+        if (other := known.get(name.lower())) is not None:
+            return (
+                f"the accounts {other!r} and {name!r} would share a directory, at least where "
+                "capital letters make no difference: rename one"
+            )
+        known[name.lower()] = name
+    return ""
+
+
 def read_accounts(
-    path: str | Path, *, env: Mapping[str, str] | None = None, only: Collection[str] = ()
+    path: str | Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    only: Collection[str] = (),
+    shard: str | None = None,
 ) -> tuple[Account, ...]:
     """The accounts that the TOML file `path` names, with the tokens from the environment.
 
@@ -112,17 +124,22 @@ def read_accounts(
     `rate`. One without a `base_url` is asked at `VOIPSTUDIO_API_URL`, else at the default. `env`
     stands in for `os.environ`. With names in `only` no others are read, nor their tokens.
 
+    A `shard` leaves to others what is theirs, and needs no tokens of it: "2/8" is the second of
+    eight parts, "auto" the part of this pod of an Indexed Job. It may have no accounts at all.
+
     Raises:
         NoToken: environment variables are missing; all of them are named.
         ConfigError: the file can't be read, or something in it can't be used.
+        ClientMisuse: there is no such shard.
     """
     hidden = Environment(env)
     del env  # or a traceback with locals would show the tokens in it
-    accounts = _read(Path(path), hidden, only)
+    split = None if shard is None else parse_split(shard, hidden)
+    accounts = _read(Path(path), hidden, only, split)
     # Raised here, where no local holds what the file says: somebody may have put a token into it.
     if isinstance(accounts, ConfigError):
         raise accounts
-    return checked_accounts(accounts)
+    return tuple(accounts)
 
 
 def account_names(path: str | Path) -> list[str]:
@@ -131,49 +148,77 @@ def account_names(path: str | Path) -> list[str]:
     return [] if isinstance(tables, ConfigError) else sorted(tables)
 
 
-def _read(path: Path, env: Environment, only: Collection[str]) -> list[Account] | ConfigError:
+def _read(
+    path: Path, env: Environment, only: Collection[str], split: Split | None
+) -> list[Account] | ConfigError:
     where = f"the accounts file {str(path)!r}"
-    tables = _tables(path, where)
+    tables = read_tables(path)
     if isinstance(tables, ConfigError):
         return tables
-    wrong = [complaint for name, table in tables.items() for complaint in _complaints(name, table)]
-    if wrong:
-        return ConfigError(f"{where}: {'; '.join(wrong)}")
     for name in only:
         if name not in tables:
             like = difflib.get_close_matches(name, tables, 1)
             shown = repr(name) if is_quotable(name) else "such account"
             hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join([*tables][:8])}"
             return ConfigError(f"{where} names no {shown}; {hint}")
-    tables = {name: table for name, table in tables.items() if not only or name in only}
-    unset = [
-        _variable(name, table["token_env"])
-        for name, table in tables.items()
-        if "token_env" in table and not env.get(table["token_env"])
-    ]
+    chosen = [name for name in tables if (not only or name in only)
+              and (split is None or split.takes(name))]  # fmt: skip
+    tables = {name: tables[name] for name in chosen}
+    unset = [variable for name, table in tables.items() if (variable := unset_in(name, table, env))]
     if unset:
         return NoToken(f"{where} names environment variables that are not set: {', '.join(unset)}")
     accounts = []
     for name, table in tables.items():
-        source = f"{where}: accounts.{name}"
-        secret = _secret(table, path.parent, env)
-        if isinstance(secret, str):
-            return ConfigError(f"{source}: the file that token_file names {secret}")
-        options = {key: table[key] for key in _KEYS if key in table and key != "token_file"}
-        if "base_url" not in options and (url := env.get(URL_VARIABLE)):
-            options["base_url"], source = url, URL_VARIABLE
-        try:
-            accounts.append(Account(name, secret, **options))
-        except ConfigError as error:
-            return ConfigError(f"{source}: {error}")
+        account = account_of(name, table, env, f"{where}: accounts.{name}")
+        if isinstance(account, ConfigError):
+            return account
+        accounts.append(account)
     return accounts
 
 
-def _secret(table: Mapping[str, Any], directory: Path, env: Environment) -> Secret | str:
-    """The token of an account, or what is wrong with the file that it is in."""
+def read_tables(path: Path) -> dict[str, dict[str, Any]] | ConfigError:
+    """The keys of each account in the file `path`, or what is wrong with it. No token is read.
+
+    The path of a `token_file` begins where this process does, not where the file is.
+    """
+    where = f"the accounts file {str(path)!r}"
+    tables = _tables(path, where)
+    if isinstance(tables, ConfigError):
+        return tables
+    wrong = [each for name, table in tables.items() for each in complaints(name, table)]
+    if wrong:
+        return ConfigError(f"{where}: {'; '.join(wrong)}")
+    if clash := _clash(tables):
+        return ConfigError(clash)
+    for table in tables.values():
+        if "token_file" in table:
+            table["token_file"] = str(path.parent / table["token_file"])
+    return tables
+
+
+def unset_in(name: str, table: Mapping[str, Any], env: Environment) -> str:
+    """The variable of the account `name` that is not set, as it can be shown; "": none."""
+    variable = table.get("token_env")
+    return "" if variable is None or env.get(variable) else _variable(name, variable)
+
+
+def account_of(
+    name: str, table: Mapping[str, Any], env: Environment, source: str
+) -> Account | ConfigError:
+    """The account with these keys of the `source`, or what is wrong with them."""
     if "token_env" in table:
-        return Secret(env.get(table["token_env"]))
-    return read_token(str(directory / table["token_file"]))
+        secret: Secret | str = Secret(env.get(table["token_env"]))
+    else:
+        secret = read_token(table["token_file"])
+    if isinstance(secret, str):
+        return ConfigError(f"{source}: the file that token_file names {secret}")
+    options = {key: table[key] for key in table if key != "token_file"}
+    if "base_url" not in options and (url := env.get(URL_VARIABLE)):
+        options["base_url"], source = url, URL_VARIABLE
+    try:
+        return Account(name, secret, **options)
+    except ConfigError as error:
+        return ConfigError(f"{source}: {error}")
 
 
 def _tables(path: Path, where: str) -> dict[str, Any] | ConfigError:
@@ -212,7 +257,7 @@ def _unknown(key: str, known: str) -> str:
     return f"it has a key that is not known (known: {known})"
 
 
-def _complaints(name: str, table: object) -> list[str]:
+def complaints(name: str, table: object) -> list[str]:
     """What is wrong with one account's `table`: no value of it, but for those that are checked."""
     if not isinstance(table, dict):
         return ["an account is no table: write [accounts.NAME], and its keys below"]

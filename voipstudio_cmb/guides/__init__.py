@@ -12,6 +12,7 @@ GUIDES = (
     "export",
     "nightly",
     "accounts",
+    "scale",
     "warehouse",
     "notebooks",
     "settings",

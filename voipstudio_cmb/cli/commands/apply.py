@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE, FAILED, RESUMABLE, USAGE, code_of, passes
 from voipstudio_cmb.cli.options import (
     APPLIED,
     TOKEN,
@@ -19,6 +18,7 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import Command, option
 from voipstudio_cmb.cli.question import can_ask, confirmed
 from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.exit_codes import DONE, FAILED, RESUMABLE, USAGE, code_of, passes
 
 if TYPE_CHECKING:
     from voipstudio_cmb.client import CallMeBackClient

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import (
     TOKEN,
     account_options,
@@ -22,6 +21,7 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_text
 from voipstudio_cmb.cli.terminal import note, terminal_size
+from voipstudio_cmb.exit_codes import DONE
 from voipstudio_cmb.resources import COLLECTIONS
 
 if TYPE_CHECKING:

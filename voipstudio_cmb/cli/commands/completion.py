@@ -6,9 +6,9 @@ import click
 from click.shell_completion import get_completion_class
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.parser import Command, OneOf
 from voipstudio_cmb.cli.stdio import print_text
+from voipstudio_cmb.exit_codes import DONE
 
 _SHELLS = ("bash", "zsh", "fish")
 

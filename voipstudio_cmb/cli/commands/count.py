@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import (
     TOKEN,
     account_options,
@@ -14,6 +13,7 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import Command
 from voipstudio_cmb.cli.stdio import print_text
 from voipstudio_cmb.cli.terminal import note
+from voipstudio_cmb.exit_codes import DONE
 
 
 async def run(arguments: Arguments) -> int:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import USAGE
 from voipstudio_cmb.cli.options import TOKEN, account_options, dry_run_option, ids_argument
 from voipstudio_cmb.cli.parser import Command, option
 from voipstudio_cmb.cli.question import can_ask, confirmed
 from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.exit_codes import USAGE
 
 
 async def run(arguments: Arguments) -> int:

@@ -109,6 +109,10 @@ def _run_options() -> list[click.Parameter]:
     patience = "How long to wait for an API that is away, as 90s or 1h; 0: not at all."
     metrics = "Write what the run came to into this file, for Prometheus' node exporter."
     accounts = "Export each account of this TOML file into a directory named after it."
+    shard = (
+        "With --accounts: only part NUMBER of COUNT, as 2/8; auto: the part of this pod of an "
+        "Indexed Job."
+    )
     rate = "The most requests per second for each account; --rate is for all together."
     return [
         option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing."),
@@ -129,6 +133,7 @@ def _run_options() -> list[click.Parameter]:
             "--account", multiple=True, metavar="NAME", shell_complete=_names,
             help="With --accounts: only this one; repeatable.",
         ),
+        option("--shard", metavar="NUMBER/COUNT", help=shard),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
         option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),
     ]  # fmt: skip
@@ -164,5 +169,6 @@ COMMAND = Command(
         "verify": ["since"],
         "rate_per_account": ["accounts"],
         "account": ["accounts"],
+        "shard": ["accounts"],
     },
 )

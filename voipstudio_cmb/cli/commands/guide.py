@@ -7,10 +7,10 @@ import sys
 import click
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.parser import Command, OneOf
 from voipstudio_cmb.cli.stdio import print_text
 from voipstudio_cmb.cli.terminal import rich_for
+from voipstudio_cmb.exit_codes import DONE
 from voipstudio_cmb.guides import GUIDES, first_sentence, read
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import (
     TOKEN,
     account_options,
@@ -21,6 +20,7 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, OneOf, option
 from voipstudio_cmb.cli.stdio import print_data, print_text
 from voipstudio_cmb.cli.terminal import note
+from voipstudio_cmb.exit_codes import DONE
 from voipstudio_cmb.resources import COLLECTIONS
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import CHANGES, DONE
 from voipstudio_cmb.cli.options import (
     DIFFERENCES,
     TOKEN,
@@ -15,6 +14,7 @@ from voipstudio_cmb.cli.options import (
     prune_option,
 )
 from voipstudio_cmb.cli.parser import Command, option
+from voipstudio_cmb.exit_codes import CHANGES, DONE
 
 if TYPE_CHECKING:
     from voipstudio_cmb.client import CallMeBackClient

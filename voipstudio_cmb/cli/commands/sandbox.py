@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, option
 from voipstudio_cmb.cli.stdio import print_text
 from voipstudio_cmb.cli.terminal import print_message
+from voipstudio_cmb.exit_codes import DONE
 
 MAX_ROWS = 1_000_000
 """The most call records that it makes: they are all in memory."""

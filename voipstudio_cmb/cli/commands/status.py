@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.exit_codes import DONE
 from voipstudio_cmb.cli.options import TOKEN, account_options
 from voipstudio_cmb.cli.parser import Command
 from voipstudio_cmb.cli.terminal import note, print_json
+from voipstudio_cmb.exit_codes import DONE
 
 
 async def run(arguments: Arguments) -> int:

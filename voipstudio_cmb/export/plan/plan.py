@@ -150,7 +150,7 @@ class Plan:
 
     Without it only their sizes are. Databases, which others may change too, are counted.
     """
-    sink: Sink = attrs.field(init=False, default=attrs.Factory(_sink_of, takes_self=True))
+    sink: Sink = attrs.field(init=False, eq=False, default=attrs.Factory(_sink_of, takes_self=True))
     """The format that writes the files."""
 
     def __new__(cls, **options: Any) -> Self:

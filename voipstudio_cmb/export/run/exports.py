@@ -11,12 +11,14 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.boundary.checks import checked_integer
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.export.accounts import Account, checked_accounts
 from voipstudio_cmb.export.plan.plan import Plan
+from voipstudio_cmb.export.split import parse_split
 from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.limits import Limiter, RateLimit
 
@@ -95,6 +97,7 @@ class Exports:
     The files of an account go to the directory of its name in `plan.to`. `slots` jobs run at a
     time. `limiter` paces the requests of all accounts together, `rate` those of each by itself; an
     account's own rate takes precedence over both. Clients are made and closed here, with `config`.
+    `shard` is that of the accounts (see `read_accounts`): other processes may export the others.
 
     Raises:
         ClientMisuse: no accounts, two of one name, or an option that is out of range.
@@ -112,12 +115,14 @@ class Exports:
         limiter: Limiter | None = None,
         rate: float | None = None,
         config: ClientConfig | None = None,
+        shard: str | None = None,
     ) -> None:
         if limiter is not None and rate is not None:
             raise ClientMisuse("choose one: a limiter for all accounts, or a rate for each")
         self._begun = False
         self._exports: list[tuple[Export, Turns]] = []
-        mark = end_mark(plan.to)
+        split = None if shard is None else parse_split(shard, Environment())
+        mark = end_mark(plan.to, *(() if split is None else attrs.astuple(split)))
         configs: dict[str, ClientConfig] = {}  # of each API: only one account tries if it is back
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):

@@ -32,9 +32,9 @@ class _Mark(TypedDict):
     made: dict[str, Made]
 
 
-def end_mark(directory: Path) -> Path:
-    """The mark of an export to `directory`."""
-    return directory / ".export-ended"
+def end_mark(directory: Path, *parts: object) -> Path:
+    """The mark of an export to `directory`, or of `parts` of it, to which others export too."""
+    return directory / "-".join((".export-ended", *map(str, parts)))
 
 
 def write_mark(disk: Disk, mark: Path, made: Mapping[Path, Made], *, restart: bool) -> None:

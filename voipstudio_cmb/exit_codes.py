@@ -1,4 +1,4 @@
-"""What the commands exit with: the one table, by which each command ends."""
+"""What commands exit with: the one table, by which each command and each shard ends."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voipstudio_cmb.errors import CallMeBackError
-    from voipstudio_cmb.export import Job
+    from .errors import CallMeBackError
 
 
 DONE, FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED, RESUMABLE = 0, 1, 2, 3, 4, 5
@@ -24,7 +23,7 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def passes(error: BaseException | None) -> bool:
     """Whether `error` may be gone when the same is done again."""
-    from voipstudio_cmb.errors import RateLimited, RequestTimeout
+    from .errors import RateLimited, RequestTimeout
 
     return any(
         getattr(each, "retryable", False) or isinstance(each, RateLimited | RequestTimeout)
@@ -32,23 +31,9 @@ def passes(error: BaseException | None) -> bool:
     )
 
 
-def retryable(job: Job) -> bool:
-    """Whether the error of `job` may be gone when the job is run again."""
-    return passes(job.error)
-
-
-def may_pass(job: Job) -> bool:
-    """Whether the same command may end what `job` has begun: not if it meets the same error."""
-    from voipstudio_cmb import errors
-
-    lasting = errors.WalkError | errors.HTTPStatusError | errors.BadPayload | errors.TransportError
-    lasts = any(isinstance(error, lasting | FileExistsError) for error in causes(job.error))
-    return retryable(job) or (job.resumable and not lasts)
-
-
 def code_of(error: CallMeBackError) -> int:
     """The exit code of a command that ended with `error`, or of a part of one."""
-    from voipstudio_cmb.errors import ClientMisuse, NoToken, Unauthorized
+    from .errors import ClientMisuse, NoToken, Unauthorized
 
     if any(isinstance(each, Unauthorized | NoToken) for each in causes(error)):
         return NOT_AUTHORISED
@@ -59,7 +44,7 @@ def code_of(error: CallMeBackError) -> int:
 
 def is_doubtful(error: CallMeBackError) -> bool:
     """Whether `error` ended a change that may have been carried out."""
-    from voipstudio_cmb.retry import doubtful
+    from .retry import doubtful
 
     return error.method not in (None, "GET") and doubtful(error)
 
@@ -72,15 +57,3 @@ def combined(codes: Sequence[int]) -> int:
     if DONE in codes:
         return DONE if {*codes} == {DONE} else INCOMPLETE
     return FAILED if FAILED in codes else USAGE if codes else DONE
-
-
-def exit_code(jobs: Sequence[Job]) -> int:
-    """The exit code of a command that ran `jobs`."""
-    return combined([*map(_code_of_job, jobs)])
-
-
-def _code_of_job(job: Job) -> int:
-    if job.state != "failed" or job.error is None:
-        return INCOMPLETE if job.rejected else DONE
-    code = code_of(job.error)
-    return code if code == NOT_AUTHORISED or not may_pass(job) else RESUMABLE

@@ -1,0 +1,128 @@
+"""Shards in processes that are killed: together they write what one process writes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.export.test_shards import hashes
+from tests.fakes.commands import accounts_file, run_process
+from voipstudio_cmb.export import Exports, Plan, read_accounts, shards
+from voipstudio_cmb.sandbox import Sandbox
+
+NAMES = [f"shop{number}" for number in range(20)]
+WORKER = [
+    sys.executable,
+    "-c",
+    "import asyncio, json, sys; from voipstudio_cmb.export import export_shard;"
+    "print(json.dumps(asyncio.run(export_shard(json.loads(sys.argv[1])))))",
+]
+
+
+@attrs.define
+class Engine:
+    """Three workers at a time, each a process for one shard, of which some are killed."""
+
+    draw: random.Random
+    kills: int
+    left: list[dict[str, Any]]
+    states: Counter[str] = attrs.field(factory=Counter)
+    running: list[tuple[dict[str, Any], subprocess.Popen[bytes], float]] = attrs.field(factory=list)
+
+    def run(self) -> None:
+        """Runs all shards, and those again that were killed or told so."""
+        while self.left or self.running:
+            while self.left and len(self.running) < 3:
+                shard = self.left.pop(0)
+                process = subprocess.Popen([*WORKER, json.dumps(shard)], stdout=subprocess.PIPE)
+                lives = self.draw.uniform(0.3, 1.5) if self.draw.random() < 0.7 else 60.0
+                self.running.append((shard, process, time.monotonic() + lives))
+            for each in self.running.copy():
+                self._look_at(*each)
+            time.sleep(0.005)
+
+    def _look_at(self, shard: dict[str, Any], process: Any, ends: float) -> None:
+        if process.poll() is None and self.kills and time.monotonic() > ends:
+            process.kill()
+            process.wait()
+            self.kills -= process.returncode == -9
+        if process.poll() is None:
+            return
+        self.running.remove((shard, process, ends))
+        printed = process.stdout.read()
+        process.stdout.close()
+        result = json.loads(printed) if printed else {"state": "killed", "exit_code": 5}
+        assert result["exit_code"] in (0, 5), result
+        self.states[result["state"]] += 1
+        if result["exit_code"] == 5 or self.draw.random() < 0.2:  # as engines do at times
+            self.left.append(shard)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name in NAMES:
+        monkeypatch.setenv(f"{name.upper()}_TOKEN", "sandbox-token")
+    with Sandbox(rows=400, latency=0.005) as api:
+        yield api
+
+
+def one_process(file: Path, plan: Plan) -> dict[str, str]:
+    async def run() -> bool:
+        return (await Exports(read_accounts(file), plan).run()).complete
+
+    assert asyncio.run(run())
+    return hashes(plan.to)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("by", ["account", "resource"])
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_workers_that_are_killed_write_what_one_process_writes(
+    tmp_path: Path, api: Sandbox, format: Any, by: Any
+) -> None:
+    file = accounts_file(tmp_path, api, *NAMES)
+    plan = Plan(
+        to=tmp_path / "one",
+        resources=("cdrs", "visitors"),
+        format=format,
+        page_size=20,
+        concurrency=1,
+        checkpoint=0.05,
+    )
+    expected = one_process(file, plan)
+    assert len(expected) == 60
+    several = shards(file, attrs.evolve(plan, to=tmp_path / "several"), by=by)
+    draw = random.Random(f"{format} {by}")
+    given = [each.to_dict() for each in several]
+    engine = Engine(draw, kills=15, left=given + draw.sample(given, 5))
+    engine.run()
+    assert hashes(tmp_path / "several") == expected
+    assert engine.states["killed"] > 10  # the others had printed that they were done
+    assert engine.states["already"] > 0
+
+
+@pytest.mark.campaign
+def test_pods_at_once_write_what_one_process_writes(tmp_path: Path, api: Sandbox) -> None:
+    file = accounts_file(tmp_path, api, *NAMES)
+    expected = one_process(file, Plan(to=tmp_path / "one", resources=("cdrs", "visitors")))
+    words = ["export", "cdrs", "visitors", "--accounts", str(file), "--shard", "auto"]
+    command = [sys.executable, "-m", "voipstudio_cmb", *words, "--to", str(tmp_path / "pods")]
+    pods = []
+    for index in range(3):
+        own = {"JOB_COMPLETION_INDEX": str(index), "JOB_COMPLETIONS": "3"}
+        pods.append(subprocess.Popen([*command, "--quiet"], env={**os.environ, **own}))
+    assert [pod.wait(90) for pod in pods] == [0, 0, 0]
+    assert hashes(tmp_path / "pods") == expected
+    assert run_process("verify", tmp_path / "pods").returncode == 0
