@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "benchmarks/harness": ("benchmarks.harness",),
     "benchmarks/claims": ("benchmarks.harness", "benchmarks.claims"),
-    "benchmarks/campaigns": ("benchmarks.harness", "benchmarks.campaigns"),
+    "benchmarks/campaigns": ("benchmarks.harness", "benchmarks.claims", "benchmarks.campaigns"),
     "tests": ("benchmarks.harness", "tests.fakes"),
     "tests/benchmarks": ("benchmarks", "tests.fakes"),
     "tests/guides": (

@@ -34,23 +34,6 @@ LONG = CANARY * 9
 FORMS = (CANARY, encoded(CANARY)[:20], encoded(f"7:{CANARY}")[:20])
 
 
-class Refused:
-    """What aiohttp's session returns, as far as it is used: its frames hold the headers."""
-
-    def __init__(self, error: BaseException, headers: dict[str, str]) -> None:
-        self.error = error
-        self.headers = headers
-
-    async def __aenter__(self) -> None:
-        headers = dict(self.headers)
-        written = " ".join(f"{name}: {value}" for name, value in headers.items()).encode()
-        assert written
-        raise self.error
-
-    async def __aexit__(self, *_: object) -> None:
-        pass
-
-
 class BrokenSession:
     """An aiohttp session in which something goes wrong that nobody expects."""
 
@@ -60,9 +43,12 @@ class BrokenSession:
         self.error = error
         self.seen: list[dict[str, str]] = []
 
-    def request(self, *_: object, headers: dict[str, str], **__: object) -> Refused:
+    async def request(self, *_: object, headers: dict[str, str], **__: object) -> None:
+        """Its frame holds the headers."""
         self.seen.append(headers)
-        return Refused(self.error, headers)
+        written = " ".join(f"{name}: {value}" for name, value in headers.items()).encode()
+        assert written
+        raise self.error
 
 
 def shown(error: BaseException) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.export.test_shards import hashes
 from tests.fakes.commands import accounts_file
+from tests.fakes.exports import hashes
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.sandbox import Sandbox
 

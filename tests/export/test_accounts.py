@@ -10,6 +10,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from tests.fakes.exports import written
 from tests.fakes.secrets import CANARY, leaks, reports_of
 from voipstudio_cmb import CallMeBackClient, ClientConfig
 from voipstudio_cmb.config import DEFAULT_BASE_URL
@@ -22,12 +23,6 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
 
 ENV = {"SHOP": "one", "SHOP_BERLIN_TOKEN": CANARY}
 QUICK = ClientConfig(retry=lambda error, request, attempts: None)
-
-
-def written(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "accounts.toml"
-    path.write_text(text)
-    return path
 
 
 def refused(tmp_path: Path, text: str, env: dict[str, str] = ENV) -> ClientMisuse:

@@ -16,8 +16,8 @@ from typing import Any
 import attrs
 import pytest
 
-from tests.export.test_shards import hashes
 from tests.fakes.commands import accounts_file, run_process
+from tests.fakes.exports import hashes
 from voipstudio_cmb.export import Exports, Plan, read_accounts, shards
 from voipstudio_cmb.sandbox import Sandbox
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import pickle
 import socket
@@ -17,8 +16,7 @@ import pytest
 
 from benchmarks.harness.disks import CountingDisk
 from benchmarks.harness.offline import Offline, rows
-from tests.export.test_accounts import written
-from tests.fakes.exports import names, run
+from tests.fakes.exports import hashes, names, run, written
 from tests.fakes.secrets import CANARY, leaks
 from voipstudio_cmb import where
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectionLost, Unauthorized
@@ -50,14 +48,6 @@ class Mortal(CountingDisk):
 
     def sync_directory(self, path: Path) -> None:
         self.step()
-
-
-def hashes(directory: Path) -> dict[str, str]:
-    return {
-        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
 
 
 def plan(to: Path, **more: Any) -> Plan:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.export.test_accounts import written
+from tests.fakes.exports import written
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.errors import ClientMisuse, NoToken
 from voipstudio_cmb.export import Exports, Plan, read_accounts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,22 @@ from voipstudio_cmb.errors import ConnectionLost
 from voipstudio_cmb.export import Export, Plan, Summary
 from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.http import Request
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    """An accounts file of this `text`."""
+    path = tmp_path / "accounts.toml"
+    path.write_text(text)
+    return path
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """The SHA-256 of all files below a directory."""
+    return {
+        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
 
 
 async def run(api: Offline, plan: Plan, disk: Disk | None = None) -> Summary:

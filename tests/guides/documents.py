@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from voipstudio_cmb.exit_codes import FAILED, INCOMPLETE, NOT_AUTHORISED, USAGE
 from voipstudio_cmb.guides import GUIDES
 
 ROOT = Path(__file__).parent.parent.parent
@@ -13,6 +14,9 @@ FOLDER = ROOT / "voipstudio_cmb" / "guides"
 
 ENGINES = ("dlt", "duckdb", "fastapi", "matplotlib", "pandas", "polars", "nbclient", "psycopg")
 """Packages that only `.ci/run` installs: the scripts that import one run there."""
+
+HOPELESS = [FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED]
+"""The exit codes after which the same command would end the same."""
 
 
 class Block(NamedTuple):

@@ -18,15 +18,11 @@ import pytest
 import yaml
 
 from tests.fakes.commands import CommandResult
-from tests.guides.documents import ROOT, guide
+from tests.guides.documents import HOPELESS, ROOT, guide
 from voipstudio_cmb.auth.profile import FILE_VARIABLE
-from voipstudio_cmb.exit_codes import FAILED, INCOMPLETE, NOT_AUTHORISED, USAGE
 from voipstudio_cmb.sandbox import Sandbox
 
 Run = Callable[..., CommandResult]
-
-HOPELESS = [FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED]
-"""The exit codes after which the same command would end the same."""
 
 NIGHTLY = guide("nightly")
 

@@ -17,8 +17,7 @@ import pytest
 import yaml
 
 from tests.fakes.commands import CommandResult, accounts_file
-from tests.guides.documents import Block, guide
-from tests.guides.test_nightly import HOPELESS
+from tests.guides.documents import HOPELESS, Block, guide
 from voipstudio_cmb import export
 from voipstudio_cmb.export import Shard, ShardError, ShardFile, ShardResult
 from voipstudio_cmb.sandbox import Sandbox
