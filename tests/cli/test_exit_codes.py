@@ -66,6 +66,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_same_reason_is_the_same_code_in_every_command(
     api: Sandbox, run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str,
@@ -125,6 +126,7 @@ run()
 """
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("module", ["asyncio", "click", "voipstudio_cmb.cli.commands.get"])
 def test_ctrl_c_while_modules_are_imported_is_quiet(module: str) -> None:
     argv = [sys.executable, "-c", IMPORTING.format(module)]

@@ -255,6 +255,7 @@ def test_a_file_for_tls_keys_that_can_not_be_opened_is_named(api: Sandbox) -> No
 CAMPAIGN = pytest.mark.campaign
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("size", "env"),
     [

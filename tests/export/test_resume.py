@@ -821,10 +821,10 @@ async def test_no_token_is_in_what_an_interrupted_export_leaves(tmp_path: Path) 
 
 
 KILLS = [
-    "jsonl --every 97 --first 2", "csv --every 199 --again 4", "sqlite+last --every 113",
-    "parquet --disk-full 4", "jsonl+gzip --error ENOSPC --every 199",
+    "jsonl --every 197 --first 2", "csv --every 199 --again 4", "sqlite+last --every 113",
 ]  # fmt: skip
 MORE_KILLS = [
+    "parquet --disk-full 4", "jsonl+gzip --error ENOSPC --every 199",
     "jsonl --every 23 --first 2", "jsonl --error EIO --every 29", "csv --every 61 --again 4",
     "csv --disk-full 12", "sqlite --every 41 --first 3", "sqlite --disk-full 12",
     "sqlite+last --every 31", "parquet --every 61 --again 4", "parquet --disk-full 12",

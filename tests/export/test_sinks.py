@@ -417,6 +417,7 @@ def csv_of(row: bytes, null: str = "") -> bytes:
     return line
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("raw", [True, False])
 def test_nothing_unseen_hides_a_formula(raw: bool) -> None:
     """What the API sent as it is, and as escapes."""
