@@ -170,6 +170,7 @@ def api() -> Iterator[Sandbox]:
         yield api
 
 
+@pytest.mark.campaign
 @SCHEMA.parametrize()
 @settings(max_examples=settings.default.max_examples // 10, suppress_health_check=list(HealthCheck))
 def test_the_stand_in_keeps_to_the_description(case: schemathesis.Case[Any], api: Sandbox) -> None:
