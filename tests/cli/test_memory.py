@@ -29,9 +29,9 @@ def test_an_export_in_too_little_memory_fails_with_a_line_and_is_run_again(
     with Sandbox(rows=20_000) as api:
         monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
         monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
-        argv = ["export", "cdrs", "--to", str(tmp_path / "out"), "--progress", "none"]
+        argv = ["export", "cdrs", "--to", str(tmp_path / "out"), "--patience", "0"]
         child = subprocess.run(
-            [sys.executable, "-c", LIMITED, "15000000", *argv, "--page-size", "10000"],
+            [sys.executable, "-c", LIMITED, "15000000", *argv, "--page-size", "10000", "--progress", "none"],
             capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
         assert child.returncode == 5, child.stderr
