@@ -30,14 +30,15 @@ def test_an_export_in_too_little_memory_fails_with_a_line_and_is_run_again(
         monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
         monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
         argv = ["export", "cdrs", "--to", str(tmp_path / "out"), "--patience", "0"]
+        argv += ["--page-size", "10000", "--progress", "none"]
         child = subprocess.run(
-            [sys.executable, "-c", LIMITED, "15000000", *argv, "--page-size", "10000", "--progress", "none"],
+            [sys.executable, "-c", LIMITED, "15000000", *argv],
             capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
         assert child.returncode == 5, child.stderr
         assert "Traceback" not in child.stderr
         assert child.stderr.count("cdrs: failed: ") == 1
-        done = run(*argv, "--page-size", "10000")
+        done = run(*argv)
     assert done.code == 0
     assert len((tmp_path / "out" / "cdrs.jsonl").read_bytes().splitlines()) == 20_000
 
