@@ -6,6 +6,7 @@ failing test has written beside it, and keep that.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -62,7 +63,8 @@ def _shown(directory: Path, columns: int) -> str:
     size = ["-x", str(columns), "-y", "40"]
     start = [*tmux, *begin, ";", "new-session", "-d", *size, f"sh {script}; sleep 60"]
     try:
-        subprocess.run(start, check=True)
+        # Not the process's own environment, in which readline puts a size without Python's knowing.
+        subprocess.run(start, check=True, env={**os.environ})
         subprocess.run([*tmux, "wait-for", "ended"], check=True, timeout=90)
     finally:
         subprocess.run([*tmux, "kill-server"], check=False)
@@ -78,7 +80,7 @@ def _steady(screen: str) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
-@pytest.mark.parametrize("columns", [80])
+@pytest.mark.parametrize("columns", [80, 120])
 def test_each_command_looks_as_it_did(
     columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
