@@ -321,12 +321,14 @@ def test_an_account_that_fails_does_not_stop_the_others(
     assert run("settings", "pull", *MANY[1:]).out == ""
     assert run("settings", "plan", *MANY, "--out", "a.plan").code == 4
     assert not Path("a.plan").exists()
+    api.script(Fault(method="GET", path="/callmeback/settings", status=502, times=10))
+    assert run("settings", "drift", *MANY).code == 4  # before the 5 of b
 
 
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ({"status": 400}, 1, "2 done, 1 failed"),
+        ({"status": 400}, 3, "2 done, 1 failed"),
         ({"status": 502}, 5, "2 done, 1 unknown"),
         ({"drop": "after"}, 5, "2 done, 1 unknown"),
         ({"status": 401}, 4, "1 done, 1 failed, 1 not tried"),

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from voipstudio_cmb.client import CallMeBackClient
-from voipstudio_cmb.desired import Document, Plan
+from voipstudio_cmb.desired import Document, Plan, plan
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, Unauthorized
-from voipstudio_cmb.exit_codes import DONE, code_of
+from voipstudio_cmb.exit_codes import DONE, code_of, combined
 from voipstudio_cmb.export import read_accounts
 from voipstudio_cmb.limits import RateLimit
 
@@ -79,12 +79,12 @@ async def open_targets(
 
 async def of_each(
     targets: Targets, work: Callable[[str, CallMeBackClient], Awaitable[T]]
-) -> tuple[dict[str, T], int]:
-    """What `work` returns for each account, and the exit code of those that it failed for.
+) -> tuple[dict[str, T], list[int]]:
+    """What `work` returns for each account, and the exit codes of those that it failed for.
 
     One that fails does not keep the others from being tried.
     """
-    found, codes = {}, [DONE]
+    found, codes = {}, list[int]()
     for name, target in targets.items():
         try:
             found[name] = await work(name, target.client)
@@ -94,7 +94,20 @@ async def of_each(
             for line in str(error).split("\n"):  # each names another mistake in the document
                 print_message(f"error: {name}: {line}" if name else f"error: {line}")
             codes.append(code_of(error))
-    return found, max(codes)
+    return found, codes
+
+
+async def plan_each(
+    arguments: Arguments, document: Document, *, prune: bool = False
+) -> tuple[dict[str, Plan], int]:
+    """The plan of each account of `document`, and the exit code of having planned them."""
+
+    async def of_one(name: str, client: CallMeBackClient) -> Plan:
+        return await plan(client, document, account=name, prune=prune)
+
+    async with open_targets(arguments, document) as targets:
+        plans, failed = await of_each(targets, of_one)
+    return plans, combined([*failed, *[DONE for _ in plans]])
 
 
 async def print_plans(

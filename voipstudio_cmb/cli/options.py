@@ -21,11 +21,12 @@ again, which resumes an export, but after a change that may have been carried ou
 interrupted and 143 terminated: an export can be resumed likewise."""
 
 DIFFERENCES = """Exit codes: 0 no difference; 10 differences; 1 failed; 2 wrong usage, or a document
-with mistakes; 4 not authorised; 130 interrupted."""
+with mistakes; 3 some accounts failed; 4 not authorised; 5 failed for now: run the same command
+again; 130 interrupted."""
 
 APPLIED = """Exit codes: 0 done; 1 failed; 2 wrong usage, a document with mistakes, or an outdated
-plan; 4 not authorised; 5 something failed for now, had changed meanwhile, or may have been
-carried out: run the same command again; 130 interrupted."""
+plan; 3 some of it failed; 4 not authorised; 5 something failed for now, had changed meanwhile, or
+may have been carried out: run the same command again; 130 interrupted."""
 
 TOKEN = """The token comes from VOIPSTUDIO_API_TOKEN or the file that VOIPSTUDIO_API_TOKEN_FILE
 names, else from the profile that --profile names, else from the current profile that `vs auth

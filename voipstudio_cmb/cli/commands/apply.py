@@ -18,7 +18,7 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import Command, option
 from voipstudio_cmb.cli.question import can_ask, confirmed
 from voipstudio_cmb.cli.terminal import print_message
-from voipstudio_cmb.exit_codes import DONE, FAILED, RESUMABLE, USAGE, code_of, passes
+from voipstudio_cmb.exit_codes import DONE, FAILED, RESUMABLE, USAGE, code_of, combined, passes
 
 if TYPE_CHECKING:
     from voipstudio_cmb.client import CallMeBackClient
@@ -45,7 +45,7 @@ async def run(arguments: Arguments) -> int:
         return await desired.plan(client, document, account=name, prune=arguments.prune)
 
     async with open_targets(arguments, document) as targets:
-        plans, code = await of_each(targets, plan)
+        plans, unplanned = await of_each(targets, plan)
         if not arguments.as_json:
             await print_plans(plans, desired.render, as_json=False)
         if not _is_allowed(arguments, plans):
@@ -59,9 +59,9 @@ async def run(arguments: Arguments) -> int:
             tell = partial(_tell, f"{name}: " if name else "")
             return await plans[name].apply(force=arguments.force, on_item=tell)
 
-        outcomes, worse = await of_each({name: targets[name] for name in plans}, apply)
+        outcomes, failed = await of_each({name: targets[name] for name in plans}, apply)
     await _report(arguments, outcomes)
-    return max(code, worse, *map(_code, outcomes.values()), DONE)
+    return combined([*unplanned, *failed, *map(_code, outcomes.values())])
 
 
 def _is_allowed(arguments: Arguments, plans: Mapping[str, Plan]) -> bool:
@@ -126,12 +126,13 @@ def _code(outcome: Outcome) -> int:
     """The exit code for `outcome`: 5 if the same command may do the rest."""
     if outcome.complete:
         return DONE
-    # What was not tried has no code of its own: where nothing else failed, the document was edited.
-    return max(map(_code_of_result, outcome.results)) or RESUMABLE
+    tried = [each for each in outcome.results if each.state != "not tried"]
+    # Where nothing that was tried has failed, the document was edited meanwhile.
+    return combined([*map(_code_of_result, tried)]) or RESUMABLE
 
 
 def _code_of_result(result: Result) -> int:
-    if result.state in ("done", "not tried"):
+    if result.state == "done":
         return DONE
     if result.item.blocked:  # it waits for somebody who looks into the dashboard
         return FAILED

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.options import (
     DIFFERENCES,
@@ -15,23 +13,15 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import Command, option
 from voipstudio_cmb.exit_codes import CHANGES, DONE
 
-if TYPE_CHECKING:
-    from voipstudio_cmb.client import CallMeBackClient
-    from voipstudio_cmb.desired import Plan
-
 
 async def run(arguments: Arguments) -> int:
     """Prints what differs; returns the exit code."""
     from voipstudio_cmb import desired
-    from voipstudio_cmb.cli.desired import of_each, open_targets, print_plans
+    from voipstudio_cmb.cli.desired import plan_each, print_plans
 
     document = desired.read(arguments.document)
 
-    async def plan(name: str, client: CallMeBackClient) -> Plan:
-        return await desired.plan(client, document, account=name)
-
-    async with open_targets(arguments, document) as targets:
-        plans, code = await of_each(targets, plan)
+    plans, code = await plan_each(arguments, document)
     await print_plans(plans, desired.render_drift, as_json=arguments.as_json)
     # An adoption alone is no difference: only the document lacks the id.
     differs = any(item.changes for each in plans.values() for item in each.items)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.options import (
     DIFFERENCES,
@@ -16,26 +14,18 @@ from voipstudio_cmb.cli.options import (
 from voipstudio_cmb.cli.parser import Command, option
 from voipstudio_cmb.exit_codes import CHANGES, DONE
 
-if TYPE_CHECKING:
-    from voipstudio_cmb.client import CallMeBackClient
-    from voipstudio_cmb.desired import Plan
-
 
 async def run(arguments: Arguments) -> int:
     """Prints the plan, and perhaps writes it; returns the exit code."""
     from voipstudio_cmb import desired
-    from voipstudio_cmb.cli.desired import of_each, open_targets, print_plans
+    from voipstudio_cmb.cli.desired import plan_each, print_plans
     from voipstudio_cmb.cli.saved import check_out, write_plans
     from voipstudio_cmb.cli.terminal import print_message
 
     document = desired.read(arguments.document)
     out = None if arguments.out is None else check_out(arguments.out)
 
-    async def plan(name: str, client: CallMeBackClient) -> Plan:
-        return await desired.plan(client, document, account=name, prune=arguments.prune)
-
-    async with open_targets(arguments, document) as targets:
-        plans, code = await of_each(targets, plan)
+    plans, code = await plan_each(arguments, document, prune=arguments.prune)
     await print_plans(plans, desired.render, as_json=arguments.as_json)
     if out is not None and not code:
         write_plans(out, plans)

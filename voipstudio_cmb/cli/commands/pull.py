@@ -9,6 +9,7 @@ import click
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.options import TOKEN, account_options, accounts_option
 from voipstudio_cmb.cli.parser import INTEGER, Command
+from voipstudio_cmb.exit_codes import DONE, combined
 
 if TYPE_CHECKING:
     from voipstudio_cmb.client import CallMeBackClient
@@ -28,10 +29,10 @@ async def run(arguments: Arguments) -> int:
         return await desired.pull(client, arguments.ids, account=name)
 
     async with open_targets(arguments) as targets:
-        texts, code = await of_each(targets, pull)
-    if not code:
+        texts, failed = await of_each(targets, pull)
+    if not failed:
         await print_data("\n".join(texts.values()).encode())
-    return code
+    return combined([*failed, *[DONE for _ in texts]])
 
 
 def command_of(resource: str) -> Command:
