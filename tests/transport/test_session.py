@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aioresponses import aioresponses
 
@@ -493,3 +494,36 @@ async def test_a_server_that_always_speaks_first_is_a_fault_and_no_loop(sessions
         error = await failure(sessions(server.url, passed, connections=3))
     assert isinstance(error, ProtocolFault)
     assert (error.sent, server.requests, server.connections) == ("no", [], 4)
+
+
+@pytest.mark.parametrize(
+    ("raises", "calls"), [("data_received", 0), ("data_received", 1), ("feed_data", 0)]
+)
+async def test_memory_that_is_short_within_aiohttp_is_no_lost_connection(
+    monkeypatch: pytest.MonkeyPatch, raises: str, calls: int
+) -> None:
+    received, after = ResponseHandler.data_received, iter(range(calls))
+
+    class Parser:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.parser, name)
+
+        def feed_data(self, data: bytes) -> Any:
+            raise MemoryError
+
+    def receive(self: ResponseHandler, data: bytes) -> None:
+        if next(after, None) is not None:
+            return received(self, data[:500])  # ends within the body
+        if raises == "data_received":
+            raise MemoryError
+        parser = Parser()
+        parser.parser, self._parser = self._parser, parser
+        return received(self, data)
+
+    monkeypatch.setattr(ResponseHandler, "data_received", receive)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    with Sandbox(rows=5000) as api:
+        async with CallMeBackClient(api.token, base_url=api.base_url) as cmb:
+            with pytest.raises(MemoryError):
+                await cmb.cdrs.list(page_size=5000, concurrency=1).collect()
+    assert api.requests == 1

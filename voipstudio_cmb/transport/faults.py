@@ -75,6 +75,14 @@ def translate(error: BaseException) -> CallMeBackError:
     return ConnectionLost(f"the connection broke ({what})", sent="maybe")
 
 
+def short_of_memory(error: BaseException) -> bool:
+    """Whether aiohttp gave a connection up for want of memory: only a cause of `error` says so."""
+    one: BaseException | None = error.error if isinstance(error, _Dropped) else error
+    while one is not None and not isinstance(one, MemoryError):
+        one = one.__cause__
+    return one is not None
+
+
 def _no_authorities() -> str:
     """What to know if there are no certificates to compare the server's with: OpenSSL is silent."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):

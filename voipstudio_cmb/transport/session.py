@@ -31,7 +31,7 @@ from voipstudio_cmb.timeouts import Slots, Timeouts
 
 from .body import read_body
 from .coding import unzipped
-from .faults import _FAULTS, drop_frames, translate
+from .faults import _FAULTS, drop_frames, short_of_memory, translate
 from .guards import CleanRequest, _Unclean, send_once
 
 
@@ -141,7 +141,11 @@ class Session:
         finally:
             del failure  # or frame and error would keep each other alive
 
-    def _failure(self, error: BaseException, expired: float | None) -> CallMeBackError:
+    def _failure(
+        self, error: BaseException, expired: float | None
+    ) -> CallMeBackError | MemoryError:
+        if short_of_memory(error):
+            return MemoryError()
         if self._timeouts.guard.closed:
             text = "the client was closed while this request was running"
             return ClientMisuse(text, sent=translate(error).sent)
