@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import traceback
 from collections.abc import Callable
@@ -119,3 +120,33 @@ async def test_a_token_that_was_rotated_is_read_again_after_a_401(tmp_path: Path
             with pytest.raises(Unauthorized):
                 await cmb.ping()
             assert api.requests == before + 5
+
+
+async def test_a_profile_that_logged_in_again_is_read_again_after_a_401(tmp_path: Path) -> None:
+    file = tmp_path / ".config" / "voipstudio" / "config.json"
+    file.parent.mkdir(parents=True)
+
+    def write(token: str, url: str) -> None:
+        profile = {"token": token, "apiUrl": url}
+        file.write_text(json.dumps({"current": "office", "profiles": {"office": profile}}))
+
+    with Sandbox(rows=1, token="fake-old") as api:
+        write("fake-old", api.base_url)
+        async with CallMeBackClient.from_env(env={"HOME": str(tmp_path)}) as cmb:
+            for token in ("fake-old", "fake-new", "fake-newest"):
+                api.token = token
+                write(token, api.base_url)
+                await cmb.ping()
+            assert api.requests == 5
+            # Another account's URL, nothing, and no file: no other token is sent to this one.
+            api.token = "fake-next"
+            write("fake-next", "https://api.example/v1.2/voipstudio")
+            with pytest.raises(Unauthorized):
+                await cmb.ping()
+            file.write_text("{}")
+            with pytest.raises(Unauthorized):
+                await cmb.ping()
+            file.unlink()
+            with pytest.raises(Unauthorized):
+                await cmb.ping()
+            assert api.requests == 8

@@ -133,7 +133,21 @@ def _from_profile(env: Environment, name: str | None, given_url: str | None) -> 
         which = "current profile" if name is None else "profile of that name"
         raise ConfigError(f"no {which} in {path}: use one of its own ({names})")
     token, stored_url = known[chosen]
+    # Where it is refused it is read again: `vs auth login` may have written another one since.
+    token = Secret(token.reveal(), partial(_token_of, file, chosen, stored_url))
     return _credentials(token, stored_url, given_url, f"the profile {chosen!r} in {path}")
+
+
+def _token_of(file: Path, name: str, url: object) -> Secret | None:
+    """The token that the profile `name` has now; None if it has none for this `url`."""
+    try:
+        profiles = _parse_profiles(read_regular(file))
+    except OSError:
+        return None
+    token, now = (None, None) if profiles is None else profiles[1].get(name, (None, None))
+    if token is None or now != url:
+        return None
+    return Secret(token.reveal(), partial(_token_of, file, name, url))
 
 
 def read_token(path: str) -> Secret | str:
