@@ -234,7 +234,9 @@ REFUSED = [
     ("plan widgets.toml --out none/a.plan", "no directory that exists"),
     ("plan widgets.toml --accounts accounts.toml", "leave out --accounts"),
     ("plan many.toml", "many.toml has sections for the accounts a, b: name the file"),
-    ("plan others.toml --accounts accounts.toml", "--accounts does not name c, which"),
+    ("plan others.toml --accounts accounts.toml", "names no 'c'; it has a, b"),
+    ("plan many.toml --accounts accounts.toml --account c", "no section [accounts.c]: add it"),
+    ("plan many.toml --account a", "--account needs --accounts"),
     ("pull 7 --accounts accounts.toml", "leave out the ids or --accounts"),
     ("plan widgets.toml --accounts x --profile y", "exclude each other"),
 ]
@@ -284,6 +286,10 @@ def test_a_document_may_be_about_many_accounts(
     assert [row["name"] for row in _settings(api)[-2:]] == ["Shop A", "Shop B"]
     assert [each["account"] for each in json.loads(run("settings", "plan", *MANY, "--json").out)]
     assert run("settings", "drift", *MANY).code == 0
+    monkeypatch.delenv("B_TOKEN")
+    assert run("settings", "pull", *MANY[1:], "--account", "a").out.startswith("[accounts.a]")
+    assert run("settings", "drift", *MANY, "--account", "a").code == 0
+    monkeypatch.setenv("B_TOKEN", api.token)
 
     pulled = run("settings", "pull", *MANY[1:])
     Path("many.toml").write_text(pulled.out)

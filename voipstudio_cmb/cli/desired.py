@@ -45,10 +45,11 @@ _COLOURS = {"+": 32, "~": 33, "-": 31, "=": 36}
 async def open_targets(
     arguments: Arguments, document: Document | None = None
 ) -> AsyncIterator[Targets]:
-    """Opens the accounts that `document` has sections for, or else all.
+    """Opens the accounts that `document` has sections for, or else all; or those of `--account`.
 
     Raises:
-        ClientMisuse: `--accounts` does not name them, or is missing, or is one too many.
+        ClientMisuse: `--accounts` does not name them, or is missing, or is one too many; or the
+            document has no section for one.
     """
     if arguments.accounts is None:
         if document is not None and document.accounts:
@@ -59,21 +60,23 @@ async def open_targets(
         async with open_client(arguments) as client:
             yield {"": Target(client)}
         return
-    accounts = {each.name: each for each in read_accounts(arguments.accounts)}
-    names = accounts if document is None else document.accounts
-    if not names:
-        raise ClientMisuse("the document has no sections [accounts.NAME]: leave out --accounts")
-    if unknown := [name for name in names if name not in accounts]:
-        raise ClientMisuse(f"--accounts does not name {', '.join(unknown)}, which the document has")
+    names = arguments.account
+    if document is not None:
+        if not document.accounts:
+            raise ClientMisuse("the document has no sections [accounts.NAME]: leave out --accounts")
+        if unknown := [name for name in names if name not in document.accounts]:
+            sections = ", ".join(f"[accounts.{name}]" for name in unknown)
+            raise ClientMisuse(f"{document.path} has no section {sections}: add it, or name others")
+        names = names or [*document.accounts]
+    accounts = read_accounts(arguments.accounts, only=names)
     limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     async with contextlib.AsyncExitStack() as stack:
         targets = {}
-        for name in names:
-            account = accounts[name]
+        for account in accounts:
             own = limiter if account.rate is None else RateLimit(account.rate)
             client = CallMeBackClient(account.token, base_url=account.base_url, limiter=own)
             opened = await stack.enter_async_context(client)
-            targets[name] = Target(opened, account.token_env)
+            targets[account.name] = Target(opened, account.token_env)
         yield targets
 
 

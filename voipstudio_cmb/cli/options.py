@@ -122,10 +122,25 @@ def walk_options() -> list[click.Parameter]:
     ]  # fmt: skip
 
 
-def accounts_option() -> click.Parameter:
-    """`--accounts`."""
-    accounts = "The accounts that a document has [accounts.NAME] sections for: a TOML file."
-    return option("--accounts", metavar="FILE", help=accounts, completes="file")
+_SECTIONS = "The accounts that a document has [accounts.NAME] sections for: a TOML file."
+
+
+def accounts_options(accounts: str = _SECTIONS) -> list[click.Parameter]:
+    """`--accounts`, with what it is for, and `--account`."""
+    return [
+        option("--accounts", metavar="FILE", help=accounts, completes="file"),
+        option(
+            "--account", multiple=True, metavar="NAME", shell_complete=_account_names,
+            help="With --accounts: only this one; repeatable.",
+        ),
+    ]  # fmt: skip
+
+
+def _account_names(ctx: click.Context, _param: click.Parameter, typed: str) -> list[CompletionItem]:
+    from voipstudio_cmb.export.accounts import account_names
+
+    names = account_names(ctx.params.get("accounts") or "")
+    return [CompletionItem(name) for name in names if name.startswith(typed)]
 
 
 def document_argument(*, required: bool = True) -> click.Parameter:

@@ -11,7 +11,7 @@ from voipstudio_cmb.cli.options import (
     APPLIED,
     TOKEN,
     account_options,
-    accounts_option,
+    accounts_options,
     document_argument,
     prune_option,
 )
@@ -157,7 +157,7 @@ def command_of(resource: str) -> Command:
             option("--force", is_flag=True, help=force),
             option("--yes", "-y", is_flag=True, help="Do not ask."),
             option("--json", "as_json", is_flag=True, help="Print what came of it as JSON."),
-            accounts_option(),
+            *accounts_options(),
             *account_options(),
         ],
         help="Show what a document changes, ask, and change it; write new ids into the document.",
@@ -168,5 +168,6 @@ def command_of(resource: str) -> Command:
         ],
         epilog=f"{APPLIED}\n\n{TOKEN}",
         exclusive=[("accounts", "profile"), ("plan", "prune")],
+        needs={"account": ["accounts"]},
         resource=resource,
     )

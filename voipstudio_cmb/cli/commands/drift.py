@@ -7,7 +7,7 @@ from voipstudio_cmb.cli.options import (
     DIFFERENCES,
     TOKEN,
     account_options,
-    accounts_option,
+    accounts_options,
     document_argument,
 )
 from voipstudio_cmb.cli.parser import Command, option
@@ -36,7 +36,7 @@ def command_of(resource: str) -> Command:
         [
             document_argument(),
             option("--json", "as_json", is_flag=True, help="Print the differences as JSON."),
-            accounts_option(),
+            *accounts_options(),
             *account_options(),
         ],
         help="Say how the account differs from a document now, and what else it has.",
@@ -47,5 +47,6 @@ def command_of(resource: str) -> Command:
         ],
         epilog=f"{DIFFERENCES}\n\n{TOKEN}",
         exclusive=[("accounts", "profile")],
+        needs={"account": ["accounts"]},
         resource=resource,
     )

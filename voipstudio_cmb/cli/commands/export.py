@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from voipstudio_cmb.cli.arguments import Arguments
 from voipstudio_cmb.cli.options import (
     EXIT_CODES,
     TOKEN,
     account_options,
+    accounts_options,
     conditions,
     filter_options,
     walk_options,
@@ -95,13 +95,6 @@ def _output_options() -> list[click.Parameter]:
     ]  # fmt: skip
 
 
-def _names(ctx: click.Context, _param: click.Parameter, typed: str) -> list[CompletionItem]:
-    from voipstudio_cmb.export.accounts import account_names
-
-    names = account_names(ctx.params.get("accounts") or "")
-    return [CompletionItem(name) for name in names if name.startswith(typed)]
-
-
 def _run_options() -> list[click.Parameter]:
     progress = (
         "On standard error: bars on a terminal, else lines (auto); JSON events; lines; nothing."
@@ -128,11 +121,7 @@ def _run_options() -> list[click.Parameter]:
         option("--patience", default="15m", metavar="TIME", help=patience),
         option("--metrics", metavar="FILE", help=metrics),
         *account_options(),
-        option("--accounts", metavar="FILE", help=accounts, completes="file"),
-        option(
-            "--account", multiple=True, metavar="NAME", shell_complete=_names,
-            help="With --accounts: only this one; repeatable.",
-        ),
+        *accounts_options(accounts),
         option("--shard", metavar="NUMBER/COUNT", help=shard),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
         option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),

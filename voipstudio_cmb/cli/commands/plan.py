@@ -7,7 +7,7 @@ from voipstudio_cmb.cli.options import (
     DIFFERENCES,
     TOKEN,
     account_options,
-    accounts_option,
+    accounts_options,
     document_argument,
     prune_option,
 )
@@ -44,7 +44,7 @@ def command_of(resource: str) -> Command:
             prune_option(),
             option("--out", metavar="PLAN", help=out, completes="file"),
             option("--json", "as_json", is_flag=True, help="Print the plan as JSON."),
-            accounts_option(),
+            *accounts_options(),
             *account_options(),
         ],
         help="Say what a document would create, change and delete; change nothing.",
@@ -55,5 +55,6 @@ def command_of(resource: str) -> Command:
         ],
         epilog=f"{DIFFERENCES}\n\n{TOKEN}",
         exclusive=[("accounts", "profile")],
+        needs={"account": ["accounts"]},
         resource=resource,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from voipstudio_cmb.cli.arguments import Arguments
-from voipstudio_cmb.cli.options import TOKEN, account_options, accounts_option
+from voipstudio_cmb.cli.options import TOKEN, account_options, accounts_options
 from voipstudio_cmb.cli.parser import INTEGER, Command
 from voipstudio_cmb.exit_codes import DONE, combined
 
@@ -41,7 +41,7 @@ def command_of(resource: str) -> Command:
     return Command(
         "pull",
         run,
-        [ids, accounts_option(), *account_options()],
+        [ids, *accounts_options(), *account_options()],
         help="Print a document of the settings, or of some, and of the buttons that they use.",
         brief="Print a document of the settings and their buttons.",
         examples=[
@@ -50,5 +50,6 @@ def command_of(resource: str) -> Command:
         ],
         epilog=TOKEN,
         exclusive=[("accounts", "profile")],
+        needs={"account": ["accounts"]},
         resource=resource,
     )
