@@ -40,6 +40,7 @@ def test_other_orders_and_pipes_begin_at_the_beginning(api: Sandbox, run: Any) -
     assert [json.loads(row)["id"] for row in rows] == [*api.data.settings.ids][-1:-3:-1]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("temper", [Temper(ignore_sort=True), Temper(refuse_sort=True)], ids=str)
 def test_an_api_that_does_not_sort_still_shows_rows(
     monkeypatch: pytest.MonkeyPatch, temper: Temper
