@@ -359,3 +359,24 @@ async def test_a_gap_that_has_a_total_is_not_asked_for_id_by_id() -> None:
     found = [r.id async for r in Cdrs(server).list(walk="keyset", page_size=1, concurrency=11)]
     assert found == ids
     assert len(server.asked) < 3 * len(ids)
+
+
+@pytest.mark.parametrize("deaf", [{}, {"ignore_filter": True}, {"refuse_filter": True}], ids=str)
+@virtual
+async def test_the_first_record_takes_one_response_and_comes_once(deaf: dict[str, bool]) -> None:
+    cdrs = Cdrs(Table(list(range(1, 36)), **deaf))
+    async with cdrs.list(page_size=10) as walk:
+        first = await anext(walk)
+        assert (first.id, walk.progress.requests, walk.progress.seen) == (1, 2, 10)
+        found = [first.id, *[record.id async for record in walk]]
+    assert found == list(range(1, 36))
+    assert (walk.progress.seen, walk.progress.pages) == (35, 4)
+    assert walk.progress.strategy == ("page" if deaf else "keyset")
+
+
+@virtual
+async def test_who_wants_no_more_than_the_first_page_gets_a_cursor_by_keyset() -> None:
+    cdrs = Cdrs(Table(list(range(1, 36))))
+    walk = cdrs.list(page_size=10, limit=10)
+    assert len(await walk.collect()) == 10
+    assert str(walk.cursor).startswith("keyset:")

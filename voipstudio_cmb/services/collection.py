@@ -203,4 +203,5 @@ class Collection(Service[R]):
             tasks=self._tasks,
             capabilities=self._capabilities,
             kept=kept,
+            early=parse is None,
         )

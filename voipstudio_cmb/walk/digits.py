@@ -19,7 +19,7 @@ from .capabilities import Capabilities
 from .ending import claimed_by
 from .fetcher import PageFetcher
 from .ids import ids_of
-from .probe import KeysetUnsupported
+from .verdicts import KeysetUnsupported
 
 _CHECKS = 3
 """How often an id is looked for that may have gone between two requests."""

@@ -19,7 +19,7 @@ from voipstudio_cmb.query import R
 
 from .fetcher import MANY, PageFetcher
 from .ids import ids_of
-from .probe import within
+from .verdicts import within
 
 _CHECKS = 3
 """How often it is looked until a contradiction is certain to be none between two moments."""

@@ -5,8 +5,8 @@ never changes. Every row that exists throughout the walk is yielded exactly once
 ids, whatever is inserted or deleted meanwhile. The walk ends at the highest id that existed when it
 began.
 
-The server has to support `filter` and `sort` on `id`. Its responses must prove that before anything
-is yielded (`Probe`). What it has proved is remembered (`Capabilities`) for later walks.
+The server has to support `filter` and `sort` on `id`. Its responses must prove that (`Probe`)
+before more than the first page is yielded. What it has proved is remembered (`Capabilities`).
 
 With a concurrency above 1 the ids are cut into ranges, each about a page of rows by the density
 that was found last, and several ranges are asked for at once. A range with more than a page is cut
@@ -33,10 +33,11 @@ from .cursor import KeysetCursor
 from .digits import Digits
 from .ending import Ending, Totals, claimed_by
 from .fetcher import PageFetcher
-from .ledger import HighWaterMark, Ledger
-from .probe import Probe, within
+from .ledger import cursor_of_opening
+from .probe import Probe
 from .ranges import Cutter, id_span
 from .tasks import cancel_all, result_of
+from .verdicts import within
 
 _Flight: TypeAlias = tuple[int, int, "asyncio.Task[Page[R]]"]
 """A range that was asked for: the ids above the first number, up to the second."""
@@ -55,6 +56,8 @@ class KeysetWalk(Generic[R]):
     trusted: bool
     """Whether its cursors are by keyset even where nothing had to be proved."""
     probe: Probe[R] = attrs.field(init=False)
+    _opening: tuple[Page[R], Page[R]] | None = attrs.field(init=False, default=None)
+    """What was yielded first, and the highest rows of then."""
     _size: int = attrs.field(init=False, default=0)
     """Rows on the first page: as many as the server sends at once."""
     _through: int = attrs.field(init=False, default=0)
@@ -71,18 +74,25 @@ class KeysetWalk(Generic[R]):
         self._digits = Digits(self._fetcher, self.resource, self.capabilities)
         self._totals = Totals(self.resource in self.capabilities.counted)
 
+    async def first(self) -> Page[R] | None:
+        """The first page, before anything is proved; None where that is due first."""
+        if self.after is not None or self.resource in self.capabilities.supported:
+            return None
+        page, self._through = await self.probe.open()
+        self._opening = self.probe.opening
+        self._note(page, self._through)
+        # Who wants no more than it has is to have a cursor by keyset.
+        return page if page.records and not self._fetcher.has_all(page) else None
+
     async def pages(self) -> AsyncGenerator[Page[R]]:
         """The pages, numbered from 1.
 
         Raises:
-            KeysetUnsupported: before anything is yielded, if the server refuses or ignores
-                conditions.
+            KeysetUnsupported: the server refuses or ignores conditions; nothing is yielded then.
             PageDrift: later, if a response breaks what the server had proved.
         """
-        progress = self._fetcher.progress
-        progress.strategy = "keyset"
-        begin = self._begin() if self.after is None else self._resume(self.after)
-        first, rest = await begin
+        self._fetcher.progress.strategy = "keyset"
+        first, rest = await (self._begin() if self.after is None else self._resume(self.after))
         for page in first:
             if self._ending is not None:
                 self._ending.begin_range(self._ending.last)
@@ -122,28 +132,21 @@ class KeysetWalk(Generic[R]):
     def cursor(self, last: int) -> str:
         """The cursor behind the row `last`; the walk resumed there has the same end as this one."""
         proved = self.trusted or self.resource in self.capabilities.supported
-        if proved or self.after is not None or self.probe.opening is None:
+        if proved or self.after is not None or self._opening is None:
             return KeysetCursor(self.checksum, last, self._through).encode()
-        # Nothing is proved while the first page is everything: it can only be counted from.
-        page = self.probe.opening[0]
-        rows = len(page.records)
-        mark = HighWaterMark(page.records[-1].id, rows)
-        ledger = Ledger(
-            top=mark.id, highest_total=page.total or 0, mark=mark, rows_to_mark=rows, rows=rows
-        )
-        ledger.suspect(page)
-        return ledger.cursor(self.checksum, page, self._fetcher.first.page_size, last).encode()
+        size = self._fetcher.first.page_size
+        return cursor_of_opening(self._opening, self.checksum, size, last).encode()
 
     async def _begin(self) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first pages, and those after them."""
-        proved = self.resource in self.capabilities.supported
-        if proved and self._fetcher.is_one_page:
+        if self.resource in self.capabilities.supported and self._fetcher.is_one_page:
             page = await self._fetcher.ids(0, None)
             if self._fetcher.has_all(page) and within(page, 0, None):
                 # All that is wanted. Where the walk would end is found out when it is resumed.
                 self._note(page, None)
                 return [page], self._one_by_one(0, 0)
         page, self._through, ahead = await self.probe.begin()
+        self._opening = self.probe.opening if page.records else self._opening
         self._note(page, self._through)
         last = page.records[-1].id if page.records else 0
         if last >= self._through:
@@ -181,8 +184,7 @@ class KeysetWalk(Generic[R]):
         self._ending = Ending(self._fetcher, low, high, claimed_by(page))
         if not page.records:
             return [], self._one_by_one(low, high)
-        rest = self._segment(page.records[-1].id, high, _left(page), id_span(page))
-        return [page], rest
+        return [page], self._segment(page.records[-1].id, high, _left(page), id_span(page))
 
     def _note(self, first: Page[R], through: int | None) -> None:
         self._fetcher.progress.through = through
@@ -190,10 +192,7 @@ class KeysetWalk(Generic[R]):
         self._size = max(1, len(first.records))
 
     def _segment(self, low: int, high: int, rows: int | None, near: int) -> AsyncGenerator[Page[R]]:
-        """The pages with ids above `low` and up to `high`, of which there should be `rows`.
-
-        The page right before took `near` ids.
-        """
+        """The pages of ids above `low` up to `high`: about `rows`; the page before took `near`."""
         # Nothing to ask for, one request at a time, or no density to go by.
         if low >= high or self._fetcher.concurrency == 1 or rows is None:
             return self._one_by_one(low, high)

@@ -190,3 +190,23 @@ class Ledger:
         tasks = list(self._reading.values())
         self._reading.clear()
         await cancel_all(tasks)
+
+
+def cursor_of_opening(
+    opening: tuple[Page[Any], Page[Any]], checksum: str, page_size: int, last: int
+) -> PageCursor:
+    """The place behind the row `last` of the first page, while it can only be counted from there.
+
+    The `opening` holds that page, and the top.
+    """
+    first, top = opening
+    ledger = Ledger.open(first, top)
+    highest, rows = first.records[-1].id, len(first.records)
+    if highest == max(ids_of(top)):  # it is everything
+        ledger = Ledger(top=highest, mark=HighWaterMark(highest, rows))
+    elif first.total != rows:
+        page_size = min(rows, page_size)  # the server may cap it
+    ledger.highest_total = first.total or 0
+    ledger.add(first.records)
+    ledger.suspect(first)
+    return ledger.cursor(checksum, first, page_size, last)

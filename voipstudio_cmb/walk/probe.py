@@ -13,7 +13,9 @@ next page (`is_proof`), or by asking for the highest row (`_prove_top`).
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Generic
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Generic, TypeVar
 
 import attrs
 
@@ -25,37 +27,15 @@ from .capabilities import LARGEST, Capabilities, is_proof, is_right, probes
 from .fetcher import PageFetcher
 from .ids import ascends, ids_of, passed_over
 from .tasks import cancel_all, result_of
+from .verdicts import Changed, KeysetUnproved, KeysetUnsupported, Wrong, within
+
+T = TypeVar("T")
 
 _ATTEMPTS = 20
 """How often a walk is begun, or a server probed, while rows come and go."""
 
 _WRONG = 3
 """So many wrong answers that no row which came or went explains are enough."""
-
-
-class KeysetUnsupported(Exception):
-    """The server does not support `filter` or `sort` on `id`: the walk has to count pages."""
-
-
-class KeysetUnproved(KeysetUnsupported):
-    """Rows came and went too fast to tell whether the server supports it."""
-
-
-class _Changed(Exception):
-    """Two responses contradict each other, perhaps because rows have come or gone.
-
-    It may hold the ids of the later one.
-    """
-
-
-class _Wrong(_Changed):
-    """An answer was wrong, and no row that came or went explains it."""
-
-
-def within(page: Page[Any], low: int, high: int | None) -> bool:
-    """Whether the ids of `page` ascend strictly, above `low` and up to `high`."""
-    ids = ids_of(page)
-    return ascends(ids, low) and (not ids or high is None or ids[-1] <= high)
 
 
 @attrs.define(eq=False)
@@ -75,6 +55,17 @@ class Probe(Generic[R]):
     """How many answers were wrong."""
     _kept: Page[R] | None = attrs.field(init=False, default=None)
     """The first page, where only the highest id has to be asked for again."""
+    _opened: tuple[Page[R], int] | None = attrs.field(init=False, default=None)
+    """What `open` has found for `begin`."""
+
+    async def open(self) -> tuple[Page[R], int]:
+        """The first page and the highest id, before anything is proved; `begin` goes on from them.
+
+        Raises:
+            KeysetUnsupported, KeysetUnproved: as `begin`.
+        """
+        self._opened = await self._until_steady(self._open)
+        return self._opened
 
     async def begin(
         self, low: int | None = None, high: int | None = None
@@ -90,14 +81,18 @@ class Probe(Generic[R]):
             KeysetUnsupported: the server refuses or ignores conditions.
             KeysetUnproved: rows come and go too fast for it to prove that it supports them.
         """
+        return await self._until_steady(partial(self._begin, low, high))
+
+    async def _until_steady(self, step: Callable[[], Awaitable[T]]) -> T:
+        """What `step` returns, done again where rows have come or gone within it."""
         before: list[list[int]] = []
         try:
             for _ in range(_ATTEMPTS):
                 try:
-                    return await self._begin(low, high)
-                except _Changed as changed:
+                    return await step()
+                except Changed as changed:
                     shown = [*changed.args, *map(ids_of, self.opening or ())]
-                    wrong = isinstance(changed, _Wrong)
+                    wrong = isinstance(changed, Wrong)
                 if wrong or shown == before:
                     self._note_wrong()
                 before = shown
@@ -116,7 +111,8 @@ class Probe(Generic[R]):
     async def _begin(
         self, low: int | None, high: int | None
     ) -> tuple[Page[R], int, Page[R] | None]:
-        first, highest = await self._open()
+        opened, self._opened = self._opened, None
+        first, highest = await self._open() if opened is None else opened
         last = max(ids_of(first), default=0)
         wants_all = low is None and self._fetcher.has_all(first)
         low, high = last if low is None else low, highest if high is None else high
@@ -147,7 +143,7 @@ class Probe(Generic[R]):
                 raise KeysetUnsupported
             return first, 0  # totals are known to overstate
         if not ids or highest < ids[-1] or passed_over(ids, tops) or lower:
-            raise _Changed  # between the two, or it sorts otherwise
+            raise Changed  # between the two, or it sorts otherwise
         complete = len({*ids, *tops}) == first.total == top.total
         await self._check_ends(first, tops, highest, complete)
         return first, highest
@@ -195,18 +191,18 @@ class Probe(Generic[R]):
                 raise KeysetUnsupported  # the first page should have held it
             if found:
                 self._below.update(found)
-                raise _Changed
+                raise Changed
         if same:
             above = await self._fetcher.ids(highest, None)
             if above.records:
                 self._kept = first  # or a small table would have to rest for three requests
-                raise _Changed(ids_of(above))
+                raise Changed(ids_of(above))
         if highest != ids[-1] or self._capabilities.supports(self._resource, highest, highest):
             return
         if len(ids) > 1:
             await self._prove(ids)
         elif ids_of(await self._fetcher.ids(highest - 1, highest)) != ids:
-            raise _Changed  # or it answers any condition with nothing
+            raise Changed  # or it answers any condition with nothing
 
     async def _prove_ahead(self, first: Page[R], low: int, high: int) -> Page[R]:
         """The page of ids above `low` and up to `high`, asked for while the server is probed."""
@@ -237,7 +233,7 @@ class Probe(Generic[R]):
         if self._judged(await self._fetcher.ids(low, high), low, high).records:
             return
         still_there = highest in ids_of(await self._fetcher.newest(2))
-        raise _Wrong if still_there else _Changed
+        raise Wrong if still_there else Changed
 
     async def _prove(self, known: list[int]) -> None:
         """Returns if the server proves by the first ids, `known`, that it supports conditions.
@@ -250,7 +246,7 @@ class Probe(Generic[R]):
             if len(known) == 1:
                 known = await self._more_than(known[0])
             if len(known) < 2:
-                raise _Changed  # there were higher ones
+                raise Changed  # there were higher ones
             if (failed := await self._ask_probes(known)) is None:
                 self._capabilities.prove(self._resource, known[-1], known[-1])
                 return
@@ -285,7 +281,7 @@ class Probe(Generic[R]):
         if not ascends(known, 0):
             raise KeysetUnsupported
         if self.opening and known[-1:] > ids_of(self.opening[1])[:1]:
-            raise _Changed(known)  # it came since, or the server has an order of its own
+            raise Changed(known)  # it came since, or the server has an order of its own
         return known
 
     def _judged(self, page: Page[R], low: int, high: int) -> Page[R]:

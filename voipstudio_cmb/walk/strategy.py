@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Set
 from contextlib import aclosing
 from typing import Generic
 
@@ -18,12 +18,14 @@ from voipstudio_cmb.query import Fetch, R, WalkQuery
 from .capabilities import Capabilities
 from .cursor import Cursor, Kept, KeysetCursor, PageCursor, parse_cursor
 from .fetcher import PageFetcher
+from .ids import ids_of, without
 from .keyset import KeysetWalk
 from .pages import PageWalk
-from .probe import KeysetUnproved, KeysetUnsupported, Probe
+from .probe import Probe
 from .reader import PageReader
 from .tasks import Tasks
-from .walk import WalkState
+from .verdicts import KeysetUnproved, KeysetUnsupported
+from .walk import Progress, WalkState
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,6 +44,8 @@ class Strategy(Generic[R]):
     capabilities: Capabilities
     kept: Kept | None = None
     """What was kept of the rows before the cursor."""
+    early: bool = False
+    """Whether the first page is wanted as soon as it is there, whatever its cursor is."""
     checksum: str = attrs.field(init=False)
     """Identifies the collection, the filters and the order."""
     cursor: Cursor | None = attrs.field(init=False)
@@ -127,6 +131,7 @@ class Strategy(Generic[R]):
             names_order=self.query.names_order,
         )
         probe: Probe[R] | None = None
+        shown, progress = set[int](), state.progress
         if self._tries_keyset():
             after = self.cursor if isinstance(self.cursor, KeysetCursor) else None
             trusted = self.query.walk == "keyset"
@@ -135,9 +140,15 @@ class Strategy(Generic[R]):
             )
             state.cursor = keyset.cursor
             try:
+                if self.early and not trusted and (first := await keyset.first()) is not None:
+                    shown.update(ids_of(first))
+                    progress.pages, progress.seen = 1, len(first.records)
+                    yield first
+                    del first
                 async with aclosing(keyset.pages()) as pages:
                     async for page in pages:
-                        yield page
+                        if (page := _unshown(page, shown, progress)).records:
+                            yield page
                 return
             except KeysetUnsupported as verdict:
                 if self._kind == "keyset":
@@ -145,7 +156,8 @@ class Strategy(Generic[R]):
                 probe = keyset.probe
         async with aclosing(self._by_page(fetcher, state, probe)) as pages:
             async for page in pages:
-                yield page
+                if (page := _unshown(page, shown, progress)).records:
+                    yield page
 
     def _tries_keyset(self) -> bool:
         if self._kind != "auto":
@@ -220,6 +232,14 @@ class Strategy(Generic[R]):
         walk = PageWalk(reader, self.checksum, after, self.kept)
         state.cursor = walk.cursor
         return walk
+
+
+def _unshown(page: Page[R], shown: Set[int], progress: Progress) -> Page[R]:
+    """The `page`, which is counted in `progress`, without the rows that were `shown` before."""
+    rows, page = len(page.records), without(page, shown)
+    progress.seen -= rows - len(page.records)
+    progress.pages -= not page.records
+    return page
 
 
 def _of_cached(error: WalkError, cached: str) -> WalkError:
