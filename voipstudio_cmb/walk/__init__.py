@@ -3,6 +3,7 @@
     Walk                        walk.py      what the caller holds: items, progress, cursor
       Strategy                  strategy.py  records of pages; keyset or page, up to the limit
         KeysetWalk              keyset.py    ids above the last one; how it begins: probe.py,
+          |                                  what that may come to: verdicts.py,
           |                                  whether ids are passed over: digits.py,
           |                                  which ranges it asks for: ranges.py,
           |                                  how it ends: ending.py
