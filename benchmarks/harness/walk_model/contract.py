@@ -267,7 +267,7 @@ class WalkChecker:
             jumbled = not self.keeps and self.inserted > 0 and self.jumbled and error.retryable
             # Where no page holds more rows, some borders are those of each size, and nothing shows
             # what lies between two pages.
-            capped = 0 < temper.cap <= 3 and self.inserted > 0 and error.retryable
+            capped = 0 < (temper.cap or temper.fixed) <= 3 and self.inserted > 0 and error.retryable
             return moved or jumbled or capped or isinstance(error, IncompleteWalk)
         return True
 
