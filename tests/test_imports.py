@@ -62,7 +62,7 @@ LAW = {
 ONLY_IN = {
     "aiohttp": "transport",
     "cattrs": "codec",
-    "msgspec": "codec columns",
+    "msgspec": "codec columns http",
     "click": "cli",
     "opentelemetry": "ext",
     "plotly": "ext",

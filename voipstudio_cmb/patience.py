@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable
 from math import inf
 
-import attrs
-
 from .boundary.checks import checked_number
 from .errors import (
     BadPayload,
@@ -101,9 +99,7 @@ class Patience:
         """As `_tried`; with `seconds` as a call of its own, which may take so many."""
         call, sent = request.call, request
         if seconds is not None:
-            sent = attrs.evolve(
-                request, call=Call(deadline=self._now() + seconds, spent=call.spent)
-            )
+            sent = request.with_changes(call=Call(deadline=self._now() + seconds, spent=call.spent))
         try:
             response = await handler(sent)
         except CallMeBackError as error:

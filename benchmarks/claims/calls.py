@@ -1,7 +1,8 @@
 """One call over loopback: its CPU time in the client's process, one at a time and 32 in flight.
 
 The limit is a bare `aiohttp` GET whose JSON is read with `await response.json()`. Each contender
-asks for the same small resource of the same server, which is a process of its own.
+asks for the same small resource of the same server, which is a process of its own. Two of them are
+measured on uvloop, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
+
+import msgspec
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
 from benchmarks.harness.tables import tables_elsewhere
@@ -22,6 +25,7 @@ PATH = "callmeback/settings/1"
 
 Call = Callable[[], Awaitable[Any]]
 Client = Callable[[str], AbstractAsyncContextManager[Call]]
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @asynccontextmanager
@@ -44,6 +48,37 @@ async def _aiohttp(url: str) -> AsyncIterator[Call]:
 
     async with aiohttp.ClientSession(headers={"X-Auth-Token": "token"}) as session:
         yield _getting(session, url)
+
+
+@asynccontextmanager
+async def _lean_aiohttp(url: str) -> AsyncIterator[Call]:
+    """As little as aiohttp can be asked to do: no cookies, no time-out, msgspec for the JSON."""
+    import aiohttp
+
+    async with aiohttp.ClientSession(
+        headers={"X-Auth-Token": "token"},
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+    ) as session:
+
+        async def call() -> Any:
+            response = await session.get(url + PATH, allow_redirects=False)
+            return msgspec.json.decode(await response.read())
+
+        yield call
+
+
+@asynccontextmanager
+async def _httpx(url: str) -> AsyncIterator[Call]:
+    import httpx2
+
+    async with httpx2.AsyncClient(headers={"X-Auth-Token": "token"}) as client:
+
+        async def call() -> Any:
+            response = await client.get(url + PATH)
+            return response.raise_for_status().json()
+
+        yield call
 
 
 @asynccontextmanager
@@ -82,10 +117,14 @@ async def _openai(url: str) -> AsyncIterator[Call]:
 CONTENDERS: dict[str, tuple[Client, tuple[str, ...]]] = {
     "voipstudio_cmb": (_ours, ()),
     "aiohttp": (_aiohttp, ()),
+    "aiohttp, lean": (_lean_aiohttp, ()),
     "aiohttp_retry": (_aiohttp_retry, ("aiohttp_retry",)),
     "azure-core": (_azure, ("azure.core",)),
+    "httpx": (_httpx, ("httpx2",)),
     "openai": (_openai, ("openai",)),
 }
+ON_UVLOOP = ("voipstudio_cmb", "aiohttp")
+"""The contenders that are measured on uvloop's event loop, too."""
 
 
 async def work_on(client: Client, url: str, calls: int, in_flight: int) -> Sample:
@@ -97,8 +136,31 @@ async def work_on(client: Client, url: str, calls: int, in_flight: int) -> Sampl
     return timer.sample(1e6 * timer.cpu / calls, calls=calls)
 
 
-def _measure(client: Client, url: str, calls: int, in_flight: int) -> Measure:
-    return lambda: asyncio.run(work_on(client, url, calls, in_flight))
+def _measure(
+    client: Client, url: str, calls: int, in_flight: int, loop: LoopFactory | None = None
+) -> Measure:
+    def measure() -> Sample:
+        with asyncio.Runner(loop_factory=loop) as runner:
+            return runner.run(work_on(client, url, calls, in_flight))
+
+    return measure
+
+
+def _contenders(url: str, calls: int, in_flight: int) -> dict[str, Measure]:
+    contenders = {
+        name: _measure(client, url, calls, in_flight)
+        for name, (client, modules) in CONTENDERS.items()
+        if installed(*modules)
+    }
+    if installed("uvloop"):
+        import uvloop
+
+        for name in ON_UVLOOP:
+            client, _ = CONTENDERS[name]
+            contenders[f"{name} on uvloop"] = _measure(
+                client, url, calls, in_flight, uvloop.new_event_loop
+            )
+    return contenders
 
 
 @contextmanager
@@ -115,11 +177,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 limit="aiohttp",
                 target=1.2,
                 digits=0,
-                contenders={
-                    name: _measure(client, url, calls, in_flight)
-                    for name, (client, modules) in CONTENDERS.items()
-                    if installed(*modules)
-                },
+                contenders=_contenders(url, calls, in_flight),
             )
             for in_flight in IN_FLIGHT
         ]

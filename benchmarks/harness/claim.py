@@ -22,7 +22,8 @@ import attrs
 ROUNDS = 5
 PACKAGES = (
     "aiohttp", "attrs", "cattrs", "msgspec", "orjson", "pydantic", "openai", "stripe", "azure-core",
-    "aiohttp-retry", "aiolimiter", "dlt", "singer-sdk", "pyarrow", "duckdb", "polars",
+    "aiohttp-retry", "httpx2", "uvloop", "aiolimiter", "dlt", "singer-sdk", "pyarrow", "duckdb",
+    "polars",
 )  # fmt: skip
 
 

@@ -122,8 +122,8 @@ def _signature(node: ast.stmt) -> str:
     for each in node.body:
         if isinstance(each, ast.FunctionDef) and each.name == "__init__":
             return _parameters(each)
-    decorators = " ".join(map(ast.unparse, node.decorator_list))
-    if "define" in decorators or "frozen" in decorators:
+    made = " ".join(map(ast.unparse, [*node.decorator_list, *node.keywords]))
+    if "define" in made or "frozen" in made or "kw_only" in made:
         own = sorted(_fields(node).items(), key=lambda field: field[1] is not None)
         fields = [f"{name}{_default(value)}" for name, value in own]
         return f"({', '.join(fields)})"
@@ -131,7 +131,12 @@ def _signature(node: ast.stmt) -> str:
 
 
 def _methods(node: ast.stmt) -> Iterator[str]:
-    for each in node.body if isinstance(node, ast.ClassDef) else []:
+    if not isinstance(node, ast.ClassDef):
+        return
+    for base in map(ast.unparse, node.bases):
+        if base[0] == "_" and base in _classes():
+            yield from _methods(_classes()[base])
+    for each in node.body:
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name[0] != "_":
             decorators = {ast.unparse(decorator) for decorator in each.decorator_list}
             if "overload" in decorators or not ast.get_docstring(each):

@@ -7,7 +7,6 @@ import logging
 import pickle
 from typing import Any
 
-import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
@@ -775,7 +774,7 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
 
     async def mine(request: Request, handler: Handler) -> Response:
         outside.append(request)
-        return await handler(attrs.evolve(request, headers={"X-Mine": "1"}))
+        return await handler(request.with_changes(headers={"X-Mine": "1"}))
 
     network = ScriptedHandler([OK])
     await full_chain(network, middlewares=[mine])(request())

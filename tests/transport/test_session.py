@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
-import attrs
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
@@ -127,7 +126,7 @@ async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
 async def test_reads_ask_caches_in_between_to_ask_the_api_unless_told_otherwise(
     sessions: Any,
 ) -> None:
-    told = attrs.evolve(GET, headers={"cache-control": "max-age=5"})
+    told = GET.with_changes(headers={"cache-control": "max-age=5"})
     async with (
         serving(*[healthy] * 3) as server,
         aiohttp.ClientSession(headers={"cache-control": "max-age=9"}) as given,

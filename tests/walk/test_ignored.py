@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-import attrs
 import pytest
 
 from benchmarks.harness.clocks import virtual
@@ -325,7 +324,7 @@ async def test_a_complaint_about_what_came_out_of_a_cache_says_so(call: str) -> 
 
     async def cache(request: Request) -> Response:
         response = await server(request)
-        return attrs.evolve(response, headers={"age": "35", "x-cache": f"HIT {request.path}"})
+        return response.with_changes(headers={"age": "35", "x-cache": f"HIT {request.path}"})
 
     with pytest.raises(FilterIgnored, match=r"came out of a cache \(Age: 35, X-Cache: HIT\)"):
         await CALLS[call](Cdrs(full_chain(cache)), {"filters": parse("id>500")})

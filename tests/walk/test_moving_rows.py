@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
@@ -188,7 +187,7 @@ async def test_a_server_that_refuses_to_sort_is_walked_as_it_is(concurrency: int
                 self.asked.append({})
                 raise BadRequest("Validation error", status=400, sent="yes")
             return await super().__call__(
-                attrs.evolve(request, query=(*request.query, ("dir", "ASC")))
+                request.with_changes(query=(*request.query, ("dir", "ASC")))
             )
 
     table = Unsorted(list(range(1, 51)))
@@ -209,7 +208,7 @@ async def test_a_server_that_answers_its_last_page_again_past_the_end(concurrenc
         async def __call__(self, request: Request) -> Response:
             page = min(request.page or 1, 5)
             query = tuple((k, str(page) if k == "page" else v) for k, v in request.query)
-            return await super().__call__(attrs.evolve(request, query=query))
+            return await super().__call__(request.with_changes(query=query))
 
     for total in (lambda count: None, lambda count: count + 5):
         found, _ = await walked(Clamping(list(range(1, 46)), total=total), concurrency=concurrency)
@@ -317,7 +316,7 @@ async def test_a_server_that_sorts_no_more_than_a_page(concurrency: int) -> None
         async def __call__(self, request: Request) -> Response:
             backwards = dict(request.query)["dir"] == "DESC"
             query = tuple(pair for pair in request.query if pair[0] != "dir")
-            request = attrs.evolve(request, query=(*query, ("dir", "ASC")))
+            request = request.with_changes(query=(*query, ("dir", "ASC")))
             content = json.loads((await super().__call__(request)).body)
             return json_response({**content, "data": content["data"][:: -1 if backwards else 1]})
 

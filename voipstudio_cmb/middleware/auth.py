@@ -7,8 +7,6 @@ import inspect
 from collections.abc import Mapping
 from functools import partial
 
-import attrs
-
 from voipstudio_cmb.auth.credentials import Basic, Login, Token, TokenProvider
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
@@ -68,7 +66,7 @@ class Auth:
                 if newer is None and self._fixed is not None:
                     return response
                 self._current = newer
-            return attrs.evolve(response, renew=True)
+            return response.with_changes(renew=True)
 
     def _newest(self, current: Token | Basic) -> Mapping[str, str]:
         """The headers of `current`, unless it was refused while the request waited to be sent."""

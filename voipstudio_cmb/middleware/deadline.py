@@ -27,7 +27,8 @@ class Deadline:
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
         now = asyncio.get_running_loop().time()
-        call.deadline = min(call.deadline, now + self.seconds)
+        if now + self.seconds < call.deadline:
+            call.deadline = now + self.seconds
         seconds = call.deadline - now
         call.timeout = self.timeout
         timeout = self.timeouts.at(call.deadline)

@@ -79,7 +79,7 @@ class Retry:
             # What the GET costs, and what is known of it, is not the deletion's.
             spent, call.spent, sent = call.spent, 0, call.sent
             try:
-                await self(attrs.evolve(request, method="GET", parse=None), handler)
+                await self(request.with_changes(method="GET", parse=None), handler)
             except CallMeBackError as error:
                 return isinstance(error, NotFound)
             finally:

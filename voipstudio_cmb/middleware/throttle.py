@@ -33,14 +33,15 @@ class Traffic:
 
     def passed(self, now: float) -> None:
         """Books a request that got through at `now`."""
+        # Without min() and max(): this is done for every response, and they took half of its time.
         whole = now - self._last
-        gap = whole - min(whole, self._paused)
+        gap = whole - self._paused if self._paused < whole else 0.0
         self._last, self._paused = now, 0.0
         if gap > self.quiet:
             self.count = 0
             return
-        self.count += 1
-        self._gap += (gap - self._gap) / min(self.count, 100)
+        self.count = count = self.count + 1
+        self._gap += (gap - self._gap) / (count if count < 100 else 100)
         self._whole_gap += (whole - self._whole_gap) / self._memory()
 
     def paused(self, seconds: float) -> None:
@@ -56,7 +57,12 @@ class Traffic:
         return 1 / max(self._whole_gap + (now - self._last) / self._memory(), 1e-6)
 
     def _memory(self) -> float:
-        return max(1.0, min(self.count, max(150, 3.0 / max(self._gap, 1e-6))))
+        """Requests over which `throughput` is an average."""
+        if self.count <= 150:
+            return self.count or 1
+        three_seconds = 3.0 / self._gap if self._gap > 1e-6 else 3e6
+        longest = three_seconds if three_seconds > 150 else 150
+        return self.count if self.count < longest else longest
 
 
 @attrs.define(kw_only=True)

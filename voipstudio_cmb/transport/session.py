@@ -10,7 +10,6 @@ import asyncio
 import warnings
 from collections import deque
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -35,7 +34,6 @@ from .faults import _FAULTS, drop_frames, short_of_memory, translate
 from .guards import CleanRequest, _Unclean, send_once
 
 
-@lru_cache(16)
 def _to_connect(seconds: float) -> aiohttp.ClientTimeout:
     # What bounds the attempt is ours: aiohttp's own timeouts do not cover a broken body.
     return aiohttp.ClientTimeout(total=None, connect=seconds)
@@ -85,6 +83,8 @@ class Session:
             self._reading = {**self._headers, "Cache-Control": "no-cache"}
         self._given = session
         self._own: ClientSession | None = None
+        self._connect = config.connect_timeout / 0.95
+        self._connecting = _to_connect(config.connect_timeout)
         self._slots = Slots(config.connections)
         self._again = again
 
@@ -110,7 +110,9 @@ class Session:
             if waits and self._again is not None:
                 await self._again(request)
             now = loop.time()
-            seconds = min(call.timeout or self._config.timeout, max(call.deadline - now, 0.001))
+            seconds = call.timeout or self._config.timeout
+            if call.deadline - now < seconds:
+                seconds = max(call.deadline - now, 0.001)
             timeout = self._timeouts.at(now + seconds)
             try:
                 with timeout:
@@ -171,7 +173,7 @@ class Session:
             headers={**standard, **request.headers, **content, **request.credentials()},
             allow_redirects=False,
             raise_for_status=False,
-            timeout=_to_connect(min(self._config.connect_timeout, seconds * 0.95)),
+            timeout=self._connecting if self._connect < seconds else _to_connect(seconds * 0.95),
         )
         try:
             headers = response.headers
