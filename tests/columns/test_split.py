@@ -10,7 +10,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from voipstudio_cmb.columns import Census, Column, Schema, Splitter, documented, write_columns
+from voipstudio_cmb.columns import (
+    Census,
+    Column,
+    Sampled,
+    Schema,
+    Splitter,
+    documented,
+    write_columns,
+)
 from voipstudio_cmb.models import Cdr
 
 
@@ -76,6 +84,28 @@ def test_columns_are_guessed_from_the_last_rows_too() -> None:
 
     write_columns(rows, partial(Census, Cdr, "all"), (), write, lambda: None)
     assert ["src" in schema.names for schema in schemas] == [True]
+
+
+def test_some_rows_say_which_columns_there_are_so_that_all_are_read_once() -> None:
+    class Rows(Sampled):
+        read = 0
+
+        def __iter__(self) -> Iterator[bytes]:
+            self.read += 1
+            yield from [b'{"id":1}'] * 600 + [b'{"id":2,"src":"a"}']
+
+        def some(self) -> list[bytes]:
+            return [b'{"id":1}', b'{"id":2,"src":"a"}']
+
+    rows, schemas = Rows(), list[Schema]()
+
+    def write(schema: Schema, chunks: Iterator[list[Sequence[Any]]]) -> None:
+        schemas.append(schema)
+        assert sum(len(columns[0]) for columns in chunks) == 601
+
+    write_columns(rows, partial(Census, Cdr, "all"), (), write, lambda: None)
+    assert ["src" in schema.names for schema in schemas] == [True]
+    assert rows.read == 1
 
 
 def test_a_file_is_whole_though_another_column_seemed_to_be_missing_meanwhile() -> None:

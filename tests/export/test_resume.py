@@ -109,6 +109,23 @@ def test_rows_are_whole_wherever_a_block_ends(tmp_path: Path, left: int) -> None
     spool.close()
 
 
+@pytest.mark.parametrize("block", [9, 100, 1_000])
+def test_some_blocks_have_whole_rows_from_the_first_to_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int
+) -> None:
+    monkeypatch.setattr("voipstudio_cmb.export.store.spool.BLOCK", block)
+    rows = [b'{"id":%d}' % id for id in range(1_000, 4_000)]
+    spool = Spool(tmp_path / "rows", Disk())
+    spool.open(0, spool.digest)
+    spool.append(b"".join(row + b"\n" for row in rows))
+    some = b"".join(spool.blocks(5)).splitlines()
+    spool.close()
+    assert some == sorted({*some} & {*rows})
+    assert some[0] == rows[0]
+    assert rows.index(some[-1]) > 2_300
+    assert len(rows) / 7 < len(some) < len(rows) / 3
+
+
 async def test_at_most_the_last_moments_are_fetched_again(tmp_path: Path) -> None:
     """Without a failure to report there is no last checkpoint: as after a kill."""
     api, to = Offline(), tmp_path / "out"

@@ -12,14 +12,16 @@ from .absent import absent_columns
 from .kinds import Column, Kind
 from .schema import EXTRA, Census, Chosen, Schema, checked_columns, documented
 from .split import Splitter
-from .write import chunks, write_columns
+from .write import GUESS_STEP, Sampled, chunks, write_columns
 
 __all__ = [
     "EXTRA",
+    "GUESS_STEP",
     "Census",
     "Chosen",
     "Column",
     "Kind",
+    "Sampled",
     "Schema",
     "Splitter",
     "absent_columns",

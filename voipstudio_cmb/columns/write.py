@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import islice
@@ -19,9 +20,19 @@ Columns = list[Sequence[Any]]
 CHUNK = 256
 """The rows read at once: what they become is still in the processor's caches."""
 
+GUESS_STEP = 64
+"""One in so many parts of the rows says which columns there are."""
+
 _CHUNK_BYTES = 1 << 22
-_GUESS_STEP = 64  # of so many chunks one says which columns there are
 _PART = 16  # rows that are taken and measured together
+
+
+class Sampled(Iterable[bytes]):
+    """Rows of which some can be had without reading all."""
+
+    @abstractmethod
+    def some(self) -> Iterable[bytes]:
+        """One in `GUESS_STEP` of the rows or so, from the first to the last."""
 
 
 def chunks(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -70,7 +81,11 @@ def write_columns(
 def _guess(rows: Iterable[bytes], census: Census) -> Schema:
     """The columns of rows from the first to the last: members come and go with the years."""
     splitter = Splitter(census.schema(), census=census)
-    deque(map(splitter.split, islice(chunks(rows), 0, None, _GUESS_STEP)), maxlen=0)
+    if isinstance(rows, Sampled):
+        some = chunks(rows.some())
+    else:
+        some = islice(chunks(rows), 0, None, GUESS_STEP)
+    deque(map(splitter.split, some), maxlen=0)
     return census.schema()
 
 

@@ -53,6 +53,8 @@ class Digits(Generic[R]):
     async def passed_over(self, page: Page[R], low: int, high: int | None) -> bool:
         """Whether `page`, of the first ids above `low` and up to `high`, should have had others."""
         ids = ids_of(page)
+        if len(str(min((low, *ids)))) == len(str(max((low, *ids)))):
+            return False  # as on most pages: to look at each id costs a tenth of reading its row
         longer = [(a, b) for a, b in pairwise((low, *ids)) if len(str(a)) < len(str(b))]
         if not longer or self._resource in self._capabilities.sorts_numbers:
             return False

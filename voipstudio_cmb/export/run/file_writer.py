@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 
+from voipstudio_cmb.columns import GUESS_STEP, Sampled
 from voipstudio_cmb.errors import ExportError
 from voipstudio_cmb.export.source.button_ids import ButtonIds
 from voipstudio_cmb.export.source.sources import Source
@@ -167,14 +168,20 @@ class FileWriter:
 
 
 @attrs.frozen
-class _Rows:
+class _Rows(Sampled):
     """The rows in a spool, until `stop` is set."""
 
     _spool: Spool
     _stop: threading.Event
 
     def __iter__(self) -> Iterator[bytes]:
-        for lines in self._spool.blocks():
+        return self._lines(1)
+
+    def some(self) -> Iterator[bytes]:
+        return self._lines(GUESS_STEP)
+
+    def _lines(self, step: int) -> Iterator[bytes]:
+        for lines in self._spool.blocks(step):
             if self._stop.is_set():
                 raise ExportError("the export was cancelled")
             # `split` looks for line ends byte by byte, which takes five times as long.

@@ -51,8 +51,11 @@ class Spool(AppendedFile):
         """Returns when all rows are on the disk."""
         sync(self.disk, self.file)
 
-    def blocks(self) -> Iterator[bytes]:
-        """All rows with their line ends, some at a time."""
+    def blocks(self, step: int = 1) -> Iterator[bytes]:
+        """All rows with their line ends, some at a time; or one in `step` of these blocks."""
         with open(self.path, "rb") as file:
             while block := file.read(BLOCK):
                 yield block + (b"" if block.endswith(b"\n") else file.readline())
+                if step > 1:
+                    file.seek((step - 1) * BLOCK, os.SEEK_CUR)
+                    file.readline()
