@@ -273,6 +273,7 @@ def _content(data: Path | bytes) -> bytes | mmap.mmap:
 def _error(url: StoreUrl, error: Exception) -> ExportError:
     """What `error` means. Of its text only what can be no credential is repeated."""
     text = str(error)
+    error.args = ("what the store said may hold a credential",)
     code = re.search(r"<Code>([A-Za-z]{1,40})</Code>", text)
     status = re.search(r"status code: ([0-9]{3})", text)
     known = " ".join(each[1] for each in (status, code) if each)

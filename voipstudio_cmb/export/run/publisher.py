@@ -90,21 +90,19 @@ class Publisher:
     async def _put(self, path: Path, sha256: str, rows: int) -> None:
         name, notes = path.name, {"sha256": sha256, "rows": str(rows)}
         found = self._workspace.found.get(name)
-        if found is None and await self._store.create(name, path, notes):
-            return
-        if await self._store.noted_sha256(name) == sha256:
-            return  # by an interrupted run, or another one
-        if found is not None and self._plan.overwrite:
-            if await self._store.replace(name, path, notes, found.version):
+        if found is None:
+            if await self._store.create(name, path, notes):
                 return
-            raise self._taken(path, "was replaced meanwhile")
-        raise self._taken(path, f"is there with another content, and {MANIFEST} does not list it")
+        elif self._plan.overwrite and await self._store.replace(name, path, notes, found.version):
+            return
+        if await self._store.noted_sha256(name) != sha256:  # of an interrupted run or another one
+            raise self._taken(path)
 
-    def _taken(self, path: Path, how: str) -> ExportError:
+    def _taken(self, path: Path) -> ExportError:
         return ExportError(
-            f"{self._plan.shown(path)!r} {how}: another export is publishing it, or was killed "
-            "while it did. Run the same export again when that has ended; if none runs, delete "
-            "the object first",
+            f"{self._plan.shown(path)!r} is there with another content, which {MANIFEST} does not "
+            "list: another export is publishing it, or was killed while it did. Run the same "
+            "export again when that has ended; if none runs, delete the object first",
             retryable=True,
         )
 
