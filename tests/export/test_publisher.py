@@ -14,10 +14,11 @@ import pytest
 from benchmarks.harness.offline import Offline, rows
 from tests.fakes.exports import hashes, interrupted
 from tests.fakes.stores import Bucket, KilledError
-from voipstudio_cmb.errors import ClientMisuse, ExportError
+from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, ExportError
 from voipstudio_cmb.export import Export, Plan, Summary, forecast, verify
 from voipstudio_cmb.export.store.disk import Disk
 from voipstudio_cmb.ext import obstore as adapter
+from voipstudio_cmb.http import Request
 
 TWO = ("cdrs", "visitors")
 STEPS = {"first": 20, "since": 14, "overwrite": 14}
@@ -369,6 +370,47 @@ async def test_what_a_pod_has_left_counts_for_nothing_once_another_has_gone_on(
     ]
     assert sorted(ids) == [row["id"] for row in api.tables["cdrs"]]
     assert not list((tmp_path / "a").rglob(".*.checkpoint"))
+
+
+async def test_a_part_does_not_continue_what_was_replaced_meanwhile(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    await run(Offline(40), plan(tmp_path / "a", since="last"))
+
+    async def hook(kind: str, name: str) -> None:
+        bucket.hook = None
+        assert (await run(Offline(44), plan(tmp_path / "b", overwrite=True))).complete
+
+    bucket.hook = hook
+    own = plan(tmp_path / "a", since="last")
+    summary = await run(Offline(44), own)
+    assert {job.state for job in summary.jobs if job.rows} == {"failed"}
+    assert "meanwhile" in str(summary.jobs[0].error)
+    assert (await run(Offline(44), own)).rows == 0
+    listed = json.loads(bucket.read("calls/manifest.json"))["files"]
+    assert {name: each["rows"] for name, each in listed.items()} == {
+        "cdrs.jsonl": 44, "visitors.jsonl": 22
+    }  # fmt: skip
+
+
+async def test_what_is_published_is_not_published_again_where_another_job_failed(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    api = Offline(40)
+
+    async def hook(request: Request) -> None:
+        if "visitors" in request.path:
+            raise ConnectionLost("gone", sent="maybe")
+
+    api.hook = hook
+    summary = await run(api, plan(tmp_path))
+    assert [job.state for job in summary.jobs] == ["done", "failed"]
+    assert sorted(bucket.hashes()) == ["calls/cdrs.jsonl", "calls/manifest.json"]
+    api.hook = None
+    summary = await run(api, plan(tmp_path))
+    assert [(job.state, job.already) for job in summary.jobs] == [("done", True), ("done", False)]
+    assert bucket.writes.count(("create", "cdrs.jsonl")) == 1
+    assert {each.state for each in verify("s3://bucket/calls")} == {"ok"}
 
 
 async def test_an_interrupted_export_resumes_in_its_workspace(

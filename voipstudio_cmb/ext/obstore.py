@@ -213,6 +213,8 @@ def open_store(url: StoreUrl) -> Objects:
     try:
         store, patient = (_bucket(url.scheme, url.bucket, seconds) for seconds in _SECONDS)
         return Objects(store, url, patient)
+    except ClientMisuse:
+        raise
     except (exceptions.BaseError, ValueError):
         raise ClientMisuse(
             f"the store of '{url}' can't be used as it is set up: look at the variables that its "
