@@ -413,6 +413,21 @@ async def test_what_is_published_is_not_published_again_where_another_job_failed
     assert {each.state for each in verify("s3://bucket/calls")} == {"ok"}
 
 
+async def test_a_file_stays_where_its_checkpoint_can_not_be_removed(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    class Stubborn(Quick):
+        def unlink(self, path: Path) -> None:
+            if path.name == ".cdrs.jsonl.checkpoint" and path.exists():
+                raise PermissionError(13, "Permission denied")
+            super().unlink(path)
+
+    summary = await Export(Offline(9).client(), plan(tmp_path), disk=Stubborn()).run()
+    assert summary.complete
+    summary = await run(Offline(9), plan(tmp_path))
+    assert [(job.state, job.already) for job in summary.jobs] == [("done", True)] * 2
+
+
 async def test_an_interrupted_export_resumes_in_its_workspace(
     tmp_path: Path, bucket: Bucket
 ) -> None:
