@@ -121,6 +121,10 @@ class Objects:
                 )
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
                 return False
+            except FileNotFoundError as error:  # what was to be replaced, or the bucket
+                if mode == "create" or error.errno is not None or "NoSuchBucket" in str(error):
+                    raise
+                return False
         return True
 
     async def _put_parts(

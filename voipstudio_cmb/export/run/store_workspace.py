@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
+
+import attrs
 
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.plan.place import StoreUrl, open_store
@@ -21,6 +24,7 @@ from voipstudio_cmb.export.plan.series import series_form
 from voipstudio_cmb.export.store.disk import (
     Disk,
     make_directory,
+    read,
     rejects_path,
     remove_sidecars,
     sidecar,
@@ -35,12 +39,25 @@ from voipstudio_cmb.export.store.manifest import (
     manifest_of,
     parse_manifest,
     read_manifest,
+    replacing_in,
 )
 from voipstudio_cmb.export.store.objects import Found, Version
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.export.store.seen import Seen, load_seen, write_seen
 
 from .job import Job
+
+
+@attrs.frozen(kw_only=True)
+class Listed:
+    """What the store's manifest says."""
+
+    entries: Mapping[str, Entry]
+    """The files that are there."""
+    replacing: Mapping[str, str]
+    """The objects that exports are replacing, and the token of the workspace that does it."""
+    version: Version | None
+    """Which version of the manifest it is; None: there is none."""
 
 
 class StoreWorkspace:
@@ -56,12 +73,14 @@ class StoreWorkspace:
     """What the store's manifest said of the series of the plan when it was fetched."""
     found: Mapping[str, Found]
     """The objects that were there then."""
+    token: str
+    """What stands for this workspace and no other one, for as long as it exists."""
 
     def __init__(self, plan: Plan, disk: Disk | None = None) -> None:
         assert isinstance(plan.to, StoreUrl)
         self.plan = plan
         self.store = open_store(plan.to)
-        self.before, self.found = {}, {}
+        self.before, self.found, self.token = {}, {}, ""
         self._disk = disk or Disk()
         self._locks = contextlib.ExitStack()
         self._forms = [(plan.path(name), series_form(name, plan.sink)) for name in plan.resources]
@@ -91,17 +110,25 @@ class StoreWorkspace:
             self._lock(first)
         try:
             self.found, _ = self.store.list()
-            entries, _ = self.read()
+            listed = self.read()
         except ExportError as error:
             if error.retryable:
                 raise
             raise ClientMisuse(error.message) from None  # as nothing was sent to the API
-        self.before = self.own(entries)
+        self.before = self.own(listed.entries)
         if self.plan.since:
             self._check_unchanged()
         with before_sending(directory):
+            self.token = self._own_token(directory / ".token")
             for first, _ in self._forms:
                 self._take_up(first)
+
+    def _own_token(self, path: Path) -> str:
+        try:
+            return read(path).decode("ascii")
+        except FileNotFoundError:
+            write_atomic(self._disk, path, secrets.token_hex(8).encode())
+            return read(path).decode("ascii")
 
     def _lock(self, first: Path) -> None:
         path = first.with_name(f"{first.name}.store")
@@ -111,13 +138,14 @@ class StoreWorkspace:
             shown = error.message.replace(repr(str(path)), repr(self.plan.shown(first)))
             raise error.with_context(message=shown) from None
 
-    def read(self) -> tuple[dict[str, Entry], Version | None]:
-        """What the store's manifest lists, and which version of it that is."""
+    def read(self) -> Listed:
+        """What the store's manifest says now."""
         found = self.store.read(MANIFEST)
         if found is None:
-            return {}, None
-        path = f"{self.plan.shown()}/{MANIFEST}"
-        return parse_manifest(found[0], path), found[1]
+            return Listed(entries={}, replacing={}, version=None)
+        data, version = found
+        entries = parse_manifest(data, f"{self.plan.shown()}/{MANIFEST}")
+        return Listed(entries=entries, replacing=replacing_in(data), version=version)
 
     def own(self, entries: Mapping[str, Entry], first: Path | None = None) -> dict[str, Entry]:
         """Those of `entries` that belong to the series of this plan, or to the `first` one."""

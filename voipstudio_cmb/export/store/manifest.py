@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import attrs
 
@@ -46,6 +46,7 @@ class _Manifest(TypedDict):
     version: int
     checksum: str
     files: dict[str, Entry]
+    replacing: NotRequired[dict[str, str]]
 
 
 def read_manifest(directory: Path) -> dict[str, Entry]:
@@ -87,10 +88,20 @@ def parse_manifest(data: bytes, path: str) -> dict[str, Entry]:
     return manifest["files"]
 
 
-def manifest_of(entries: Mapping[str, Entry]) -> bytes:
-    """The manifest with these `entries`."""
+def replacing_in(data: bytes) -> dict[str, str]:
+    """The objects that exports are replacing, as a manifest says that `parse_manifest` takes.
+
+    By their names, with what stands for the workspace that does it.
+    """
+    return decode_as(_Manifest, data).get("replacing", {})
+
+
+def manifest_of(entries: Mapping[str, Entry], replacing: Mapping[str, str] | None = None) -> bytes:
+    """The manifest with these `entries`, and with the objects that exports are `replacing`."""
     files = _as_dicts(entries)
-    held = {"version": VERSION, "checksum": _sum(files), "files": files}
+    held: dict[str, Any] = {"version": VERSION, "checksum": _sum(files), "files": files}
+    if replacing:
+        held["replacing"] = {**replacing}
     return json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"
 
 
