@@ -20,7 +20,7 @@ LAW = {
         "services"
     ),
     "desired": "client codec",
-    "ext": "client columns events filters",
+    "ext": "client columns events export.plan export.store filters",
     "export": "export.accounts export.plan export.run export.shard export.sinks",
     "export.accounts": "auth config export.split limits",
     "export.split": "auth",
@@ -64,6 +64,7 @@ ONLY_IN = {
     "cattrs": "codec",
     "msgspec": "codec columns http",
     "click": "cli",
+    "obstore": "ext",
     "opentelemetry": "ext",
     "plotly": "ext",
     "pyarrow": "columns export.sinks",

@@ -387,14 +387,18 @@ class Walked(list[Any]):
         return super().__iter__()
 
 
-async def test_no_account_looks_at_the_jobs_of_all(tmp_path: Path) -> None:
+async def test_no_account_looks_at_the_jobs_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     walks = []
     async with Sandbox(rows=1) as api:
         for count in (2, 8):
             accounts = [Account(f"a{n}", api.token, base_url=api.base_url) for n in range(count)]
             plan = Plan(to=tmp_path / str(count), resources=("settings",))
             exports = Exports(accounts, plan)
-            exports.jobs = jobs = Walked(exports.jobs)
-            await exports.run()
+            jobs = Walked(exports.jobs)
+            with monkeypatch.context() as patch:
+                patch.setattr(Exports, "jobs", jobs)
+                await exports.run()
             walks.append(jobs.walks)
     assert walks[0] == walks[1]

@@ -8,27 +8,66 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.fakes.secrets import CANARY
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Plan
 
 URLS = [
-    "s3://bucket/x", "S3://bucket", "gs://bucket/x", "az://container/x", "hdfs:/x", "s3:/bucket/x",
-    "git+ssh://host/x", "https://host/x?a=b", " s3://bucket", "s3a://b/x", "abfss://c@a.dfs/x",
+    "S3://bucket", "hdfs:/x", "hdfs://host/x", "s3:/bucket/x", "file:/srv/x", "FILE:///x",
+    "git+ssh://host/x", "https://host/x?a=b", "s3a://b/x", "abfss://c@a.dfs/x",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("kind", [str, Path, PurePosixPath])
-def test_a_url_is_refused_with_what_to_do(url: str, kind: Any) -> None:
-    with pytest.raises(ClientMisuse, match=r"is a URL .*copy what is complete to ") as caught:
+def test_a_url_of_another_place_is_refused_with_what_to_do(url: str, kind: Any) -> None:
+    with pytest.raises(ClientMisuse, match=r"is a URL .*or to s3://bucket/prefix, gs:.*copy what"):
         Plan(to=kind(url))
-    assert str(caught.value).startswith("--to (to=) ")
 
 
-@pytest.mark.parametrize("url", ["file:///srv/x", "file://x", "file:/srv/x", "FILE:///x"])
-def test_a_file_url_is_refused_with_what_to_do(url: str) -> None:
-    with pytest.raises(ClientMisuse, match=r"is a URL .*: give the path alone"):
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("s3://", "has to look like"),
+        ("s3:///x", "has to look like"),
+        ("s3://bucket//x", "has to look like"),
+        ("gs://bucket/../x", "has to look like"),
+        ("az://../x", "has to look like"),
+        ("file://host/x", "has to look like"),
+        ("file:///", "has to look like"),
+        (f"s3://AKIA:{CANARY}@bucket/x", "no query, no user and no escapes"),
+        (f"az://container/x?sig={CANARY}", "no query, no user and no escapes"),
+        ("s3://bucket/a b", "no query, no user and no escapes"),
+        ("s3://bucket/a%20b", "no query, no user and no escapes"),
+    ],
+)
+def test_an_address_that_can_not_be_used_says_why_and_repeats_no_secret(url: str, why: str) -> None:
+    with pytest.raises(ClientMisuse, match=why) as caught:
         Plan(to=url)
+    assert str(caught.value).startswith("--to (to=)")
+    assert CANARY not in str(caught.value)
+
+
+def test_an_address_has_a_directory_of_its_own_in_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    plan = Plan(to=" s3://bucket/a/b/")
+    assert str(plan.to) == "s3://bucket/a/b"
+    assert plan.directory == tmp_path / "voipstudio-cmb" / "s3" / "bucket" / "a" / "b"
+    own = attrs.evolve(plan, to=plan.to / "shop", workspace="/w")
+    assert (str(own.to), own.directory) == ("s3://bucket/a/b/shop", Path("/w/s3/bucket/a/b/shop"))
+    assert Plan(to="file:///srv/x", workspace="w").directory == Path("w/file/srv/x")
+    assert Plan(to="x").directory == Path("x")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert plan.directory == Path.home() / ".cache/voipstudio-cmb/s3/bucket/a/b"
+
+
+def test_what_does_not_go_with_an_address_is_refused() -> None:
+    with pytest.raises(ClientMisuse, match="a workspace .* is of exports to an object store"):
+        Plan(to="x", workspace=Path("y"))
+    with pytest.raises(ClientMisuse, match="choose another format"):
+        Plan(to="s3://bucket/x", format="sqlite", since="last")
 
 
 @pytest.mark.parametrize("home", ["~", "~/x"])

@@ -33,7 +33,7 @@ FEW_JOBS = 8
 BARS_WIDTH = 40
 """Columns below which too little of a bar's text can be seen, so that lines are printed."""
 
-ENDED, RUNNING = ("done", "failed"), ("running", "writing")
+ENDED, RUNNING = ("done", "failed"), ("running", "writing", "publishing")
 
 Show = Callable[[Sequence[JobProgress]], None]
 T = TypeVar("T")
@@ -173,7 +173,7 @@ class EventDisplay:
             "missing": len(job.missing), "note": job.note, "since": job.since,
         }  # fmt: skip
         if job.error is None:
-            path = _valid(job.path) if job.made else None
+            path = _valid(job.url or job.path) if job.made else None
             self._print("done", job, **members, path=path, already=job.already)
         else:
             self._print(
@@ -193,7 +193,7 @@ def summary_event(summary: Summary) -> None:
     )  # fmt: skip
 
 
-def _valid(path: Path) -> str:
+def _valid(path: Path | str) -> str:
     """The `path` as any parser of JSON takes it: bytes that are no UTF-8 as backslash escapes."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

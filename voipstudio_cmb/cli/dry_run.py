@@ -49,7 +49,7 @@ async def run(arguments: Arguments, plan: Plan) -> int:
 
 def _job(each: Forecast, plan: Plan) -> Job:
     """The job as it would end, as far as that is known: what decides the exit code."""
-    job = Job(resource=each.resource, account=each.account, path=plan.to, error=each.error)
+    job = Job(resource=each.resource, account=each.account, path=plan.directory, error=each.error)
     job.state = "failed" if each.error else "done"
     return job
 

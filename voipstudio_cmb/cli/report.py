@@ -33,7 +33,7 @@ async def print_files(jobs: Sequence[Job]) -> bool:
 
     A reader that has gone, or never was, wants none.
     """
-    lines = [b"%s\t%d\n" % (os.fsencode(job.path), job.rows) for job in jobs if job.made]
+    lines = [b"%s\t%d\n" % (os.fsencode(job.url or job.path), job.rows) for job in jobs if job.made]
     try:
         await print_data(b"".join(lines))
     except OutputError as error:

@@ -29,7 +29,6 @@ async def print_verified(directory: str | Path, *, quiet: bool = False) -> int:
     Raises:
         ClientMisuse: nothing was exported there.
     """
-    directory = Path(directory)
     states = Counter[str]()
     with _ending_at_once():
         for each in verify(directory):
@@ -58,7 +57,10 @@ def _terminate(*_: Any) -> NoReturn:
     raise asyncio.CancelledError
 
 
-def _line(directory: Path, each: Verified) -> str:
-    name = str(each.path.relative_to(directory))
+def _line(directory: str | Path, each: Verified) -> str:
+    if isinstance(each.path, Path):
+        name = str(each.path.relative_to(directory))
+    else:
+        name = str(each.path).removeprefix(str(directory).rstrip("/") + "/")
     found = [each.state if each.state != "empty" else "", each.reason]
     return on_one_line(": ".join([name, *filter(None, found)])) + "\n"

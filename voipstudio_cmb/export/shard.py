@@ -108,6 +108,7 @@ class Shard:
         if not isinstance(self.plan.format, str):
             raise ClientMisuse("a format of your own is no plain data: pass the shard as an object")
         options["to"] = str(self.plan.to)
+        options["workspace"] = self.plan.workspace and str(self.plan.workspace)
         options["resources"] = [*self.plan.resources]
         options["filters"] = [[*attrs.astuple(each)] for each in self.plan.filters]
         if not isinstance(self.plan.columns, str):

@@ -66,7 +66,11 @@ _FORMATS, _METHODS = ("jsonl", "csv", "sqlite", "parquet"), ("gzip", "zstd")
 
 
 def _output_options() -> list[click.Parameter]:
-    to = "The directory to write into; - streams the rows of one resource to standard output."
+    to = (
+        "The directory to write into, or s3://bucket/prefix (gs, az, file); - streams the rows of "
+        "one resource to standard output."
+    )
+    workspace = "With s3://…: the local directory to make the files in, not ~/.cache."
     columns = "all: a column for each member of the rows; documented; or NAME,NAME."
     overlap = (
         "With --since: how long a row can take to show after it was created, as 30s, 10m or 1h."
@@ -74,6 +78,7 @@ def _output_options() -> list[click.Parameter]:
     verify = "With --since last: compare the files before with their SHA-256, not only their size."
     return [
         option("--to", required=True, metavar="DIR", help=to, completes="dir"),
+        option("--workspace", metavar="DIR", help=workspace, completes="dir"),
         option("--format", type=OneOf(_FORMATS), default="jsonl", help="What they are."),
         option(
             "--columns", default="all", type=Value("columns", _columns), metavar="COLUMNS",

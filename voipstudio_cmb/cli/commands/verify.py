@@ -23,7 +23,8 @@ COMMAND = Command(
         click.Argument(["directory"], metavar="DIR", type=TEXT),
         quiet_option(),
     ],
-    help="Compare the files of an export, or of its accounts, with its manifest.",
+    help="""Compare the files of an export, or of its accounts, with its manifest. DIR may be an
+address as s3://bucket/prefix.""",
     examples=["voipstudio-cmb verify exports", "voipstudio-cmb verify exports --quiet"],
     epilog="""Exit codes: 0 all files are as they were written; 1 some are missing or changed; 2
 wrong usage, or nothing was exported there; 3 some are not listed; 5 some can't be read now; 130

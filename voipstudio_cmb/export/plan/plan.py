@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -17,7 +15,6 @@ from voipstudio_cmb.boundary.checks import (
     checked_integer,
     checked_number,
     described,
-    is_quotable,
 )
 from voipstudio_cmb.columns import Chosen, absent_columns, checked_columns
 from voipstudio_cmb.errors import ClientMisuse, ExportError
@@ -37,40 +34,8 @@ from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import OutputFile
+from .place import StoreUrl, default_workspace, place
 from .series import Series
-
-# With one slash too: a Path has lost the other one. One letter is no scheme of anybody's.
-_URL = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]+):/")
-_COPY = (
-    "export to a directory, and copy what is complete to {}. For a directory of such a name, give "
-    "its absolute path"
-)
-
-
-def _directory(to: str | os.PathLike[str]) -> Path:
-    text = os.fspath(to) if isinstance(to, str | os.PathLike) else None
-    if not isinstance(text, str) or not text:
-        raise ClientMisuse(
-            f"an export needs the path of a directory to write to, not {described(to)}"
-        )
-    if url := _URL.match(text):
-        # What is too long for a scheme may be a token.
-        scheme = url[1] if is_quotable(url[1]) else ""
-        named = f" ({scheme}:)" if scheme else ""
-        raise ClientMisuse(
-            f"--to (to=) is a URL{named}, and exports are written to directories: "
-            + (
-                "give the path alone"
-                if scheme.lower() == "file"
-                else _COPY.format(scheme or "that place")
-            )
-        )
-    if text == "~" or text.startswith("~/"):
-        raise ClientMisuse(
-            "--to (to=) would be a directory named '~': write out the home directory, as "
-            "--to $HOME/..."
-        )
-    return Path(text)
 
 
 def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
@@ -105,8 +70,14 @@ class Plan:
     it is to be replaced (`overwrite`), or its format can be added to.
     """
 
-    to: Path = attrs.field(converter=_directory)
-    """The directory that the files go to."""
+    to: Path | StoreUrl = attrs.field(converter=place)
+    """The directory that the files go to, or an address such as "s3://bucket/prefix"."""
+    workspace: Path | None = attrs.field(
+        default=None, converter=attrs.converters.optional(Path), kw_only=True
+    )
+    """Where the files for such an address are made before they are published.
+
+    By default a directory below `~/.cache` (`XDG_CACHE_HOME`), the same in every run."""
     resources: tuple[Resource, ...] = attrs.field(default=(), converter=_resources)
     """What to export; all five if none is named."""
     format: Format | Sink = "jsonl"
@@ -180,6 +151,31 @@ class Plan:
             )
         if self.checkpoint != 0:
             checked_number("checkpoint", self.checkpoint)
+        self._check_store()
+
+    def _check_store(self) -> None:
+        if isinstance(self.to, Path) and self.workspace is not None:
+            raise ClientMisuse(
+                "a workspace (--workspace) is of exports to an object store, as s3://bucket/prefix"
+            )
+        if isinstance(self.to, StoreUrl) and self.sink.appends and self.since:
+            raise ClientMisuse(
+                f"a {self.sink.suffix} file is added to by since (--since last), and objects of a "
+                "store are not: choose another format"
+            )
+
+    @property
+    def directory(self) -> Path:
+        """The local directory that the files are made in."""
+        if isinstance(self.to, Path):
+            return self.to
+        return self.to.below(self.workspace or default_workspace())
+
+    def shown(self, path: Path | None = None) -> str:
+        """Where `path`, a file in the directory, or the directory is for who reads the export."""
+        if isinstance(self.to, Path):
+            return str(path or self.to)
+        return str(self.to if path is None else self.to / path.name)
 
     @property
     def sent_filters(self) -> tuple[Filter, ...]:
@@ -193,7 +189,7 @@ class Plan:
 
     def path(self, resource: str) -> Path:
         """The file that `resource` goes to."""
-        return self.to / f"{resource}.{self.sink.suffix}"
+        return self.directory / f"{resource}.{self.sink.suffix}"
 
     def note(self, resource: str, rows: Iterable[bytes]) -> str:
         """What is to be said of the file of `resource` with these `rows`."""
@@ -230,13 +226,13 @@ class Plan:
             ClientMisuse: the last export can't be continued.
             ExportError: what it has left can't be read now.
         """
-        with before_sending(self.to):
+        with before_sending(self.directory):
             if self.since is None:
                 paths = [(name, self.path(name)) for name in self.resources]
                 return [OutputFile(resource=name, path=path, append=self._appends_to(path))
                         for name, path in paths]  # fmt: skip
-            entries = published(self.to)
-            ended = (mark and untold(mark, self.to, restart=self.restart)) or {}
+            entries = published(self.directory)
+            ended = (mark and untold(mark, self.directory, restart=self.restart)) or {}
             return [
                 attrs.evolve(file, untold=ended.get(file.path.name))
                 for name in self.resources
@@ -268,7 +264,7 @@ class Plan:
             made = None if checkpoint is None else checkpoint.file
             return made is not None and made == fingerprint(path)
 
-        series = Series.of(resource, self.to, self.sink, entries)
+        series = Series.of(resource, self.directory, self.sink, entries)
         if not self.sink.appends:
             yield from series.again(left)
         yield series.next(append=self._appends_to(self.path(resource)))

@@ -31,6 +31,7 @@ from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending, passing
 from voipstudio_cmb.export.store.manifest import MANIFEST
 from voipstudio_cmb.export.store.published import published
+from voipstudio_cmb.export.store.seen import kept
 from voipstudio_cmb.export.store.state import Finished, Fresh, Interrupted, State
 from voipstudio_cmb.models import RECORDS
 
@@ -69,9 +70,9 @@ class Preflight:
         self._files = files
         self._base_url = base_url
         self._dry_run = disk is None
-        with before_sending(plan.to):
-            _check_directory(plan.to, disk)
-            self._entries = published(plan.to)
+        with before_sending(plan.directory):
+            _check_directory(plan.directory, disk)
+            self._entries = published(plan.directory)
             self.states = self._checked_states()
 
     def _checked_states(self) -> Sequence[State]:
@@ -100,20 +101,20 @@ class Preflight:
         each = zip(self._files, checkpoints, obstacles, identities, strict=True)
         ended = [self._ended(*one) for one in each]
         plan = self._plan
-        marked = untold(self._mark, plan.to, restart=plan.restart) is not None
+        marked = untold(self._mark, plan.directory, restart=plan.restart) is not None
         interrupted = any(checkpoints) or marked
         if interrupted and not any(isinstance(state, Fresh) for state in ended):
             return ended
-        if self._plan.since:
+        if plan.since:
             raise ClientMisuse(
-                f"{str(blocked[0])!r} exists, and {MANIFEST} does not list it: move it away, or "
-                "export to another directory"
+                f"{plan.shown(blocked[0])!r} exists, and {MANIFEST} does not list it: move it "
+                "away, or export to another directory"
             )
         entry, found = self._entries.get(blocked[0].name), status(blocked[0])
-        exported = entry is not None and found is not None and found.st_size == entry.bytes
+        exported = entry is not None and (found is None or found.st_size == entry.bytes)
         more = 'add what is new with --since last (since="last"), ' if exported else ""
         raise ClientMisuse(
-            f"{str(blocked[0])!r} exists: {more}choose another directory, or allow it to be "
+            f"{plan.shown(blocked[0])!r} exists: {more}choose another directory, or allow it to be "
             "replaced with --overwrite (overwrite=True)"
         )
 
@@ -130,7 +131,7 @@ class Preflight:
             series = self._plan.since and entry.identity["resource"] in self._plan.resources
             if (series or name in appended) and entry.owner_hash not in owners:
                 raise ClientMisuse(
-                    f"{name!r} in {str(self._plan.to)!r} is another account's: use its token, or "
+                    f"{name!r} in {self._plan.shown()!r} is another account's: use its token, or "
                     "export to another directory"
                 )
         for file, state in zip(self._files, self.states, strict=True):
@@ -186,7 +187,14 @@ class Preflight:
         if checkpoint or entry is None or entry.identity != identity:
             return Fresh()
         made = (entry.bytes, entry.sha256)
-        return Finished(entry) if fingerprint(obstacle) == made else Fresh()
+        there = self._in_store(obstacle) or fingerprint(obstacle) == made
+        return Finished(entry) if there else Fresh()
+
+    def _in_store(self, path: Path) -> bool:
+        """Whether an object store has the file, and the directory does not."""
+        return status(path) is None and any(
+            path.name in kept(self._plan.path(name)) for name in self._plan.resources
+        )
 
     def _check_highest(self, file: OutputFile) -> None:
         if not file.append:
@@ -208,7 +216,7 @@ class Preflight:
             numbered = name.endswith(f".{plan.sink.suffix}") and name != plan.path(resource).name
             if resource in plan.resources and numbered:
                 raise ClientMisuse(
-                    f"{str(plan.to)!r} holds an incremental export ({name}): continue it with "
+                    f"{plan.shown()!r} holds an incremental export ({name}): continue it with "
                     '--since last (since="last"), or export to another directory'
                 )
 
@@ -217,7 +225,7 @@ class Preflight:
         for name, entry in self._entries.items():
             resource, format = entry.identity["resource"], entry.identity["format"]
             if resource in self._plan.resources and format == self._plan.sink.suffix:
-                check_unchanged(self._plan, self._plan.to / name, entry)
+                check_unchanged(self._plan, self._plan.directory / name, entry)
 
     def _check_series(self, identity: Identity) -> None:
         """Checks that a file of this `identity` continues those before it."""
@@ -229,7 +237,7 @@ class Preflight:
             for what in ("API", "filters", "csv_null", "columns"):
                 if before[what] != now[what]:
                     raise ClientMisuse(
-                        f"{name!r} in {str(self._plan.to)!r} is another export ({what} was "
+                        f"{name!r} in {self._plan.shown()!r} is another export ({what} was "
                         f"{before[what]!r} and is {now[what]!r}): ask for the same again, or "
                         "export to another directory"
                     )
@@ -245,6 +253,8 @@ class Preflight:
         if found is None:
             rejects = rejects_path(path)
             ours = overwrite or file.recreate or checkpoint is not None
+            if self._in_store(path):
+                return None if overwrite or file.finished else path
             return None if ours or status(rejects) is None else rejects
         mode = found.st_mode
         if stat.S_ISDIR(mode):

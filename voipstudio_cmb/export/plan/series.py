@@ -14,6 +14,7 @@ from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.store.disk import status
 from voipstudio_cmb.export.store.manifest import MANIFEST, Entry
 from voipstudio_cmb.export.store.marks import KnownRow, Mark, unpacked
+from voipstudio_cmb.export.store.seen import kept
 
 from .files import OutputFile, Share
 
@@ -37,7 +38,7 @@ class Series:
         Raises:
             ClientMisuse: one of them was edited.
         """
-        form = _form(resource, sink)
+        form = series_form(resource, sink)
         own = {name: entry for name, entry in entries.items() if form.fullmatch(name)}
         try:
             known = {name: frozenset(unpacked(entry.known)) for name, entry in own.items()}
@@ -81,14 +82,15 @@ class Series:
         )
 
     def _last_number(self) -> int:
-        form = _form(self.resource, self.sink)
+        form = series_form(self.resource, self.sink)
         return max(int(form.sub(r"\1", name)[1:] or 1) for name in self.entries)
 
     def again(self, left: Callable[[Path], bool]) -> Iterator[OutputFile]:
         """The files that were removed, or that an interrupted run has `left` without saying so."""
+        stored = kept(self.directory / f"{self.resource}.{self.sink.suffix}")
         for name, entry in self.entries.items():
             path = self.directory / name
-            removed = status(path) is None
+            removed = status(path) is None and name not in stored
             if not removed and not left(path):
                 continue
             others = (self.known[other] for other in self.entries if other != name)
@@ -111,6 +113,6 @@ class Series:
             )
 
 
-def _form(resource: str, sink: Sink) -> re.Pattern[str]:
+def series_form(resource: str, sink: Sink) -> re.Pattern[str]:
     """How the files are called, with their number behind the first one."""
     return re.compile(rf"{resource}(\.\d{{4,}})?\.{re.escape(sink.suffix)}")

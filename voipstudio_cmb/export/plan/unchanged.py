@@ -29,9 +29,9 @@ def check_unchanged(plan: Plan, path: Path, entry: Entry) -> None:
         return
     if how := change(path, entry, plan.sink, content=plan.verify):
         raise ClientMisuse(
-            f"{str(path)!r} is not as {MANIFEST} says ({how}): it was changed or damaged since it "
-            "was exported. Move it away, so that the same command makes it again, or export to "
-            "another directory"
+            f"{plan.shown(path)!r} is not as {MANIFEST} says ({how}): it was changed or damaged "
+            "since it was exported. Move it away, so that the same command makes it again, or "
+            "export to another directory"
         )
 
 

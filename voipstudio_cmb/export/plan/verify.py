@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -15,10 +16,12 @@ from voipstudio_cmb.export.sinks.base import Sink
 from voipstudio_cmb.export.sinks.sqlite import SqliteSink
 from voipstudio_cmb.export.store.disk import rejects_path, status
 from voipstudio_cmb.export.store.failures import passing
-from voipstudio_cmb.export.store.manifest import MANIFEST, Entry
+from voipstudio_cmb.export.store.manifest import MANIFEST, Entry, parse_manifest
+from voipstudio_cmb.export.store.objects import Objects
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.export.store.rejects import digests_in
 
+from .place import StoreUrl, open_store, place
 from .unchanged import change
 
 _BESIDE_DATABASES = ("-journal", "-wal", "-shm")
@@ -28,8 +31,8 @@ _BESIDE_DATABASES = ("-journal", "-wal", "-shm")
 class Verified:
     """What `verify` knows of a file of an export."""
 
-    path: Path
-    """The file."""
+    path: Path | StoreUrl
+    """The file, or its address in an object store."""
     state: Literal["ok", "missing", "changed", "unlisted", "unreadable", "empty"]
     """Whether it is as the manifest says; one that is "unlisted" is not named there.
 
@@ -39,16 +42,23 @@ class Verified:
     """In what it differs, or why it can't be read."""
 
 
-def verify(directory: str | Path) -> Iterator[Verified]:
+def verify(directory: str | Path | StoreUrl) -> Iterator[Verified]:
     """Compares the files in `directory` with its manifest, by size and SHA-256, one by one.
 
     Of an export of accounts, it is the directory above theirs. A database that was changed since is
-    checked for its rows. A manifest that is damaged is a changed file.
+    checked for its rows. A manifest that is damaged is a changed file. Of an address of an object
+    store, as s3://bucket/prefix, all objects are read.
 
     Raises:
         ClientMisuse: nothing was exported there, or it is no directory.
+        ExportError: an object store can't be read now.
     """
-    directory = Path(directory)
+    at = place(directory)
+    yield from verify_directory(at) if isinstance(at, Path) else verify_store(at)
+
+
+def verify_directory(directory: Path) -> Iterator[Verified]:
+    """As `verify`, of a local directory."""
     try:
         names = _names(directory)
     except OSError as error:
@@ -64,6 +74,52 @@ def verify(directory: str | Path) -> Iterator[Verified]:
         yield Verified(path=directory / name, state="empty", reason="nothing exported yet")
     for account in below:
         yield from _verified(directory / account, _names(directory / account))
+
+
+def verify_store(url: StoreUrl) -> Iterator[Verified]:
+    """As `verify`, of an address of an object store."""
+    try:
+        found, names = open_store(url).list()
+        below = [name for name in names if MANIFEST in open_store(url / name).list()[0]]
+    except ExportError as error:
+        raise error if error.retryable else ClientMisuse(error.message) from None
+    if MANIFEST not in found and not below:
+        raise ClientMisuse(f"'{url}' holds no export: there is no {MANIFEST} in it")
+    for each in [url] * bool(found) + [url / name for name in below]:
+        try:
+            yield from _stored(each, open_store(each))
+        except ClientMisuse as error:
+            yield Verified(path=each / MANIFEST, state="changed", reason=str(error))
+        except ExportError as error:
+            yield _not_read(each / MANIFEST, error)
+
+
+def _stored(url: StoreUrl, store: Objects) -> Iterator[Verified]:
+    found, _ = store.list()
+    manifest = store.read(MANIFEST)
+    entries = parse_manifest(manifest[0], f"{url}/{MANIFEST}") if manifest else {}
+    for name, entry in sorted(entries.items()):
+        at = found.get(name)
+        if at is None:
+            yield Verified(path=url / name, state="missing")
+        elif at.size != entry.bytes:
+            reason = f"it has {at.size:,} bytes, not {entry.bytes:,}"
+            yield Verified(path=url / name, state="changed", reason=reason)
+        else:
+            same = store.sha256(name) == entry.sha256
+            reason = "" if same else "its SHA-256 is another one"
+            yield Verified(path=url / name, state="ok" if same else "changed", reason=reason)
+        rejects = rejects_path(Path(name)).name
+        with tempfile.TemporaryDirectory() as directory:
+            read = store.read(rejects) if entry.rejects else None
+            if read is not None:
+                Path(directory, rejects).write_bytes(read[0])
+            for each in _rejects(Path(directory, rejects), entry):
+                yield attrs.evolve(each, path=url / rejects)
+    for name in sorted(found):
+        if not name.startswith(".") and not _belongs(name, entries):
+            reason = f"{MANIFEST} does not list it"
+            yield Verified(path=url / name, state="unlisted", reason=reason)
 
 
 def _names(directory: Path) -> list[str]:
@@ -115,7 +171,7 @@ def _verified(directory: Path, names: list[str]) -> Iterator[Verified]:
             yield Verified(path=directory / name, state="unlisted", reason=reason)
 
 
-def _not_read(path: Path, error: ExportError | OSError) -> Verified:
+def _not_read(path: Path | StoreUrl, error: ExportError | OSError) -> Verified:
     now = isinstance(error, ExportError) or passing(error)
     reason = getattr(error, "strerror", None) or str(error)
     return Verified(path=path, state="unreadable" if now else "changed", reason=reason)

@@ -19,12 +19,11 @@ from voipstudio_cmb.errors import (
     CallMeBackError,
     ClientMisuse,
     ExportError,
-    Forbidden,
-    NotFound,
     Unauthorized,
     WalkError,
 )
 from voipstudio_cmb.export.plan.files import OutputFile, Share
+from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
 from voipstudio_cmb.export.source.button_ids import NAMED_BY, ButtonIds
@@ -49,6 +48,8 @@ from .file_writer import FileWriter
 from .job import Job, Summary
 from .job_runner import JobRunner
 from .owner import checked_owner
+from .publisher import Publisher
+from .store_workspace import StoreWorkspace
 
 
 class Export:
@@ -79,18 +80,26 @@ class Export:
         self._token_env = token_env
         self._slots = slots or contextlib.nullcontext()
         self._disk = disk or Disk()
-        self.mark = mark or end_mark(plan.to)
+        self.mark = mark or end_mark(plan.directory)
         self._marked = False
+        self._workspace: StoreWorkspace | None = None
         self._untold: dict[Path, Made] = {}  # by another run, and not by this one
         self._refusal: ClientMisuse | ExportError | None = None
+        self._in_store = isinstance(plan.to, StoreUrl)
+        self._plan_files(known=not self._in_store)
+
+    def _plan_files(self, *, known: bool) -> None:
+        """Plans the files, or where it is not `known` yet what there is, one for each resource."""
+        plan = self.plan
+        self._files = [OutputFile(resource=name, path=plan.path(name)) for name in plan.resources]
         try:
-            self._files = plan.files(self.mark)
+            if known:
+                self._files = plan.files(self.mark)
         except (ClientMisuse, ExportError) as error:
             self._refusal = error  # raised by `run`, so that other accounts are exported
-            self._files = [OutputFile(resource=name, path=plan.path(name))
-                           for name in plan.resources]  # fmt: skip
         self.jobs = [
-            Job(resource=file.resource, path=file.path, account=account) for file in self._files
+            Job(resource=file.resource, path=file.path, account=self.account)
+            for file in self._files
         ]
 
     async def run(self) -> Summary:
@@ -112,7 +121,7 @@ class Export:
         began, requests, retries = loop.time(), usage.requests, usage.retries
         await self.run_jobs()
         self.set_mark(self.jobs)
-        self.clean_up(resumed=any(map(may_pass, self.jobs)))
+        self.clean_up(resumed=any(job.may_pass for job in self.jobs))
         return Summary(
             jobs=self.jobs,
             requests=usage.requests - requests,
@@ -128,12 +137,25 @@ class Export:
         """
         if any(job.state != "waiting" for job in self.jobs):
             raise ClientMisuse("this export has been run: make another Export(client, plan)")
+        if not self._in_store:
+            await self._run_planned(None)
+            return
+        with StoreWorkspace(self.plan, self._disk) as workspace:
+            await self._run_planned(workspace)
+            self._workspace = workspace
+            await Publisher(workspace).publish(self.jobs)
+
+    async def _run_planned(self, workspace: StoreWorkspace | None) -> None:
         states: Sequence[State] = [Fresh() for _ in self.jobs]
         base_url, mark = self.client.base_url, self.mark
         try:
+            if workspace is not None:
+                await in_thread(workspace.fetch)
+                self._plan_files(known=True)
+                states = [Fresh() for _ in self.jobs]
             if self._refusal is not None:
                 raise self._refusal
-            with as_export_error(self.plan.to, lambda: "Nothing was exported"):
+            with as_export_error(self.plan.directory, lambda: "Nothing was exported"):
                 preflight = await in_thread(
                     lambda: Preflight(self.plan, self._files, base_url, mark=mark, disk=self._disk)
                 )
@@ -197,6 +219,8 @@ class Export:
             if names is not None:
                 names.give(job.error)
         else:
+            if self._in_store:
+                job.state = "publishing"
             if names is not None and job.already:
                 await self._read(names)
 
@@ -262,8 +286,8 @@ class Export:
             # An interrupted run of before has ended with this one.
             with contextlib.suppress(OSError, ClientMisuse):
                 done |= {
-                    plan.to / name
-                    for name, entry in read_manifest(plan.to).items()
+                    plan.directory / name
+                    for name, entry in read_manifest(plan.directory).items()
                     if entry.identity["resource"] in plan.resources
                     and name.endswith(f".{plan.sink.suffix}")
                 } - {job.path for job in self.jobs if job.state != "done"}
@@ -271,9 +295,6 @@ class Export:
             with contextlib.suppress(OSError, ExportError), locked(path):
                 remove_sidecars(self._disk, path)
         with contextlib.suppress(OSError):  # or the next run would take this one for interrupted
-            sync_directory(self._disk, plan.to)
-
-
-def may_pass(job: Job) -> bool:
-    """Whether `job` is not done, and may be when it is resumed."""
-    return job.state != "done" and not isinstance(job.error, Forbidden | NotFound)
+            sync_directory(self._disk, plan.directory)
+        if self._workspace is not None:
+            self._workspace.clean_up(self.jobs)

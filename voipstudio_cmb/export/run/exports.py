@@ -22,7 +22,7 @@ from voipstudio_cmb.export.split import parse_split
 from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.limits import Limiter, RateLimit
 
-from .export import Export, may_pass
+from .export import Export
 from .forecast import Forecast, forecast
 from .job import Job, Summary
 
@@ -103,9 +103,6 @@ class Exports:
         ClientMisuse: no accounts, two of one name, or an option that is out of range.
     """
 
-    jobs: Sequence[Job]
-    """Those of one account after those of another; they can be watched while it runs."""
-
     def __init__(
         self,
         accounts: Iterable[Account],
@@ -122,7 +119,7 @@ class Exports:
         self._begun = False
         self._exports: list[tuple[Export, Turns]] = []
         split = None if shard is None else parse_split(shard, Environment())
-        mark = end_mark(plan.to, *(() if split is None else attrs.astuple(split)))
+        mark = end_mark(plan.directory, *(() if split is None else attrs.astuple(split)))
         configs: dict[str, ClientConfig] = {}  # of each API: only one account tries if it is back
         shared = asyncio.Semaphore(checked_integer("slots", slots, 1, MAX_JOBS))
         for account in checked_accounts(accounts):
@@ -145,8 +142,12 @@ class Exports:
                 mark=mark,
             )
             self._exports.append((export, turns))
-        self.jobs = [job for export, _ in self._exports for job in export.jobs]
         self._clients = {export.account: export.client for export, _ in self._exports}
+
+    @property
+    def jobs(self) -> Sequence[Job]:
+        """Those of one account after those of another; they can be watched while it runs."""
+        return [job for export, _ in self._exports for job in export.jobs]
 
     async def forecast(self) -> list[Forecast]:
         """What `run` would fetch, in the order of `jobs`; neither can be called after this.
@@ -188,7 +189,9 @@ class Exports:
                 group.create_task(_run(*each))
         for export, _ in self._exports[:1]:
             export.set_mark(self.jobs)
-        resumed = any(map(may_pass, self.jobs))  # once: each account would look at those of all
+        resumed = any(
+            job.may_pass for job in self.jobs
+        )  # once: each account would look at those of all
         for export, _ in self._exports:
             export.clean_up(resumed=resumed)
         usages = [export.client.usage for export, _ in self._exports]

@@ -11,15 +11,17 @@ import attrs
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.errors import BadRequest, CallMeBackError, ExportError, FilterIgnored
 from voipstudio_cmb.export.plan.files import OutputFile
+from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.preflight import Preflight
-from voipstudio_cmb.export.store.disk import status
+from voipstudio_cmb.export.store.disk import in_thread, status
 from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.state import Finished, Interrupted, State
 from voipstudio_cmb.services import Collection
 
 from .owner import checked_owner
+from .store_workspace import StoreWorkspace
 
 BESIDES = 2
 """Requests of a walk beside those for its pages: how far the ids go, and a probe."""
@@ -59,8 +61,11 @@ async def forecast(
         ClientMisuse: that export would be refused.
         CallMeBackError: the account could not be asked who it is.
     """
-    mark = mark or end_mark(plan.to)
+    mark = mark or end_mark(plan.directory)
     try:
+        if isinstance(plan.to, StoreUrl):
+            with StoreWorkspace(plan) as workspace:
+                await in_thread(workspace.fetch)
         files = plan.files(mark)
         preflight = Preflight(plan, files, client.base_url, mark=mark)
     except ExportError as error:
@@ -79,7 +84,7 @@ async def _forecast(
         kept = state.entry.rows
     elif isinstance(state, Interrupted):
         kept, fetched = state.checkpoint.rows, state.checkpoint.complete
-        with before_sending(plan.to):
+        with before_sending(plan.directory):
             already = state.checkpoint.file is not None and status(file.path) is not None
     if already or fetched:
         return Forecast(resource=name, rows=kept, kept=kept, requests=0, already=already)

@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 
 from voipstudio_cmb.boundary.text import html_table
-from voipstudio_cmb.errors import CallMeBackError
+from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -22,7 +22,7 @@ class Job:
     """The file that it goes to. It exists if it was `made`: where nothing is new, none is."""
     account: str = ""
     """The name of the account, where many are exported."""
-    state: Literal["waiting", "running", "writing", "done", "failed"] = "waiting"
+    state: Literal["waiting", "running", "writing", "publishing", "done", "failed"] = "waiting"
     """What is happening."""
     rows: int = 0
     """The rows so far."""
@@ -48,8 +48,15 @@ class Job:
     """Whether that run had finished the file."""
     made: bool = False
     """Whether the file is complete."""
+    url: str = ""
+    """Where it was published, if that is an object store."""
     note: str = ""
     """What else is worth knowing."""
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it is not done, and may be when it is resumed."""
+        return self.state != "done" and not isinstance(self.error, Forbidden | NotFound)
 
 
 @attrs.frozen(kw_only=True)

@@ -72,7 +72,7 @@ class JobRunner:
         """Takes up what an interrupted run has left; returns whether that is the finished file."""
         job, workspace = self.job, self.workspace
         plan, file = self.source.plan, self.source.file
-        plan.check_planned(file, published(plan.to) if plan.since else {})
+        plan.check_planned(file, published(plan.directory) if plan.since else {})
         if damage := workspace.open(file.before, restart=self._restart):
             job.note = f"{damage}: begun again"
         self.source.missing.update(workspace.checkpoint.missing)

@@ -19,6 +19,7 @@ from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ConfigError, NoToken
 from voipstudio_cmb.exit_codes import code_of, passes
 from voipstudio_cmb.export.accounts import Account, account_of, unset_in
+from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.export.plan.plan import Plan
 from voipstudio_cmb.export.plan.unchanged import change
 from voipstudio_cmb.export.shard import Shard
@@ -26,11 +27,13 @@ from voipstudio_cmb.export.store.disk import in_thread, sidecar, status
 from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.published import published
+from voipstudio_cmb.export.store.seen import kept
 from voipstudio_cmb.limits import Limiter, RateLimit
 
 from .exit_codes import exit_code
 from .export import Export
 from .job import Job
+from .store_workspace import StoreWorkspace
 
 
 class ShardError(TypedDict):
@@ -166,17 +169,23 @@ def _complete(plan: Plan, account: Account) -> list[Job]:
     if plan.since:
         return []
     jobs = []
-    with before_sending(plan.to):
-        entries = published(plan.to)
+    in_store = isinstance(plan.to, StoreUrl)
+    if in_store:
+        with StoreWorkspace(plan) as workspace:
+            workspace.fetch()
+    with before_sending(plan.directory):
+        entries = published(plan.directory)
         for file in plan.files():
             path, entry = file.path, entries.get(file.path.name)
-            if entry is None or status(sidecar(path, "checkpoint")) or not status(path):
+            there = path.name in kept(path) if in_store else status(path)
+            if entry is None or status(sidecar(path, "checkpoint")) or not there:
                 continue
             same = entry.identity == plan.begin(file, account.base_url).identity
-            if same and change(path, entry, plan.sink, content=False) is None:
+            if same and (in_store or change(path, entry, plan.sink, content=False) is None):
                 job = Job(resource=file.resource, path=path, account=account.name, state="done")
                 job.rows, job.kept, job.rejected = entry.rows, entry.rows, entry.rejected
                 job.already, job.made = True, True
+                job.url = plan.shown(path) if in_store else ""
                 jobs.append(job)
         if len(jobs) == len(plan.resources):  # a run may have been killed before it removed that
             _mark(plan).unlink(missing_ok=True)
@@ -185,7 +194,7 @@ def _complete(plan: Plan, account: Account) -> list[Job]:
 
 def _mark(plan: Plan) -> Path:
     # Another shard may export other resources of the account to the same directory.
-    return end_mark(plan.to, *plan.resources)
+    return end_mark(plan.directory, *plan.resources)
 
 
 def _result(
@@ -205,7 +214,7 @@ def _result(
         "files": [
             {
                 "resource": job.resource,
-                "path": str(job.path),
+                "path": job.url or str(job.path),
                 "state": job.state,
                 "rows": job.rows,
                 "rejected": job.rejected,

@@ -39,7 +39,7 @@ class Stream:
         self._plan = plan
         self._write = write
         self._each = each
-        self.job = Job(resource=plan.resources[0], path=plan.to)
+        self.job = Job(resource=plan.resources[0], path=plan.directory)
         self._rejects: dict[str, Reject] = {}
 
     @property

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import attrs
 
@@ -46,6 +46,7 @@ class _Manifest(TypedDict):
     version: int
     checksum: str
     files: dict[str, Entry]
+    replacing: NotRequired[dict[str, str]]
 
 
 def read_manifest(directory: Path) -> dict[str, Entry]:
@@ -57,37 +58,60 @@ def read_manifest(directory: Path) -> dict[str, Entry]:
     """
     path = directory / MANIFEST
     try:
-        manifest = decode_as(_Manifest, read(path))
+        data = read(path)
     except FileNotFoundError:
         return {}
+    return parse_manifest(data, str(path))
+
+
+def parse_manifest(data: bytes, path: str) -> dict[str, Entry]:
+    """The entries of a manifest that is at `path`.
+
+    Raises:
+        ClientMisuse: it is none, or not as it was written.
+    """
+    try:
+        manifest = decode_as(_Manifest, data)
     except ValueError as error:
-        raise ClientMisuse(
-            f"{str(path)!r} is no manifest of exports ({error}): {_ADVICE}"
-        ) from None
+        raise ClientMisuse(f"{path!r} is no manifest of exports ({error}): {_ADVICE}") from None
     if manifest["version"] != VERSION:
         raise ClientMisuse(
-            f"{str(path)!r} is no manifest of exports that this version knows (its version is "
+            f"{path!r} is no manifest of exports that this version knows (its version is "
             f"{manifest['version']}, not {VERSION}): {_ADVICE}"
         )
     if manifest["checksum"] != _sum(_as_dicts(manifest["files"])):
         raise ClientMisuse(
-            f"{str(path)!r} was changed or damaged since an export wrote it (its checksum is that "
+            f"{path!r} was changed or damaged since an export wrote it (its checksum is that "
             "of another content): restore it from a copy, or move it away together with the files "
             "that it lists, so that they are exported again, or export to another directory"
         )
     return manifest["files"]
 
 
+def replacing_in(data: bytes) -> dict[str, str]:
+    """The objects that exports are replacing, as a manifest says that `parse_manifest` takes.
+
+    By their names, with what stands for the workspace that does it.
+    """
+    return decode_as(_Manifest, data).get("replacing", {})
+
+
+def manifest_of(entries: Mapping[str, Entry], replacing: Mapping[str, str] | None = None) -> bytes:
+    """The manifest with these `entries`, and with the objects that exports are `replacing`."""
+    files = _as_dicts(entries)
+    held: dict[str, Any] = {"version": VERSION, "checksum": _sum(files), "files": files}
+    if replacing:
+        held["replacing"] = {**replacing}
+    return json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+
+
 def record(disk: Disk, path: Path, entry: Entry) -> Entry | None:
     """Records the file `path` in the manifest of its directory; returns its older entry, if any."""
-    manifest = path.parent / MANIFEST
     with directory_locked(path.parent):  # jobs of this process and of others write it
         entries = read_manifest(path.parent)
         before = entries.get(path.name)
-        files = _as_dicts({**entries, path.name: entry})
-        held = {"version": VERSION, "checksum": _sum(files), "files": files}
-        text = json.dumps(held, indent=1, ensure_ascii=False, sort_keys=True)
-        write_atomic(disk, manifest, text.encode() + b"\n")
+        made = manifest_of({**entries, path.name: entry})
+        write_atomic(disk, path.parent / MANIFEST, made)
         return before
 
 
