@@ -20,7 +20,10 @@ LAW = {
         "services"
     ),
     "desired": "client codec",
-    "ext": "client columns events filters limits timeouts",
+    "ext": (
+        "auth client columns config events exit_codes export export.accounts export.run filters "
+        "limits timeouts"
+    ),
     "export": "export.accounts export.plan export.run export.shard export.sinks",
     "export.accounts": "auth config export.split limits",
     "export.split": "auth",
@@ -64,6 +67,9 @@ ONLY_IN = {
     "cattrs": "codec",
     "msgspec": "codec columns",
     "click": "cli",
+    "cloudpickle": "ext",
+    "dask": "ext",
+    "distributed": "ext",
     "opentelemetry": "ext",
     "plotly": "ext",
     "pyarrow": "columns export.sinks",
