@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -121,9 +122,34 @@ async def test_what_runs_is_seen_while_it_runs(
     assert {job.state for job in running.result().jobs} == {"done"}
 
 
+async def test_what_is_told_too_late_undoes_nothing(
+    client: Any, file: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from voipstudio_cmb.ext.dask import exports as module
+    from voipstudio_cmb.ext.dask import worker
+
+    late = [
+        Job(resource=each, path=Path("x"), account=name, state="running")
+        for name in NAMES
+        for each in plan.resources
+    ]
+    run = client.run
+
+    async def asked(question: Any, *args: Any, **options: Any) -> Any:
+        if question is worker.progress:
+            return {"a worker": [([job], 0.0) for job in late]}
+        return await run(question, *args, **options)
+
+    monkeypatch.setattr(module, "INTERVAL", 0.001)
+    monkeypatch.setattr(client, "run", asked)
+    assert (await exports(client, file, plan).run()).complete
+
+
 async def test_only_the_accounts_that_are_named(client: Any, file: Path, plan: Plan) -> None:
     summary = await exports(client, file, plan, only=["shop1"]).run()
     assert {job.account for job in summary.jobs} == {"shop1"}
+    made = exports(client, file, attrs.evolve(plan, to="here"))
+    assert all(job.path.is_absolute() for job in made.jobs), "workers begin elsewhere"
     with pytest.raises(ConfigError, match="did you mean 'shop1'"):
         exports(client, file, plan, only=["shop11"])
 
@@ -340,6 +366,26 @@ async def test_all_workers_share_the_rate_that_the_scheduler_keeps(
     assert (await exports(client, file, plan, limiter=limiter).run()).complete
     keeper = client.cluster.scheduler.plugins["voipstudio_cmb_rate"]
     assert [*keeper.allowances] == [("shops", 20, pytest.approx(0.102))]
+
+
+async def test_one_worker_that_is_told_to_wait_holds_all(client: Any) -> None:
+    from voipstudio_cmb.ext.dask import SchedulerRateLimit
+    from voipstudio_cmb.ext.shared import Ask
+
+    limiter = SchedulerRateLimit(10)
+    await limiter.install(client)
+
+    async def refused(limiter: Any) -> None:
+        limiter.hold(60)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(limiter.acquire(), 0.2)
+        await limiter.aclose()
+
+    await client.submit(refused, limiter, pure=False)
+    keeper = client.cluster.scheduler.plugins["voipstudio_cmb_rate"]
+    asked = attrs.asdict(Ask(process="another", number=1, count=1))
+    grants, wait = await keeper.ask("default", limiter.whole, limiter.period, asked)
+    assert (grants, wait > 30) == ((), True)
 
 
 async def test_a_scheduler_that_keeps_no_rate_is_one_that_is_away(client: Any) -> None:

@@ -83,10 +83,7 @@ class Outcome:
     @classmethod
     def of(cls, ran: Ran) -> Outcome:
         """The outcome of a shard that ran here."""
-        chains = [_chain(error) for error in _errors(ran)]
-        for job in ran.jobs:
-            job.error = job.error and _bare(job.error)
-        return cls(attrs.evolve(ran, error=ran.error and _bare(ran.error)), chains)
+        return cls(ran, [_chain(error) for error in _errors(ran)])
 
     def joined(self) -> Ran:
         """What became of it, with errors as they were raised."""
@@ -103,17 +100,10 @@ def _errors(ran: Ran) -> list[CallMeBackError]:
 def _chain(error: CallMeBackError) -> list[BaseException]:
     # Those of other packages may not be there, or can't be pickled.
     return [
-        _bare(each) if isinstance(each, CallMeBackError) else type(each)(*each.args)
+        each if isinstance(each, CallMeBackError) else type(each)(*each.args)
         for each in causes(error.__cause__)
         if isinstance(each, CallMeBackError) or type(each).__module__ == "builtins"
     ]
-
-
-def _bare(error: CallMeBackError) -> CallMeBackError:
-    """A copy of `error` alone, without what it was raised from."""
-    copied = error.with_context()
-    copied.__cause__ = None
-    return copied
 
 
 async def run(shard: Shard, settings: bytes, run: str, version: str) -> Outcome:
