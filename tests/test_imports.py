@@ -20,7 +20,11 @@ LAW = {
         "services"
     ),
     "desired": "client codec",
-    "ext": "client columns events export.plan export.store filters",
+    "ext": (
+        "auth client columns config events exit_codes export export.accounts export.plan export.run "
+        "export.store filters limits timeouts"
+        "limits timeouts"
+    ),
     "export": "export.accounts export.plan export.run export.shard export.sinks",
     "export.accounts": "auth config export.split limits",
     "export.split": "auth",
@@ -65,6 +69,9 @@ ONLY_IN = {
     "msgspec": "codec columns http",
     "click": "cli",
     "obstore": "ext",
+    "cloudpickle": "ext",
+    "dask": "ext",
+    "distributed": "ext",
     "opentelemetry": "ext",
     "plotly": "ext",
     "pyarrow": "columns export.sinks",

@@ -36,7 +36,10 @@ def documented_values() -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(n, marks=pytest.mark.engines) if ".ext.dlt." in n else n for n in NAMES],
+    [
+        pytest.param(n, marks=pytest.mark.engines) if ".ext.dlt." in n or ".ext.dask." in n else n
+        for n in NAMES
+    ],
 )
 def test_a_public_name_exists_and_its_first_line_says_what_it_is(path: str) -> None:
     module, _, name = path.rpartition(".")

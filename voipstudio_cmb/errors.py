@@ -262,3 +262,5 @@ class ExportError(CallMeBackError):
 
     resumable: bool = True
     """Whether the same export, run again, may get further."""
+    busy: bool = False
+    """Whether another export is writing the file."""

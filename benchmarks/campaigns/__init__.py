@@ -13,6 +13,7 @@
     exports        an export of a million rows takes a bounded memory
     accounts       many accounts are exported in little memory, and begin in turn
     kills          an export killed at random times, over sockets, ends with the right file
+    cluster        so do the exports of Dask's workers, whoever of them is killed
     soak           a client at full speed for long leaves nothing over and needs no more memory
     chains         nightly exports bring every row once, through days of changes and interruptions
     crash_points   an export killed at each single step ends with the right files
@@ -23,6 +24,6 @@
 
 CAMPAIGNS = (
     "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed",
-    "instructions", "memory", "exports", "accounts", "kills", "soak", "chains", "crash_points",
-    "crash_states",
+    "instructions", "memory", "exports", "accounts", "kills", "cluster", "soak", "chains",
+    "crash_points", "crash_states",
 )  # fmt: skip

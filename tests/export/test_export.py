@@ -271,6 +271,7 @@ async def test_a_second_export_to_one_file_is_refused_and_the_first_is_whole(
             second = await Export(cmb, plan).run()
             assert isinstance(second.jobs[0].error, ExportError)
             assert "another export is writing" in str(second.jobs[0].error)
+            assert second.jobs[0].error.busy
             assert (await task).complete
     assert len(lines(tmp_path / "cdrs.jsonl")) == 600
     assert everything(tmp_path) == {"cdrs.jsonl"}

@@ -293,6 +293,9 @@ def test_there_is_a_shard_for_each_account(tmp_path: Path) -> None:
     assert [(one.account, *one.plan.resources, one.rate) for one in each] == [
         ("a", "cdrs", None), ("a", "visitors", None), ("b", "cdrs", 5), ("b", "visitors", 5),
     ]  # fmt: skip
+    assert [one.account for one in shards(path, plan(tmp_path), only=["b"])] == ["b"]
+    with pytest.raises(ConfigError, match="names no 'c'; it has b, a"):
+        shards(path, plan(tmp_path), only=["b", "c"])
     with pytest.raises(ClientMisuse, match="by must be"):
         shards(path, plan(tmp_path), by="row")  # type: ignore[arg-type]
     path.write_text('[accounts.a]\ntoken = "x"')

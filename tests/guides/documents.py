@@ -12,7 +12,10 @@ from voipstudio_cmb.guides import GUIDES
 ROOT = Path(__file__).parent.parent.parent
 FOLDER = ROOT / "voipstudio_cmb" / "guides"
 
-ENGINES = ("dlt", "duckdb", "fastapi", "matplotlib", "pandas", "polars", "nbclient", "psycopg")
+ENGINES = (
+    "distributed", "dlt", "duckdb", "fastapi", "matplotlib", "pandas", "polars", "nbclient",
+    "psycopg",
+)  # fmt: skip
 """Packages that only `.ci/run` installs: the scripts that import one run there."""
 
 HOPELESS = [FAILED, USAGE, INCOMPLETE, NOT_AUTHORISED]

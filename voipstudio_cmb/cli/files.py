@@ -19,14 +19,17 @@ from .metrics import MetricsFile
 from .progress import ProgressTracker
 from .report import print_files, report
 from .terminal import note
+from .workers import AnyExports, worker_exports
 
 
 async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> int:
     """Runs the export that `plan` describes, tells `metrics`, and returns the exit code."""
     quiet = arguments.quiet
     async with contextlib.AsyncExitStack() as stack:
-        exports: Export | Exports
-        if arguments.accounts is not None:
+        exports: AnyExports
+        if arguments.workers is not None or arguments.cluster is not None:
+            exports = await stack.enter_async_context(worker_exports(arguments, plan))
+        elif arguments.accounts is not None:
             accounts = accounts_of(arguments)
             if not accounts:
                 return DONE

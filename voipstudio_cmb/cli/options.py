@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from voipstudio_cmb.filters import Filter
 
 _MOST_JOBS = 1000
+_MOST_WORKERS = 1000
 
 EXIT_CODES = """Exit codes: 0 done; 1 failed; 2 wrong usage; 3 finished, but some rows were rejected
 or some of several things failed for good; 4 not authorised; 5 failed for now: run the same command
@@ -182,14 +183,15 @@ def check_numbers(arguments: Arguments) -> None:
     from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE
 
     ranges = {
-        "jobs": (1, _MOST_JOBS), "limit": (1, None), "page_size": (1, MAX_PAGE_SIZE),
-        "concurrency": (1, MAX_CONCURRENCY),
+        "jobs": (1, _MOST_JOBS), "workers": (1, _MOST_WORKERS), "limit": (1, None),
+        "page_size": (1, MAX_PAGE_SIZE), "concurrency": (1, MAX_CONCURRENCY),
     }  # fmt: skip
     for name in ("rate", "rate_per_account"):
         if (rate := getattr(arguments, name, None)) is not None:
             checked_rate(f"--{name.replace('_', '-')}", rate)
     for name, bounds in ranges.items():
-        checked_integer(f"--{name.replace('_', '-')}", getattr(arguments, name, 1), *bounds)
+        if (number := getattr(arguments, name, None)) is not None:
+            checked_integer(f"--{name.replace('_', '-')}", number, *bounds)
     for id in getattr(arguments, "ids", ()):
         checked_integer("ID", id, 1, 2**63 - 1)
 

@@ -155,12 +155,8 @@ def _read(
     tables = read_tables(path)
     if isinstance(tables, ConfigError):
         return tables
-    for name in only:
-        if name not in tables:
-            like = difflib.get_close_matches(name, tables, 1)
-            shown = repr(name) if is_quotable(name) else "such account"
-            hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join([*tables][:8])}"
-            return ConfigError(f"{where} names no {shown}; {hint}")
+    if error := unknown_name(path, tables, only):
+        return error
     chosen = [name for name in tables if (not only or name in only)
               and (split is None or split.takes(name))]  # fmt: skip
     tables = {name: tables[name] for name in chosen}
@@ -174,6 +170,19 @@ def _read(
             return account
         accounts.append(account)
     return accounts
+
+
+def unknown_name(
+    path: Path, tables: Mapping[str, Any], names: Collection[str]
+) -> ConfigError | None:
+    """What to say of the first of the `names` that no account in the file `path` has, if any."""
+    for name in names:
+        if name not in tables:
+            like = difflib.get_close_matches(name, tables, 1)
+            shown = repr(name) if is_quotable(name) else "such account"
+            hint = f"did you mean {like[0]!r}?" if like else f"it has {', '.join([*tables][:8])}"
+            return ConfigError(f"the accounts file {str(path)!r} names no {shown}; {hint}")
+    return None
 
 
 def read_tables(path: Path) -> dict[str, dict[str, Any]] | ConfigError:

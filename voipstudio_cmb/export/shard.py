@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,7 +15,7 @@ from voipstudio_cmb.errors import ClientMisuse, ConfigError
 from voipstudio_cmb.filters import Filter, where
 from voipstudio_cmb.limits import checked_rate
 
-from .accounts import complaints, read_tables
+from .accounts import complaints, read_tables, unknown_name
 from .plan.plan import Plan
 
 _OPTIONS = [field.name for field in attrs.fields(Plan) if field.init]
@@ -136,13 +136,15 @@ def shards(
     plan: Plan,
     *,
     by: Literal["account", "resource"] = "account",
+    only: Collection[str] = (),
     env: Mapping[str, str] | None = None,
 ) -> list[Shard]:
     """One shard for each account in the TOML file `accounts`, in the order of their names.
 
     With `by` "resource", one for each resource of each account; an account's rate is divided among
-    them. No token is read, and none needs to be there: see `read_accounts` for the file. `env`
-    stands in for `os.environ`, of which only `VOIPSTUDIO_API_URL` counts.
+    them. With names in `only` there are none of the others. No token is read, and none needs to be
+    there: see `read_accounts` for the file. `env` stands in for `os.environ`, of which only
+    `VOIPSTUDIO_API_URL` counts.
 
     Raises:
         ConfigError: the file can't be read, or something in it can't be used.
@@ -151,6 +153,8 @@ def shards(
     tables = read_tables(Path(accounts))
     if isinstance(tables, ConfigError):
         raise tables
+    if error := unknown_name(Path(accounts), tables, only):
+        raise error
     if by not in ("account", "resource"):
         raise ClientMisuse('by must be "account" or "resource"')
     plans = [plan]
@@ -159,6 +163,8 @@ def shards(
     url = Environment(env).get(URL_VARIABLE) or DEFAULT_BASE_URL
     made = []
     for name, table in sorted(tables.items()):
+        if only and name not in only:
+            continue
         whole = Shard(account=name, plan=plan, **{"base_url": url, **table})
         rate = whole.rate and whole.rate / len(plans)
         made += [attrs.evolve(whole, plan=each, rate=rate) for each in plans]

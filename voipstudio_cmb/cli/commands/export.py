@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,15 @@ def _columns(text: str) -> str | list[str]:
     return names
 
 
+_ADDRESS = re.compile(r"((tcp|tls|ws|wss)://)?(\[[0-9a-f:.]+\]|[a-z0-9._-]+):[0-9]{1,5}", re.I)
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("it must be the address of a Dask scheduler, as tcp://10.0.0.1:8786")
+    return text
+
+
 _FORMATS, _METHODS = ("jsonl", "csv", "sqlite", "parquet"), ("gzip", "zstd")
 
 
@@ -111,6 +121,8 @@ def _run_options() -> list[click.Parameter]:
         "With --accounts: only part NUMBER of COUNT, as 2/8; auto: the part of this pod of an "
         "Indexed Job."
     )
+    workers = "With --accounts: in so many processes of Dask, each with its share of --jobs."
+    cluster = "With --accounts: by the workers of this Dask scheduler, as tcp://host:8786."
     rate = "The most requests per second for each account; --rate is for all together."
     return [
         option("--dry-run", is_flag=True, help="Only say what would be fetched; write nothing."),
@@ -128,6 +140,10 @@ def _run_options() -> list[click.Parameter]:
         *account_options(),
         *accounts_options(accounts),
         option("--shard", metavar="NUMBER/COUNT", help=shard),
+        option("--workers", type=INTEGER, metavar="N", help=workers),
+        option(
+            "--cluster", type=Value("address", _address), metavar="ADDRESS", help=cluster,
+        ),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
         option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),
     ]  # fmt: skip
@@ -156,6 +172,13 @@ COMMAND = Command(
         ("sandbox", "profile"),
         ("rate", "rate_per_account"),
         ("since", "overwrite"),
+        ("workers", "cluster"),
+        ("cluster", "jobs"),
+        *(
+            (where, other)
+            for where in ("workers", "cluster")
+            for other in ("shard", "dry_run", "overwrite", "restart")
+        ),
     ],
     needs={
         "on_ignored_filter": ["filter"],
@@ -164,5 +187,7 @@ COMMAND = Command(
         "rate_per_account": ["accounts"],
         "account": ["accounts"],
         "shard": ["accounts"],
+        "workers": ["accounts"],
+        "cluster": ["accounts"],
     },
 )

@@ -6,7 +6,7 @@ What is complete is not made again, and what was interrupted resumes.
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -85,6 +85,20 @@ class ShardResult(TypedDict):
     """What went wrong; none if it is complete."""
 
 
+@attrs.frozen
+class Ran:
+    """What became of a shard, as objects."""
+
+    jobs: list[Job]
+    """The jobs of all files; none if there is an `error`."""
+    requests: int = 0
+    """The attempts that were made."""
+    retries: int = 0
+    """Those beyond the first of their call."""
+    error: CallMeBackError | None = None
+    """Why nothing of it could be done."""
+
+
 async def export_shard(
     shard: Shard | Mapping[str, Any],
     limiter: Limiter | None = None,
@@ -101,24 +115,38 @@ async def export_shard(
         ClientMisuse: it is no shard. All other errors are in the result.
     """
     whole = shard if isinstance(shard, Shard) else Shard.from_dict(shard)
-    account = _account(whole)
+    return _result(whole, await run_shard(whole, limiter, config))
+
+
+async def run_shard(
+    shard: Shard,
+    limiter: Limiter | None = None,
+    config: ClientConfig | None = None,
+    watch: Callable[[Export], None] = lambda _: None,
+) -> Ran:
+    """Exports a `shard` as `export_shard` does; `watch` is given each export before it runs."""
+    account = _account(shard)
     if isinstance(account, ConfigError):
-        return _result(whole, [], 0, account)
+        return Ran([], error=account)
     client = CallMeBackClient(
         account.token,
         base_url=account.base_url,
         config=config,
         limiter=limiter if account.rate is None else RateLimit(account.rate),
     )
+    jobs: list[Job] = []
+    failure: CallMeBackError | None = None
     try:
         async with client:
-            jobs = await _run(client, whole.own_plan, account)
+            jobs = await _run(client, shard.own_plan, account, watch)
     except CallMeBackError as error:
-        return _result(whole, [], client.usage.requests, error)
-    return _result(whole, jobs, client.usage.requests)
+        failure = error
+    return Ran(jobs, client.usage.requests, client.usage.retries, failure)
 
 
-async def _run(client: CallMeBackClient, plan: Plan, account: Account) -> list[Job]:
+async def _run(
+    client: CallMeBackClient, plan: Plan, account: Account, watch: Callable[[Export], None]
+) -> list[Job]:
     """Exports what is not complete; returns the jobs of all files."""
     while True:
         complete = await in_thread(partial(_complete, plan, account))
@@ -133,6 +161,7 @@ async def _run(client: CallMeBackClient, plan: Plan, account: Account) -> list[J
             token_env=account.token_env,
             mark=_mark(plan),
         )
+        watch(export)
         refusal: ClientMisuse | None = None
         try:
             await export.run()
@@ -197,9 +226,8 @@ def _mark(plan: Plan) -> Path:
     return end_mark(plan.directory, *plan.resources)
 
 
-def _result(
-    shard: Shard, jobs: list[Job], requests: int, error: CallMeBackError | None = None
-) -> ShardResult:
+def _result(shard: Shard, ran: Ran) -> ShardResult:
+    jobs, error = ran.jobs, ran.error
     errors = [_error(job.resource, job.error, job.resumable) for job in jobs if job.error]
     if error is not None:
         errors.append(_error("", error, resumable=False))
@@ -210,7 +238,7 @@ def _result(
         "state": "failed" if errors else "already" if already else "done",
         "exit_code": exit_code(jobs) if error is None else code_of(error),
         "rows": sum(job.rows for job in jobs if job.state == "done"),
-        "requests": requests,
+        "requests": ran.requests,
         "files": [
             {
                 "resource": job.resource,

@@ -40,6 +40,7 @@ def locked(path: Path) -> Iterator[str]:
                     f"another export is writing {str(path)!r}: run the same export again when "
                     "that has ended",
                     retryable=True,
+                    busy=True,
                 ) from None
         yield known
 
