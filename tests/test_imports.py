@@ -21,9 +21,8 @@ LAW = {
     ),
     "desired": "client codec",
     "ext": (
-        "auth client columns config events exit_codes export export.accounts export.plan export.run "
-        "export.store filters limits timeouts"
-        "limits timeouts"
+        "auth client columns config events exit_codes export export.accounts export.plan "
+        "export.run export.store filters limits timeouts"
     ),
     "export": "export.accounts export.plan export.run export.shard export.sinks",
     "export.accounts": "auth config export.split limits",

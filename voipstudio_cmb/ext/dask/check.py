@@ -18,6 +18,7 @@ from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectFailed, NoToken
 from voipstudio_cmb.export import Shard
 from voipstudio_cmb.export.accounts import unset_in
+from voipstudio_cmb.export.plan.place import StoreUrl
 
 from .worker import other_version
 
@@ -38,11 +39,11 @@ class Facts:
     sees: bool
 
 
-def facts(variables: Collection[str], mark: Path) -> Facts:
-    """What a worker says of itself, where `mark` should be seen."""
+def facts(variables: Collection[str], mark: Path | None) -> Facts:
+    """What a worker says of itself, where `mark` should be seen, if files go to a directory."""
     env = Environment()
     unset = [name for each in variables if (name := unset_in("…", {"token_env": each}, env))]
-    return Facts(__version__, socket.gethostname(), unset, mark.exists())
+    return Facts(__version__, socket.gethostname(), unset, mark is None or mark.exists())
 
 
 def leave(mark: Path) -> None:
@@ -71,7 +72,8 @@ async def check_cluster(client: Any, shards: Sequence[Shard], run: str) -> None:
     try:
         await _check_scheduler(client)
         await client.wait_for_workers(1, timeout=PATIENCE)
-        await _check_workers(client, shards, shards[0].plan.to / f".dask-{run}")
+        to = shards[0].plan.to
+        await _check_workers(client, shards, to / f".dask-{run}" if isinstance(to, Path) else None)
     except TimeoutError:
         raise ConnectFailed(
             f"the cluster has no workers: start some, as by `dask worker {_address(client)}`"
@@ -103,23 +105,26 @@ async def _check_scheduler(client: Any) -> None:
         )
 
 
-async def _check_workers(client: Any, shards: Sequence[Shard], mark: Path) -> None:
+async def _check_workers(client: Any, shards: Sequence[Shard], mark: Path | None) -> None:
     variables = sorted({shard.token_env for shard in shards if shard.token_env})
     first = [*await _asked(client.nthreads())][:1]
-    left = await _asked(client.run(leave, mark, workers=first, on_error="return"))
+    left = {}
+    if mark is not None:
+        left = await _asked(client.run(leave, mark, workers=first, on_error="return"))
     try:
         answers = await _asked(client.run(facts, variables, mark, on_error="return"))
     finally:
-        await client.run(remove, mark, workers=first, on_error="ignore")
+        if mark is not None:
+            await client.run(remove, mark, workers=first, on_error="ignore")
     for worker, answer in {**answers, **_failures(left)}.items():
-        _check_worker(f"the worker {worker}", answer, mark.parent)
+        _check_worker(f"the worker {worker}", answer, shards[0].plan.to)
 
 
 def _failures(left: Mapping[str, Any]) -> dict[str, Any]:
     return {worker: error for worker, error in left.items() if isinstance(error, Exception)}
 
 
-def _check_worker(where: str, answer: Any, to: Path) -> None:
+def _check_worker(where: str, answer: Any, to: Path | StoreUrl) -> None:
     if isinstance(answer, ImportError | AttributeError):
         raise _not_installed(where)
     if isinstance(answer, OSError):

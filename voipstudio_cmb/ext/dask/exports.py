@@ -76,7 +76,7 @@ class DaskExports:
         if not isinstance(client, Client):
             raise ClientMisuse(f"DaskExports needs a distributed.Client, not {described(client)}")
         # Workers begin elsewhere, so that a relative path would be another one.
-        whole = attrs.evolve(plan, to=plan.to.absolute())
+        whole = attrs.evolve(plan, to=plan.to.absolute()) if isinstance(plan.to, Path) else plan
         made = shards(Path(accounts).absolute(), whole, only=only)
         self._client: Any = client  # half of its methods have no types
         self._shards = [attrs.evolve(each, rate=each.rate or rate) for each in made]
