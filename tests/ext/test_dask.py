@@ -171,8 +171,8 @@ def test_what_an_error_was_raised_from_travels_with_it() -> None:
 
     error = ExportError("not written")
     error.__cause__ = Unauthorized("no", status=401)
-    error.__cause__.__cause__ = FileExistsError(17, "there")
-    error.__context__ = error.__cause__.__context__ = ValueError(SECRET)
+    error.__cause__.__cause__ = last = FileExistsError(17, "there")
+    error.__context__ = error.__cause__.__context__ = last.__context__ = ValueError(SECRET)
     job = Job(resource="cdrs", path=Path("x"), state="failed", error=error)
     assert exit_code([job]) == 4
     sent = pickle.dumps(Outcome.of(Ran([job])))

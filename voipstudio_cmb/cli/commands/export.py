@@ -141,9 +141,7 @@ def _run_options() -> list[click.Parameter]:
         *accounts_options(accounts),
         option("--shard", metavar="NUMBER/COUNT", help=shard),
         option("--workers", type=INTEGER, metavar="N", help=workers),
-        option(
-            "--cluster", type=Value("address", _address), metavar="ADDRESS", help=cluster,
-        ),
+        option("--cluster", type=Value("address", _address), metavar="ADDRESS", help=cluster),
         option("--rate-per-account", type=NUMBER, metavar="PER_SECOND", help=rate),
         option("--sandbox", is_flag=True, help="Export from the stand-in: needs no token."),
     ]  # fmt: skip

@@ -87,7 +87,7 @@ async def local_cluster(
 ) -> AsyncIterator[Client]:
     """A client of so many new `workers` on this machine, each for `slots` shards at a time.
 
-    They listen on loopback, and only to who has a certificate that is made here and is in no file.
+    They listen on loopback, and only to who has the certificate that is made for them here.
     Dask logs from `level`. In a script it needs `if __name__ == "__main__":`.
 
     Raises:
