@@ -19,6 +19,7 @@ from tests.fakes.stores import Bucket, KilledError
 from voipstudio_cmb.errors import ClientMisuse, ConnectionLost, ExportError
 from voipstudio_cmb.export import Export, Plan, Summary, forecast, verify
 from voipstudio_cmb.export.store.disk import Disk
+from voipstudio_cmb.export.store.manifest import manifest_of
 from voipstudio_cmb.ext import obstore as adapter
 from voipstudio_cmb.http import Request
 
@@ -446,6 +447,21 @@ async def test_what_a_killed_run_has_left_is_replaced_by_a_fresh_disk(
     assert {each.state for each in verify("s3://bucket/calls")} == {"ok"}
     await run(Offline(44), local(tmp_path / "local"))
     assert bucket.hashes() == in_store(tmp_path / "local")
+
+
+async def test_an_equal_object_that_another_export_replaces_is_not_listed(
+    tmp_path: Path, bucket: Bucket
+) -> None:
+    await run(Offline(40), plan(tmp_path / "a"))
+    bucket.write("calls/manifest.json", manifest_of({}, {"cdrs.jsonl": "another"}))
+    summary = await run(Offline(40), plan(tmp_path / "b"))
+    assert {job.state for job in summary.jobs} == {"failed"}
+    assert "'s3://bucket/calls/cdrs.jsonl'" in str(summary.jobs[0].error)
+    assert listed_in(bucket) == {}
+    bucket.delete("calls/cdrs.jsonl")
+    assert (await run(Offline(40), plan(tmp_path / "b"))).complete
+    assert {each.state for each in verify("s3://bucket/calls")} == {"ok"}
+    assert b"replacing" not in bucket.read("calls/manifest.json")
 
 
 async def test_what_a_pod_has_left_counts_for_nothing_once_another_has_gone_on(
