@@ -564,7 +564,7 @@ async def test_a_store_that_ignores_conditions_is_refused(
         bucket.write(f"calls/{name}", data if isinstance(data, bytes) else data.read_bytes())
         return True
 
-    monkeypatch.setattr(adapter.Objects, "_put", put)
+    monkeypatch.setattr(adapter.Objects, "put", put)
     summary = await run(Offline(4), plan(tmp_path))
     assert [job.state for job in summary.jobs] == ["failed", "failed"]
     assert "ignores the conditions of a put" in str(summary.jobs[0].error)
