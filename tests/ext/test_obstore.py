@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,7 @@ from obstore import exceptions
 from obstore.store import MemoryStore
 
 from benchmarks.harness.offline import Offline, rows
-from tests.cli.conftest import api, run
-from tests.fakes.commands import accounts_file
+from tests.fakes.commands import accounts_file, run_command
 from tests.fakes.exports import hashes
 from tests.fakes.secrets import CANARY, leaks, reports_of
 from voipstudio_cmb.errors import ClientMisuse, ExportError
@@ -23,12 +23,23 @@ from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.ext import obstore as adapter
 from voipstudio_cmb.sandbox import Sandbox
 
-__all__ = ["api", "run"]
-
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox(rows=300) as api:
+        monkeypatch.setenv("VOIPSTUDIO_API_TOKEN", api.token)
+        monkeypatch.setenv("VOIPSTUDIO_API_URL", api.base_url)
+        yield api
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Any:
+    return lambda *argv: run_command(capsys, *argv)
 
 
 async def test_files_hold_what_a_directory_would_hold(tmp_path: Path) -> None:
@@ -174,7 +185,7 @@ def test_a_profile_needs_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     monkeypatch.setitem(sys.modules, "boto3", None)
     monkeypatch.delitem(sys.modules, "obstore.auth.boto3", raising=False)
-    adapter._bucket.cache_clear()
+    adapter.bucket_at.cache_clear()
     with pytest.raises(ClientMisuse, match="install boto3"):
         adapter.open_store(StoreUrl.parse("s3://bucket/x"))
 

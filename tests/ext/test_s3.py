@@ -50,10 +50,10 @@ def s3(server: dict[str, str], api: Sandbox, monkeypatch: pytest.MonkeyPatch) ->
     """The store, which is empty at first."""
     for name, value in server.items():
         monkeypatch.setenv(name, value)
-    adapter._bucket.cache_clear()
+    adapter.bucket_at.cache_clear()
     import obstore
 
-    store = adapter._bucket("s3", BUCKET, 30)
+    store = adapter.bucket_at("s3", BUCKET, 30)
     keys = [each["path"] for each in obstore.list(store).collect()]
     if keys:
         obstore.delete(store, keys)
@@ -117,7 +117,7 @@ def test_a_file_too_large_for_one_put_goes_in_parts(
     import hashlib
 
     monkeypatch.setattr(adapter, "ONE_PUT", 1_000_000)
-    monkeypatch.setattr(adapter, "_PIECE", 5 * 1024 * 1024)
+    monkeypatch.setattr(adapter, "PIECE", 5 * 1024 * 1024)
     path = tmp_path / "cdrs.jsonl"
     path.write_bytes(random.Random(1).randbytes(12_000_000))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -133,7 +133,7 @@ def test_a_file_too_large_for_one_put_goes_in_parts(
         assert found["cdrs.jsonl"].version["e_tag"].endswith('-3"')  # type: ignore[union-attr]
         assert await objects.replace("cdrs.jsonl", path, notes, found["cdrs.jsonl"].version)
         assert not await objects.replace("cdrs.jsonl", path, notes, {"e_tag": '"other"'})
-        assert await objects._put(".visitors.jsonl.claim", b"another hash", {}, "create")
+        assert await objects.put(".visitors.jsonl.claim", b"another hash", {}, "create")
         with pytest.raises(adapter.ExportError, match="another export publishes"):
             await objects.create("visitors.jsonl", path, notes)
 
@@ -180,7 +180,7 @@ def test_the_store_s_refusals_say_what_to_do(tmp_path: Path, s3: Any) -> None:
 def test_a_store_that_is_away_is_exit_5(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     code = (
         "import sys; from voipstudio_cmb.ext import obstore;"
-        "obstore._RETRIES['max_retries'] = 0;"
+        "obstore.RETRIES['max_retries'] = 0;"
         "from voipstudio_cmb.cli.main import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", code, "export", "cdrs", "--quiet", "--to", TO]

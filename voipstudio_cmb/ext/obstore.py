@@ -2,8 +2,7 @@
 
     Plan(to="s3://bucket/prefix", resources=["cdrs"], since="last")
 
-Credentials are the store's own: its environment, its profile, or the machine's role. None is read
-here, and what a store says is never repeated, because it may hold one.
+Credentials are the store's own. None is read here, and what a store says is never repeated.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ except ImportError:
 ONE_PUT = 4_900_000_000
 """The largest file that goes by one put: S3 and Azure take about so much."""
 
-_RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
+RETRIES: Any = {"max_retries": 8, "retry_timeout": timedelta(seconds=60)}
 _MISSING = {"NoSuchBucket", "ContainerNotFound", "ContainerBeingDeleted"}
 _SECONDS = 30, 3600
 """What a request takes at most, without a file and with one."""
 
-_PIECE = 16 * 1024 * 1024
+PIECE = 16 * 1024 * 1024
 
 
 class Objects:
@@ -79,7 +78,7 @@ class Objects:
         """The SHA-256 of what an object holds; None: there is none."""
         digest = hashlib.sha256()
         with self._told(), contextlib.suppress(FileNotFoundError):
-            for piece in obstore.get(self._store, self._prefix + name).stream(_PIECE):
+            for piece in obstore.get(self._store, self._prefix + name).stream(PIECE):
                 digest.update(piece)
             return digest.hexdigest()
         return None
@@ -96,7 +95,7 @@ class Objects:
         """Makes an object; False: there is one already."""
         if isinstance(data, Path) and _size(data) > ONE_PUT:
             return await self._put_parts(name, data, notes, None)
-        return await self._put(name, data, notes, "create")
+        return await self.put(name, data, notes, "create")
 
     async def replace(
         self, name: str, data: Path | bytes, notes: Mapping[str, str], version: Version
@@ -104,11 +103,10 @@ class Objects:
         """Makes an object in the place of that `version`; False: there is another one."""
         if isinstance(data, Path) and _size(data) > ONE_PUT:
             return await self._put_parts(name, data, notes, version)
-        return await self._put(name, data, notes, {**version})
+        return await self.put(name, data, notes, {**version})
 
-    async def _put(
-        self, name: str, data: Path | bytes, notes: Mapping[str, str], mode: Any
-    ) -> bool:
+    async def put(self, name: str, data: Path | bytes, notes: Mapping[str, str], mode: Any) -> bool:
+        """Makes an object in that `mode` of obstore; False: what it demands is not so."""
         with self._told():
             try:
                 await obstore.put_async(
@@ -122,9 +120,9 @@ class Objects:
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
                 return False
             except FileNotFoundError as error:  # what was to be replaced, or the bucket
-                if mode == "create" or error.errno is not None or "NoSuchBucket" in str(error):
-                    raise
-                return False
+                if mode != "create" and error.errno is None and "NoSuchBucket" not in str(error):
+                    return False
+                raise
         return True
 
     async def _put_parts(
@@ -136,7 +134,7 @@ class Objects:
         where an export was killed.
         """
         claim, digest = f".{name}.claim", notes["sha256"].encode()
-        if not await self._put(claim, digest, {}, "create"):
+        if not await self.put(claim, digest, {}, "create"):
             held = await asyncio.to_thread(self.read, claim)
             if held is None or held[0] != digest:
                 raise ExportError(
@@ -157,7 +155,7 @@ class Objects:
                     attributes={**notes},
                     use_multipart=True,
                     # At most 10,000 parts make an object.
-                    chunk_size=max(_PIECE, _size(data) // 9000 + 1),
+                    chunk_size=max(PIECE, _size(data) // 9000 + 1),
                     max_concurrency=4,
                 )
         await self.delete(claim)
@@ -187,11 +185,9 @@ class Objects:
 class _Files(Objects):
     """A directory as an object store. Its puts have neither notes nor versions to compare."""
 
-    async def _put(
-        self, name: str, data: Path | bytes, notes: Mapping[str, str], mode: Any
-    ) -> bool:
+    async def put(self, name: str, data: Path | bytes, notes: Mapping[str, str], mode: Any) -> bool:
         if mode == "create":
-            return await super()._put(name, data, {}, mode)
+            return await super().put(name, data, {}, mode)
         return await asyncio.to_thread(self._replace, name, data, mode)
 
     def _replace(self, name: str, data: Path | bytes, version: Version) -> bool:
@@ -209,31 +205,28 @@ def open_store(url: StoreUrl) -> Objects:
     Raises:
         ClientMisuse: the store can't be used as it is set up.
     """
-    if url.scheme == "file":
-        try:
-            return _Files(LocalStore(Path("/", *url.parts), mkdir=True), url)
-        except (exceptions.BaseError, OSError):
-            raise ClientMisuse(f"'{url}' can't be written: fix its permissions") from None
     try:
-        store, patient = (_bucket(url.scheme, url.bucket, seconds) for seconds in _SECONDS)
+        if url.scheme == "file":
+            return _Files(LocalStore(Path("/", *url.parts), mkdir=True), url)
+        store, patient = (bucket_at(url.scheme, url.bucket, seconds) for seconds in _SECONDS)
         return Objects(store, url, patient)
     except ClientMisuse:
         raise
-    except (exceptions.BaseError, ValueError):
+    except (exceptions.BaseError, ValueError, OSError):
         raise ClientMisuse(
             f"the store of '{url}' can't be used as it is set up: look at the variables that its "
-            "own tools read (AWS_…, GOOGLE_…, AZURE_…)"
+            "own tools read (AWS_…, GOOGLE_…, AZURE_…), or at the permissions of the directory"
         ) from None
 
 
 @cache
-def _bucket(scheme: str, bucket: str, seconds: int) -> ObjectStore:
+def bucket_at(scheme: str, bucket: str, seconds: int) -> ObjectStore:
     """The bucket, of which all exports of a process share the connections.
 
     A request may take so many `seconds`.
     """
     options: Any = {
-        "retry_config": _RETRIES,
+        "retry_config": RETRIES,
         "client_options": {"timeout": timedelta(seconds=seconds)},
     }
     if scheme == "s3":
