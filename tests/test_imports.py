@@ -20,7 +20,7 @@ LAW = {
         "services"
     ),
     "desired": "client codec",
-    "ext": "client columns events filters",
+    "ext": "client columns events filters limits timeouts",
     "export": "export.accounts export.plan export.run export.shard export.sinks",
     "export.accounts": "auth config export.split limits",
     "export.split": "auth",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .boundary.checks import checked_number
 from .errors import ClientMisuse
@@ -24,7 +24,8 @@ _LONGEST = 1e9
 class Limiter(Protocol):
     """Anything with `await limiter.acquire()`, which returns when one more request may leave.
 
-    aiolimiter's `AsyncLimiter` is one as it is.
+    aiolimiter's `AsyncLimiter` is one as it is. One that also has `hold(seconds)`, which returns at
+    once, is told how long nobody may send after the API has refused a request.
     """
 
     async def acquire(self) -> None:
@@ -91,6 +92,17 @@ class EvenSpacing:
         self._last.append(now)
 
 
+class Allowed(NamedTuple):
+    """What a limiter was asked for, and what it counts instead."""
+
+    n: float
+    per: float
+    whole: int
+    """So many requests…"""
+    seconds: float
+    """…in so many seconds are the same rate."""
+
+
 def checked_rate(name: str, rate: object, *, error: type[ClientMisuse] = ClientMisuse) -> float:
     """The requests a second that the argument called `name` stands for, as `RateLimit` takes them.
 
@@ -107,6 +119,25 @@ def checked_rate(name: str, rate: object, *, error: type[ClientMisuse] = ClientM
     return number
 
 
+def whole_requests(name: str, n: object, per: object, most: int) -> Allowed:
+    """`n` requests in `per` seconds as a whole number, of `most` requests at the most.
+
+    Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
+
+    Raises:
+        ClientMisuse: they are no numbers that the limiter called `name` can keep.
+    """
+    rate, seconds = checked_number(f"{name}: n", n), checked_number(f"{name}: per", per)
+    count = max(1, min(int(rate), most))
+    period = seconds * count / rate
+    if not 0 < period < _LONGEST:
+        raise ClientMisuse(
+            f"{name}: {rate} requests in {seconds} s are no rate that can be kept: choose other "
+            "numbers"
+        )
+    return Allowed(rate, seconds, count, period)
+
+
 class RateLimit:
     """At most `n` requests in any `per` seconds, first come first served.
 
@@ -120,17 +151,8 @@ class RateLimit:
     """
 
     def __init__(self, n: float, per: float = 1.0) -> None:
-        self.n: float = checked_number("RateLimit: n", n)
-        self.per: float = checked_number("RateLimit: per", per)
-        # Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
-        count = max(1, min(int(self.n), _MOST))
-        period = 1.02 * self.per * count / self.n
-        if not 0 < period < _LONGEST:
-            raise ClientMisuse(
-                f"RateLimit: {self.n} requests in {self.per} s are no rate that can be kept: "
-                "choose other numbers"
-            )
-        self._spacing = EvenSpacing(count, period)
+        self.n, self.per, count, seconds = whole_requests("RateLimit", n, per, _MOST)
+        self._spacing = EvenSpacing(count, 1.02 * seconds)
         self._queue = Queue()
 
     def __repr__(self) -> str:

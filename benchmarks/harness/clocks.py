@@ -64,6 +64,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return _START + self._virtual.elapsed
 
+    def stall(self, seconds: float) -> None:
+        """Is busy for so long: nothing else runs meanwhile."""
+        self._virtual.elapsed += seconds
+
 
 class _StoppingSelector(selectors.DefaultSelector):
     """Jumps over every wait, and stops its loop where there is nothing to wait for."""

@@ -1,0 +1,298 @@
+"""One allowance for several processes: what each process does, whoever keeps the allowance.
+
+A subclass says how to ask the keeper (`ask`). Here is the rest: that a grant which comes back too
+late is thrown away, and is told to be, and when to ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Self
+
+from voipstudio_cmb.boundary.checks import checked_integer
+from voipstudio_cmb.errors import ClientMisuse, ConnectFailed
+from voipstudio_cmb.limits import Limiter, whole_requests
+from voipstudio_cmb.timeouts import LoopGuard
+
+from .allowance import Answer, Ask
+from .line import Grant, Line
+from .outage import Outage
+
+MOST = 10_000
+"""The most grants that are counted one by one: more in a period are as many in a shorter one."""
+
+LATE = 0.02
+"""How late a grant may be used, as a share of the period."""
+
+_MOST_ASKED = 64
+"""For how many callers at once a process asks at most."""
+
+_SHORTEST = 1e-4
+"""The shortest wait in seconds: a timer may be a little early, by the resolution of its clock."""
+
+_SLOW = 100
+"""So many late grants in a row are no busy loop: the way to the keeper takes too long."""
+
+
+class SharedLimit(ABC):
+    """A limiter whose allowance of `n` requests in any `per` seconds is kept for several processes.
+
+    All must say the same `n` and `per`. `n` grants are made in 1.02 x `per` seconds, and one that
+    comes back more than 2 % of `per` late is given back instead of used: so no window of `per`
+    seconds sees more than `n` requests leave, however busy a loop or slow the way. Each process
+    serves its callers in their order; one that is cancelled costs nobody a turn.
+
+    Where the keeper is away, callers fail with an error that can be tried again. With a `fallback`,
+    they go by that instead: after a period without any request, and until the keeper is back, which
+    then lets a period pass, too.
+
+    With a `lease` of more than 1, a process asks for so many at once, and for some of them ahead:
+    fewer ways to the keeper, and more grants that are given back.
+
+    Raises:
+        ClientMisuse: `n`, `per`, `lease` or `fallback` can't be used.
+    """
+
+    answer_within: float = 2.0
+    """Seconds that the keeper may take; it is away after them."""
+
+    def __init__(
+        self, n: float, per: float = 1.0, *, fallback: Limiter | None = None, lease: int = 1
+    ) -> None:
+        name = type(self).__name__
+        self.n, self.per, self.whole, seconds = whole_requests(name, n, per, MOST)
+        self.period: float = (1 + LATE) * seconds
+        """Seconds in which the keeper makes `whole` grants at most."""
+        self.lease: int = checked_integer(f"{name}: lease", lease, 1, _MOST_ASKED)
+        if fallback is not None and not callable(getattr(fallback, "acquire", None)):
+            raise ClientMisuse(f"{name}: fallback must be a limiter, such as limits.RateLimit(25)")
+        self.fallback = fallback
+        self._allowed_late = LATE * seconds
+        self._guard = LoopGuard("limiter")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begins on a loop, and perhaps in a process, that knows nothing of an earlier one."""
+        self._process = secrets.token_hex(8)
+        self._asks = 0
+        self._line = Line(self._give_back, self._stir)
+        self._task: asyncio.Task[None] | None = None
+        self._alarm: asyncio.Future[None] | None = None
+        self._late: dict[str, float] = {}
+        self._unused: deque[str] = deque(maxlen=1000)
+        self._held_until = -math.inf
+        self._slow = 0  # answers in a row that came too late
+        self._holds = False  # what the keeper does not know yet
+        self._outage = None
+        if self.fallback is not None:
+            self._outage = Outage(self.fallback, self.period, self.answer_within)
+
+    @abstractmethod
+    async def ask(self, question: Ask) -> Answer:
+        """Asks the keeper, and returns its answer.
+
+        Raises:
+            CallMeBackError: there was no answer; the keeper is away if the error is `retryable`.
+        """
+
+    async def aclose(self) -> None:
+        """Ends what it does in the background. It may be used again."""
+        task, self._task = self._task, None
+        if task is not None and task.get_loop() is asyncio.get_running_loop():
+            task.cancel()
+            await asyncio.wait((task,))
+        self._line.fail(ClientMisuse(f"{self!r} was closed while callers waited for it"))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def acquire(self) -> None:
+        """Returns when the next request may be sent.
+
+        Raises:
+            ClientMisuse: it is in use on another event loop, or the keeper refuses this process.
+            CallMeBackError: the keeper is away, and there is no fallback.
+        """
+        self._enter()
+        first = False
+        while True:
+            if self._outage is not None and self._outage.lasts:
+                if await self._pass_by(self._outage):
+                    return
+                continue
+            place = self._line.join(first=first)
+            self._work()
+            grant = await self._line.turn(place)
+            if grant is None:
+                continue
+            late = self._now() - grant.due
+            if late <= self._allowed_late:
+                self._late[grant.name] = max(0.0, late)
+                return
+            self._give_back(grant)
+            first = True
+
+    async def _pass_by(self, outage: Outage) -> bool:
+        passing = outage.pass_by()
+        self._work()
+        try:
+            return await passing
+        finally:
+            if not outage.callers:
+                self._stir()
+
+    def hold(self, seconds: float) -> None:
+        """Lets nobody who shares the allowance be granted anything for so many `seconds`.
+
+        It returns at once, and tells the keeper in the background.
+        """
+        self._enter()
+        until = self._now() + seconds
+        # Whoever was in flight when the API refused one tells the same.
+        if until > self._held_until + self._allowed_late:
+            self._held_until, self._holds = until, True
+            self._work()
+            self._stir()
+
+    def _enter(self) -> None:
+        earlier = self._guard.loop
+        busy = bool(self._line or (self._outage and self._outage.callers))
+        if self._guard.enter(busy=busy) is not earlier:
+            self._begin()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _give_back(self, grant: Grant) -> None:
+        self._unused.append(grant.name)
+        self._work()
+        self._stir()
+
+    def _work(self) -> None:
+        """Sees to it that the keeper is asked."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._serve())
+
+    def _stir(self) -> None:
+        """Looks now whether there is anything to ask or to tell."""
+        if self._alarm is not None:
+            _ring(self._alarm)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleeps so long, or until it is stirred."""
+        loop = asyncio.get_running_loop()
+        self._alarm = alarm = loop.create_future()
+        timer = loop.call_later(seconds, _ring, alarm)
+        try:
+            await alarm
+        finally:
+            timer.cancel()
+
+    async def _serve(self) -> None:
+        """Asks the keeper for as long as anybody waits, or there is something to tell it."""
+        failures = 0
+        while self._line or self._unused or self._holds or self._is_missed():
+            if self._is_missed() and (early := self._early()) > 0:
+                await self._sleep(early)
+                continue
+            question, began = self._question(), self._now()
+            try:
+                answer = await self._answer(question)
+            except Exception as error:
+                failures += 1
+                self._unused.extend([*question.unused, *question.grants()])
+                self._holds = self._held_until > self._now()
+                # The first may have been on a connection that was closed while it was idle.
+                if failures > 1 or self._is_missed():
+                    self._fail(error)
+                continue
+            failures = 0
+            if self._outage is not None:
+                self._outage.end()
+            await self._hand_out(question, answer, began)
+            if self._slow >= _SLOW:
+                self._slow = 0
+                self._fail(self._too_slow())
+            if self._line and answer.wait:
+                await self._sleep(max(answer.wait, _SHORTEST))
+
+    def _is_missed(self) -> bool:
+        """Whether the keeper is away, and callers wait for it."""
+        return self._outage is not None and self._outage.lasts and self._outage.callers > 0
+
+    def _early(self) -> float:
+        """Seconds until the keeper is tried again."""
+        assert self._outage is not None
+        return self._outage.tried_at + self._outage.between - self._now()
+
+    def _question(self) -> Ask:
+        self._asks += 1
+        hold = max(0.0, self._held_until - self._now()) if self._holds else 0.0
+        if self._outage is not None:
+            hold = max(hold, self._outage.hold())
+        question = Ask(
+            process=self._process,
+            number=self._asks,
+            count=min(len(self._line), self.lease if self.lease > 1 else _MOST_ASKED),
+            ahead=self.lease > 1,
+            late=self._late,
+            unused=tuple(self._unused),
+            hold=hold,
+        )
+        self._late, self._holds = {}, False
+        self._unused.clear()
+        return question
+
+    async def _answer(self, question: Ask) -> Answer:
+        try:
+            async with asyncio.timeout(self.answer_within):
+                return await self.ask(question)
+        except TimeoutError:
+            raise ConnectFailed(
+                f"{self!r} got no answer within {self.answer_within:g} s, so nothing was sent"
+            ) from None
+
+    def _too_slow(self) -> ConnectFailed:
+        most = self._allowed_late * 1000
+        return ConnectFailed(
+            f"{self!r}: {_SLOW} grants in a row came more than {most:.3g} ms late, so none was "
+            "used: pace by a longer period, such as ten times as many requests in ten times as long"
+        )
+
+    def _fail(self, error: Exception) -> None:
+        """Sends everybody to the fallback, or lets all fail with `error`."""
+        # What nobody can be told now counts as used, and who holds tells it again.
+        self._unused.clear()
+        self._holds = False
+        passes = getattr(error, "retryable", False)
+        if self._outage is None or not (passes or self._outage.lasts):
+            self._line.fail(error)
+            return
+        self._outage.begin(error)
+        while self._line.give(None):
+            pass
+
+    async def _hand_out(self, question: Ask, answer: Answer, began: float) -> None:
+        """Gives each grant of `answer`, to a question asked at `began`, to a caller in its time."""
+        arrived = self._now()
+        if answer.grants:
+            self._slow = self._slow + 1 if arrived - began > self._allowed_late else 0
+        for name, ahead in zip(question.grants(), answer.grants, strict=False):
+            grant = Grant(name, began + ahead)
+            while self._line and not self._holds and (wait := arrived + ahead - self._now()) > 0:
+                await self._sleep(wait)
+            in_time = arrived + ahead <= self._now() <= grant.due + self._allowed_late
+            if not in_time or not self._line.give(grant):
+                self._unused.append(grant.name)
+
+
+def _ring(alarm: asyncio.Future[None]) -> None:
+    if not alarm.done():
+        alarm.set_result(None)
