@@ -175,7 +175,7 @@ async def test_a_process_that_dies_holds_nothing() -> None:
     answer = await keeper.ask(Ask(process="dying", number=1, count=1))
     assert answer.wait == pytest.approx(10.2)
     await take(limit, 2, left)
-    assert left == pytest.approx([0.0, 10.2, 20.4], abs=1e-3)
+    assert left == pytest.approx([0.0, 11.2, 21.4], abs=1e-3)
 
 
 @virtual

@@ -13,6 +13,9 @@ from collections.abc import Mapping
 
 import attrs
 
+GRACE = 1.0
+"""Seconds after which whoever waits may have what another has not come for."""
+
 
 @attrs.frozen(kw_only=True)
 class Ask:
@@ -81,7 +84,7 @@ class Allowance:
             return Answer(tuple(grants))
         # Who should have asked by now is busy, or dead: it is not waited for.
         self._line = {process: at for process, at in self._line.items() if at >= now}
-        at = self._next(len(self._line))
+        at = min(self._next(len(self._line)), self._next() + GRACE)
         self._line[question.process] = at
         return Answer(tuple(grants), at - now)
 
@@ -97,6 +100,11 @@ class Allowance:
 
     def _next(self, others: int = 0) -> float:
         """When a grant can be made, after so many `others` before it."""
-        full = len(self._log) - self._n + others
-        last = self._log[full][0] + self._period if 0 <= full < len(self._log) else -math.inf
-        return max(self._held, self._due + others * self._interval, last)
+        before = len(self._log) + others - self._n
+        if before < 0:
+            full = -math.inf
+        elif before < len(self._log):
+            full = self._log[before][0] + self._period
+        else:
+            full = self._next(others - self._n) + self._period
+        return max(self._held, self._due + others * self._interval, full)
