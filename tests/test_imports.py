@@ -20,7 +20,7 @@ LAW = {
         "services"
     ),
     "desired": "client codec",
-    "ext": "client columns events filters limits timeouts",
+    "ext": "auth client columns events filters limits timeouts",
     "export": "export.accounts export.plan export.run export.shard export.sinks",
     "export.accounts": "auth config export.split limits",
     "export.split": "auth",
@@ -66,6 +66,7 @@ ONLY_IN = {
     "click": "cli",
     "opentelemetry": "ext",
     "plotly": "ext",
+    "redis": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",
     "tomlkit": "desired",

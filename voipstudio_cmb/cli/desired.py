@@ -18,7 +18,7 @@ from voipstudio_cmb.export import read_accounts
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
-from .clients import open_client
+from .clients import open_client, open_limiter
 from .stdio import print_text
 from .table import can_style
 from .terminal import print_json, print_message
@@ -65,8 +65,8 @@ async def open_targets(
         raise ClientMisuse("the document has no sections [accounts.NAME]: leave out --accounts")
     if unknown := [name for name in names if name not in accounts]:
         raise ClientMisuse(f"--accounts does not name {', '.join(unknown)}, which the document has")
-    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     async with contextlib.AsyncExitStack() as stack:
+        limiter = await stack.enter_async_context(open_limiter(arguments))
         targets = {}
         for name in names:
             account = accounts[name]
