@@ -73,6 +73,7 @@ ONLY_IN = {
     "distributed": "ext",
     "opentelemetry": "ext",
     "plotly": "ext",
+    "redis": "ext",
     "pyarrow": "columns export.sinks",
     "rich": "ext",
     "tomlkit": "desired",

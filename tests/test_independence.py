@@ -16,7 +16,8 @@ ALLOWED = {
     "tests": ("benchmarks.harness", "tests.fakes"),
     "tests/benchmarks": ("benchmarks", "tests.fakes"),
     "tests/guides": (
-        "tests.fakes", "tests.cli.conftest", "tests.guides.documents", "tests.guides.reference"
+        "benchmarks.harness", "tests.fakes", "tests.cli.conftest", "tests.guides.documents",
+        "tests.guides.reference",
     ),
 }  # fmt: skip
 """What the files of a folder may import of benchmarks and tests: no test file, in particular."""

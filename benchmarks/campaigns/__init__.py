@@ -5,6 +5,7 @@
     timeouts       no call outlives its deadline, and no response fills the memory
     outage         an outage is not met with a flood of requests
     limiter        an allowance is used up, and never exceeded
+    allowance      so is one that processes share; it needs redis-server
     throttle       a limit that nobody has told is found, and refusals without a reason cost little
     model          a walk keeps its contract over a table that changes
     walk_speed     8 requests in flight make a walk 8 times as fast
@@ -23,7 +24,7 @@
 """
 
 CAMPAIGNS = (
-    "faults", "fuzz", "timeouts", "outage", "limiter", "throttle", "model", "walk_speed",
-    "instructions", "memory", "exports", "accounts", "kills", "cluster", "soak", "chains",
-    "crash_points", "crash_states",
+    "faults", "fuzz", "timeouts", "outage", "limiter", "allowance", "throttle", "model",
+    "walk_speed", "instructions", "memory", "exports", "accounts", "kills", "cluster", "soak",
+    "chains", "crash_points", "crash_states",
 )  # fmt: skip

@@ -27,17 +27,40 @@ def call_elsewhere(function: Callable[..., Any], *arguments: Any, under: Iterabl
     go by standard input, because everybody on the machine can read a command line. `under` is a
     command that runs the process, if there is one.
     """
+    with started_elsewhere(function, *arguments, under=under) as process:
+        return result_of(process)
+
+
+@contextlib.contextmanager
+def started_elsewhere(
+    function: Callable[..., Any], *arguments: Any, under: Iterable[str] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
+    """As `call_elsewhere`, but yields the process; it is killed at the end, if it still runs."""
     module = function.__module__
     if module == "__main__":
         module = sys.modules[module].__spec__.name
-    done = subprocess.run(
+    with subprocess.Popen(
         [*under, sys.executable, "-m", __name__, module, function.__name__],
         cwd=ROOT,
-        input=json.dumps(arguments).encode(),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1])  # other libraries print too
+    ) as process:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(json.dumps(arguments).encode())
+            process.stdin.close()
+            process.stdin = None
+            yield process
+        finally:
+            process.kill()
+
+
+def result_of(process: subprocess.Popen[bytes]) -> Any:
+    """Waits for a process of `started_elsewhere`, and returns what its function returns."""
+    output, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return json.loads(output.splitlines()[-1])  # other libraries print too
 
 
 @contextlib.contextmanager

@@ -107,6 +107,7 @@ def test_the_extra_that_is_missing_is_named(export: Any, monkeypatch: pytest.Mon
         (["--workers", 2, "--restart"], "--workers and --restart exclude each other"),
         (["--workers", 2, "--overwrite"], "--workers and --overwrite exclude each other"),
         (["--workers", 2, "--dry-run"], "--workers and --dry-run exclude each other"),
+        (["--workers", 2, "--rate", 5, "--rate-limit", "redis://a"], "--rate-limit can't be used"),
     ],
 )
 def test_what_says_nothing_is_wrong_usage(

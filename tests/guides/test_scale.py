@@ -16,6 +16,7 @@ from unittest.mock import MagicMock
 import pytest
 import yaml
 
+from benchmarks.harness.redis_server import redis_server
 from tests.fakes.commands import CommandResult, accounts_file
 from tests.guides.documents import HOPELESS, Block, guide
 from voipstudio_cmb import export
@@ -25,13 +26,14 @@ from voipstudio_cmb.sandbox import Sandbox
 Run = Callable[..., CommandResult]
 
 SCALE = guide("scale")
+ENGINE = r"^(?:import|from) (airflow|dagster|prefect|temporalio|celery)"
 ENGINES = {
-    re.findall(r"^(?:import|from) (airflow|dagster|prefect|temporalio|celery)", block.text, re.M)[
-        0
-    ]: block
+    found[0]: block
     for block in SCALE.blocks
-    if block.language == "py"
+    if block.language == "py" and (found := re.findall(ENGINE, block.text, re.M))
 }
+[SHARED] = [block for block in SCALE.blocks if "RedisRateLimit(" in block.text]
+[SHARING] = [block for block in SCALE.blocks if "--rate-limit-key" in block.text]
 [JOB] = [yaml.safe_load(block.text) for block in SCALE.blocks if block.language == "yaml"]
 [CONTAINER] = JOB["spec"]["template"]["spec"]["containers"]
 
@@ -204,3 +206,25 @@ def test_the_keys_of_a_result_are_told() -> None:
     assert told == {*get_type_hints(ShardResult)}
     assert {*quoted["`files`"]} == {*get_type_hints(ShardFile)}
     assert {*quoted["`errors`"]} == {*get_type_hints(ShardError)}
+
+
+@pytest.mark.redis
+def test_processes_share_an_allowance(
+    load: Any, run: Run, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = accounts_file(tmp_path, api, "a", "b")
+    plan = export.Plan(to=tmp_path / "python", resources="settings")
+    made = [each.to_dict() for each in export.shards(path, plan)]
+    for name, value in {"A_TOKEN": api.token, "B_TOKEN": api.token}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("JOB_COMPLETIONS", "1")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+    with redis_server() as server:
+        monkeypatch.setenv("VOIPSTUDIO_RATE_LIMIT", server.url)
+        results = asyncio.run(load(SHARED)["export"](made))
+        assert [result["state"] for result in results] == ["done", "done"]
+        command = SHARING.text.replace("\\\n", " ").splitlines()[-1]
+        given = command.replace("accounts.toml", str(path)).replace("shops", str(tmp_path / "sh"))
+        assert run(*shlex.split(given)[1:], "settings").code == 0
+        with server.client() as client:
+            assert client.exists("{reseller}:state")

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from voipstudio_cmb.boundary.checks import checked_duration
+from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.client import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
-from voipstudio_cmb.limits import RateLimit
+from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.limits import Limiter, RateLimit
 from voipstudio_cmb.patience import Patience
 
 from .arguments import Arguments
@@ -29,9 +31,38 @@ def config_of(arguments: Arguments) -> ClientConfig | None:
 
 
 @contextlib.asynccontextmanager
+async def open_limiter(arguments: Arguments) -> AsyncIterator[Limiter | None]:
+    """What paces the requests of a command: `--rate`, of this process or shared (`--rate-limit`).
+
+    Raises:
+        ClientMisuse: what it is shared by can't be used, or its package is not installed.
+    """
+    if arguments.rate is None or arguments.rate_limit is None:
+        yield None if arguments.rate is None else RateLimit(arguments.rate)
+        return
+    try:
+        from voipstudio_cmb.ext.redis import RedisRateLimit
+    except ImportError:
+        raise ClientMisuse(lacks_extra("--rate-limit", "redis")) from None
+    try:
+        limiter = RedisRateLimit(
+            arguments.rate, url=arguments.rate_limit, key=arguments.rate_limit_key
+        )
+    except ClientMisuse as error:
+        raise ClientMisuse(error.message.replace("RedisRateLimit: ", "--rate-limit: ")) from None
+    async with limiter:
+        yield limiter
+
+
+@contextlib.asynccontextmanager
 async def open_client(arguments: Arguments) -> AsyncIterator[CallMeBackClient]:
     """A client for the account that `--profile` or the environment names, or for `--sandbox`."""
-    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
+    async with open_limiter(arguments) as limiter, _open(arguments, limiter) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _open(arguments: Arguments, limiter: Limiter | None) -> AsyncIterator[CallMeBackClient]:
     config = config_of(arguments)
     if not getattr(arguments, "sandbox", False):
         found = CallMeBackClient.from_env(arguments.profile, limiter=limiter, config=config)

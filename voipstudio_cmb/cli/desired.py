@@ -18,7 +18,7 @@ from voipstudio_cmb.export import read_accounts
 from voipstudio_cmb.limits import RateLimit
 
 from .arguments import Arguments
-from .clients import open_client
+from .clients import open_client, open_limiter
 from .stdio import print_text
 from .table import can_style
 from .terminal import print_json, print_message
@@ -69,8 +69,8 @@ async def open_targets(
             raise ClientMisuse(f"{document.path} has no section {sections}: add it, or name others")
         names = names or [*document.accounts]
     accounts = read_accounts(arguments.accounts, only=names)
-    limiter = None if arguments.rate is None else RateLimit(arguments.rate)
     async with contextlib.AsyncExitStack() as stack:
+        limiter = await stack.enter_async_context(open_limiter(arguments))
         targets = {}
         for account in accounts:
             own = limiter if account.rate is None else RateLimit(account.rate)

@@ -11,7 +11,7 @@ from voipstudio_cmb.export.run.exit_codes import exit_code
 from voipstudio_cmb.export.run.forecast import Forecast, forecast, requests
 
 from .arguments import Arguments
-from .clients import open_client
+from .clients import open_client, open_limiter
 from .files import account_exports, accounts_of
 from .report import failures
 from .stdio import print_text
@@ -30,7 +30,8 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         if not accounts:
             return DONE
         rates = {each.name: each.rate or arguments.rate_per_account for each in accounts}
-        forecasts = await account_exports(arguments, plan, accounts).forecast()
+        async with open_limiter(arguments) as limiter:
+            forecasts = await account_exports(arguments, plan, accounts, limiter).forecast()
     jobs = [_job(each, plan) for each in forecasts]
     for reason in failures(jobs):
         notify(arguments, reason)

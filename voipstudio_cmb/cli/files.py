@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from voipstudio_cmb.exit_codes import DONE, FAILED
 from voipstudio_cmb.export import Account, Export, Exports, Plan, Summary, read_accounts
 from voipstudio_cmb.export.run.exit_codes import exit_code
-from voipstudio_cmb.limits import RateLimit
+from voipstudio_cmb.limits import Limiter
 
 from .arguments import Arguments
-from .clients import config_of, open_client
+from .clients import config_of, open_client, open_limiter
 from .displays import open_display, run_with_display, summary_event
 from .ending import at_the_end
 from .metrics import MetricsFile
@@ -33,7 +33,8 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
             accounts = accounts_of(arguments)
             if not accounts:
                 return DONE
-            exports = account_exports(arguments, plan, accounts)
+            limiter = await stack.enter_async_context(open_limiter(arguments))
+            exports = account_exports(arguments, plan, accounts, limiter)
         else:
             client = await stack.enter_async_context(open_client(arguments))
             exports = Export(client, plan, slots=asyncio.Semaphore(arguments.jobs))
@@ -63,13 +64,15 @@ def accounts_of(arguments: Arguments) -> tuple[Account, ...]:
     return accounts
 
 
-def account_exports(arguments: Arguments, plan: Plan, accounts: Sequence[Account]) -> Exports:
-    """The exports of the `accounts`."""
+def account_exports(
+    arguments: Arguments, plan: Plan, accounts: Sequence[Account], limiter: Limiter | None
+) -> Exports:
+    """The exports of the `accounts`, whose requests `limiter` paces."""
     return Exports(
         accounts,
         plan,
         slots=arguments.jobs,
-        limiter=None if arguments.rate is None else RateLimit(arguments.rate),
+        limiter=limiter,
         rate=arguments.rate_per_account,
         shard=arguments.shard,
         config=config_of(arguments),

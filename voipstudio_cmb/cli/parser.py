@@ -17,6 +17,9 @@ from click.shell_completion import CompletionItem
 from .arguments import Arguments
 
 _NAME = re.compile(r"--?[a-z][a-z-]{0,19}")
+_NEEDS: dict[str, Sequence[str]] = {"rate_limit": ["rate"], "rate_limit_key": ["rate_limit"]}
+"""What says nothing without another option, in every command that has it."""
+
 _RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
 _DEFAULTS = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
@@ -176,7 +179,7 @@ class Command(click.Command):
             if one in given and other in given:
                 text = f"{flags[one]} and {flags[other]} exclude each other: leave one out"
                 raise click.UsageError(text, ctx)
-        for name, others in self.needs.items():
+        for name, others in (_NEEDS | {**self.needs}).items():
             if name in given and not any(other in given for other in others):
                 wanted = " or ".join(flags[other] for other in others)
                 text = f"{flags[name]} needs {wanted}: add it, or leave {flags[name]} out"

@@ -86,6 +86,8 @@ class Limit:
             self.throttle.pause(asked)
         if (pause := self.throttle.paused()) > 0:
             log.info("all requests wait %.3f s, after a status of %d", pause, response.status)
+            if throttling and (hold := getattr(self.limiter, "hold", None)):
+                hold(pause)  # all other processes that share the allowance, too
 
     async def _turn(self, request: Request) -> None:
         """Returns when the request may leave, and books how long that took.

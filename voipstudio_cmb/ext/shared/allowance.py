@@ -13,6 +13,9 @@ from collections.abc import Mapping
 
 import attrs
 
+GRACE = 1.0
+"""Seconds after which whoever waits may have what another has not come for."""
+
 
 @attrs.frozen(kw_only=True)
 class Ask:
@@ -24,8 +27,8 @@ class Ask:
     """The asks of a process are numbered, for the names of their grants."""
     count: int
     """How many may leave at once; 0: it has only something to tell."""
-    ahead: bool = False
-    """Whether it wants as many for later as can't leave now."""
+    lease: int = 1
+    """How many it waits for and takes together; 1: all that are due."""
     late: Mapping[str, float] = attrs.field(factory=dict)
     """Grants that were used, by their names, and how many seconds later at the most."""
     unused: tuple[str, ...] = ()
@@ -42,8 +45,8 @@ class Ask:
 class Answer:
     """What the keeper answers."""
 
-    grants: tuple[float, ...] = ()
-    """Seconds from now at which each of them may be used; 0 is now."""
+    grants: tuple[str, ...] = ()
+    """The names of those that may be used now."""
     wait: float = 0.0
     """Seconds after which to ask for more, if there are fewer than were asked for."""
 
@@ -69,19 +72,21 @@ class Allowance:
         self._settle(now, question)
         self._held = max(self._held, now + question.hold if question.hold else -math.inf)
         self._line.pop(question.process, None)
-        grants: list[float] = []
-        for name in question.grants():
-            at = max(now, self._next())
-            if at > now and not question.ahead:
+        grants: list[str] = []
+        together = question.lease if question.lease > 1 else question.count
+        for name in question.grants()[:together]:
+            if self._next() > now:
                 break
-            self._due = max(self._due, at - self._credit) + self._interval
-            insort(self._log, (at, name))
-            grants.append(at - now)
+            self._due = max(self._due, now - self._credit) + self._interval
+            insort(self._log, (now, name))
+            grants.append(name)
         if len(grants) == question.count:
             return Answer(tuple(grants))
         # Who should have asked by now is busy, or dead: it is not waited for.
         self._line = {process: at for process, at in self._line.items() if at >= now}
-        at = self._next(len(self._line))
+        lease = min(question.lease, max(1, self._n // 10))  # more are never due at once
+        before = len(self._line) * lease + lease - 1
+        at = min(self._next(before), self._next() + GRACE)
         self._line[question.process] = at
         return Answer(tuple(grants), at - now)
 
@@ -97,6 +102,11 @@ class Allowance:
 
     def _next(self, others: int = 0) -> float:
         """When a grant can be made, after so many `others` before it."""
-        full = len(self._log) - self._n + others
-        last = self._log[full][0] + self._period if 0 <= full < len(self._log) else -math.inf
-        return max(self._held, self._due + others * self._interval, last)
+        before = len(self._log) + others - self._n
+        if before < 0:
+            full = -math.inf
+        elif before < len(self._log):
+            full = self._log[before][0] + self._period
+        else:
+            full = self._next(others - self._n) + self._period
+        return max(self._held, self._due + others * self._interval, full)

@@ -7,10 +7,8 @@ late is thrown away, and is told to be, and when to ask.
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from abc import ABC, abstractmethod
-from collections import deque
 from typing import Self
 
 from voipstudio_cmb.boundary.checks import checked_integer
@@ -21,6 +19,7 @@ from voipstudio_cmb.timeouts import LoopGuard
 from .allowance import Answer, Ask
 from .line import Grant, Line
 from .outage import Outage
+from .untold import Untold
 
 MOST = 10_000
 """The most grants that are counted one by one: more in a period are as many in a shorter one."""
@@ -50,8 +49,8 @@ class SharedLimit(ABC):
     they go by that instead: after a period without any request, and until the keeper is back, which
     then lets a period pass, too.
 
-    With a `lease` of more than 1, a process asks for so many at once, and for some of them ahead:
-    fewer ways to the keeper, and more grants that are given back.
+    With a `lease` of more than 1, a process waits for so many grants together, of which a tenth of
+    `n` is the most: fewer ways to the keeper, and requests that leave in small bursts.
 
     Raises:
         ClientMisuse: `n`, `per`, `lease` or `fallback` can't be used.
@@ -77,16 +76,11 @@ class SharedLimit(ABC):
 
     def _begin(self) -> None:
         """Begins on a loop, and perhaps in a process, that knows nothing of an earlier one."""
-        self._process = secrets.token_hex(8)
-        self._asks = 0
+        self._untold = Untold(process=secrets.token_hex(8))
         self._line = Line(self._give_back, self._stir)
         self._task: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None
-        self._late: dict[str, float] = {}
-        self._unused: deque[str] = deque(maxlen=1000)
-        self._held_until = -math.inf
         self._slow = 0  # answers in a row that came too late
-        self._holds = False  # what the keeper does not know yet
         self._outage = None
         if self.fallback is not None:
             self._outage = Outage(self.fallback, self.period, self.answer_within)
@@ -134,7 +128,7 @@ class SharedLimit(ABC):
                 continue
             late = self._now() - grant.due
             if late <= self._allowed_late:
-                self._late[grant.name] = max(0.0, late)
+                self._untold.used(grant, late)
                 return
             self._give_back(grant)
             first = True
@@ -154,10 +148,7 @@ class SharedLimit(ABC):
         It returns at once, and tells the keeper in the background.
         """
         self._enter()
-        until = self._now() + seconds
-        # Whoever was in flight when the API refused one tells the same.
-        if until > self._held_until + self._allowed_late:
-            self._held_until, self._holds = until, True
+        if self._untold.hold(self._now() + seconds, least=self._allowed_late):
             self._work()
             self._stir()
 
@@ -171,7 +162,7 @@ class SharedLimit(ABC):
         return asyncio.get_running_loop().time()
 
     def _give_back(self, grant: Grant) -> None:
-        self._unused.append(grant.name)
+        self._untold.unused(grant.name)
         self._work()
         self._stir()
 
@@ -198,7 +189,7 @@ class SharedLimit(ABC):
     async def _serve(self) -> None:
         """Asks the keeper for as long as anybody waits, or there is something to tell it."""
         failures = 0
-        while self._line or self._unused or self._holds or self._is_missed():
+        while self._line or self._untold.urgent or self._is_missed():
             if self._is_missed() and (early := self._early()) > 0:
                 await self._sleep(early)
                 continue
@@ -207,8 +198,7 @@ class SharedLimit(ABC):
                 answer = await self._answer(question)
             except Exception as error:
                 failures += 1
-                self._unused.extend([*question.unused, *question.grants()])
-                self._holds = self._held_until > self._now()
+                self._untold.was_lost(question, self._now())
                 # The first may have been on a connection that was closed while it was idle.
                 if failures > 1 or self._is_missed():
                     self._fail(error)
@@ -216,11 +206,11 @@ class SharedLimit(ABC):
             failures = 0
             if self._outage is not None:
                 self._outage.end()
-            await self._hand_out(question, answer, began)
+            self._hand_out(answer, began)
             if self._slow >= _SLOW:
                 self._slow = 0
                 self._fail(self._too_slow())
-            if self._line and answer.wait:
+            if self._line and answer.wait and not self._untold.urgent:
                 await self._sleep(max(answer.wait, _SHORTEST))
 
     def _is_missed(self) -> bool:
@@ -233,22 +223,9 @@ class SharedLimit(ABC):
         return self._outage.tried_at + self._outage.between - self._now()
 
     def _question(self) -> Ask:
-        self._asks += 1
-        hold = max(0.0, self._held_until - self._now()) if self._holds else 0.0
-        if self._outage is not None:
-            hold = max(hold, self._outage.hold())
-        question = Ask(
-            process=self._process,
-            number=self._asks,
-            count=min(len(self._line), self.lease if self.lease > 1 else _MOST_ASKED),
-            ahead=self.lease > 1,
-            late=self._late,
-            unused=tuple(self._unused),
-            hold=hold,
-        )
-        self._late, self._holds = {}, False
-        self._unused.clear()
-        return question
+        wanted = min(len(self._line), _MOST_ASKED)
+        hold = 0.0 if self._outage is None else self._outage.hold()
+        return self._untold.question(self._now(), wanted, lease=self.lease, hold=hold)
 
     async def _answer(self, question: Ask) -> Answer:
         try:
@@ -268,9 +245,7 @@ class SharedLimit(ABC):
 
     def _fail(self, error: Exception) -> None:
         """Sends everybody to the fallback, or lets all fail with `error`."""
-        # What nobody can be told now counts as used, and who holds tells it again.
-        self._unused.clear()
-        self._holds = False
+        self._untold.forget()
         passes = getattr(error, "retryable", False)
         if self._outage is None or not (passes or self._outage.lasts):
             self._line.fail(error)
@@ -279,18 +254,14 @@ class SharedLimit(ABC):
         while self._line.give(None):
             pass
 
-    async def _hand_out(self, question: Ask, answer: Answer, began: float) -> None:
-        """Gives each grant of `answer`, to a question asked at `began`, to a caller in its time."""
-        arrived = self._now()
+    def _hand_out(self, answer: Answer, began: float) -> None:
+        """Gives each grant of `answer`, to a question asked at `began`, to a caller."""
+        late = self._now() - began > self._allowed_late
         if answer.grants:
-            self._slow = self._slow + 1 if arrived - began > self._allowed_late else 0
-        for name, ahead in zip(question.grants(), answer.grants, strict=False):
-            grant = Grant(name, began + ahead)
-            while self._line and not self._holds and (wait := arrived + ahead - self._now()) > 0:
-                await self._sleep(wait)
-            in_time = arrived + ahead <= self._now() <= grant.due + self._allowed_late
-            if not in_time or not self._line.give(grant):
-                self._unused.append(grant.name)
+            self._slow = self._slow + 1 if late else 0
+        for name in answer.grants:
+            if late or not self._line.give(Grant(name, began)):
+                self._untold.unused(name)
 
 
 def _ring(alarm: asyncio.Future[None]) -> None:
