@@ -25,12 +25,12 @@ CONNECTING = 300
 ALLOWED = 1.10
 """What a call may take of its figure."""
 FIGURES = {
-    ("aiohttp", 1): 380_700,
-    ("aiohttp", 32): 371_800,
-    ("voipstudio_cmb", 1): 481_900,
-    ("voipstudio_cmb", 32): 475_000,
+    ("aiohttp", 1): 379_900,
+    ("aiohttp", 32): 370_800,
+    ("voipstudio_cmb", 1): 426_200,
+    ("voipstudio_cmb", 32): 408_300,
 }
-"""Instructions of a call, by contender and calls in flight, with Python 3.11 and aiohttp 3.14.3.
+"""Instructions of a call, by contender and calls in flight, with Python 3.11 and aiohttp 3.14.5.
 
 Lower them when a call has become cheaper. Those of aiohttp only say whether others can be compared:
 Python or aiohttp is another one if they differ."""

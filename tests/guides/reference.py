@@ -114,6 +114,13 @@ def _fields(node: ast.ClassDef) -> dict[str, ast.expr | None]:
     return fields
 
 
+def _made(node: ast.ClassDef) -> str:
+    """How a class and its bases are made."""
+    bases = (_classes().get(ast.unparse(base)) for base in node.bases)
+    words = [*map(ast.unparse, [*node.decorator_list, *node.keywords])]
+    return " ".join([*words, *(_made(base) for base in bases if base)])
+
+
 def _signature(node: ast.stmt) -> str:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         return _parameters(node)
@@ -122,8 +129,7 @@ def _signature(node: ast.stmt) -> str:
     for each in node.body:
         if isinstance(each, ast.FunctionDef) and each.name == "__init__":
             return _parameters(each)
-    made = " ".join(map(ast.unparse, [*node.decorator_list, *node.keywords]))
-    if "define" in made or "frozen" in made or "kw_only" in made:
+    if any(word in _made(node) for word in ("define", "frozen", "kw_only")):
         own = sorted(_fields(node).items(), key=lambda field: field[1] is not None)
         fields = [f"{name}{_default(value)}" for name, value in own]
         return f"({', '.join(fields)})"
