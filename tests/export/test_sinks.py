@@ -650,8 +650,9 @@ def test_sqlite_adds_each_row_once_however_many_a_statement_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, most: int
 ) -> None:
     class Database(sqlite3.Connection):
-        def getlimit(self, category: int, /) -> int:
-            return most if category == sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER else 0
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most)
 
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Database))
     rows = [b'{"id":%d,"name":"%d","position":%d}' % (id, id, -id) for id in range(1, count + 1)]
