@@ -29,8 +29,8 @@ LAW = {
     "export.split": "auth",
     "export.shard": "auth config export.accounts export.plan filters limits",
     "export.run": (
-        "auth client config exit_codes export.accounts export.plan export.shard export.source "
-        "export.split export.store limits services"
+        "auth client columns config exit_codes export.accounts export.plan export.shard "
+        "export.source export.split export.store limits services"
     ),
     "export.source": "client codec export.plan export.store filters services walk",
     "export.plan": "columns export.sinks export.store filters query",

@@ -17,6 +17,7 @@ import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from resource import RLIM_INFINITY
 from typing import Any
@@ -641,6 +642,30 @@ def test_a_row_without_an_id_is_refused(format: str, row: bytes, tmp_path: Path)
 def test_rows_that_can_be_iterated_over_only_once_are_refused(format: str, tmp_path: Path) -> None:
     with pytest.raises(ClientMisuse, match="rows are iterated over more than once"):
         sink(format).write(many(3), "settings", Setting, tmp_path / "file", ABOUT)
+
+
+@pytest.mark.parametrize("most", [4, 9, 30, 32_766])
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 256])
+def test_sqlite_adds_each_row_once_however_many_a_statement_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, most: int
+) -> None:
+    class Database(sqlite3.Connection):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, most)
+
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Database))
+    rows = [b'{"id":%d,"name":"%d","position":%d}' % (id, id, -id) for id in range(1, count + 1)]
+    write(tmp_path / "file", rows, "sqlite")
+    found = [(row["id"], row["name"], row["position"]) for row in read(tmp_path / "file", "sqlite")]
+    assert found == [(id, str(id), -id) for id in range(1, count + 1)]
+
+
+def test_sqlite_has_the_last_of_several_rows_with_an_id(tmp_path: Path) -> None:
+    rows = [b'{"id":%d,"position":%d}' % (at % 5 + 1, at) for at in range(23)]
+    write(tmp_path / "file", rows, "sqlite")
+    found = [(row["id"], row["position"]) for row in read(tmp_path / "file", "sqlite")]
+    assert found == [(1, 20), (2, 21), (3, 22), (4, 18), (5, 19)]
 
 
 def test_sqlite_replaces_rows_by_their_id_and_adds_the_others(tmp_path: Path) -> None:
