@@ -53,8 +53,8 @@ async def worker_exports(arguments: Arguments, plan: Plan) -> AsyncIterator[AnyE
         raise ClientMisuse(lacks_extra(flag, "dask")) from None
     if arguments.rate_limit is not None:
         raise ClientMisuse(
-            f"--rate-limit can't be used with {flag}, whose scheduler keeps --rate for all: leave it "
-            "out (and VOIPSTUDIO_RATE_LIMIT), or give each pod a part by --shard"
+            f"--rate-limit can't be used with {flag}, whose scheduler keeps --rate: leave it out "
+            "(and VOIPSTUDIO_RATE_LIMIT), or give each pod a part by --shard"
         )
     config = config_of(arguments)
     if config is not None and config.patience is not None:  # workers have nobody to tell of it
