@@ -881,7 +881,7 @@ class _Odd(Offline):
     async def __call__(self, request: Request) -> Response:
         response = await super().__call__(request)
         body = response.body.replace(b'"deep"', b"[" * 50_000 + b"]" * 50_000)
-        return attrs.evolve(response, body=body.replace(b'"none"', b"NaN"))
+        return response.with_changes(body=body.replace(b'"none"', b"NaN"))
 
 
 @pytest.mark.one_in(2)
