@@ -87,8 +87,7 @@ def one_process(file: Path, plan: Plan) -> dict[str, str]:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("by", ["account", "resource"])
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+@pytest.mark.parametrize(("format", "by"), [("jsonl", "account"), ("parquet", "resource")])
 def test_workers_that_are_killed_write_what_one_process_writes(
     tmp_path: Path, api: Sandbox, format: Any, by: Any
 ) -> None:

@@ -1,11 +1,13 @@
-"""Real processes of Dask: workers, scheduler and client are killed, and all is whole in the end."""
+"""Real processes of Dask: scheduler and workers are killed, and all is whole in the end.
+
+That workers and clients are killed at any time is `benchmarks/campaigns/cluster.py`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -18,7 +20,6 @@ import attrs
 import pytest
 
 from benchmarks.harness.worker_kills import (
-    KilledExport,
     one_process,
     worker_processes,
     write_accounts,
@@ -39,17 +40,6 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setenv(f"SHOP{number}_TOKEN", "")
     with Sandbox(rows=400, latency=0.01) as api:
         yield write_accounts(tmp_path, api, ACCOUNTS)
-
-
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
-def test_workers_and_clients_that_are_killed_write_what_one_process_writes(
-    tmp_path: Path, file: Path, format: str
-) -> None:
-    one_process(file, tmp_path / "one", format)
-    export = KilledExport(file, tmp_path / "many", format, random.Random(format), 4, clients=1)
-    export.run()
-    assert hashes(tmp_path / "many") == hashes(tmp_path / "one")
-    assert export.killed["workers"] > 0  # how many depends on how fast the machine is
 
 
 async def test_a_worker_that_is_killed_while_it_starts_is_replaced() -> None:

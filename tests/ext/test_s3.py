@@ -258,7 +258,7 @@ class Pods:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+@pytest.mark.parametrize("format", ["parquet"])
 def test_pods_with_private_disks_that_are_killed_publish_what_one_process_writes(
     tmp_path: Path, s3: Any, api: Sandbox, monkeypatch: pytest.MonkeyPatch, format: Any
 ) -> None:
