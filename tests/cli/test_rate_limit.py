@@ -18,7 +18,7 @@ from voipstudio_cmb.exit_codes import RESUMABLE, USAGE
     ("given", "says"),
     [
         (("--rate-limit", "redis://localhost"), "--rate-limit needs --rate: add it"),
-        (("--rate", "9", "--rate-limit-key", "shop"), "--rate-limit-key needs --rate-limit"),
+        (("--rate-limit-key", "shop"), "--rate-limit-key needs --rate: add"),
         (
             ("--rate", "9", "--rate-limit", f"http://{'Sesame/0pen'}"),
             "--rate-limit: url must be like redis://",
@@ -40,6 +40,15 @@ def test_the_command_says_which_extra_is_missing(run: Any, monkeypatch: pytest.M
     )
     assert result.code == USAGE
     assert "--rate-limit takes the extra redis" in result.err
+
+
+def test_the_variable_is_for_who_names_a_rate(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOIPSTUDIO_RATE_LIMIT", "nonsense")
+    for command in (("export", "settings", "--sandbox", "--to", "-"), ("guide", "start")):
+        assert run(*command).code == 0
+    wrong = run("export", "settings", "--sandbox", "--to", "-", "--rate", "9")
+    assert wrong.code == USAGE
+    assert "VOIPSTUDIO_RATE_LIMIT: url must be like redis://" in wrong.err
 
 
 @pytest.mark.redis

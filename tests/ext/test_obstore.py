@@ -129,7 +129,7 @@ def test_without_the_extra_an_address_says_what_to_install(
     monkeypatch.delitem(sys.modules, "voipstudio_cmb.ext.obstore")
     done = run("export", "cdrs", "--to", "s3://bucket/x", "--quiet")
     assert done.code == USAGE
-    assert "need the extra obstore: install 'voipstudio-cmb[obstore]'" in done.err
+    assert "takes the extra obstore: pip install '.[obstore]' in a clone" in done.err
     assert run("verify", "s3://bucket/x").code == USAGE
     assert not api.requests
 
@@ -143,7 +143,13 @@ SAID = f"at https://x/?sig={CANARY} - Server returned non-2xx status code: %s: <
         (exceptions.GenericError, "404 Not Found", "NoSuchBucket", "no bucket 'b'.*create", False),
         (FileNotFoundError, "404 Not Found", "NoSuchBucket", "no bucket 'b'.*create it", False),
         (exceptions.PermissionDeniedError, "403 Forbidden", "AccessDenied", "refused", False),
-        (exceptions.UnauthenticatedError, "401 No", "InvalidToken", "credentials are wrong", False),
+        (
+            exceptions.UnauthenticatedError,
+            "401 No",
+            "InvalidToken",
+            "no credentials for it, or they are wrong",
+            False,
+        ),
         (exceptions.GenericError, "403 Forbidden", "ExpiredToken", "correct them", False),
         (exceptions.GenericError, "503 Slow", "SlowDown", r"failed \(503 SlowDown\)", True),
         (exceptions.NotSupportedError, "501 No", "NotImplemented", "can't do this", False),

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 
+from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.boundary.checks import checked_duration
 from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.client import CallMeBackClient
@@ -37,7 +38,8 @@ async def open_limiter(arguments: Arguments) -> AsyncIterator[Limiter | None]:
     Raises:
         ClientMisuse: what it is shared by can't be used, or its package is not installed.
     """
-    if arguments.rate is None or arguments.rate_limit is None:
+    name, url = shared_by(arguments)
+    if arguments.rate is None or url is None:
         yield None if arguments.rate is None else RateLimit(arguments.rate)
         return
     try:
@@ -45,13 +47,19 @@ async def open_limiter(arguments: Arguments) -> AsyncIterator[Limiter | None]:
     except ImportError:
         raise ClientMisuse(lacks_extra("--rate-limit", "redis")) from None
     try:
-        limiter = RedisRateLimit(
-            arguments.rate, url=arguments.rate_limit, key=arguments.rate_limit_key
-        )
+        limiter = RedisRateLimit(arguments.rate, url=url, key=arguments.rate_limit_key)
     except ClientMisuse as error:
-        raise ClientMisuse(error.message.replace("RedisRateLimit: ", "--rate-limit: ")) from None
+        raise ClientMisuse(error.message.replace("RedisRateLimit: ", f"{name}: ")) from None
     async with limiter:
         yield limiter
+
+
+def shared_by(arguments: Arguments) -> tuple[str, str | None]:
+    """What says by which Redis `--rate` is shared, and its URL; None: by none."""
+    given, variable = arguments.rate_limit, "VOIPSTUDIO_RATE_LIMIT"
+    if given is not None:
+        return "--rate-limit", given
+    return variable, Environment().get(variable) or None
 
 
 @contextlib.asynccontextmanager

@@ -40,15 +40,16 @@ def account_options() -> list[click.Parameter]:
     """`--profile`, `--rate` and where it is shared, `--verbose` and `--quiet`."""
     profile = "A profile of the vendor's command line, if no variable has a token."
     shared = (
-        "With --rate: share it with all who name this Redis or Valkey, as redis://HOST:6379/0; a "
-        "URL with a password is safer in the variable VOIPSTUDIO_RATE_LIMIT."
+        "With --rate: share it with all who name this Redis or Valkey, as redis://HOST:6379/0. A "
+        "URL with a password is safer in the variable VOIPSTUDIO_RATE_LIMIT, which is for each "
+        "--rate. Not beside --workers."
     )
-    key = "With --rate-limit: the name of what is shared, such as the account's."
+    key = "The name of what is shared so, such as the account's."
     verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."
     return [
         option("--profile", metavar="NAME", help=profile, completes=_profiles),
         option("--rate", type=NUMBER, metavar="PER_SECOND", help="The most requests per second."),
-        option("--rate-limit", metavar="URL", envvar="VOIPSTUDIO_RATE_LIMIT", help=shared),
+        option("--rate-limit", metavar="URL", help=shared),
         option("--rate-limit-key", default="voipstudio-cmb", metavar="NAME", help=key),
         option("--verbose", "-v", count=True, help=verbose, show_default=False),
         quiet_option(),

@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from .arguments import Arguments
 
 _NAME = re.compile(r"--?[a-z][a-z-]{0,19}")
-_NEEDS: dict[str, Sequence[str]] = {"rate_limit": ["rate"], "rate_limit_key": ["rate_limit"]}
+_NEEDS: dict[str, Sequence[str]] = {"rate_limit": ["rate"], "rate_limit_key": ["rate"]}
 """What says nothing without another option, in every command that has it."""
 
 _RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}

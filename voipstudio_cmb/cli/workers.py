@@ -14,7 +14,7 @@ from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Job, Plan, Summary, read_accounts, shards
 
 from .arguments import Arguments
-from .clients import config_of
+from .clients import config_of, shared_by
 
 
 class AnyExports(Protocol):
@@ -51,10 +51,11 @@ async def worker_exports(arguments: Arguments, plan: Plan) -> AsyncIterator[AnyE
         import voipstudio_cmb.ext.dask as dask
     except ImportError:
         raise ClientMisuse(lacks_extra(flag, "dask")) from None
-    if arguments.rate_limit is not None:
+    name, url = shared_by(arguments)
+    if arguments.rate is not None and url is not None:
         raise ClientMisuse(
-            f"--rate-limit can't be used with {flag}, whose scheduler keeps --rate: leave it out "
-            "(and VOIPSTUDIO_RATE_LIMIT), or give each pod a part by --shard"
+            f"{name} can't be used with {flag}, whose scheduler keeps --rate: leave it out, or "
+            "give each pod a part by --shard"
         )
     config = config_of(arguments)
     if config is not None and config.patience is not None:  # workers have nobody to tell of it

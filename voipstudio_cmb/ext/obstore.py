@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ExportError
 from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.export.store.failures import as_export_error
@@ -30,10 +31,7 @@ try:
     from obstore import exceptions
     from obstore.store import LocalStore, ObjectStore, from_url
 except ImportError:
-    raise ClientMisuse(
-        "exports to an object store (--to s3://…) need the extra obstore: install "
-        "'voipstudio-cmb[obstore]', or export to a directory"
-    ) from None
+    raise ClientMisuse(lacks_extra("an address such as s3://…", "obstore")) from None
 
 ONE_PUT = 4_900_000_000
 """The largest file that goes by one put: S3 and Azure take about so much."""
@@ -284,14 +282,14 @@ def _error(url: StoreUrl, error: Exception) -> ExportError:
     refused = exceptions.PermissionDeniedError | exceptions.UnauthenticatedError
     if isinstance(error, refused) or (status and status[1] in ("401", "403")):
         return ExportError(
-            f"the store refused '{url}'{said}: its credentials are wrong or may not do this. They "
-            "come from its own environment or profile, not from this command: correct them, and "
-            "run the same export again"
+            f"the store refused '{url}'{said}: there are no credentials for it, or they are wrong, "
+            "or may not do this. They come from its own environment or profile (as "
+            "AWS_ACCESS_KEY_ID), not from this command: correct them, and run the same again"
         )
     if isinstance(error, exceptions.GenericError):
         return ExportError(
             f"the store of '{url}' could not be reached, or failed{said}: look at the network, "
-            "its address and whether it has credentials, and run the same export again",
+            "its address and its credentials, and run the same again",
             retryable=True,
         )
     return ExportError(f"the store of '{url}' can't do this ({type(error).__name__}){said}")
