@@ -125,6 +125,7 @@ def test_every_block_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))  # it keeps what a pipeline has done
     for id in (77, 82):  # which examples name
         if id not in api.data.settings:
             api.data.settings.insert(id=id, name="Shop")
