@@ -111,7 +111,7 @@ def listed_in(bucket: Bucket) -> dict[str, Any]:
 
 
 def check_whole(bucket: Bucket) -> None:
-    """Checks that all is there which the manifest lists, and as it says."""
+    """Checks that all that the manifest lists exists, and is as it says."""
     if "calls/manifest.json" in bucket.hashes():
         states = {each.state for each in verify("s3://bucket/calls")}
         assert states <= {"ok", "unlisted"}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import subprocess
 import sys
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,56 +14,12 @@ import attrs
 import pytest
 
 from tests.fakes.commands import accounts_file, run_process
+from tests.fakes.engine import Engine
 from tests.fakes.exports import hashes
 from voipstudio_cmb.export import Exports, Plan, read_accounts, shards
 from voipstudio_cmb.sandbox import Sandbox
 
 NAMES = [f"shop{number}" for number in range(20)]
-WORKER = [
-    sys.executable,
-    "-c",
-    "import asyncio, json, sys; from voipstudio_cmb.export import export_shard;"
-    "print(json.dumps(asyncio.run(export_shard(json.loads(sys.argv[1])))))",
-]
-
-
-@attrs.define
-class Engine:
-    """Three workers at a time, each a process for one shard, of which some are killed."""
-
-    draw: random.Random
-    kills: int
-    left: list[dict[str, Any]]
-    states: Counter[str] = attrs.field(factory=Counter)
-    running: list[tuple[dict[str, Any], subprocess.Popen[bytes], float]] = attrs.field(factory=list)
-
-    def run(self) -> None:
-        """Runs all shards, and those again that were killed or told so."""
-        while self.left or self.running:
-            while self.left and len(self.running) < 3:
-                shard = self.left.pop(0)
-                process = subprocess.Popen([*WORKER, json.dumps(shard)], stdout=subprocess.PIPE)
-                lives = self.draw.uniform(0.3, 1.5) if self.draw.random() < 0.7 else 60.0
-                self.running.append((shard, process, time.monotonic() + lives))
-            for each in self.running.copy():
-                self._look_at(*each)
-            time.sleep(0.005)
-
-    def _look_at(self, shard: dict[str, Any], process: Any, ends: float) -> None:
-        if process.poll() is None and self.kills and time.monotonic() > ends:
-            process.kill()
-            process.wait()
-        if process.poll() is None:
-            return
-        self.running.remove((shard, process, ends))
-        printed = process.stdout.read()
-        process.stdout.close()
-        self.kills -= not printed
-        result = json.loads(printed) if printed else {"state": "killed", "exit_code": 5}
-        assert result["exit_code"] in (0, 5), result
-        self.states[result["state"]] += 1
-        if result["exit_code"] == 5 or self.draw.random() < 0.2:  # as engines do at times
-            self.left.append(shard)
 
 
 @pytest.fixture

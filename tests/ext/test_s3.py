@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import random
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from tests.fakes.commands import COMMAND, accounts_file, run_process
+from tests.fakes.engine import Engine
 from tests.fakes.exports import hashes
 from tests.fakes.s3 import BUCKET, environment, free_port, moto, rclone
 from tests.fakes.secrets import CANARY
@@ -200,60 +199,6 @@ def test_another_server_that_ignores_conditions_is_refused(tmp_path: Path, s3: A
 
 
 NAMES = [f"shop{number}" for number in range(20)]
-WORKER = [
-    sys.executable,
-    "-c",
-    "import asyncio, json, sys; from voipstudio_cmb.export import export_shard;"
-    "print(json.dumps(asyncio.run(export_shard(json.loads(sys.argv[1])))))",
-]
-
-
-@attrs.define
-class Pods:
-    """Three pods at a time, each a process with a disk of its own, of which some are killed."""
-
-    disks: Path
-    draw: random.Random
-    kills: int
-    left: list[dict[str, Any]]
-    states: Counter[str] = attrs.field(factory=Counter)
-    running: list[tuple[dict[str, Any], Any, float]] = attrs.field(factory=list)
-    made: int = 0
-
-    def run(self) -> None:
-        while self.left or self.running:
-            while self.left and len(self.running) < 3:
-                self._start(self.left.pop(0))
-            for each in self.running.copy():
-                self._look_at(*each)
-            time.sleep(0.005)
-
-    def _start(self, shard: dict[str, Any]) -> None:
-        # Mostly another machine than the last time, and now and then the same.
-        self.made += 1
-        disk = self.disks / str(self.made % 4)
-        if self.draw.random() < 0.3:
-            shutil.rmtree(disk, ignore_errors=True)
-        env = {**os.environ, "XDG_CACHE_HOME": str(disk)}
-        process = subprocess.Popen([*WORKER, json.dumps(shard)], stdout=subprocess.PIPE, env=env)
-        lives = self.draw.uniform(0.4, 1.8) if self.draw.random() < 0.7 else 60.0
-        self.running.append((shard, process, time.monotonic() + lives))
-
-    def _look_at(self, shard: dict[str, Any], process: Any, ends: float) -> None:
-        if process.poll() is None and self.kills and time.monotonic() > ends:
-            process.kill()
-            process.wait()
-        if process.poll() is None:
-            return
-        self.running.remove((shard, process, ends))
-        printed = process.stdout.read()
-        process.stdout.close()
-        self.kills -= not printed
-        result = json.loads(printed) if printed else {"state": "killed", "exit_code": RESUMABLE}
-        assert result["exit_code"] in (0, RESUMABLE), result
-        self.states[result["state"]] += 1
-        if result["exit_code"] or self.draw.random() < 0.2:  # as engines do at times
-            self.left.append(shard)
 
 
 @pytest.mark.campaign
@@ -278,7 +223,17 @@ def test_pods_with_private_disks_that_are_killed_publish_what_one_process_writes
     )
     given = [each.to_dict() for each in shards(file, plan)]
     draw = random.Random(format)
-    pods = Pods(tmp_path / "disks", draw, kills=15, left=given + draw.sample(given, 5))
+
+    pod = itertools.count(1)
+
+    def disk() -> dict[str, str]:
+        """Mostly another machine than the last time, and now and then a new one."""
+        path = tmp_path / "disks" / str(next(pod) % 4)
+        if draw.random() < 0.3:
+            shutil.rmtree(path, ignore_errors=True)
+        return {"XDG_CACHE_HOME": str(path)}
+
+    pods = Engine(draw, kills=15, left=given + draw.sample(given, 5), variables=disk)
     pods.run()
     assert downloaded(s3, tmp_path / "got") == below("calls", hashes(tmp_path / "one"))
     assert {each.state for each in verify(TO)} == {"ok"}

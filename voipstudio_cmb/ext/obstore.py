@@ -176,6 +176,7 @@ class Objects:
                 raise _error(self._url, error) from None
             with as_export_error(Path(error.filename or "."), lambda: "What was fetched is kept"):
                 raise
+        # The last two are obstore's, too: of what a store can't do, and of names that it refuses.
         except (exceptions.BaseError, NotImplementedError, ValueError) as error:
             raise _error(self._url, error) from None
 

@@ -45,7 +45,7 @@ class Strategy(Generic[R]):
     kept: Kept | None = None
     """What was kept of the rows before the cursor."""
     early: bool = False
-    """Whether the first page is wanted as soon as it is there, whatever its cursor is."""
+    """Whether the first page is wanted as soon as it has come, whatever its cursor is."""
     checksum: str = attrs.field(init=False)
     """Identifies the collection, the filters and the order."""
     cursor: Cursor | None = attrs.field(init=False)

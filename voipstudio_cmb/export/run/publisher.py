@@ -138,7 +138,7 @@ class Publisher:
             if held in self._own:
                 value = held
                 return None
-            if again:  # another one has taken it over, and has seen what is there
+            if again:  # another one has taken it over, and has seen what exists
                 raise self._changed(name)
             value = plain if held is None else over
             return attrs.evolve(listed, replacing={**listed.replacing, name: value})

@@ -95,7 +95,7 @@ class StoreWorkspace:
         """Has it go on from what the store has, and locks it.
 
         Raises:
-            ClientMisuse: the store can't be used, or what is there is no such export.
+            ClientMisuse: the store can't be used, or what it holds is no such export.
             ExportError: the store can't be reached now, or another run has the workspace.
         """
         directory = self.plan.directory
@@ -155,7 +155,7 @@ class StoreWorkspace:
         }
 
     def _check_unchanged(self) -> None:
-        """Checks that what an export continues is as it was published, as far as it is there."""
+        """Checks that what an export continues is as it was published, as far as it exists."""
         for name, entry in self.before.items():
             found = self.found.get(name)
             if found is None:

@@ -17,7 +17,7 @@ Version: TypeAlias = Mapping[str, str | None]
 
 @attrs.frozen
 class Found:
-    """An object that is there."""
+    """An object that exists."""
 
     size: int
     """Its bytes."""
