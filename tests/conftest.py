@@ -76,14 +76,14 @@ async def quiet_loop(quiet_log: None) -> AsyncIterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--half", choices=("0", "1"), help="Of what takes long only this half.")
+    parser.addoption("--third", choices=("0", "1", "2"), help="Of what takes long only this third.")
 
 
-def _of_the_other_half(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether `item` takes long, and is of the half that `--half` leaves to the next run."""
-    half = config.getoption("--half")
+def _of_another_third(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether `item` takes long, and is of a third that `--third` leaves to other runs."""
+    third = config.getoption("--third")
     takes_long = item.get_closest_marker("campaign") is not None
-    return half is not None and takes_long and zlib.crc32(item.nodeid.encode()) % 2 != int(half)
+    return third is not None and takes_long and zlib.crc32(item.nodeid.encode()) % 3 != int(third)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -107,9 +107,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             place += known.setdefault(tuple(id(case.params[name]) for name in names), len(known))
         if place % mark.args[0]:
             item.add_marker("campaign")
-    others = [item for item in items if _of_the_other_half(config, item)]
+    others = [item for item in items if _of_another_third(config, item)]
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if not _of_the_other_half(config, item)]
+    items[:] = [item for item in items if not _of_another_third(config, item)]
 
 
 @pytest.hookimpl(wrapper=True)
