@@ -8,8 +8,11 @@
     startup   the import of the client, and `--help`; beside aiohttp, openai, stripe, azure-core
     exports   CPU a row into each format; beside plain scripts, dlt, Singer, DuckDB, polars
     growth    what a row costs in a walk over a million rows beside one over a thousand
+    crowds    what one of thousands of calls, waiters or accounts costs, beside one of few
 
 Each has a `claims(quick)`, which yields `Claim`s of benchmarks/harness/claim.py.
 """
 
-TOPICS = ("parsing", "calls", "pagers", "memory", "limiter", "startup", "exports", "growth")
+TOPICS = (
+    "parsing", "calls", "pagers", "memory", "limiter", "startup", "exports", "growth", "crowds"
+)  # fmt: skip

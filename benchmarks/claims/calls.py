@@ -46,7 +46,10 @@ def _getting(session: Any, url: str) -> Call:
 async def _aiohttp(url: str) -> AsyncIterator[Call]:
     import aiohttp
 
-    async with aiohttp.ClientSession(headers={"X-Auth-Token": "token"}) as session:
+    connector = aiohttp.TCPConnector(limit=32)  # as many as ours
+    async with aiohttp.ClientSession(
+        connector=connector, headers={"X-Auth-Token": "token"}
+    ) as session:
         yield _getting(session, url)
 
 
@@ -136,9 +139,12 @@ async def work_on(client: Client, url: str, calls: int, in_flight: int) -> Sampl
     return timer.sample(1e6 * timer.cpu / calls, calls=calls)
 
 
-def _measure(
-    client: Client, url: str, calls: int, in_flight: int, loop: LoopFactory | None = None
+def measure_of(
+    name: str, url: str, calls: int, in_flight: int, loop: LoopFactory | None = None
 ) -> Measure:
+    """Makes so many calls by the contender of that name."""
+    client, _ = CONTENDERS[name]
+
     def measure() -> Sample:
         with asyncio.Runner(loop_factory=loop) as runner:
             return runner.run(work_on(client, url, calls, in_flight))
@@ -148,17 +154,16 @@ def _measure(
 
 def _contenders(url: str, calls: int, in_flight: int) -> dict[str, Measure]:
     contenders = {
-        name: _measure(client, url, calls, in_flight)
-        for name, (client, modules) in CONTENDERS.items()
+        name: measure_of(name, url, calls, in_flight)
+        for name, (_, modules) in CONTENDERS.items()
         if installed(*modules)
     }
     if installed("uvloop"):
         import uvloop
 
         for name in ON_UVLOOP:
-            client, _ = CONTENDERS[name]
-            contenders[f"{name} on uvloop"] = _measure(
-                client, url, calls, in_flight, uvloop.new_event_loop
+            contenders[f"{name} on uvloop"] = measure_of(
+                name, url, calls, in_flight, uvloop.new_event_loop
             )
     return contenders
 
