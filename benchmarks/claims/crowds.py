@@ -92,19 +92,19 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
     with sandbox_elsewhere(10, 1) as (url, token), tables_elsewhere({}) as tables:
         yield [
             _claim(
-                "crowd-of-timeouts", "a time-out that expires beside others", "us CPU", 2,
+                "growth-of-timeouts", "a time-out that expires beside others", "us CPU", 2,
                 few[0], many[0], lambda count: asyncio.run(_expired(count)),
             ),
             _claim(
-                "crowd-of-waiters", "a waiter of a limiter, cancelled with the others", "us CPU", 2,
+                "growth-of-waiters", "a waiter of a limiter, cancelled with the others", "us CPU", 2,
                 few[1], many[1], lambda count: asyncio.run(_cancelled(count)),
             ),
             _claim(
-                "crowd-of-accounts", "an account of an export of many", "ms CPU", 1.1,
+                "growth-of-accounts", "an account of an export of many", "ms CPU", 1.1,
                 few[2], many[2], lambda count: asyncio.run(_exported(url, token, count)),
             ),
             Claim(
-                name="crowd-of-calls",
+                name="calls-1000",
                 says=f"a call, {IN_FLIGHT:,} in flight over 32 connections",
                 unit="us CPU",
                 ours="voipstudio_cmb",
