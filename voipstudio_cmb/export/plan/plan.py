@@ -34,7 +34,7 @@ from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import OutputFile
-from .place import StoreUrl, default_workspace, place
+from .place import StoreUrl, default_workspace, place, workspace_at
 from .series import Series
 
 
@@ -73,7 +73,7 @@ class Plan:
     to: Path | StoreUrl = attrs.field(converter=place)
     """The directory that the files go to, or an address such as "s3://bucket/prefix"."""
     workspace: Path | None = attrs.field(
-        default=None, converter=attrs.converters.optional(Path), kw_only=True
+        default=None, converter=attrs.converters.optional(workspace_at), kw_only=True
     )
     """Where the files for such an address are made before they are published.
 
@@ -156,7 +156,8 @@ class Plan:
     def _check_store(self) -> None:
         if isinstance(self.to, Path) and self.workspace is not None:
             raise ClientMisuse(
-                "a workspace (--workspace) is of exports to an object store, as s3://bucket/prefix"
+                "--workspace (workspace=) is for an export to a store, as --to s3://bucket/prefix: "
+                "leave it out, or name a store"
             )
         if isinstance(self.to, StoreUrl) and self.sink.appends and self.since:
             raise ClientMisuse(
