@@ -171,7 +171,7 @@ def test_a_saved_plan_is_applied_as_it_stands_or_not_at_all(api: Sandbox, run: A
     _by_hand(api, "shop", position=9)
     refused = run("settings", "apply", "--plan", "a.plan", "--yes")
     assert (refused.code, refused.out) == (2, "")
-    assert "the account has changed since" in refused.err
+    assert "the account has changed since (settings.shop): plan again" in refused.err
 
     run("settings", "plan", "widgets.toml", "--out", "a.plan")  # over the one that was there
     _edit("# at the top right", "# somewhere")

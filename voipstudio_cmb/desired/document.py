@@ -96,6 +96,8 @@ def parse(path: Path, content: bytes) -> Document:
     """The document in a file's `content`; raises `DocumentError` as `read`. No I/O."""
     if mark := _encoding(content):
         raise DocumentError(f"{path}:1: it {mark}: save it as UTF-8 without a byte order mark")
+    if not content.strip():  # as a `pull > FILE` that failed has left it
+        raise DocumentError(f"{path}:1: it is empty: pull it, or write [settings.NAME]")
     text = ""
     try:
         text = plain_text(content)
