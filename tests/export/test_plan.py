@@ -39,8 +39,8 @@ MISSPELT = {
     "s3a://b/x": "has to begin with s3:// (as it is called here), as",
     "azure://box/x": "has to begin with az:// (as it is called here), as az://container/prefix.",
     "abfss://box@a.dfs/x": "has to begin with az:// (as it is called here), as",
-    "file:/srv/x": "has to begin with file:// (with two slashes), as file:///directory.",
-    "file:x": "has to begin with file:// (with two slashes), as file:///directory.",
+    "file:/srv/x": "has to begin with file:// (with three slashes), as file:///directory.",
+    "file:x": "has to begin with file:// (with three slashes), as file:///directory.",
     "FILE:///srv/x": "has to begin with file:// (in lower case), as file:///directory.",
 }
 

@@ -101,13 +101,14 @@ def _begun_wrong(text: str) -> str:
         )
     if (name, between) == (scheme, "://"):
         return ""
+    slashes = "three" if scheme == "file" else "two"
     reasons = {
         "in lower case": name != name.lower(),
         "as it is called here": name.lower() != scheme,
         "with a colon": ":" not in between,
         "without blanks": re.search(r"\s", between),
         "with / and not \\": "\\" in between,
-        "with two slashes": len(re.findall(r"[/\\]", between)) < 2,
+        f"with {slashes} slashes": len(re.findall(r"[/\\]", between)) < 2,
     }
     how = ", ".join(reason for reason, holds in reasons.items() if holds)
     return f"has to begin with {scheme}:// ({how}), as {_LIKE[scheme]}. {_ABSOLUTE}"
