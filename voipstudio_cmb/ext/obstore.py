@@ -287,8 +287,8 @@ def _error(url: StoreUrl, error: Exception) -> ExportError:
         )
     if isinstance(error, exceptions.GenericError):
         return ExportError(
-            f"the store of '{at}' could not be reached, or failed{said}: look at the network, "
-            "its address and its credentials, and run the same again",
+            f"the store of '{at}' could not be reached, or failed{said}: look at the network, its "
+            "address and its credentials",
             retryable=True,
         )
     return ExportError(f"the store of '{at}' can't do this ({type(error).__name__}){said}")
