@@ -40,7 +40,7 @@ from voipstudio_cmb.sandbox import Fault, Sandbox
         (["--to", "ftp://host/x"], "--to (to=) is a URL (ftp:): exports go to"),
         (["--to", "s3:/bucket/x", "--dry-run"], "has to begin with s3:// (with two slashes)"),
         (["--to", "S3://bucket/x", "--accounts", "x"], "has to begin with s3:// (in lower case)"),
-        (["--to", "s3://bucket/x", "--workspace", "s3://bucket/w"], "is a local directory"),
+        (["--to", "s3://bucket/x", "--workspace", "s3://bucket/w"], "has to be a local path"),
         (["--to", "gs://bucket/x", "--since", "last", "--format", "sqlite"], "another format"),
         (["--to", "file://x", "--accounts", "x"], "begins with a third slash: write file:///"),
         (["--to", "a", "--workspace", "x"], "--workspace (workspace=) is for an export to a store"),

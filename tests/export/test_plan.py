@@ -52,7 +52,9 @@ def test_an_address_that_begins_wrong_says_how_it_is_spelt(url: str, says: str) 
             check()
         assert str(caught.value).startswith(option)
         assert says in str(caught.value)
-    with pytest.raises(ClientMisuse, match="is a local directory, in which files are made"):
+    with pytest.raises(
+        ClientMisuse, match="has to be a local path, not that of a store: files are"
+    ):
         Plan(to="s3://bucket/x", workspace=url)  # type: ignore[arg-type]
 
 
@@ -112,7 +114,7 @@ def test_what_does_not_go_with_an_address_is_refused() -> None:
     with pytest.raises(ClientMisuse, match=r"--workspace .* is for an export to a store.*leave it"):
         Plan(to="x", workspace=Path("y"))
     for store in ("s3://bucket/w", StoreUrl.parse("s3://bucket/w")):
-        with pytest.raises(ClientMisuse, match=r"^--workspace .* is a local directory"):
+        with pytest.raises(ClientMisuse, match=r"^--workspace .* has to be a local path"):
             Plan(to="s3://bucket/x", workspace=store)  # type: ignore[arg-type]
     with pytest.raises(ClientMisuse, match="choose another format"):
         Plan(to="s3://bucket/x", format="sqlite", since="last")

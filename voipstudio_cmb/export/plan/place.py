@@ -155,19 +155,15 @@ def place(to: str | os.PathLike[str] | StoreUrl, option: str = "--to (to=)") -> 
     return StoreUrl.parse(text.strip(), option)
 
 
-def workspace_at(path: str | os.PathLike[str]) -> Path:
-    """The directory `path`, which was given as a workspace.
+def local_path(path: str | os.PathLike[str] | StoreUrl, option: str, otherwise: str) -> Path:
+    """The `path` on this machine, which was given as `option`; `otherwise` is what to do instead.
 
     Raises:
-        ClientMisuse: it is none that can be used.
+        ClientMisuse: it is the address of a store, or can't be used.
     """
-    option = "--workspace (workspace=)"
     text = str(path) if isinstance(path, StoreUrl) else _text(path, option)
     if _URL.match(text.strip()):
-        raise ClientMisuse(
-            f"{option} is a local directory, in which files are made before they go to a store: "
-            "name the store in --to (to=)"
-        )
+        raise ClientMisuse(f"{option} has to be a local path, not that of a store: {otherwise}")
     return _directory(text, option)
 
 
