@@ -15,7 +15,8 @@ sandbox      a stand-in for the API, which imports nothing of the rest
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # as type checkers know it: typing takes long, and Ctrl-C would show that
 
 __version__ = "0.2.0"
 
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 else:  # hidden from type checkers, so that they find a name that does not exist
     __all__ = sorted(_MODULES)
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         if name not in _MODULES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f".{_MODULES[name]}", __name__), name)

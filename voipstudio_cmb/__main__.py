@@ -1,11 +1,15 @@
 """`python -m voipstudio_cmb` is the command line."""
 
-import contextlib
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+
+TYPE_CHECKING = False  # as type checkers know it: until Ctrl-C is handled, little is to be imported
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
 INTERRUPTED = 130
 
@@ -39,9 +43,12 @@ def run() -> NoReturn:
     meanwhile would take what is complete for interrupted. So a profiler or tracer that waits for
     that end reports nothing: call `cli.main.main` instead.
     """
-    code = INTERRUPTED
-    with contextlib.suppress(KeyboardInterrupt):  # before the command is there to say so
+    try:
         code = _command()()
+    except KeyboardInterrupt:  # before the command is there to say so
+        code = INTERRUPTED
+    import contextlib
+
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()

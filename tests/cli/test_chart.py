@@ -186,6 +186,7 @@ def test_a_page_is_written_whole(api: Sandbox, run: Any, tmp_path: Path) -> None
         (["--html", "x.html", "--by", "day"], "exclude each other"),
         (["--files", "x", "--filter", "id>1"], "exclude each other"),
         (["--files", "/nowhere"], "does not exist"),
+        (["--files", "s3://bucket/x"], "--files reads files of this machine: copy"),
         (["--files", "x", "--filter-here"], "--files and --filter-here exclude each other"),
         (["--files", "x", "-v"], "--files and --verbose exclude each other"),
         (["--files", ""], "--files: it is empty"),

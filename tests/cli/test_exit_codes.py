@@ -127,7 +127,9 @@ run()
 
 
 @pytest.mark.one_in(3)
-@pytest.mark.parametrize("module", ["asyncio", "click", "voipstudio_cmb.cli.commands.get"])
+@pytest.mark.parametrize(
+    "module", ["typing", "asyncio", "click", "voipstudio_cmb.cli.commands.get"]
+)
 def test_ctrl_c_while_modules_are_imported_is_quiet(module: str) -> None:
     argv = [sys.executable, "-c", IMPORTING.format(module)]
     ran = subprocess.run(argv, capture_output=True, text=True, check=False)

@@ -90,9 +90,9 @@ SHOP = '[settings.shop]\nname = "Shop"\n'
         (SHOP + "floating_icon = 'true'", 3, "floating_icon must be bool or None"),
         (SHOP + "ddi_e164 = '4420'", 3, "ddi_e164 must be int or None"),
         (SHOP + "button_id = 9223372036854775808", 3, "out of its range"),
-        (SHOP + "max_call_rate = nan", 3, "max_call_rate must be"),
+        (SHOP + "max_call_rate = nan", 3, "max_call_rate must be a finite number"),
         (SHOP + "max_call_rate = 'free'", 3, "out of its range"),
-        (SHOP + "allowed_countries = [1]", 3, "allowed_countries must be"),
+        (SHOP + "allowed_countries = [1]", 3, "allowed_countries must be str or list of str or"),
         (SHOP + "welcome_screen_msg = 2026-01-01", 3, "welcome_screen_msg must be"),
         (SHOP + "name = 'x'", 3, "stands above already"),
         (SHOP + "[settings.shop]", 3, "stands above already"),
@@ -124,7 +124,17 @@ SHOP = '[settings.shop]\nname = "Shop"\n'
         ("[accounts.a.setting.x]\nname='x'", 1, "no key 'setting'; did you mean settings?"),
         ("[accounts.a.settings.x]\nnam='x'", 2, "accounts.a.settings.x: no attribute 'nam'"),
         ("accounts = 1", 1, "write [accounts.NAME]"),
-        (SHOP + "x = ", 3, "it is no TOML"),
+        ("# ours\n[accounts]", 2, "write [accounts.NAME]"),
+        ("", 1, "it is empty: pull it, or write [settings.NAME]"),
+        ("\n \n", 1, "it is empty"),
+        (SHOP + "x = ", 3, "it is no TOML: fix it there, or right above"),
+        (
+            SHOP + "culture = null  # none",
+            3,
+            'it is no TOML: TOML has no null: write null = ["NAME"]',
+        ),
+        (SHOP + "floating_icon = True\nculture = 1", 3, "write true or false, in lower case"),
+        (SHOP + "position = left", 3, "a text stands in quotes"),
         (SHOP + "x = '''", 3, "it is no TOML"),
         (SHOP + "x = " + "[" * 5000, 1, "nested too deeply"),
         ("x = " + "9" * 5000, 1, "it is no TOML"),
@@ -133,6 +143,12 @@ SHOP = '[settings.shop]\nname = "Shop"\n'
 def test_a_mistake_is_named_with_its_line(text: str, line: int, words: str) -> None:
     found = mistakes(text)
     assert any(each.startswith(f"w.toml:{line}: ") and words in each for each in found), found
+
+
+def test_a_name_of_another_type_is_one_mistake() -> None:
+    assert mistakes("[settings.shop]\nname = 5") == [
+        "w.toml:2: settings.shop: name must be str or None, not 5"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -509,7 +509,7 @@ async def test_a_saved_plan_is_applied_if_nothing_has_moved(desk: Desk) -> None:
     with pytest.raises(DocumentError, match=r"has changed since \(unlisted\): plan again"):
         await saved.reopen(desk.client, desired.read(saved.path))
     desk.account.tables["settings"].update(1, welcome_screen_msg="by hand")
-    with pytest.raises(DocumentError, match=r"has changed since \(items, unlisted\)"):
+    with pytest.raises(DocumentError, match=r"has changed since \(settings.shop\): plan again"):
         await saved.reopen(desk.client, desired.read(saved.path))
     assert [each.state for each in (await plan.apply()).results] == ["done", "stopped"]
     with pytest.raises(DocumentError, match="it was edited after it was planned"):

@@ -100,6 +100,26 @@ async def test_an_outcome(tmp_path: Path) -> None:
     )
 
 
+async def test_what_has_the_same_reason_is_one_line(tmp_path: Path) -> None:
+    account: Any = FakeAccount()
+    path = tmp_path / "w.toml"
+    path.write_text("\n".join(f'[settings.s{n}]\nname = "s{n}"' for n in range(12)))
+    plan = await desired.plan(account, desired.read(path))
+    respond = account.respond
+
+    def edited(request: Request) -> Any:
+        if request.method == "POST":
+            path.write_text(path.read_text() + "\n# more")
+        return respond(request)
+
+    account.respond = edited
+    names = ", ".join(f"settings.s{n}" for n in range(1, 9))
+    assert desired.render_outcome(await plan.apply()) == (
+        f"not tried: {names} and 3 more: {path}: it was edited after it was read: look at a new "
+        "plan\n1 done, 11 not tried\n"
+    )
+
+
 async def test_of_a_long_text_is_shown_where_it_differs(tmp_path: Path) -> None:
     account: Any = FakeAccount()
     id = account.add("settings", name="Shop", welcome_screen_msg="a" * 9_000 + "b" * 1_000)

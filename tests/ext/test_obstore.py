@@ -17,7 +17,7 @@ from tests.fakes.commands import accounts_file, run_command
 from tests.fakes.exports import hashes
 from tests.fakes.secrets import CANARY, leaks, reports_of
 from voipstudio_cmb.errors import ClientMisuse, ExportError
-from voipstudio_cmb.exit_codes import DONE, FAILED, USAGE
+from voipstudio_cmb.exit_codes import DONE, FAILED, INCOMPLETE, RESUMABLE, USAGE
 from voipstudio_cmb.export import Export, Plan, export_shard, shards
 from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.ext import obstore as adapter
@@ -120,6 +120,51 @@ def test_accounts_have_directories_of_their_own(
         api.data.cdrs.insert()
     assert hashes(tmp_path / "store") == hashes(tmp_path / "local")
     assert run("verify", f"file://{tmp_path}/store").out.count(": ok") == 6
+
+
+@pytest.fixture
+def shops(api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The accounts file of three shops."""
+    names = ("a", "b", "c")
+    for name in names:
+        monkeypatch.setenv(f"{name.upper()}_TOKEN", api.token)
+    return accounts_file(tmp_path, api, *names)
+
+
+@pytest.mark.parametrize("store", [True, False], ids=["store", "directory"])
+def test_a_damaged_file_is_2_alone_and_3_beside_what_was_exported(
+    run: Any, api: Sandbox, tmp_path: Path, shops: Path, store: bool
+) -> None:
+    directory = tmp_path / "out"
+    to = f"file://{directory}" if store else str(directory)
+    words = ("export", "cdrs", "--since", "last", "--accounts", shops, "--to", to)
+    assert run(*words).code == DONE
+    for damaged, options, code in (
+        ("b", (), INCOMPLETE),
+        ("b", ("--account", "b"), USAGE),
+        ("b", ("--account", "a"), DONE),
+        ("ac", (), USAGE),  # nothing was exported
+    ):
+        for name in damaged:
+            (directory / name / "cdrs.jsonl").write_text("{}\n")
+        done = run(*words, *options)
+        assert (done.code, "is not as manifest.json says" in done.err) == (code, code != DONE)
+    alone = run("export", "cdrs", "--since", "last", "--to", f"{to}/a")
+    assert alone.code == USAGE
+    assert run("verify", to).code == FAILED
+
+
+def test_of_many_accounts_one_line_says_that_the_store_is_away(
+    run: Any, shops: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> None:
+        raise exceptions.GenericError("error sending request")
+
+    monkeypatch.setattr(adapter.obstore, "list_with_delimiter", away)
+    done = run("export", "cdrs", "settings", "--accounts", shops, "--to", "s3://bucket/calls")
+    assert done.code == RESUMABLE
+    assert done.err.count("could not be reached") == 1
+    assert "a, b, c: failed: the store of 's3://bucket' could not be reached" in done.err
 
 
 def test_without_the_extra_an_address_says_what_to_install(

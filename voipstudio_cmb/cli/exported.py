@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def _rows(
 
 def _nothing(path: Path, resource: str) -> str:
     """Why there are no rows of `resource` at `path`, and what to name instead."""
+    if re.match(r"\w+:/", str(path)):
+        return "--files reads files of this machine: copy the export from there first"
     if not path.exists():
         return f"--files: {quoted_path(path)} does not exist"
     text = f"{str(path)!r} has no finished export of {resource}"

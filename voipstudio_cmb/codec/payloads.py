@@ -24,12 +24,14 @@ def _attributes(fields: type) -> dict[str, tuple[Any, ...]]:
 def _fits(value: object, kinds: tuple[Any, ...]) -> bool:
     if isinstance(value, list):
         return list[str] in kinds and all(isinstance(item, str) for item in value)
-    if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
-        return False
     kind = next(
         (kind for kind in (bool, int, float, Decimal, str) if isinstance(value, kind)), None
     )
     return value is None or kind in kinds or (kind is int and float in kinds)
+
+
+def _type_name(kind: Any) -> str:
+    return "list of str" if kind == list[str] else str(getattr(kind, "__name__", kind))
 
 
 def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
@@ -45,9 +47,11 @@ def write_payload(values: Mapping[str, Any], fields: type) -> bytes | None:
                 f"the API knows no attribute {name!r} here (known: {', '.join(sorted(known))})"
             )
         if not _fits(value, known[name]):
-            wanted = " or ".join(getattr(kind, "__name__", str(kind)) for kind in known[name])
+            wanted = " or ".join(map(_type_name, known[name]))
             hint = " (digits only, without quotes or a plus sign)" if known[name] == (int,) else ""
             raise ClientMisuse(f"{name} must be {wanted} or None, not {described(value)}{hint}")
+        if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
+            raise ClientMisuse(f"{name} must be a finite number or None")
         if isinstance(value, str) and not is_text(value):
             raise ClientMisuse(f"{name} holds half a surrogate pair: pass valid text")
     try:

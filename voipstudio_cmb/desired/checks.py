@@ -76,7 +76,7 @@ class _Checks:
 
     def tables(self, at: Path, tables: Any) -> dict[str, dict[str, Any]]:
         """Those of `tables` that are some, and have a name that can be used."""
-        if not isinstance(tables, dict):
+        if not isinstance(tables, dict) or (at == ("accounts",) and not tables):
             self.add(at, f"write [{'.'.join(at)}.NAME], and what belongs to it below")
             return {}
         for name, table in tables.items():
@@ -130,8 +130,9 @@ class _Checks:
             else:
                 if canonical(attribute, section[attribute]) is UNKNOWN:
                     self.add((*at, attribute), f"{attribute} has a value that is out of its range")
-        name = section.get("name")
-        if "id" not in section and not (isinstance(name, str) and name and name == name.strip()):
+        name = section.get("name", "")
+        findable = not isinstance(name, str) or (name and name == name.strip())
+        if "id" not in section and not findable:
             self.add(at, "without an id it needs a name, with no blanks around it, to be found by")
 
     def nulls(self, at: Path, section: Mapping[str, Any], known: Collection[str]) -> None:

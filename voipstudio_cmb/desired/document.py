@@ -96,6 +96,8 @@ def parse(path: Path, content: bytes) -> Document:
     """The document in a file's `content`; raises `DocumentError` as `read`. No I/O."""
     if mark := _encoding(content):
         raise DocumentError(f"{path}:1: it {mark}: save it as UTF-8 without a byte order mark")
+    if not content.strip():  # as a `pull > FILE` that failed has left it
+        raise DocumentError(f"{path}:1: it is empty: pull it, or write [settings.NAME]")
     text = ""
     try:
         text = plain_text(content)
@@ -115,6 +117,14 @@ def _encoding(content: bytes) -> str:
     return "" if encoding == "utf-8" else f"is in {encoding[:6].upper()}"
 
 
+_HINTS = {
+    "null|none|nil": 'TOML has no null: write null = ["NAME"], with the names of all that are null',
+    "true|false|yes|no|on|off": "write true or false, in lower case",
+    "[^\\W\\d].*": "a text stands in quotes",
+}
+"""What somebody had in mind who wrote a value that TOML does not have."""
+
+
 def _syntax(error: Exception, text: str) -> str:
     """The line and what is wrong there, in words that quote nothing."""
     found = re.search(r"at line (\d+)", str(error))
@@ -123,6 +133,10 @@ def _syntax(error: Exception, text: str) -> str:
         return "1: it is nested too deeply"
     if re.search(r"twice|overwrite|mutate|redefine|[Dd]uplicate", str(error)):
         return f"{line}: a table or a key stands there that stands above already"
+    value = text.split("\n")[line - 1].partition("=")[2].partition("#")[0].strip()
+    for form, hint in _HINTS.items():
+        if re.fullmatch(form, value, re.IGNORECASE):
+            return f"{line}: it is no TOML: {hint}"
     return f"{line}: it is no TOML: fix it there, or right above"
 
 

@@ -35,28 +35,28 @@ class DocumentFile:
             DocumentError: somebody has, or it can't be read.
         """
         with self._named():
-            self._check(read_regular(self.path, MAX_SIZE))
+            if read_regular(self.path, MAX_SIZE) != self._known:
+                raise DocumentError("it was edited after it was read: look at a new plan")
 
-    def _check(self, content: bytes) -> None:
-        if content != self._known:
-            raise DocumentError("it was edited after it was read: look at a new plan")
-
-    def write(self, edit: Edit, *, anyway: bool = False) -> None:
-        """Writes `edit` into it, as it is now.
+    def write(self, edit: Edit, *, anyway: bool = False) -> bool:
+        """Writes `edit` into it, as it is now, and returns whether it has.
 
         If somebody else has written into it, that is only done `anyway`.
 
         Raises:
-            DocumentError: somebody has, the section is not there any more, or it can't be written.
+            DocumentError: the section is not there any more, or it can't be written.
         """
         with self._named(), self._locked():
-            content = read_regular(self.path, MAX_SIZE)
-            if not anyway:
-                self._check(content)
-            new = edited(content, edit)
-            self._replace(content, new)
+            while True:
+                content = read_regular(self.path, MAX_SIZE)
+                if content != self._known and not anyway:
+                    return False
+                new = edited(content, edit)
+                if self._replace(content, new):
+                    break
             if content == self._known:  # else it stays unknown what else is in it
                 self._known = new
+            return True
 
     @contextlib.contextmanager
     def _named(self) -> Iterator[None]:
@@ -84,8 +84,11 @@ class DocumentFile:
     def _target(self) -> Path:
         return self.path.resolve()  # what a link leads to: the link stays
 
-    def _replace(self, old: bytes, new: bytes) -> None:
-        """Puts `new` in the place of `old`: after a crash the file holds one of them."""
+    def _replace(self, old: bytes, new: bytes) -> bool:
+        """Puts `new` in the place of `old`: after a crash the file holds one of them.
+
+        Returns whether it held `old`: an editor knows no locks.
+        """
         target = self._target
         part = target.with_name(f".{target.name}.new")
         part.unlink(missing_ok=True)
@@ -96,9 +99,9 @@ class DocumentFile:
                 file.write(new)
                 file.flush()
                 os.fsync(file.fileno())
-            if read_regular(target, MAX_SIZE) != old:  # an editor knows no locks
-                raise DocumentError("it was edited while it was to be written")
-            os.replace(part, target)
-        except (OSError, DocumentError):
+            same = read_regular(target, MAX_SIZE) == old
+            if same:
+                os.replace(part, target)
+        finally:
             part.unlink(missing_ok=True)
-            raise
+        return same

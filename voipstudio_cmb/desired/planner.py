@@ -198,11 +198,16 @@ class SavedPlan:
         if document.sha256 != self.content.get("sha256"):
             raise DocumentError(f"{document.path}: it was edited after it was planned: plan again")
         found = await plan(client, document, account=self.account, prune=self.prune)
-        now = json.loads(found.to_json())
-        moved = [key for key in now if now[key] != self.content.get(key) and key != "document"]
+        now, before = json.loads(found.to_json()), self.content
+        moved = [key for key in now if now[key] != before.get(key) and key != "document"]
         if moved:
+            items = before.get("items")
+            known = items if isinstance(items, list) else []
+            names = [f"{item['kind']}.{item['local'] or item['id']}"
+                     for item in now["items"] if item not in known]  # fmt: skip
             raise DocumentError(
-                f"{document.path}: the account has changed since ({', '.join(moved)}): plan again"
+                f"{document.path}: the account has changed since ({', '.join(names or moved)}): "
+                "plan again"
             )
         return found
 

@@ -6,7 +6,7 @@ after blanks: by that a terminal may colour it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .forms import quoted, spelt
@@ -16,6 +16,9 @@ from .run import Outcome, State
 
 _LONG, _SHOWN = 1000, 200
 """Of a text of more characters than the first only as many as the second are shown."""
+
+_NAMED = 8
+"""The most items that one line names."""
 
 _SIGNS = {"create": "+", "update": "~", "delete": "-", "adopt": "="}
 
@@ -50,15 +53,20 @@ def render_drift(plan: Plan) -> str:
 
 
 def render_outcome(outcome: Outcome) -> str:
-    """What is not done and why, and a last line that counts what is."""
-    lines = [
-        f"{result.state}: {_name(result.item)}: {result.message}"
-        for result in outcome.results
-        if result.state != "done"
-    ]
+    """What is not done and why, a line for each reason, and a last line that counts what is."""
+    groups: dict[tuple[State, str], list[str]] = {}
+    for result in outcome.results:
+        if result.state != "done":
+            groups.setdefault((result.state, result.message), []).append(_name(result.item))
+    lines = [f"{state}: {_listed(names)}: {why}" for (state, why), names in groups.items()]
     states: tuple[State, ...] = ("stopped", "failed", "unknown", "not tried")
     others = [f"{len(outcome.of(state))} {state}" for state in states if outcome.of(state)]
     return "\n".join([*lines, ", ".join([f"{len(outcome.of('done'))} done", *others])]) + "\n"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _lines(item: Item) -> Iterator[str]:

@@ -150,15 +150,16 @@ class Run:
             values[name] = written(name, named[name]) if name in named else value
         return values
 
-    def _write(self, item: Item, *, anyway: bool = True, **changes: Any) -> None:
+    def _write(self, item: Item, *, anyway: bool = True, **changes: Any) -> bool:
         known = item.section.id if item.section else None
         edit = Edit(part=self._part, kind=item.kind, local=item.local, known_id=known, **changes)
-        self._file.write(edit, anyway=anyway)
+        return self._file.write(edit, anyway=anyway)
 
     async def _create(self, item: Item) -> Result:
         if item.kind == "settings" and await self._is_there(item):
             return Result(item=item, state="stopped", message=f"there is one now: {_AGAIN}")
-        self._write(item, creating=True, anyway=False)
+        if not self._write(item, creating=True, anyway=False):
+            return Result(item=item, state="not tried", message=self._waits(item, []))
         try:
             made = await self._service(item).create(**self._values(item))
         except CallMeBackError as error:

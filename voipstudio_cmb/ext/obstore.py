@@ -213,8 +213,8 @@ def open_store(url: StoreUrl) -> Objects:
         raise
     except (exceptions.BaseError, ValueError, OSError):
         raise ClientMisuse(
-            f"the store of '{url}' can't be used as it is set up: look at the variables that its "
-            "own tools read (AWS_…, GOOGLE_…, AZURE_…), or at the permissions of the directory"
+            f"the store of '{url.store}' can't be used as it is set up: look at the variables that "
+            "its own tools read (AWS_…, GOOGLE_…, AZURE_…), or at the permissions of the directory"
         ) from None
 
 
@@ -270,27 +270,25 @@ def _content(data: Path | bytes) -> bytes | mmap.mmap:
 
 def _error(url: StoreUrl, error: Exception) -> ExportError:
     """What `error` means. Of its text only what can be no credential is repeated."""
-    text = str(error)
+    text, at = str(error), url.store  # of many accounts, each would name its own address
     error.args = ("what the store said may hold a credential",)
     code = re.search(r"<Code>([A-Za-z]{1,40})</Code>", text)
     status = re.search(r"status code: ([0-9]{3})", text)
     known = " ".join(each[1] for each in (status, code) if each)
     said = f" ({known})" if known else ""
     if code and code[1] in _MISSING:
-        return ExportError(
-            f"there is no bucket {url.bucket!r}{said}: create it, or name another one in --to (to=)"
-        )
+        return ExportError(f"there is no bucket {url.bucket!r}{said}: create it, or name another")
     refused = exceptions.PermissionDeniedError | exceptions.UnauthenticatedError
     if isinstance(error, refused) or (status and status[1] in ("401", "403")):
         return ExportError(
-            f"the store refused '{url}'{said}: there are no credentials for it, or they are wrong, "
-            "or may not do this. They come from its own environment or profile (as "
+            f"the store of '{at}' refused this{said}: there are no credentials for it, or they are "
+            "wrong, or may not do this. They come from its own environment or profile (as "
             "AWS_ACCESS_KEY_ID), not from this command: correct them, and run the same again"
         )
     if isinstance(error, exceptions.GenericError):
         return ExportError(
-            f"the store of '{url}' could not be reached, or failed{said}: look at the network, "
-            "its address and its credentials, and run the same again",
+            f"the store of '{at}' could not be reached, or failed{said}: look at the network, its "
+            "address and its credentials",
             retryable=True,
         )
-    return ExportError(f"the store of '{url}' can't do this ({type(error).__name__}){said}")
+    return ExportError(f"the store of '{at}' can't do this ({type(error).__name__}){said}")

@@ -34,7 +34,7 @@ from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import OutputFile
-from .place import StoreUrl, default_workspace, place
+from .place import StoreUrl, default_workspace, local_path, place
 from .series import Series
 
 
@@ -49,6 +49,11 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
 
 def _overlap(value: float | str | timedelta) -> float:
     return checked_duration("overlap (--overlap)", value)
+
+
+def _workspace(path: Path) -> Path:
+    otherwise = "files are made there before they go to the one that --to (to=) names"
+    return local_path(path, "--workspace (workspace=)", otherwise)
 
 
 def _sink_of(plan: Plan) -> Sink:
@@ -73,7 +78,7 @@ class Plan:
     to: Path | StoreUrl = attrs.field(converter=place)
     """The directory that the files go to, or an address such as "s3://bucket/prefix"."""
     workspace: Path | None = attrs.field(
-        default=None, converter=attrs.converters.optional(Path), kw_only=True
+        default=None, converter=attrs.converters.optional(_workspace), kw_only=True
     )
     """Where the files for such an address are made before they are published.
 
@@ -156,7 +161,8 @@ class Plan:
     def _check_store(self) -> None:
         if isinstance(self.to, Path) and self.workspace is not None:
             raise ClientMisuse(
-                "a workspace (--workspace) is of exports to an object store, as s3://bucket/prefix"
+                "--workspace (workspace=) is for an export to a store, as --to s3://bucket/prefix: "
+                "leave it out, or name a store"
             )
         if isinstance(self.to, StoreUrl) and self.sink.appends and self.since:
             raise ClientMisuse(

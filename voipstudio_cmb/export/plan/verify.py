@@ -53,7 +53,7 @@ def verify(directory: str | Path | StoreUrl) -> Iterator[Verified]:
         ClientMisuse: nothing was exported there, or it is no directory.
         ExportError: an object store can't be read now.
     """
-    at = place(directory)
+    at = place(directory, "DIR (directory=)")
     yield from verify_directory(at) if isinstance(at, Path) else verify_store(at)
 
 

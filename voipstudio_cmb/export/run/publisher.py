@@ -85,9 +85,9 @@ class Publisher:
             MANIFEST, nothing, {}, _NEVER
         ):
             raise ExportError(
-                f"the store of {self._plan.shown()!r} ignores the conditions of a put (If-Match "
-                "and If-None-Match), so that two exports could damage each other: export to a "
-                "directory, and copy what is complete",
+                f"the store of '{self._workspace.url.store}' ignores the conditions of a put "
+                "(If-Match and If-None-Match), so that two exports could damage each other: export "
+                "to a directory, and copy what is complete",
                 resumable=False,
             )
 

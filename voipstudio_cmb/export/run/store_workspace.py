@@ -78,8 +78,8 @@ class StoreWorkspace:
 
     def __init__(self, plan: Plan, disk: Disk | None = None) -> None:
         assert isinstance(plan.to, StoreUrl)
-        self.plan = plan
-        self.store = open_store(plan.to)
+        self.plan, self.url = plan, plan.to
+        self.store = open_store(self.url)
         self.before, self.found, self.token = {}, {}, ""
         self._disk = disk or Disk()
         self._locks = contextlib.ExitStack()
