@@ -65,7 +65,7 @@ LAW = {
 ONLY_IN = {
     "aiohttp": "transport",
     "cattrs": "codec",
-    "msgspec": "codec columns http",
+    "msgspec": "boundary codec columns",
     "click": "cli",
     "obstore": "ext",
     "cloudpickle": "ext",

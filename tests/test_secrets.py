@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from tests.fakes.clients import CALLS, without_waiting
@@ -107,7 +106,12 @@ async def test_s2_s3_s4_s5_s8_and_s9_no_fault_brings_a_secret_to_light(
                 assert len(texts) > 10
         assert server.requests
     loop.set_debug(False)
-    texts += [repr(events), str(events), *map(attrs.asdict, events), repr(pickle.dumps(events))]
+    texts += [
+        repr(events),
+        str(events),
+        *(event.to_dict() for event in events),
+        repr(pickle.dumps(events)),
+    ]
     texts += [caplog.text, *(repr(vars(record)) for record in caplog.records)]
     assert any(isinstance(event, AttemptEvent) for event in events)
     assert leaks(*texts, forms=BASIC if source == "basic" else PLAIN) == []

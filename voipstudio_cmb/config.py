@@ -77,7 +77,7 @@ class ClientConfig:
         return self.retry or Backoff(attempts=self.attempts, max_retry_after=self.max_retry_after)
 
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_URL = "(?i)[a-z][a-z0-9+.-]*://"
 
 
 def _is_loopback(host: str) -> bool:
@@ -97,7 +97,7 @@ def checked_base_url(text: object, mask: Callable[[str], str] = str) -> str:
     if not isinstance(text, str) or not text:
         raise ConfigError(f"the base URL is empty or not a string: try {DEFAULT_BASE_URL}")
     # First, as `urlsplit` remembers what it was given, and it may be a token in the wrong place.
-    if not _URL.match(text) or re.search(r"[\s\x00-\x1f\x7f]", text):
+    if not re.match(_URL, text) or re.search(r"[\s\x00-\x1f\x7f]", text):
         raise ConfigError(f"the base URL needs a scheme and a host, like {DEFAULT_BASE_URL}")
     # With a slash, or its end could be taken for the beginning of a token that was cut off.
     if mask(f"{text}/") != f"{text}/":

@@ -6,8 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-import attrs
-
+from .boundary.value import Frozen, State
 from .http import Call, Sent
 
 log: logging.Logger = logging.getLogger("voipstudio_cmb")
@@ -26,8 +25,7 @@ def harmless_headers(headers: Mapping[str, str], quote: Callable[[str], str]) ->
     return {name: quote(value) for name, value in low if name in LOGGED_HEADERS}
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+class Event(Frozen, frozen=True, kw_only=True):
     """The outcome of a call or of one of its attempts."""
 
     operation: str
@@ -46,8 +44,7 @@ class Event:
     """Seconds, with all waits."""
 
 
-@attrs.frozen(kw_only=True)
-class AttemptEvent(Event):
+class AttemptEvent(Event, frozen=True, kw_only=True):
     """The outcome of one attempt."""
 
     number: int
@@ -61,8 +58,7 @@ class AttemptEvent(Event):
         return f"{self.where}: attempt {self.number}: {self.error or self.status}"
 
 
-@attrs.frozen(kw_only=True)
-class CallEvent(Event):
+class CallEvent(Event, frozen=True, kw_only=True):
     """The outcome of one call, however many attempts it took."""
 
     attempts: int
@@ -84,8 +80,7 @@ OnEvent: TypeAlias = Callable[[Event], None]
 """A function that is called with every event; `ClientConfig(on_event=)` takes one."""
 
 
-@attrs.define(kw_only=True)
-class Usage:
+class Usage(State, kw_only=True):
     """What a client has done so far."""
 
     calls: int = 0

@@ -147,11 +147,11 @@ def where(property: str) -> Property:
     return Property(property)
 
 
-_CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|=|>|<|~)(.*)", re.DOTALL)
+_CONDITION = r"(?s)\s*([A-Za-z_]\w*)\s*(>=|<=|=|>|<|~)(.*)"
 _SIGNS: dict[str, Operator] = {
     ">=": "gte", "<=": "lte", "=": "eq", ">": "gt", "<": "lt", "~": "like"
 }  # fmt: skip
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}", re.ASCII)
+_INTEGER = "0|-?[1-9][0-9]{0,17}"
 
 
 def parse(text: str) -> Filter:
@@ -163,7 +163,7 @@ def parse(text: str) -> Filter:
     Raises:
         ClientMisuse: `text` is not property, operator, value, or the value does not fit the field.
     """
-    found = _CONDITION.fullmatch(text)
+    found = re.fullmatch(_CONDITION, text)
     if found is None:
         raise ClientMisuse(
             "a filter is not PROPERTY OPERATOR VALUE, like 'id>100' "
@@ -177,7 +177,7 @@ def _typed(name: str, text: str) -> str | int | bool:
     kind = type_of(name)
     if kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
-    as_integer = kind in (int, Decimal, None) and _INTEGER.fullmatch(text)
+    as_integer = kind in (int, Decimal, None) and re.fullmatch(_INTEGER, text)
     return int(text) if as_integer else text
 
 

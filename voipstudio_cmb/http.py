@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from inspect import isroutine
 from math import inf
-from typing import Any, ClassVar, Literal, Self, TypeAlias
-
-import msgspec
-from msgspec.structs import replace
+from typing import Any, Literal, TypeAlias
 
 from .boundary.text import on_one_line
+from .boundary.value import Frozen, State, field
 
 Sent: TypeAlias = Literal["no", "maybe", "yes"]
 """What is known of a request that failed: it did not arrive, nobody knows, or it was answered.
@@ -27,26 +25,7 @@ UNREAD: Any = object()
 """What `Response.value` is until somebody has parsed the body; None is a value."""
 
 
-class _Value(msgspec.Struct, frozen=True):
-    """A value to copy instead of changing it. msgspec makes one far faster than attrs does."""
-
-    _hidden: ClassVar[frozenset[str]]
-    """Fields that are not shown: they may hold a secret, or say nothing."""
-
-    def with_changes(self, **changes: Any) -> Self:
-        """The same with these fields changed."""
-        return replace(self, **changes)
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        shown = (name for name in self.__struct_fields__ if name not in self._hidden)
-        return [(name, getattr(self, name)) for name in shown]
-
-    def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
-        return f"{type(self).__name__}({fields})"
-
-
-class Call(msgspec.Struct, kw_only=True):
+class Call(State, kw_only=True):
     """What one call has cost so far: shared by all its attempts, written by the middlewares."""
 
     deadline: float = inf
@@ -79,7 +58,7 @@ class Call(msgspec.Struct, kw_only=True):
     """This attempt ended by the failure of another call, which pays for the retry."""
     source: str = ""
     """Where token and base URL come from, for messages."""
-    masks: list[Callable[[str], str]] = msgspec.field(default_factory=list)
+    masks: list[Callable[[str], str]] = field(default_factory=list)
     """Each removes one of this call's secrets from a text."""
 
     def hide(self, mask: Callable[[str], str]) -> None:
@@ -98,7 +77,7 @@ class Call(msgspec.Struct, kw_only=True):
         return on_one_line(text)
 
 
-class Request(_Value, frozen=True, kw_only=True):
+class Request(Frozen, frozen=True, kw_only=True):
     """One operation to perform, before it is known where and with which token."""
 
     _hidden = frozenset({"body", "parse", "call", "credentials"})
@@ -114,7 +93,7 @@ class Request(_Value, frozen=True, kw_only=True):
     headers: Mapping[str, str] = {}
     parse: Callable[[Response], Any] | None = None
     """Makes the value of a 2xx response, or raises `BadPayload`; called inside the retry."""
-    call: Call = msgspec.field(default_factory=Call)
+    call: Call = field(default_factory=Call)
     credentials: Callable[[], Mapping[str, str]] = dict
     """Makes the headers that say who asks: called by what sends the request, and kept nowhere."""
 
@@ -164,7 +143,7 @@ class Request(_Value, frozen=True, kw_only=True):
         return f"{self.method} {self.path}" + (f" page {page}" if page else "")
 
 
-class Response(_Value, frozen=True, kw_only=True):
+class Response(Frozen, frozen=True, kw_only=True):
     """One whole response."""
 
     _hidden = frozenset({"headers", "body", "value"})  # a Location may echo what was sent

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 import attrs
 
 from .boundary.checks import checked_integer, described
+from .boundary.value import Frozen, replace
 from .codec.json import to_json
 from .errors import ClientMisuse
 from .filters import Filter, checked
@@ -86,8 +87,7 @@ _BOUNDS = {
 _RENAMED = {"window": "concurrency", "after": "cursor", "position": "cursor", "max": "limit"}
 
 
-@attrs.frozen
-class PageRequest:
+class PageRequest(Frozen, frozen=True):
     """One page to ask a collection for: by its number, or by a range of ids."""
 
     page_size: int
@@ -162,7 +162,7 @@ def _first(query: WalkQuery) -> PageRequest:
     )
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class WalkQuery:
     """The options of one walk, checked; `WalkOptions` says what they mean."""
 
@@ -240,7 +240,7 @@ class WalkQuery:
         if not self.conditions or self.conditions_here:
             return True
         try:
-            attrs.evolve(self.first, after=_MAX_ID, through=_MAX_ID).query()
+            replace(self.first, after=_MAX_ID, through=_MAX_ID).query()
         except ClientMisuse:
             return False
         return True

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import attrs
 
+from .boundary.value import Frozen
 from .errors import (
     BadPayload,
     CallMeBackError,
@@ -34,15 +35,15 @@ MAX_RETRY_AFTER = 120.0
 
 _RESENT = ("GET", "HEAD", "DELETE")
 
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_SECONDS = r"[0-9]{1,9}(\.[0-9]{1,9})?"
 
-_ASCTIME = re.compile(r"[A-Za-z]{3} [A-Za-z]{3} [ 0-9][0-9] [0-9:]{8} [0-9]{4}", re.ASCII)
+_ASCTIME = "[A-Za-z]{3} [A-Za-z]{3} [ 0-9][0-9] [0-9:]{8} [0-9]{4}"
 """`Sun Nov  6 08:49:37 1994`: the one form of an HTTP date that names no zone; it means GMT."""
 
 
 def _http_date(text: str) -> float | None:
     """The Unix time that an HTTP date in any of its three forms says, or None."""
-    if _ASCTIME.fullmatch(text):
+    if re.fullmatch(_ASCTIME, text):
         text += " GMT"
     try:
         when = parsedate_to_datetime(text)
@@ -59,7 +60,7 @@ def asked_to_wait(response: Response, *, now: Callable[[], float] = time) -> flo
     digits) is None: `float()` would take several of these and sleep for ever.
     """
     text = response.headers.get("retry-after", "").strip()
-    if _SECONDS.fullmatch(text):
+    if re.fullmatch(_SECONDS, text):
         return float(text)
     when = _http_date(text)
     if when is None:
@@ -108,9 +109,10 @@ def concluded(error: CallMeBackError, request: Request) -> CallMeBackError:
     return ended.with_detail(f"the resource {probably} {done}: {look}")
 
 
-@attrs.frozen(kw_only=True)
-class Backoff:
+class Backoff(Frozen, frozen=True, kw_only=True):
     """The standard policy: exponential back-off with full jitter that respects `Retry-After`."""
+
+    _hidden = frozenset({"rng"})
 
     attempts: int = 4
     """The most attempts of one call; a 429 is not charged to them but to the deadline."""
@@ -127,7 +129,7 @@ class Backoff:
     """The most attempts where a response is not JSON."""
     repeat_patch: bool = False
     """Also send a PATCH again after a doubtful outcome: harmless unless somebody else edits too."""
-    rng: Callable[[], float] = attrs.field(default=random.random, repr=False)
+    rng: Callable[[], float] = random.random
 
     def __call__(self, error: CallMeBackError, request: Request, attempts: int) -> float | None:
         patch = self.repeat_patch and request.method == "PATCH"
@@ -154,7 +156,7 @@ class Backoff:
         return asked + self.rng() * min(1.0, 0.1 * asked) if asked else jittered
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class RetryBudget:
     """What a client may spend on retries, so that an outage does not meet a flood.
 

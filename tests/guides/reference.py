@@ -140,7 +140,7 @@ def _methods(node: ast.stmt) -> Iterator[str]:
     if not isinstance(node, ast.ClassDef):
         return
     for base in map(ast.unparse, node.bases):
-        if base[0] == "_" and base in _classes():
+        if (base[0] == "_" or base in ("Frozen", "State")) and base in _classes():
             yield from _methods(_classes()[base])
     for each in node.body:
         if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name[0] != "_":

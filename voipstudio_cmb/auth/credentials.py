@@ -6,10 +6,9 @@ from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-import attrs
-
 from voipstudio_cmb.boundary.checks import checked_integer
 from voipstudio_cmb.boundary.tracebacks import forget_locals
+from voipstudio_cmb.boundary.value import Frozen
 from voipstudio_cmb.codec.envelopes import read_object
 from voipstudio_cmb.codec.json import to_json
 from voipstudio_cmb.errors import BadRequest, ConfigError, Forbidden, Unauthorized
@@ -45,8 +44,7 @@ class Basic:
         return self._token.mask(text)
 
 
-@attrs.frozen
-class Token:
+class Token(Frozen, frozen=True):
     """An API key or a session token, in the API's own header."""
 
     secret: Secret

@@ -23,15 +23,14 @@ Reveal = Callable[[], str]
 _SHORTEST = 4  # any shorter, and every such letter of a text would be taken for the secret
 _LEVELS = 3  # how often a text may have been escaped
 _FOLDED = str.maketrans(ascii_uppercase + "+", ascii_lowercase + " ")  # a form's + is a blank
-_ESCAPE = re.compile(
-    r"(?P<cut>(?:%[0-9a-f]?|\\(?:[ux][0-9a-f]{0,3})?|&[#a-z0-9]{0,8})\Z)"
+_ESCAPE = (
+    r"(?i)(?P<cut>(?:%[0-9a-f]?|\\(?:[ux][0-9a-f]{0,3})?|&[#a-z0-9]{0,8})\Z)"
     r"|(?P<percent>(?:%[0-9a-f]{2})+)"
     r"|(?P<json>(?:\\u[0-9a-f]{4})+)|\\x(?P<hex>[0-9a-f]{2})|\\(?P<char>[^ux])"
     r"|(?P<html>&(?:#[0-9]{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,31});?)"
-    rf"|(?P<unseen>(?:{UNPRINTABLE.pattern}|\ufffd)+)",
-    re.IGNORECASE,
+    rf"|(?P<unseen>(?:{UNPRINTABLE}|\ufffd)+)"
 )
-_BASE64 = re.compile(r"[a-z0-9+/_-]{8,}={0,2}", re.IGNORECASE)
+_BASE64 = "(?i)[a-z0-9+/_-]{8,}={0,2}"
 _URL_SAFE = str.maketrans("-_", "+/")
 
 
@@ -77,7 +76,7 @@ def _places(text: str, reveal: Reveal) -> Iterator[tuple[int, int]]:
 def _base64_places(text: str, reveal: Reveal) -> Iterator[tuple[int, int]]:
     """Where something is in base64 that holds the secret, at whichever byte it begins."""
     shortest = len(reveal()) * 4 // 3 - 2
-    for run in _BASE64.finditer(text):
+    for run in re.finditer(_BASE64, text):
         if run.end() - run.start() < shortest and run.end() < len(text):
             continue
         for skipped in range(4):
@@ -97,7 +96,7 @@ def _unescaped(
     new_begins: list[int] = []
     new_ends: list[int] = []
     at = 0
-    for found in _ESCAPE.finditer(text):
+    for found in re.finditer(_ESCAPE, text):
         first, last = found.span()
         spelt = _spelt(found)
         parts += [text[at:first], spelt]

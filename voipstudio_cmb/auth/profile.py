@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-import attrs
-
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
+from voipstudio_cmb.boundary.value import Frozen
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, NoToken
 
@@ -26,8 +25,7 @@ _LARGEST = 64 * 1024
 """The size in bytes of a file that holds a token."""
 
 
-@attrs.frozen
-class Credentials:
+class Credentials(Frozen, frozen=True):
     """A token and the base URL that it belongs to."""
 
     token: Secret

@@ -10,8 +10,8 @@ from voipstudio_cmb.errors import ConfigError
 
 from .mask import masked
 
-_PRINTABLE = re.compile(r"[!-~]+", re.ASCII)
-_QUOTED = re.compile(r"""(["']).*\1""", re.DOTALL)  # as by a shell, which is not what read it
+_PRINTABLE = "[!-~]+"
+_QUOTED = r"""(?s)(["']).*\1"""  # as by a shell, which is not what read it
 
 
 class Secret:
@@ -69,9 +69,9 @@ class Secret:
                 carry.
         """
         self.checked_text("token")
-        if _QUOTED.fullmatch(self.reveal()):
+        if re.fullmatch(_QUOTED, self.reveal()):
             raise ConfigError("the token has quotes around it: leave them out")
-        if not _PRINTABLE.fullmatch(self.reveal()):
+        if not re.fullmatch(_PRINTABLE, self.reveal()):
             raise ConfigError(
                 "the token contains white space, control or non-ASCII characters (a line end from "
                 "a file?): strip it before passing it"

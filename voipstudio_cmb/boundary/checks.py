@@ -26,13 +26,13 @@ def described(value: object) -> str:
     return "an empty string" if value == "" else f"a value of the type {type(value).__name__}"
 
 
-_HARMLESS = re.compile(r"[-+0-9 .,:/TZ]{0,40}|.{0,15}", re.DOTALL)
+_HARMLESS = "(?s)[-+0-9 .,:/TZ]{0,40}|.{0,15}"
 """What is no token in the wrong place: a number or a time of any kind, or too short."""
 
 
 def is_quotable(value: object) -> bool:
     """Whether an error may quote a `value` that can't be used."""
-    return not isinstance(value, str) or _HARMLESS.fullmatch(value) is not None
+    return not isinstance(value, str) or re.fullmatch(_HARMLESS, value) is not None
 
 
 def quoted_path(path: str | os.PathLike[str], otherwise: str = "that path") -> str:
@@ -87,7 +87,7 @@ def checked_number(name: str, value: object, *, error: type[ClientMisuse] = Clie
     return value if type(value) is int else number
 
 
-_DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?) ?([smhd])", re.ASCII)
+_DURATION = r"(?a)(\d{1,9}(?:\.\d{1,9})?) ?([smhd])"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -102,7 +102,7 @@ def checked_duration(name: str, value: float | str | timedelta) -> float:
     if isinstance(value, timedelta):
         value = value.total_seconds()
     elif isinstance(value, str):
-        found = _DURATION.fullmatch(value)
+        found = re.fullmatch(_DURATION, value)
         if found is None and value != "0":
             raise ClientMisuse(f"{name} must be a number and s, m, h or d, such as 1h")
         value = 0 if found is None else float(found[1]) * _UNITS[found[2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, TextIO
@@ -179,7 +180,11 @@ class Tsv(_Cells):
 
     def _string(self, value: str) -> str:
         text = value.translate(self._ESCAPES)
-        return UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text) if self._stream.isatty() else text
+        return (
+            re.sub(UNPRINTABLE, "\N{REPLACEMENT CHARACTER}", text)
+            if self._stream.isatty()
+            else text
+        )
 
 
 class Table(Printer):

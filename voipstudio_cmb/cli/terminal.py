@@ -20,7 +20,7 @@ from .stdio import print_data
 
 def escape_controls(json_text: str) -> str:
     """Escapes what JSON allows raw and a terminal may obey or hide: the same JSON still."""
-    return UNPRINTABLE.sub(_escape, json_text)
+    return re.sub(UNPRINTABLE, _escape, json_text)
 
 
 def _escape(found: re.Match[str]) -> str:

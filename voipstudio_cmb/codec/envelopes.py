@@ -28,8 +28,8 @@ _CACHE_HEADERS = {
     for name in ("X-Cache", "X-Cache-Status", "X-Proxy-Cache", "CF-Cache-Status", "Cache-Status")
 }
 # A hit after a refresh is fresh.
-_HIT = re.compile(r"(?<![a-z])(?<!refresh_)(?:hit|stale|updating)\b", re.IGNORECASE)
-_AGE = re.compile(r"0*([1-9][0-9]{0,9})\b", re.ASCII)
+_HIT = r"(?i)(?<![a-z])(?<!refresh_)(?:hit|stale|updating)\b"
+_AGE = r"(?a)0*([1-9][0-9]{0,9})\b"
 
 
 def read_page(response: Response, record: type[R], number: int) -> Page[R]:
@@ -156,18 +156,17 @@ def cache_signs(response: Response) -> str:
     Not the headers' own words but those that are known: the rest may hold anything.
     """
     headers, signs = response.headers, list[str]()
-    if "age" in headers and (age := _AGE.match(headers["age"].strip())):
+    if "age" in headers and (age := re.match(_AGE, headers["age"].strip())):
         signs.append(f"Age: {age[1]}")
     for name, spelt in _CACHE_HEADERS.items():
-        if name in headers and (hit := _HIT.search(headers[name])):
+        if name in headers and (hit := re.search(_HIT, headers[name])):
             signs.append(f"{spelt}: {hit[0]}")
     return ", ".join(signs)
 
 
-_TOO_FAST = re.compile(
-    r"\brate\b.{0,20}\bexceeded|\bexceeded\b.{0,20}\brate\b|\brate[ -]?limit"
-    r"|\btoo many (requests|calls)",
-    re.IGNORECASE,
+_TOO_FAST = (
+    r"(?i)\brate\b.{0,20}\bexceeded|\bexceeded\b.{0,20}\brate\b|\brate[ -]?limit"
+    r"|\btoo many (requests|calls)"
 )
 
 
@@ -185,9 +184,9 @@ def is_throttling(response: Response) -> bool:
     messages = read_messages(response.body)
     if not messages:
         text = response.body[:500].decode("utf-8", "replace")
-        return "_rate" not in text and _TOO_FAST.search(text) is not None
+        return "_rate" not in text and re.search(_TOO_FAST, text) is not None
     said = [text for field, texts in messages.items() if "rate" not in field for text in texts]
-    return any(map(_TOO_FAST.search, said))
+    return any(re.search(_TOO_FAST, each) for each in said)
 
 
 def excerpt(body: bytes, quote: Callable[[str], str]) -> str:

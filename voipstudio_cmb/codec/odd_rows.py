@@ -12,8 +12,9 @@ import re
 import secrets
 from collections.abc import Iterator
 
-import attrs
 import msgspec
+
+from voipstudio_cmb.boundary.value import Frozen
 
 from .surrogates import escaped, tolerant
 
@@ -21,8 +22,7 @@ _STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
 _skipped = tolerant(msgspec.json.Decoder(list[list[list[msgspec.Raw]]]).decode)
 
 
-@attrs.frozen
-class OddRow:
+class OddRow(Frozen, frozen=True):
     """A row that can't be read."""
 
     why: str
@@ -31,8 +31,7 @@ class OddRow:
     """Its text as a JSON string, which can be read."""
 
 
-@attrs.frozen
-class OddRows:
+class OddRows(Frozen, frozen=True):
     """What a response holds besides its `rows`."""
 
     body: bytes

@@ -12,10 +12,10 @@ from operator import attrgetter
 from types import GenericAlias
 from typing import Annotated, Any, Generic, TypeVar
 
-import attrs
 import msgspec
 
 from voipstudio_cmb.boundary.text import on_one_line
+from voipstudio_cmb.boundary.value import Frozen, replace
 from voipstudio_cmb.models import Row, Rows
 
 from .json import MAX_ID
@@ -55,8 +55,7 @@ _LINE_ENDS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\x85": b"\\u0085"}
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
-@attrs.frozen
-class RawRows:
+class RawRows(Frozen, frozen=True):
     """What the response for a page holds, each row on one line."""
 
     rows: Rows
@@ -83,7 +82,7 @@ def raw_rows(body: bytes, fields: tuple[str, ...] = ()) -> RawRows:
     unusable = {
         at: (why, json) if row is None else (row.why, row.json) for at, row, why, json in known
     }
-    return attrs.evolve(found, unusable=unusable)
+    return replace(found, unusable=unusable)
 
 
 def _raw_rows(body: bytes, fields: tuple[str, ...]) -> RawRows:

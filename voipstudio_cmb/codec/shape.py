@@ -12,14 +12,15 @@ from typing import Any, NoReturn, get_args, get_type_hints
 import attrs
 import msgspec
 
+from voipstudio_cmb.boundary.value import Frozen
+
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
     """The types that a union like `int | str | None` allows, without None."""
     return tuple(t for t in get_args(annotation) or (annotation,) if t is not NoneType)
 
 
-@attrs.frozen
-class Shape:
+class Shape(Frozen, frozen=True):
     """What the codec needs to know of one record class."""
 
     fields: dict[str, Any]

@@ -19,7 +19,7 @@ T = TypeVar("T")
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
-_HALF = re.compile("[\ud800-\udfff]")
+_HALF = "[\ud800-\udfff]"
 
 
 def tolerant(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
@@ -69,9 +69,9 @@ def escaped(value: object) -> bytes:
 
 def is_text(value: str) -> bool:
     """Whether `value` can be written in UTF-8."""
-    return _HALF.search(value) is None
+    return re.search(_HALF, value) is None
 
 
 def without_half_pairs(value: str) -> str:
     """`value` with U+FFFD for each half surrogate pair."""
-    return _HALF.sub("\N{REPLACEMENT CHARACTER}", value)
+    return re.sub(_HALF, "\N{REPLACEMENT CHARACTER}", value)

@@ -168,7 +168,7 @@ _ESCAPES = {"\b": r"\b", "\t": r"\t", "\n": r"\n", "\f": r"\f", "\r": r"\r"}
 def quoted(text: str) -> str:
     """`text` as a string of TOML, which is one of JSON too but for characters beyond U+FFFF."""
     text = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{UNPRINTABLE.sub(_escaped, text)}"'
+    return f'"{re.sub(UNPRINTABLE, _escaped, text)}"'
 
 
 def _escaped(found: re.Match[str]) -> str:

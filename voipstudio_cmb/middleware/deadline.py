@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import attrs
-
+from voipstudio_cmb.boundary.value import Frozen, field
 from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.retry import concluded
 from voipstudio_cmb.timeouts import Timeouts
 
 
-@attrs.frozen
-class Deadline:
+class Deadline(Frozen, frozen=True):
     """Ends a call when its time is up, whatever it is doing then, or when its client is closed."""
 
     seconds: float
     """How long the call may take."""
     timeout: float | None = None
     """How long one attempt may take; None leaves it to the session."""
-    timeouts: Timeouts = attrs.field(factory=Timeouts)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     """Those of the client, which are closed with it."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:

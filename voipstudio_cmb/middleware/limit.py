@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 
-import attrs
-
+from voipstudio_cmb.boundary.value import Frozen, field
 from voipstudio_cmb.codec.envelopes import is_throttling
 from voipstudio_cmb.errors import ClientMisuse, ProtocolFault, RequestTimeout
 from voipstudio_cmb.events import log
@@ -23,8 +22,7 @@ SMALL_PAGE = 4096
 """What a proxy says by itself is no longer, in bytes."""
 
 
-@attrs.frozen
-class Limit:
+class Limit(Frozen, frozen=True):
     """Makes every attempt wait for its turn, and all callers wait when the server says so.
 
     A 429 pauses and slows all callers, for as long as a `Retry-After` asks or for a while of the
@@ -36,7 +34,7 @@ class Limit:
 
     limiter: Limiter | None = None
     """The user's, which paces all requests."""
-    throttle: AdaptiveThrottle = attrs.field(factory=AdaptiveThrottle)
+    throttle: AdaptiveThrottle = field(default_factory=AdaptiveThrottle)
     """What the client has learnt of the API's own limit."""
     max_retry_after: float = MAX_RETRY_AFTER
     """A `Retry-After` of more seconds holds nobody."""

@@ -8,8 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import attrs
-
+from voipstudio_cmb.boundary.value import Frozen, field
 from voipstudio_cmb.errors import CallMeBackError, HTTPStatusError
 from voipstudio_cmb.events import (
     AttemptEvent,
@@ -27,13 +26,12 @@ Responded: TypeAlias = Response | HTTPStatusError
 EventOf: TypeAlias = Callable[[Call, Outcome, dict[str, Any]], Event]
 
 
-@attrs.frozen
-class Observe:
+class Observe(Frozen, frozen=True):
     """Publishes each call and each attempt: to the `voipstudio_cmb` logger and to `on_event`."""
 
     on_event: OnEvent | None = None
     """The user's listener."""
-    usage: Usage = attrs.field(factory=Usage)
+    usage: Usage = field(default_factory=Usage)
     """The client's counts."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-import attrs
-
+from voipstudio_cmb.boundary.value import Frozen, field
 from voipstudio_cmb.errors import CallMeBackError, Forbidden, NotFound, RateLimited
 from voipstudio_cmb.events import log
 from voipstudio_cmb.http import Call, Handler, Request, Response
@@ -14,15 +13,14 @@ from voipstudio_cmb.retry import Backoff, RetryBudget, RetryPolicy, concluded, d
 from .observe import Observe
 
 
-@attrs.frozen
-class Retry:
+class Retry(Frozen, frozen=True):
     """Tries again as the policy says, while the budget and the call's deadline allow it."""
 
-    policy: RetryPolicy = attrs.field(factory=Backoff)
+    policy: RetryPolicy = field(default_factory=Backoff)
     """Says whether to try again, and after how long."""
-    budget: RetryBudget = attrs.field(factory=RetryBudget)
+    budget: RetryBudget = field(default_factory=RetryBudget)
     """What the client may still spend on retries."""
-    observe: Observe = attrs.field(factory=Observe)
+    observe: Observe = field(default_factory=Observe)
     """Publishes the attempts of a call that somebody listens to."""
 
     async def __call__(self, request: Request, handler: Handler) -> Response:

@@ -11,13 +11,11 @@ import asyncio
 import math
 from collections import deque
 
-import attrs
-
+from voipstudio_cmb.boundary.value import State, field
 from voipstudio_cmb.limits import Queue
 
 
-@attrs.define(kw_only=True)
-class Traffic:
+class Traffic(State, kw_only=True):
     """How fast requests get through while callers are busy. Quiet times do not count."""
 
     quiet: float = 2.0
@@ -65,8 +63,7 @@ class Traffic:
         return self.count if self.count < longest else longest
 
 
-@attrs.define(kw_only=True)
-class RateEstimate:
+class RateEstimate(State, kw_only=True):
     """The pace that keeps below a rate limit that is not documented.
 
     A refusal is no proof of a limit: an account's allowance may be shared, a gateway flaky. So each
@@ -101,9 +98,9 @@ class RateEstimate:
     """Requests a second that may leave now."""
     until: float = -math.inf
     """When the present pause ends."""
-    _traffic: Traffic = attrs.field(factory=Traffic)
+    _traffic: Traffic = field(default_factory=Traffic)
     _passed: int = 0
-    _refusals: deque[int] = attrs.field(factory=lambda: deque(maxlen=3))  # when, by `_passed`
+    _refusals: deque[int] = field(default_factory=lambda: deque(maxlen=3))  # when, by `_passed`
     _began: float = -math.inf  # when the present episode of refusals did
     _in_a_row: int = 0  # episodes without a success between them
     _pause: float = 0.0

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar, overload
 import attrs
 
 from voipstudio_cmb.boundary.text import html_table
+from voipstudio_cmb.boundary.value import Frozen
 
 from .sent import read_json
 
@@ -19,8 +20,7 @@ class Identified(Protocol):
     def id(self) -> int: ...
 
 
-@attrs.frozen
-class Row:
+class Row(Frozen, frozen=True):
     """A row as the API sent it, to the digit."""
 
     id: int
@@ -65,8 +65,7 @@ class Rows(Sequence[Row]):
         return b"\n".join((*self._objects, b""))
 
 
-@attrs.frozen
-class Reject:
+class Reject(Frozen, frozen=True):
     """A row that is no object, has no usable id or can't be read."""
 
     page: int
@@ -82,8 +81,7 @@ class Reject:
 R = TypeVar("R", bound=Identified, covariant=True)
 
 
-@attrs.frozen(kw_only=True)
-class Page(Generic[R]):
+class Page(Frozen, Generic[R], frozen=True, kw_only=True):
     """One page of a collection."""
 
     records: Sequence[R]

@@ -15,13 +15,14 @@ from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.http import Handler, Response
 from voipstudio_cmb.models import Page, Reject, Row, Rows
 from voipstudio_cmb.query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
-from voipstudio_cmb.walk import Kept, Strategy, Walk, check_conditions
+from voipstudio_cmb.walk import Kept, Walk, check_conditions
 
 from .service import R, Service
 
 if TYPE_CHECKING:
     from voipstudio_cmb.columns import Chosen, Column
     from voipstudio_cmb.columns.batches import Batches
+    from voipstudio_cmb.walk.strategy import Strategy
 
 
 def _refuse(rejects: Sequence[Reject]) -> None:
@@ -196,6 +197,9 @@ class Collection(Service[R]):
         parse: Callable[..., Page[Any]] | None = None,
         kept: Kept | None = None,
     ) -> Strategy[Any]:
+        # With the first walk: it is a third of what the client would take to import.
+        from voipstudio_cmb.walk.strategy import Strategy
+
         return Strategy(
             fetch=partial(self._fetch, parse or partial(envelopes.read_page, record=self.record)),
             resource=self.path,

@@ -24,7 +24,6 @@ from __future__ import annotations
 from .capabilities import Capabilities
 from .contradiction import check_conditions
 from .cursor import Kept
-from .strategy import Strategy
 from .tasks import Tasks
 from .walk import Progress, Walk, WalkState
 
@@ -32,7 +31,6 @@ __all__ = [
     "Capabilities",
     "Kept",
     "Progress",
-    "Strategy",
     "Tasks",
     "Walk",
     "WalkState",

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-import attrs
-
+from voipstudio_cmb.boundary.value import State, field
 from voipstudio_cmb.models import Page
 
 from .ids import ids_of
@@ -26,19 +25,18 @@ Question: TypeAlias = tuple[int, int, list[int]]
 """Two bounds, and the ids above the first and up to the second."""
 
 
-@attrs.frozen
-class Capabilities:
+class Capabilities(State):
     """What a server supports of each resource."""
 
-    supported: dict[str, tuple[int, int]] = attrs.field(factory=dict)
+    supported: dict[str, tuple[int, int]] = field(default_factory=dict)
     """From which id up to which it has proved that it supports conditions on `id`."""
-    refused: set[str] = attrs.field(factory=set)
+    refused: set[str] = field(default_factory=set)
     """It has shown that it does not."""
-    counted: set[str] = attrs.field(factory=set)
+    counted: set[str] = field(default_factory=set)
     """Its totals have counted more rows than their page, where conditions on `id` went with it."""
-    sorts_numbers: set[str] = attrs.field(factory=set)
+    sorts_numbers: set[str] = field(default_factory=set)
     """It has sent a shorter id before a longer one that comes first as a text."""
-    unsorted: set[str] = attrs.field(factory=set)
+    unsorted: set[str] = field(default_factory=set)
     """It answers only if no order is asked for."""
 
     def supports(self, resource: str, low: int, high: int) -> bool:

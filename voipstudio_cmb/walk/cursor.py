@@ -6,17 +6,15 @@ from array import array
 from collections.abc import Awaitable, Callable
 from typing import ClassVar, Literal, TypeAlias
 
-import attrs
-
 from voipstudio_cmb.boundary.checks import described
+from voipstudio_cmb.boundary.value import Frozen, astuple
 from voipstudio_cmb.errors import ClientMisuse
 
 _WIDTH = 9
 """The numbers of a `PageCursor` without its suspect pages."""
 
 
-@attrs.frozen
-class KeysetCursor:
+class KeysetCursor(Frozen, frozen=True):
     """A place in a keyset walk."""
 
     kind: ClassVar[Literal["keyset"]] = "keyset"
@@ -32,8 +30,7 @@ class KeysetCursor:
         return f"{self.kind}:{self.checksum}:{self.last}:{self.through}"
 
 
-@attrs.frozen
-class SuspectPage:
+class SuspectPage(Frozen, frozen=True):
     """A page that may have been read before the mark was taken, and has to be read again."""
 
     number: int
@@ -43,8 +40,7 @@ class SuspectPage:
     """The checksum of their ids."""
 
 
-@attrs.frozen(kw_only=True)
-class PageCursor:
+class PageCursor(Frozen, frozen=True, kw_only=True):
     """A place in a page walk, with what `Ledger` has counted up to there."""
 
     kind: ClassVar[Literal["page"]] = "page"
@@ -71,8 +67,8 @@ class PageCursor:
 
     def encode(self) -> str:
         """The text for a caller to keep."""
-        *numbers, suspects = attrs.astuple(self, recurse=False)[1:]
-        pages = (number for page in suspects for number in attrs.astuple(page))
+        *numbers, suspects = astuple(self)[1:]
+        pages = (number for page in suspects for number in astuple(page))
         return ":".join([self.kind, self.checksum, *map(str, (*numbers, *pages))])
 
 
@@ -119,7 +115,7 @@ def parse_cursor(text: object, checksum: str) -> Cursor:
     if kind == "keyset" and len(numbers) == 2:
         return KeysetCursor(checksum, *numbers)
     if kind == "page" and len(numbers) >= _WIDTH and len(numbers) % 3 == 0:
-        names = [field.name for field in attrs.fields(PageCursor)][1 : _WIDTH + 1]
+        names = PageCursor.__struct_fields__[1 : _WIDTH + 1]
         more = iter(numbers[_WIDTH:])
         suspects = tuple(map(SuspectPage, more, more, more))
         return PageCursor(

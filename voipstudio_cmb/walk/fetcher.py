@@ -11,6 +11,7 @@ from typing import Generic
 
 import attrs
 
+from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.errors import NotFound
 from voipstudio_cmb.models import Page, Rows
 from voipstudio_cmb.query import Fetch, PageRequest, R
@@ -81,18 +82,18 @@ class PageFetcher(Generic[R]):
             return
         if order == "same":
             if request.page_size < MANY:
-                await self.fetch(attrs.evolve(request, page_size=MANY))
+                await self.fetch(replace(request, page_size=MANY))
                 self._order_is_known = True
             return
         self._order_is_known = True
-        turned = attrs.evolve(request, descending=not request.descending)
+        turned = replace(request, descending=not request.descending)
         if same_both_ways(page, await self.fetch(turned), request.sort or ""):
             raise sort_ignored(request)
 
     async def page(self, number: int, page_size: int) -> Page[R]:
         """Page `number`, which is empty if the server does not find it; the first must be found."""
         try:
-            return await self.fetch(attrs.evolve(self.first, number=number, page_size=page_size))
+            return await self.fetch(replace(self.first, number=number, page_size=page_size))
         except NotFound:
             if number == 1:
                 raise
@@ -118,13 +119,11 @@ class PageFetcher(Generic[R]):
 
     async def unnamed_page(self) -> set[int]:
         """The ids on the first page, from wherever the server counts: no page is named."""
-        return {*ids_of(await self.fetch(attrs.evolve(self.first, number=0)))}
+        return {*ids_of(await self.fetch(replace(self.first, number=0)))}
 
     async def newest(self, rows: int) -> Page[R]:
         """So many `rows` with the highest ids, the highest first."""
-        page = await self.fetch(
-            attrs.evolve(self.first, page_size=rows, sort="id", descending=True)
-        )
+        page = await self.fetch(replace(self.first, page_size=rows, sort="id", descending=True))
         if isinstance(page.records, Rows):
             self.progress.newest = self.progress.newest or page.records.created
         return page
@@ -134,7 +133,7 @@ class PageFetcher(Generic[R]):
 
         Empty if the server answers 404, and other requests show that there is none.
         """
-        request = attrs.evolve(
+        request = replace(
             self.first, after=after, through=through, page_size=page_size or self.first.page_size
         )
         page = await self._or_none(request) if after or through else await self.fetch(request)
@@ -155,7 +154,7 @@ class PageFetcher(Generic[R]):
         Raises:
             NotFound: there are rows in the range, but the server does not find them.
         """
-        above = attrs.evolve(request, through=None, page_size=1)
+        above = replace(request, through=None, page_size=1)
         for _ in range(_TRIES):
             page = None if request.through is None else await self._or_none(above)
             if page is not None and page.records:

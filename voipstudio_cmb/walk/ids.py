@@ -10,8 +10,7 @@ from itertools import pairwise
 from operator import le, lt
 from typing import Any, TypeVar
 
-import attrs
-
+from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.models import Identified, Page, Rows
 
 R = TypeVar("R", bound=Identified)
@@ -113,7 +112,7 @@ def without(page: Page[R], ids: Set[int]) -> Page[R]:
     """The `page` without the rows of these `ids`."""
     if not ids or ids.isdisjoint(ids_of(page)):
         return page
-    return attrs.evolve(page, records=[each for each in page.records if each.id not in ids])
+    return replace(page, records=[each for each in page.records if each.id not in ids])
 
 
 def overlap(first: Page[Any], second: Page[Any]) -> bool:

@@ -24,6 +24,7 @@ from typing import Generic, TypeAlias
 
 import attrs
 
+from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
@@ -127,7 +128,7 @@ class KeysetWalk(Generic[R]):
         progress.seen += len(page.records)
         if self._ending is not None:
             self._ending.add(page)
-        return attrs.evolve(page, number=progress.pages, total=progress.total)
+        return replace(page, number=progress.pages, total=progress.total)
 
     def cursor(self, last: int) -> str:
         """The cursor behind the row `last`; the walk resumed there has the same end as this one."""
@@ -172,7 +173,7 @@ class KeysetWalk(Generic[R]):
                 if rows:
                     self._fetcher.progress.total = len(rows)
                 self._through = high
-                pages = [attrs.evolve(complete, records=rows)] if rows else []
+                pages = [replace(complete, records=rows)] if rows else []
                 return pages, self._one_by_one(high, high)
         self._through = self._fetcher.progress.through = high
         if low >= high:

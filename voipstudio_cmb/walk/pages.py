@@ -59,6 +59,7 @@ from typing import Any, Generic
 
 import attrs
 
+from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
@@ -214,7 +215,7 @@ class PageWalk(Generic[R]):
         moved = await reader.read_back(await reader.ask(number - 1))
         both = {record.id: record for record in (*moved.records, *page.records)}
         self._progress.repaired += len(both) - len({*ids_of(page)})
-        return attrs.evolve(page, records=[both[id] for id in sorted(both)])
+        return replace(page, records=[both[id] for id in sorted(both)])
 
     async def _verify(self) -> AsyncGenerator[Page[R]]:
         """What is new on the pages that are read again, across the borders of those before."""
@@ -244,7 +245,7 @@ class PageWalk(Generic[R]):
             self._reader.ledger.add(records)
         self._progress.repaired += len(records)
         self._progress.repeated += len(page.records) - len(records)
-        return attrs.evolve(page, records=records)
+        return replace(page, records=records)
 
     def _fresh(self, seen: Seen, page: Page[R]) -> tuple[Page[R], int]:
         """The `page` with what is new to the walk, and how many rows are new to this pass."""
@@ -254,12 +255,12 @@ class PageWalk(Generic[R]):
         self._progress.repeated += len(page.records) - len(records)
         reader.ledger.repeats = reader.ledger.repeats or len(records) < len(page.records)
         if seen is not reader.seen:
-            return self._late(attrs.evolve(page, records=records)), len(records)
+            return self._late(replace(page, records=records)), len(records)
         if records and records[0].id <= last:
             self._strayed = True
             # A server that does not sort may have sent a page in order by chance.
             reader.ordered = reader.ordered and reader.ledger.top > 0
-        return attrs.evolve(page, records=records), len(records)
+        return replace(page, records=records), len(records)
 
     def _is_capped(self, first: Page[R]) -> bool:
         """Whether the `first` page shows that the server sends fewer rows than were asked for."""

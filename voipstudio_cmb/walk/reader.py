@@ -7,6 +7,7 @@ from typing import Generic
 
 import attrs
 
+from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.errors import BadRequest, IncompleteWalk, PageDrift
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
@@ -161,7 +162,7 @@ class PageReader(Generic[R]):
         self.note_total(page)
         number = page.number
         if number > 1 and self.ledger.complete:
-            return attrs.evolve(page, records=[])  # it was asked for before that was known
+            return replace(page, records=[])  # it was asked for before that was known
         if not page.records:
             if not page.unusable and self.expects_more():
                 page = await self.confirm_empty(number)
@@ -172,7 +173,7 @@ class PageReader(Generic[R]):
                 page = await self._confirm_second(page, before, same)
             elif same and ids_of(await self.ask(number + _FAR)) == ids_of(before):
                 # Rows can move by a page, but not that far: it is the last page again.
-                page = attrs.evolve(page, records=[])
+                page = replace(page, records=[])
         elif number == 2:
             page = await self._confirm_second(page, before, False)
         self.note_total(page)
@@ -191,7 +192,7 @@ class PageReader(Generic[R]):
             return second
         if not self.reached_top() and self.ledger.rows != self.ledger.highest_total:
             raise self.lasting_drift("page 2 is page 1 again: the server seems to ignore `page`")
-        return attrs.evolve(second, records=[])
+        return replace(second, records=[])
 
     async def confirm_empty(self, number: int) -> Page[R]:
         """Page `number`, which was empty though there should be more rows, asked for again.
@@ -220,7 +221,7 @@ class PageReader(Generic[R]):
         while back.number > 1 and not any(id <= last for id in ids_of(back)):
             back = await self.ask(back.number - 1)
             rows.update({record.id: record for record in back.records if record.id > last})
-        return attrs.evolve(page, records=[rows[id] for id in sorted(rows)])
+        return replace(page, records=[rows[id] for id in sorted(rows)])
 
     def note_total(self, page: Page[R]) -> None:
         """Notes the total that came with `page`."""
@@ -268,7 +269,7 @@ class PageReader(Generic[R]):
         now = await self.ask_top(max(2, self.page_size)) if top else None
         last = [] if now is None else [id for id in ids_of(now) if id <= top]
         if top and self.expects_more() and (first := self.fetcher.first).descending:
-            turned = attrs.evolve(first, page_size=2, descending=False)
+            turned = replace(first, page_size=2, descending=False)
             last += ids_of(await self.fetcher.fetch(turned))
         if any(id not in self.seen for id in (*self.ledger.tops, *last)):
             raise self.lasting_drift("rows at the end of the collection are on none of them")

@@ -10,6 +10,7 @@ from typing import Generic
 import attrs
 
 from voipstudio_cmb.boundary.tracebacks import forget_locals
+from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import matching
 from voipstudio_cmb.models import Page
@@ -95,7 +96,7 @@ class Strategy(Generic[R]):
                 async for page in pages:
                     last = page.records[-1].id
                     if self.query.conditions_here:
-                        page = attrs.evolve(
+                        page = replace(
                             page, total=None,
                             records=matching(self.query.conditions_here, page.records),
                         )  # fmt: skip
@@ -103,7 +104,7 @@ class Strategy(Generic[R]):
                             continue
                     if left is not None and len(page.records) >= left:
                         await pages.aclose()  # before it is handed out: no more is asked for
-                        page = attrs.evolve(page, records=page.records[:left])
+                        page = replace(page, records=page.records[:left])
                         last = page.records[-1].id
                     state.last = last
                     left = None if left is None else left - len(page.records)
@@ -224,7 +225,7 @@ class Strategy(Generic[R]):
 
     def _page_walk(self, fetcher: PageFetcher[R], state: WalkState, unsorted: bool) -> PageWalk[R]:
         if unsorted:
-            fetcher = attrs.evolve(fetcher, first=attrs.evolve(fetcher.first, sort=None))
+            fetcher = attrs.evolve(fetcher, first=replace(fetcher.first, sort=None))
         after = self.cursor if isinstance(self.cursor, PageCursor) else None
         # Elsewhere it was tried, or can't be.
         untried = self.query.walk == "page" and self._may_try_keyset()

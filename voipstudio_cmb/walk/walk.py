@@ -7,9 +7,8 @@ import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
-import attrs
-
 from voipstudio_cmb.boundary.text import html_table
+from voipstudio_cmb.boundary.value import State, field
 from voipstudio_cmb.errors import ClientMisuse
 
 from .cursor import is_resumable
@@ -17,8 +16,7 @@ from .cursor import is_resumable
 T = TypeVar("T")
 
 
-@attrs.define(kw_only=True)
-class Progress:
+class Progress(State, kw_only=True):
     """How far a walk has come."""
 
     seen: int = 0
@@ -44,11 +42,10 @@ class Progress:
     """What says that a response came out of a cache, as the last such one does; "" if none does."""
 
 
-@attrs.define(eq=False)
-class WalkState:
+class WalkState(State):
     """What a walk leaves behind, for its caller and for a later walk."""
 
-    progress: Progress = attrs.field(factory=Progress)
+    progress: Progress = field(default_factory=Progress)
     last: int | None = None
     """The id that was handed out last."""
     cursor: Callable[[int], str] | None = None
@@ -93,7 +90,7 @@ class Walk(AsyncIterator[T]):
 
     def _repr_html_(self) -> str:
         begun = "ended" if self._has_ended() else "begun" if self._items else "nothing is sent yet"
-        known = {name: value for name, value in attrs.asdict(self.progress).items() if value}
+        known = {name: value for name, value in self.progress.to_dict().items() if value}
         shown = {**self._asked, "state": begun, **known}
         return html_table((type(self).__name__, ""), shown.items())
 
