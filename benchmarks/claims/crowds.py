@@ -96,7 +96,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 few[0], many[0], lambda count: asyncio.run(_expired(count)),
             ),
             _claim(
-                "growth-of-waiters", "a waiter of a limiter, cancelled with the others", "us CPU", 2,
+                "growth-of-waiters", "a waiter of a limiter, cancelled with all", "us CPU", 2,
                 few[1], many[1], lambda count: asyncio.run(_cancelled(count)),
             ),
             _claim(

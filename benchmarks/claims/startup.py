@@ -44,7 +44,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 unit="s",
                 ours="voipstudio_cmb",
                 limit="aiohttp",
-                target=1.25,
+                target=1.12,
                 contenders={
                     "voipstudio_cmb": measure("-c", "from voipstudio_cmb import CallMeBackClient"),
                     **{
