@@ -55,6 +55,8 @@ class Call(msgspec.Struct, kw_only=True):
     """Seconds for one attempt; None leaves it to the session."""
     attempts: int = 0
     """Attempts begun."""
+    unsent: int = 0
+    """Those that had no turn, as whoever gives the turns was away."""
     throttled: int = 0
     """Attempts that ended in "slow down"; they are charged to the deadline, not to the attempts."""
     waited: float = 0.0

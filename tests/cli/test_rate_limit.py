@@ -67,11 +67,15 @@ def test_an_export_that_shares_its_rate_is_the_same(run: Any, tmp_path: Path) ->
 
 def test_a_server_that_is_away_ends_an_export_that_can_be_resumed(run: Any, tmp_path: Path) -> None:
     with closed_port() as bound:
-        url = f"redis://:Sesame@127.0.0.1:{bound.getsockname()[1]}"
+        port = bound.getsockname()[1]
+        url = f"redis://:Sesame@127.0.0.1:{port}"
         result = run(
             "export", "websites", "--sandbox", "--to", tmp_path / "away",
             "--rate", "100", "--rate-limit", url, "--patience", "0", "-vv",
+            "--progress", "json",
         )  # fmt: skip
     assert result.code == RESUMABLE
-    assert "is away, so nothing was sent" in result.err
+    assert f"the Redis server redis://127.0.0.1:{port} is away: nothing was sent" in result.err
+    assert "RedisRateLimit(" not in result.err
+    assert '"requests": 0, "retries": 0' in result.err
     assert "Sesame" not in result.err

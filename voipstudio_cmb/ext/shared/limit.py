@@ -56,6 +56,10 @@ class SharedLimit(ABC):
         ClientMisuse: `n`, `per`, `lease` or `fallback` can't be used.
     """
 
+    key: str = ""
+    """The name of what is shared."""
+    kept_by: str = "the keeper of the rate limit"
+    """Who keeps it, for messages."""
     answer_within: float = 2.0
     """Seconds that the keeper may take; it is away after them."""
 
@@ -232,15 +236,29 @@ class SharedLimit(ABC):
             async with asyncio.timeout(self.answer_within):
                 return await self.ask(question)
         except TimeoutError:
-            raise ConnectFailed(
-                f"{self!r} got no answer within {self.answer_within:g} s, so nothing was sent"
+            raise self._away(
+                f"nothing was sent, as it gave no answer within {self.answer_within:g} s"
             ) from None
+
+    def _away(self, why: str) -> ConnectFailed:
+        return ConnectFailed(f"{self.kept_by} is away: {why}", peer=self.kept_by)
 
     def _too_slow(self) -> ConnectFailed:
         most = self._allowed_late * 1000
         return ConnectFailed(
-            f"{self!r}: {_SLOW} grants in a row came more than {most:.3g} ms late, so none was "
-            "used: pace by a longer period, such as ten times as many requests in ten times as long"
+            f"{self.kept_by} is too far away: {_SLOW} grants in a row came more than {most:.3g} ms "
+            "late, so none was used; pace by a longer period, such as ten times as many requests "
+            "in ten times as long",
+            peer=self.kept_by,
+        )
+
+    def _other_rate(self, n: int, period: float) -> ClientMisuse:
+        """What to say where others have asked for `n` in a `period` of the keeper's."""
+        theirs = f"{n} requests in {period / (1 + LATE):.6g} s"
+        ours = f"{self.whole} in {self.period / (1 + LATE):.6g} s"
+        return ClientMisuse(
+            f"{self.kept_by} paces {self.key!r} by {theirs}, and here it is {ours}: say the same "
+            "rate everywhere, or another key; a new rate counts after a minute without the other"
         )
 
     def _fail(self, error: Exception) -> None:
