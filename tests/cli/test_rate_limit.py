@@ -75,7 +75,23 @@ def test_a_server_that_is_away_ends_an_export_that_can_be_resumed(run: Any, tmp_
             "--progress", "json",
         )  # fmt: skip
     assert result.code == RESUMABLE
-    assert f"the Redis server redis://127.0.0.1:{port} is away: nothing was sent" in result.err
+    away = f"the Redis server redis://127.0.0.1:{port} is away: nothing was sent, as it keeps"
+    assert f"{away} the rate limit (Connection refused)" in result.err
     assert "RedisRateLimit(" not in result.err
     assert '"requests": 0, "retries": 0' in result.err
     assert "Sesame" not in result.err
+
+
+def test_a_dry_run_says_that_the_server_is_away(run: Any, tmp_path: Path) -> None:
+    with closed_port() as bound:
+        url = f"redis://127.0.0.1:{bound.getsockname()[1]}"
+        result = run(
+            "export", "websites", "settings", "--sandbox", "--to", tmp_path / "away",
+            "--rate", "100", "--rate-limit", url, "--dry-run",
+        )  # fmt: skip
+    assert result.code == RESUMABLE
+    assert (
+        "is away: nothing was sent, as it keeps the rate limit (Connection refused)" in result.err
+    )
+    assert "requests" not in result.err
+    assert not (tmp_path / "away").exists()

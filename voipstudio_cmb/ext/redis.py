@@ -8,6 +8,7 @@ The arithmetic runs on the server, in `redis.lua`, and by the server's clock.
 from __future__ import annotations
 
 import math
+import os
 import re
 import socket
 from functools import partial
@@ -166,7 +167,7 @@ class RedisRateLimit(SharedLimit):
         ]  # fmt: skip
 
     def _explained(self, error: Exception) -> CallMeBackError:
-        words = self._masked(str(error))
+        words = _PLACE.sub(_reason, self._masked(str(error)))
         if isinstance(error, _REFUSED):
             return ClientMisuse(
                 f"{self.kept_by} refuses this user or password, or what they may do: {words}"
@@ -185,6 +186,14 @@ class RedisRateLimit(SharedLimit):
 
 def _micro(seconds: float) -> int:
     return math.ceil(seconds * 1e6)
+
+
+_PLACE = re.compile(r"^Error (-?\d+) connecting to .*?\. (.*)$", re.DOTALL)
+
+
+def _reason(found: re.Match[str]) -> str:
+    """Why no connection was made, without the place, which is said before."""
+    return os.strerror(int(found[1])) if int(found[1]) > 0 else found[2]
 
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")

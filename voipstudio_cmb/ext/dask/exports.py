@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import time
 import uuid
+import weakref
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -85,7 +86,8 @@ class DaskExports:
         self._given, self._to = plan.to, whole.to
         self._client: Any = client  # half of its methods have no types
         self._attendance = Attendance(tell)
-        self._futures: dict[str, Future[worker.Outcome]] = {}
+        # Not held here: Dask runs again what somebody holds and a worker that died has done.
+        self._futures = weakref.WeakSet[Future[worker.Outcome]]()
         self._shards = [attrs.evolve(each, rate=each.rate or rate) for each in made]
         self._limiter = limiter
         self._keeper: object = None
@@ -164,7 +166,7 @@ class DaskExports:
         future: Future[worker.Outcome] = self._client.submit(
             worker.run, *given, key=key, pure=False
         )
-        self._futures[shard.account] = future
+        self._futures.add(future)
         return future
 
     async def _export(self, shard: Shard, future: Future[worker.Outcome]) -> None:
@@ -269,7 +271,7 @@ class DaskExports:
         async with asyncio.timeout(10 * INTERVAL):
             self._attendance.look(await self._client.nthreads())
         if self._attendance.deserted:
-            await self._client.cancel([*self._futures.values()])
+            await self._client.cancel([*self._futures])
 
     async def _stop(self) -> None:
         with contextlib.suppress(*_LOST, TimeoutError):

@@ -254,11 +254,11 @@ class SharedLimit(ABC):
 
     def _other_rate(self, n: int, period: float) -> ClientMisuse:
         """What to say where others have asked for `n` in a `period` of the keeper's."""
-        theirs = f"{n} requests in {period / (1 + LATE):.6g} s"
-        ours = f"{self.whole} in {self.period / (1 + LATE):.6g} s"
+        theirs, ours = (round(each / (1 + LATE), 4) for each in (period, self.period))
         return ClientMisuse(
-            f"{self.kept_by} paces {self.key!r} by {theirs}, and here it is {ours}: say the same "
-            "rate everywhere, or another key; a new rate counts after a minute without the other"
+            f"{self.kept_by} paces {self.key!r} by {n} requests in {theirs:.10g} s, and here it is "
+            f"{self.whole} in {ours:.10g} s: say the same rate everywhere, or another key; a new "
+            "rate counts after a minute without the other"
         )
 
     def _fail(self, error: Exception) -> None:
