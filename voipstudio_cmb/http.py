@@ -8,6 +8,7 @@ it stands above the session and sees whole responses, their bodies read.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from inspect import isroutine
 from math import inf
 from typing import Any, ClassVar, Literal, Self, TypeAlias
@@ -194,6 +195,12 @@ class Response(_Value, frozen=True, kw_only=True):
             already_gone=self.already_gone,
         )
 
+
+LEAVES: ContextVar[Callable[[], None] | None] = ContextVar("LEAVES", default=None)
+"""What the limiter that has given this task its turn wants to be called when the request leaves.
+
+A new connection may take its time before.
+"""
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 """An async function that takes a request and returns its response."""

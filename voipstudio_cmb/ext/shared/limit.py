@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Self
 
 from voipstudio_cmb.boundary.checks import checked_integer
 from voipstudio_cmb.errors import ClientMisuse, ConnectFailed
+from voipstudio_cmb.http import LEAVES
 from voipstudio_cmb.limits import Limiter, whole_requests
 from voipstudio_cmb.timeouts import LoopGuard
 
@@ -133,9 +135,18 @@ class SharedLimit(ABC):
             late = self._now() - grant.due
             if late <= self._allowed_late:
                 self._untold.used(grant, late)
+                LEAVES.set(partial(self._left, grant, self._now()))
                 return
             self._give_back(grant)
             first = True
+
+    def _left(self, grant: Grant, turn: float) -> None:
+        """Tells at once of a request that leaves long after its `turn`, as by a new connection."""
+        late = self._now() - turn
+        if late > self._allowed_late / 4:
+            self._untold.used(grant, late, urgent=True)
+            self._work()
+            self._stir()
 
     async def _pass_by(self, outage: Outage) -> bool:
         passing = outage.pass_by()
