@@ -191,6 +191,11 @@ async def test_another_rate_under_one_key_is_refused_and_counts_when_the_first_i
         await other.acquire()
         with pytest.raises(ClientMisuse, match="by 2 requests in 0.8 s"):
             await one.acquire()
+    async with limit(server, 50, spent_if_missing=True) as third:
+        with server.client() as client:
+            client.hincrby("{voipstudio-cmb}:state", "at", -60_000_001)
+        # What was granted at another rate is not known to fit into this one.
+        assert (await third.ask(question())).wait == pytest.approx(1.02, abs=0.1)
 
 
 @pytest.mark.redis
