@@ -25,8 +25,9 @@ LAW = {
         "export.run export.store filters limits timeouts"
     ),
     "export": "export.accounts export.plan export.run export.shard export.sinks",
-    "export.accounts": "auth config export.split limits",
+    "export.accounts": "auth config export.split export.token_source limits",
     "export.split": "auth",
+    "export.token_source": "auth",
     "export.shard": "auth config export.accounts export.plan filters limits",
     "export.run": (
         "auth client columns config exit_codes export.accounts export.plan export.shard "

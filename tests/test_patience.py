@@ -103,6 +103,19 @@ async def test_an_outage_of_14_minutes_costs_nobody_a_call_and_is_not_hammered(
 
 
 @virtual
+async def test_what_is_away_instead_of_the_api_is_named() -> None:
+    told: list[str] = []
+    keeper = ConnectFailed("the Redis server is away: nothing was sent", peer="the Redis server")
+    handler = Api(0, 100, keeper).chain(Patience(900, told.append))
+    await handler(get())
+    first, last = told
+    assert first == "the Redis server is away: nothing was sent: tries go on for 900 s"
+    assert last.startswith("the Redis server is back after ")
+    with pytest.raises(ConnectFailed, match="; the Redis server was away for 10 s"):
+        await Api(0, 5000, keeper).chain(Patience(10))(get())
+
+
+@virtual
 async def test_an_outage_leaves_the_budget_for_retries_as_it_was() -> None:
     api, budget = Api(0, 800), RetryBudget()
     handler = api.chain(Patience(900), budget=budget)

@@ -121,6 +121,9 @@ class TransportError(CallMeBackError):
 class ConnectFailed(TransportError):
     """No connection could be made, so the request was certainly not sent."""
 
+    peer: str = ""
+    """What could not be reached, if it is not the API: what keeps a shared rate."""
+
 
 class ConnectionLost(TransportError):
     """The connection broke before the whole response had arrived."""

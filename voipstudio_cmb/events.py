@@ -87,16 +87,15 @@ class Usage(State, kw_only=True):
     """Calls that have ended."""
     requests: int = 0
     """Requests that they took."""
+    retries: int = 0
+    """Those beyond the first of their call."""
     waited: float = 0.0
     """Seconds that they spent in back-off and pacing."""
-
-    @property
-    def retries(self) -> int:
-        """Requests beyond the first of their call."""
-        return max(0, self.requests - self.calls)
 
     def add(self, call: Call) -> None:
         """Books a call that has ended."""
         self.calls += 1
-        self.requests += call.attempts
+        requests = call.attempts - call.unsent
+        self.requests += requests
+        self.retries += max(0, requests - 1)
         self.waited += call.waited

@@ -8,6 +8,7 @@ it stands above the session and sees whole responses, their bodies read.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextvars import ContextVar
 from inspect import isroutine
 from math import inf
 from typing import Any, Literal, TypeAlias
@@ -34,6 +35,8 @@ class Call(State, kw_only=True):
     """Seconds for one attempt; None leaves it to the session."""
     attempts: int = 0
     """Attempts begun."""
+    unsent: int = 0
+    """Those that had no turn, as whoever gives the turns was away."""
     throttled: int = 0
     """Attempts that ended in "slow down"; they are charged to the deadline, not to the attempts."""
     waited: float = 0.0
@@ -171,6 +174,12 @@ class Response(Frozen, frozen=True, kw_only=True):
             already_gone=self.already_gone,
         )
 
+
+LEAVES: ContextVar[Callable[[], None] | None] = ContextVar("LEAVES", default=None)
+"""What the limiter that has given this task its turn wants to be called when the request leaves.
+
+A new connection may take its time before.
+"""
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 """An async function that takes a request and returns its response."""

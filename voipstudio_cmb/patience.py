@@ -46,6 +46,7 @@ class Patience:
         self._guard = LoopGuard("patience")
         self._turn = Slots(1)
         self._since: float | None = None  # when the API went away, on the loop's clock
+        self._peer = ""  # what is away instead of the API
         self._wait = _FIRST
         self._answers = 0
         self._failure: CallMeBackError | None = None
@@ -110,7 +111,9 @@ class Patience:
             self._failure = error.with_context()  # without what its traceback holds
             if self._since is None:
                 self._since, self._wait = self._now(), _FIRST
-                self._tell(f"the API is away ({error}): tries go on for {self.seconds:,g} s")
+                self._peer = getattr(error, "peer", "")
+                what = error.message if self._peer else f"the API is away ({error})"
+                self._tell(f"{what}: tries go on for {self.seconds:,g} s")
             return self._failure
         finally:
             # What its retries have cost of the client's budget comes back when it is answered.
@@ -121,7 +124,8 @@ class Patience:
     def _answered(self) -> None:
         self._answers += 1
         if self._since is not None:
-            self._tell(f"the API is back after {self._now() - self._since:,.0f} s")
+            who = self._peer or "the API"
+            self._tell(f"{who} is back after {self._now() - self._since:,.0f} s")
             self._since = self._failure = None
 
     def _is_over(self) -> bool:
@@ -129,7 +133,8 @@ class Patience:
 
     def _concluded(self, failure: CallMeBackError) -> CallMeBackError:
         if self._is_over():
-            return failure.with_detail(f"the API was away for {self.seconds:,g} s")
+            who = self._peer or "the API"
+            return failure.with_detail(f"{who} was away for {self.seconds:,g} s")
         return failure
 
     def _enter(self) -> None:

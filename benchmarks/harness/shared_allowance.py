@@ -7,14 +7,19 @@ tasks that ask as fast as they can, or an export.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import attrs
+from distributed import Scheduler, Worker
+from distributed.worker import _worker_cvar
 from redis.asyncio import Redis
 
 from benchmarks.harness.peer import RawRequest, Reply
@@ -22,6 +27,8 @@ from benchmarks.harness.rate_limits import ITEM, REFUSED, sliding_window
 from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.errors import CallMeBackError
 from voipstudio_cmb.export import Account, Exports, Plan
+from voipstudio_cmb.ext.dask import SchedulerRateLimit
+from voipstudio_cmb.ext.dask.rate import Keeper
 from voipstudio_cmb.ext.redis import RedisRateLimit
 from voipstudio_cmb.limits import RateLimit
 from voipstudio_cmb.sandbox.journal import Received
@@ -66,6 +73,7 @@ LIMITERS: dict[str, Callable[[str], Any]] = {
     "plain GCRA": lambda url: Gcra(ALLOWED, url),
     "RedisRateLimit": lambda url: RedisRateLimit(ALLOWED, url=url),
     "leases of 6": lambda url: RedisRateLimit(ALLOWED, url=url, lease=6),
+    "Dask": lambda _: SchedulerRateLimit(ALLOWED),
 }
 
 
@@ -74,11 +82,22 @@ class Noted:
 
     def __init__(self, name: str, url: str) -> None:
         self._limiter = LIMITERS[name](url)
+        self._waiting, self._since = 0, 0.0
         self.left: list[float] = []
+        self.wanted: list[tuple[float, float]] = []
+        """From when until when anybody waited."""
 
     async def acquire(self) -> None:
-        await self._limiter.acquire()
-        self.left.append(time.monotonic())
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting += 1
+        try:
+            await self._limiter.acquire()
+            self.left.append(time.monotonic())
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self.wanted.append((self._since, time.monotonic()))
 
     def hold(self, seconds: float) -> None:
         if hold := getattr(self._limiter, "hold", None):
@@ -112,12 +131,54 @@ class StrictServer:
         return Reply(parts=(ITEM,), delay=self._rng.uniform(0, LATENCY))
 
 
+def serve_first() -> None:
+    """Has this session run before all others on the machine, and servers first; it takes root."""
+    Path("/proc/self/autogroup").write_text("-20")
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
 async def _ready(url: str) -> None:
     """Returns when all processes are to begin."""
+    if os.sched_getscheduler(0) == os.SCHED_FIFO:  # the servers would be on machines of their own
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     async with Redis.from_url(url) as client:
         await client.incr("ready")
         while not await client.get("begin"):
             await asyncio.sleep(0.02)
+
+
+async def scheduler(url: str) -> None:
+    """Is a scheduler of Dask that keeps an allowance, until it is killed; Redis tells where."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as own:
+        await Keeper().start(own)
+        async with Redis.from_url(url) as client:
+            await client.set("scheduler", own.address)
+        await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def limiting(name: str, redis: str) -> AsyncIterator[Noted]:
+    """The limiter of this process, which is a worker of Dask if that is needed."""
+    async with contextlib.AsyncExitStack() as stack:
+        if name == "Dask":
+            await stack.enter_async_context(_worker(redis))
+        limiter = Noted(name, redis)
+        stack.push_async_callback(limiter.aclose)
+        yield limiter
+
+
+@contextlib.asynccontextmanager
+async def _worker(redis: str) -> AsyncIterator[None]:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    async with Redis.from_url(redis) as client:
+        while not (address := await client.get("scheduler")):
+            await asyncio.sleep(0.02)
+    with tempfile.TemporaryDirectory() as scratch:
+        options: dict[str, Any] = {"nthreads": 1, "dashboard": False, "local_directory": scratch}
+        async with Worker(address.decode(), **options) as own:
+            _worker_cvar.set(own)  # as where Dask runs a task
+            yield
 
 
 async def loops(api: str, name: str, redis: str, seconds: float, busy: bool) -> list[float]:
@@ -125,14 +186,15 @@ async def loops(api: str, name: str, redis: str, seconds: float, busy: bool) -> 
 
     Returns when their requests left.
     """
-    limiter = Noted(name, redis)
-    async with CallMeBackClient("token", base_url=api, limiter=limiter) as client:
+    async with (
+        limiting(name, redis) as limiter,
+        CallMeBackClient("token", base_url=api, limiter=limiter) as client,
+    ):
         await _ready(redis)
         until = time.monotonic() + seconds
         occupation = asyncio.create_task(_occupy(random.Random(os.getpid()), busy))
         await asyncio.gather(*(_job(client, until) for _ in range(TASKS)))
         occupation.cancel()
-    await limiter.aclose()
     return limiter.left
 
 
@@ -150,19 +212,26 @@ async def _occupy(rng: random.Random, busy: bool) -> None:
         time.sleep(rng.uniform(*BUSY))  # noqa: ASYNC251  that is what a busy loop is
 
 
+@attrs.frozen
+class Exported:
+    """What a process has exported."""
+
+    files: int
+    """Those that are complete."""
+    wanted: list[tuple[float, float]]
+    """From when until when anything waited for the allowance."""
+
+
 async def export(
     api: str, token: str, name: str, redis: str, first: int, last: int, page_size: int
-) -> int:
-    """Exports accounts to Parquet, once all are ready; returns how many files are complete."""
-    limiter = Noted(name, redis)
+) -> Exported:
+    """Exports accounts to Parquet, once all are ready."""
     with tempfile.TemporaryDirectory() as to:
-        exports = Exports(
-            [Account(f"account-{n:03}", token, base_url=api) for n in range(first, last)],
-            Plan(to=Path(to), resources=RESOURCES, format="parquet", page_size=page_size),
-            limiter=limiter,
-            slots=TASKS,
-        )
-        await _ready(redis)
-        summary = await exports.run()
-    await limiter.aclose()
-    return sum(job.state == "done" for job in summary.jobs)
+        plan = Plan(to=Path(to), resources=RESOURCES, format="parquet", page_size=page_size)
+        plan.sink.check(Path(to))  # loads what would be loaded before the first request
+        accounts = [Account(f"account-{n:03}", token, base_url=api) for n in range(first, last)]
+        async with limiting(name, redis) as limiter:
+            exports = Exports(accounts, plan, limiter=limiter, slots=TASKS)
+            await _ready(redis)
+            summary = await exports.run()
+    return Exported(sum(job.state == "done" for job in summary.jobs), limiter.wanted)

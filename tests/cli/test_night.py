@@ -142,7 +142,7 @@ def test_a_quiet_run_says_only_what_is_wrong(
     jobs: list[Job], lines: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     summary = Summary(jobs=jobs, requests=1, retries=0, seconds=1)
-    report(summary, exit_code(jobs), lambda _: None, quiet=True)
+    report(summary, exit_code(jobs), quiet=True)
     out, err = capsys.readouterr()
     assert (out, err.splitlines()) == ("", lines)
 

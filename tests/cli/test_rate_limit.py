@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks.harness.peer import closed_port
 from benchmarks.harness.redis_server import redis_server
+from tests.fakes.commands import accounts_file
 from tests.fakes.exports import hashes
 from voipstudio_cmb.exit_codes import RESUMABLE, USAGE
+from voipstudio_cmb.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(
@@ -67,11 +69,35 @@ def test_an_export_that_shares_its_rate_is_the_same(run: Any, tmp_path: Path) ->
 
 def test_a_server_that_is_away_ends_an_export_that_can_be_resumed(run: Any, tmp_path: Path) -> None:
     with closed_port() as bound:
-        url = f"redis://:Sesame@127.0.0.1:{bound.getsockname()[1]}"
+        port = bound.getsockname()[1]
+        url = f"redis://:Sesame@127.0.0.1:{port}"
         result = run(
             "export", "websites", "--sandbox", "--to", tmp_path / "away",
             "--rate", "100", "--rate-limit", url, "--patience", "0", "-vv",
+            "--progress", "json",
         )  # fmt: skip
     assert result.code == RESUMABLE
-    assert "is away, so nothing was sent" in result.err
+    away = f"the Redis server redis://127.0.0.1:{port} is away: nothing was sent, as it keeps"
+    assert f"{away} the rate limit (Connection refused)" in result.err
+    assert "RedisRateLimit(" not in result.err
+    assert '"requests": 0, "retries": 0' in result.err
     assert "Sesame" not in result.err
+
+
+def test_a_dry_run_says_that_the_server_is_away(
+    run: Any, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", api.token)
+    accounts = accounts_file(tmp_path, api, "a")
+    with closed_port() as bound:
+        url = f"redis://127.0.0.1:{bound.getsockname()[1]}"
+        result = run(
+            "export", "websites", "settings", "--accounts", accounts, "--to", tmp_path / "away",
+            "--rate", "100", "--rate-limit", url, "--dry-run",
+        )  # fmt: skip
+    assert result.code == RESUMABLE
+    assert (
+        "is away: nothing was sent, as it keeps the rate limit (Connection refused)" in result.err
+    )
+    assert "what it would take is not known; nothing was written" in result.err
+    assert not (tmp_path / "away").exists()

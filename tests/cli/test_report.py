@@ -127,11 +127,13 @@ def test_the_exit_code_is_4_before_5_before_3_and_1(jobs: list[Job], code: int) 
         assert exit_code(order) == code
 
 
-def told(capsys: pytest.CaptureFixture[str], *jobs: Job, seconds: float | None = 2.0) -> Any:
+def told(capsys: pytest.CaptureFixture[str], *jobs: Job) -> Any:
+    for each in jobs:
+        each.seconds = 2.0
     summary = Summary(jobs=jobs, requests=12, retries=1, seconds=3.21)
     code = exit_code(jobs)
     assert asyncio.run(print_files(jobs))
-    report(summary, code, lambda _: seconds)
+    report(summary, code)
     out, err = capsys.readouterr()
     return code, out, err
 
@@ -238,7 +240,6 @@ def test_rates_are_of_the_last_seconds_and_of_what_was_fetched() -> None:
     tracker = ProgressTracker(clock)
     one = job(total=10_000)
     assert tracker.measure([one])[0].rate is None
-    assert tracker.seconds(one) is None
     one.state, one.rows, one.kept = "running", 4_000, 4_000  # left by an earlier run
     assert tracker.measure([one])[0].rate is None
     for _ in range(200):
@@ -260,11 +261,6 @@ def test_rates_are_of_the_last_seconds_and_of_what_was_fetched() -> None:
     clock.now += 1
     one.rows = 9
     assert tracker.measure([one])[0].seconds_left is None
-    one.state = "done"
-    tracker.measure([one])
-    clock.now += 50
-    tracker.measure([one])
-    assert tracker.seconds(one) == pytest.approx(34)
 
 
 def test_a_rate_keeps_few_samples() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -107,7 +108,10 @@ def test_the_extra_that_is_missing_is_named(export: Any, monkeypatch: pytest.Mon
         (["--workers", 2, "--restart"], "--workers and --restart exclude each other"),
         (["--workers", 2, "--overwrite"], "--workers and --overwrite exclude each other"),
         (["--workers", 2, "--dry-run"], "--workers and --dry-run exclude each other"),
-        (["--workers", 2, "--rate", 5, "--rate-limit", "redis://a"], "--rate-limit can't be used"),
+        (
+            ["--workers", 2, "--rate", 5, "--rate-limit", "redis://:Sesame@a"],
+            "--rate-limit has a password, which is not sent to workers: put the URL into",
+        ),
     ],
 )
 def test_what_says_nothing_is_wrong_usage(
@@ -116,6 +120,21 @@ def test_what_says_nothing_is_wrong_usage(
     ran = export("many", *option)
     assert (ran.code, complaint in ran.err) == (2, True), ran.err
     assert not dask
+    assert "Sesame" not in ran.err
+
+
+@pytest.mark.parametrize("where", [["--workers", 2], ["--cluster", "tcp://127.0.0.1:8786"]])
+def test_workers_share_a_rate_with_processes_elsewhere(
+    where: list[object], export: Any, dask: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = "--rate", 5, "--rate-limit-key", "shops"
+    assert export("many", *where, *shared, "--rate-limit", "redis://there/1").code == 0
+    sent = pickle.loads(pickle.dumps(dask["limiter"]))
+    assert repr(sent) == "RedisRateLimit(5.0, per=1.0, key='shops', url='redis://there/1')"
+    monkeypatch.setenv("VOIPSTUDIO_RATE_LIMIT", "redis://:Sesame@there")
+    assert export("more", *where, *shared).code == 0
+    assert dask["limiter"].url_env == "VOIPSTUDIO_RATE_LIMIT"
+    assert b"Sesame" not in pickle.dumps(dask["limiter"])
 
 
 def test_workers_need_accounts(run: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import traceback
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -64,8 +65,8 @@ def test_a_file_names_accounts_and_the_environment_has_their_tokens(tmp_path: Pa
         ("x = 1\n[accounts.a]\ntoken_env = 'SHOP'", "it has a key that is not known"),
         ("[accounts]\na = 5", "an account is no table"),
         ("[accounts.a]", "accounts.a needs token_env"),
-        ("[accounts.a]\ntoken_env = 5", "token_env is no name of an environment variable"),
-        ("[accounts.a]\ntoken_env = 'a b'", "token_env is no name of an environment variable"),
+        ("[accounts.a]\ntoken_env = 5", "accounts.a has no usable token_env: it is no name of"),
+        ("[accounts.a]\ntoken_env = 'a b'", "accounts.a has no usable token_env: it is no name of"),
         ("[accounts.a]\ntoken_env = 'SHOP'\nrates = 5", "accounts.a: it has a key that is not"),
         ("[accounts.a]\ntoken_env = 'SHOP'\nrate = 0", "accounts.a: rate must be a finite number"),
         ("[accounts.a]\ntoken_env = 'SHOP'\nrate = inf", "rate must be a finite number"),
@@ -119,6 +120,38 @@ def test_the_token_of_an_account_may_be_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         read_accounts(path, env={})
     assert CANARY not in str(refused.value)
+
+
+FUNCTIONS = f"""
+def plain(account): return f"{{account}}-token"
+async def later(account): return f"{{account}}-token"
+def failing(account): raise ValueError("{CANARY}")
+def none(account): return None
+"""
+
+
+async def test_a_function_may_return_the_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "our_vault.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / "accounts.toml"
+    for function in ("plain", "later"):
+        path.write_text(f'[accounts.shop]\ntoken_function = "our_vault:{function}"\n')
+        (account,) = read_accounts(path, env={})
+        assert account.token.reveal() == "shop-token"
+    for function, words in {
+        "our_vault:failing": "the function that token_function names failed: ValueError",
+        "our_vault:other": "failed: AttributeError",
+        "no_vault:plain": "failed: ModuleNotFoundError",
+        "our_vault:none": "token",
+        "our_vault": "accounts.shop has no usable token_function: it is no MODULE:FUNCTION",
+    }.items():
+        path.write_text(f'[accounts.shop]\ntoken_function = "{function}"\n')
+        with pytest.raises(ConfigError, match=words) as refused:
+            read_accounts(path, env={})
+        trace = "".join(traceback.TracebackException.from_exception(refused.value).format())
+        assert CANARY not in trace
 
 
 def test_an_account_without_a_url_is_asked_where_the_environment_says(tmp_path: Path) -> None:

@@ -253,6 +253,24 @@ async def test_a_missing_variable_is_named_with_the_host(
     assert socket.gethostname() in result["errors"][0]["message"]
 
 
+async def test_a_function_returns_the_token_where_the_shard_runs(
+    api: Offline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vault.py").write_text("async def token(account): return f'{account}-token'\n")
+    own = attrs.evolve(shard(tmp_path / "out"), token_env="", token_function="vault:token")
+    sent = own.to_dict()
+    assert (sent["token_function"], "-token" in repr(sent)) == ("vault:token", False)
+    missing = await export_shard(sent)
+    assert "function that token_function names failed" in missing["errors"][0]["message"]
+    monkeypatch.syspath_prepend(str(tmp_path))
+    given = []
+    monkeypatch.setattr(
+        unit, "CallMeBackClient", lambda token, **_: given.append(token.reveal()) or api.client()
+    )
+    assert (await export_shard(sent))["state"] == "done"
+    assert given == [f"{own.account}-token"]
+
+
 def test_a_shard_is_plain_data(tmp_path: Path) -> None:
     filters = (where("created_at") >= "2026-01-01", where("id") > 7)
     own = shard(tmp_path, columns=["id", "src"], format="csv", filters=filters, compress="gzip")

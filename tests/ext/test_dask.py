@@ -148,10 +148,80 @@ async def test_what_is_told_too_late_undoes_nothing(
 async def test_only_the_accounts_that_are_named(client: Any, file: Path, plan: Plan) -> None:
     summary = await exports(client, file, plan, only=["shop1"]).run()
     assert {job.account for job in summary.jobs} == {"shop1"}
-    made = exports(client, file, attrs.evolve(plan, to="here"))
-    assert all(job.path.is_absolute() for job in made.jobs), "workers begin elsewhere"
     with pytest.raises(ConfigError, match="did you mean 'shop1'"):
         exports(client, file, plan, only=["shop11"])
+
+
+async def test_files_are_named_as_the_plan_names_them(
+    client: Any, file: Path, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = exports(client, file, attrs.evolve(plan, to="here"), only=["shop1"])
+    planned = [job.path for job in made.jobs]
+    assert planned == [Path("here/shop1/cdrs.jsonl"), Path("here/shop1/visitors.jsonl")]
+    monkeypatch.chdir("/")  # as workers may begin elsewhere
+    assert [job.path for job in (await made.run()).jobs] == planned
+    assert all((tmp_path / path).exists() for path in planned)
+    assert all(job.seconds for job in made.jobs)
+
+
+async def test_workers_that_go_are_told_of_and_none_for_long_ends_it(
+    file: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch, api: Sandbox
+) -> None:
+    import distributed
+
+    from voipstudio_cmb.ext.dask import attendance
+    from voipstudio_cmb.ext.dask import exports as module
+
+    monkeypatch.setattr(module, "INTERVAL", 0.05)
+    monkeypatch.setattr(attendance, "MOST_ALONE", 1.0)
+    api.script(Fault(path="/callmeback/cdrs", after=2, delay=30, times=None))
+    told: list[str] = []
+    cluster = distributed.LocalCluster(
+        n_workers=1, processes=False, asynchronous=True, dashboard_address=None, protocol="tcp",
+        silence_logs=50,
+    )  # fmt: skip
+    async with cluster, distributed.Client(cluster, asynchronous=True) as client:
+        running = asyncio.create_task(exports(client, file, plan, tell=told.append).run())
+        [worker] = cluster.workers.values()
+        while not api.requests:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        await worker.close()
+        summary = await asyncio.wait_for(running, 20)
+        for shard in [*module.worker.RUNNING]:  # a real one dies with its process
+            assert shard.task is not None
+            shard.task.cancel()
+            await asyncio.wait([shard.task])
+    assert [line for line in told if "is gone: what it exported is resumed" in line]
+    assert {str(job.error) for job in summary.jobs if job.state != "done"} == {
+        "the cluster had no workers for 1 s: start some, and run the same export again"
+    }
+    assert exit_code(summary.jobs) == 5
+
+
+def test_how_long_there_are_no_workers_is_told() -> None:
+    from voipstudio_cmb.ext.dask.attendance import MOST_ALONE, Attendance
+
+    now, told = [0.0], list[str]()
+    attendance = Attendance(told.append, lambda: now[0])
+    for second in range(200):
+        now[0] = float(second)
+        there = {"a", "b"} if second < 10 else {"b"} if second < 20 else set[str]()
+        attendance.look({"b"} if second == 190 else there)
+    assert [line.partition(":")[0] for line in told] == [
+        "the worker a is gone",
+        "the worker b is gone",
+        "the cluster has had no workers for 15 s",
+        "the cluster has had no workers for 75 s",
+        "the cluster has had no workers for 135 s",
+        "there are workers again",
+        "the worker b is gone",
+    ]
+    assert not attendance.deserted
+    now[0] = 190 + MOST_ALONE
+    attendance.look(())
+    assert attendance.deserted
 
 
 async def test_an_error_is_as_it_was_raised(
@@ -359,13 +429,53 @@ async def test_all_workers_share_the_rate_that_the_scheduler_keeps(
     client: Any, file: Path, plan: Plan, api: Sandbox
 ) -> None:
     from voipstudio_cmb.ext.dask import SchedulerRateLimit
+    from voipstudio_cmb.ext.shared import Ask
 
     limiter = SchedulerRateLimit(20, per=0.1, key="shops")
     copy = pickle.loads(pickle.dumps(limiter))
     assert (copy.n, copy.per, copy.key, copy.lease) == (20, 0.1, "shops", 1)
     assert (await exports(client, file, plan, limiter=limiter).run()).complete
     keeper = client.cluster.scheduler.plugins["voipstudio_cmb_rate"]
-    assert [*keeper.allowances] == [("shops", 20, pytest.approx(0.102))]
+    kept = keeper.allowances["shops"]
+    assert (kept.n, kept.period) == (20, pytest.approx(0.102))
+    other = attrs.asdict(Ask(process="another", number=1, count=1))
+    told = await keeper.ask("shops", 30, 0.102, other)
+    assert told == {"n": 20, "period": pytest.approx(0.102)}
+    kept.asked -= 61
+    assert len(await keeper.ask("shops", 30, 0.102, other)) == 2
+
+
+async def test_another_rate_under_one_key_is_refused(client: Any, file: Path, plan: Plan) -> None:
+    from voipstudio_cmb.ext.dask import SchedulerRateLimit
+
+    one = SchedulerRateLimit(200, key="shops")
+    assert (await exports(client, file, plan, limiter=one).run()).complete
+    other = attrs.evolve(plan, to=plan.to / "other")
+    made = exports(client, file, other, limiter=SchedulerRateLimit(50, key="shops"))
+    errors = {str(job.error) for job in (await made.run()).jobs}
+    assert len(errors) <= len(made.jobs)
+    assert all("'shops' by 200 requests in 1 s, and here it is 50 in 1 s" in e for e in errors)
+
+
+async def test_a_worker_that_lacks_the_url_of_the_shared_rate_is_named(
+    client: Any, file: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from voipstudio_cmb.ext.dask import exports as module
+    from voipstudio_cmb.ext.redis import RedisRateLimit
+
+    monkeypatch.setenv("SHARED", "redis://localhost")
+    limiter = RedisRateLimit(9, url_env="SHARED")
+    monkeypatch.delenv("SHARED")
+    with pytest.raises(NoToken, match=r"the worker tcp://.* lacks .*: SHARED; set"):
+        await exports(client, file, plan, limiter=limiter).run()
+
+    async def unchecked(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(module, "check_cluster", unchecked)
+    summary = await exports(client, file, plan, limiter=limiter).run()
+    [error] = {str(job.error).partition("; the worker is tcp://")[0] for job in summary.jobs}
+    assert "the environment variable SHARED" in error
 
 
 async def test_one_worker_that_is_told_to_wait_holds_all(client: Any) -> None:

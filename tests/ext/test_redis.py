@@ -66,8 +66,26 @@ def test_it_shows_where_it_is_kept_and_no_password(url: str, shown: str) -> None
     limit = RedisRateLimit(100, per=2.0, key="shop", url=url)
     assert repr(limit) == f"RedisRateLimit(100, per=2.0, key='shop', url='{shown}')"
     assert "Sesame" not in repr(vars(limit))
-    with pytest.raises(TypeError, match="can't be pickled"):
-        pickle.dumps(limit)
+    if "Sesame" in url:
+        with pytest.raises(ClientMisuse, match="with a password can't be pickled"):
+            pickle.dumps(limit)
+
+
+def test_where_it_is_unpickled_it_reads_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHARED", f"redis://:{ENCODED}@localhost:6379/2")
+    named = RedisRateLimit(9, 2, key="shop", url_env="SHARED", lease=2, spent_if_missing=False)
+    pickled = pickle.dumps(named)
+    assert b"Sesame" not in pickled
+    monkeypatch.setenv("SHARED", "redis://there")
+    copy = pickle.loads(pickled)
+    assert repr(copy) == "RedisRateLimit(9, per=2, key='shop', url='redis://there')"
+    assert (copy.lease, copy.spent_if_missing) == (2, False)
+    monkeypatch.delenv("SHARED")
+    with pytest.raises(ClientMisuse, match=r"variable SHARED, .* is not set on the host"):
+        pickle.loads(pickled)
+    open_to_all = RedisRateLimit(9, url="redis://localhost:6379/1", fallback=RateLimit(2))
+    copy = pickle.loads(pickle.dumps(open_to_all))
+    assert (repr(copy), repr(copy.fallback)) == (repr(open_to_all), "RateLimit(2, per=1.0)")
 
 
 def test_a_key_is_a_name() -> None:
@@ -83,10 +101,13 @@ async def test_a_server_that_is_not_there_is_an_error_that_passes(
     with closed_port() as bound:
         port = bound.getsockname()[1]
         async with RedisRateLimit(100, url=f"redis://:{ENCODED}@127.0.0.1:{port}") as limit:
-            with pytest.raises(ConnectFailed, match="is away, so nothing was sent") as caught:
+            with pytest.raises(
+                ConnectFailed, match=r"the Redis server .* is away: nothing was sent"
+            ) as caught:
                 await limit.acquire()
     assert code_of(caught.value) == RESUMABLE
     assert caught.value.sent == "no"
+    assert caught.value.peer == f"the Redis server redis://127.0.0.1:{port}"
     for text in (str(caught.value), repr(caught.value), caplog.text):
         assert "Sesame" not in text
 
@@ -116,7 +137,8 @@ def test_the_server_computes_what_the_allowance_computes(
             client.rpush("now", now // 10**6, now % 10**6)
             late = chain.from_iterable((name, int(by)) for name, by in asked.late.items())
             granted, wait = client.eval(  # type: ignore[misc]
-                script, 3, "state", "log", "line", n, 1_020_000, 0, 10**6, asked.process, number,
+                script, 3, "state", "log", "line", n, 1_020_000, 0, 10**6, 0, asked.process,
+                number,
                 asked.count, asked.lease, int(asked.hold), len(asked.unused), *asked.unused,
                 *late,
             )  # fmt: skip
@@ -152,6 +174,28 @@ async def test_processes_share_a_key_and_not_another(server: RedisServer) -> Non
         assert (await same.ask(question())).wait == pytest.approx(61.2, abs=0.5)
         async with limit(server, 1, per=60, key="other") as other:
             await other.acquire()
+
+
+@pytest.mark.redis
+async def test_another_rate_under_one_key_is_refused_and_counts_when_the_first_is_over(
+    server: RedisServer,
+) -> None:
+    async with limit(server, 100) as one, limit(server, 2.5) as other:
+        await one.acquire()
+        words = r"'voipstudio-cmb' by 100 requests in 1 s, and here it is 2 in 0.8 s: say the same"
+        with pytest.raises(ClientMisuse, match=words):
+            await other.acquire()
+        await one.acquire()
+        with server.client() as client:  # as if a minute had passed
+            client.hincrby("{voipstudio-cmb}:state", "at", -60_000_001)
+        await other.acquire()
+        with pytest.raises(ClientMisuse, match="by 2 requests in 0.8 s"):
+            await one.acquire()
+    async with limit(server, 50, spent_if_missing=True) as third:
+        with server.client() as client:
+            client.hincrby("{voipstudio-cmb}:state", "at", -60_000_001)
+        # What was granted at another rate is not known to fit into this one.
+        assert (await third.ask(question())).wait == pytest.approx(1.02, abs=0.1)
 
 
 @pytest.mark.redis
@@ -226,5 +270,7 @@ async def test_a_key_of_something_else_is_an_error(server: RedisServer) -> None:
     with server.client() as client:
         client.set("{voipstudio-cmb}:state", "mine")
     async with limit(server) as shared:
-        with pytest.raises(ClientMisuse, match="can't keep the allowance: WRONGTYPE"):
+        with pytest.raises(
+            ClientMisuse, match="can't keep the rate limit 'voipstudio-cmb': WRONGTYPE"
+        ):
             await shared.acquire()

@@ -17,6 +17,7 @@ from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, ConnectFailed
 from voipstudio_cmb.exit_codes import RESUMABLE, code_of
 from voipstudio_cmb.ext.shared import Ask, SharedLimit
 from voipstudio_cmb.ext.shared.line import Grant, Line
+from voipstudio_cmb.http import LEAVES
 from voipstudio_cmb.limits import RateLimit
 
 
@@ -96,6 +97,22 @@ async def test_a_grant_that_comes_back_late_is_given_back_and_not_used() -> None
     await take(limit, 2, left)
     # The next one counts from when the first was used, and not from when it was made.
     assert left == pytest.approx([0.4, 0.4 + 10.2], abs=1e-6)
+
+
+@virtual
+async def test_a_request_that_leaves_late_counts_from_when_it_left() -> None:
+    keeper, left = Keeper(1, per=10.0), []
+    delays = iter([0.1])
+    keeper.back = lambda: next(delays, 0.0)
+    limit, other = FakeLimit(keeper, 1, per=10.0), FakeLimit(keeper, 1, per=10.0)
+    await limit.acquire()
+    leaves = LEAVES.get()
+    assert leaves is not None
+    waiting = asyncio.create_task(take(other, 1, left))
+    await asyncio.sleep(3.0)  # until there is a connection
+    leaves()
+    await waiting
+    assert left == pytest.approx([0.1 + 3.0 + 10.2], abs=0.01)
 
 
 @virtual
@@ -199,7 +216,9 @@ async def test_a_keeper_that_never_answers_is_away() -> None:
     keeper = Keeper(100)
     keeper.there = lambda: 1e6
     limit = FakeLimit(keeper, 100)
-    with pytest.raises(ConnectFailed, match=r"FakeLimit\(100, per=1.0\) got no answer within 2 s"):
+    with pytest.raises(
+        ConnectFailed, match="is away: nothing was sent, as it gave no answer within 2 s"
+    ):
         await limit.acquire()
     assert now() == pytest.approx(4.0)
 

@@ -1027,6 +1027,28 @@ async def test_one_event_a_call_with_its_cost(caplog: pytest.LogCaptureFixture) 
 
 
 @virtual
+async def test_what_got_no_turn_is_no_request() -> None:
+    class Away:
+        left = 2
+
+        async def acquire(self) -> None:
+            self.left -= 1
+            if self.left >= 0:
+                raise ConnectFailed("the keeper is away", peer="the keeper")
+
+    usage, network = Usage(), ScriptedHandler([json_response({}, 503), OK])
+    handler = full_chain(network, usage=usage, limit=Limit(Away()))
+    await handler(request())
+    assert (len(network.requests), usage.requests, usage.retries) == (2, 2, 1)
+    with pytest.raises(ConnectFailed) as caught:
+        away = Away()
+        away.left = 1000
+        await full_chain(network, usage=usage, limit=Limit(away))(request())
+    assert caught.value.peer == "the keeper"
+    assert (caught.value.attempts, usage.requests, usage.retries) == (4, 2, 1)
+
+
+@virtual
 async def test_each_part_works_alone() -> None:
     network = ScriptedHandler([OK])
     for part in (

@@ -35,7 +35,7 @@ from voipstudio_cmb.errors import (
     TooLarge,
     TransportError,
 )
-from voipstudio_cmb.http import Request
+from voipstudio_cmb.http import LEAVES, Request
 from voipstudio_cmb.sandbox import Sandbox
 from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
@@ -96,6 +96,20 @@ async def test_one_request_is_one_request(sessions: Any, method: str, script: An
         assert type(error) is ConnectionLost
         assert error.sent == "maybe"
         assert len(server.requests) == 1
+
+
+async def test_who_gave_the_turn_is_told_once_when_the_request_leaves(sessions: Any) -> None:
+    left: list[int] = []
+    LEAVES.set(lambda: left.append(1))
+    with closed_port() as bound:
+        await failure(sessions(f"http://127.0.0.1:{bound.getsockname()[1]}"))
+    assert not left
+    async with serving(healthy) as server:
+        session = sessions(server.url)
+        await session(GET)
+        assert left == [1]
+        await session(GET)
+    assert left == [1]
 
 
 async def test_aiohttp_alone_would_send_it_twice() -> None:

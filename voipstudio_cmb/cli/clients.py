@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from voipstudio_cmb.auth.profile import Environment
 from voipstudio_cmb.boundary.checks import checked_duration
@@ -17,6 +18,9 @@ from voipstudio_cmb.patience import Patience
 
 from .arguments import Arguments
 from .terminal import note
+
+if TYPE_CHECKING:
+    from voipstudio_cmb.ext.redis import RedisRateLimit
 
 
 def config_of(arguments: Arguments) -> ClientConfig | None:
@@ -38,28 +42,33 @@ async def open_limiter(arguments: Arguments) -> AsyncIterator[Limiter | None]:
     Raises:
         ClientMisuse: what it is shared by can't be used, or its package is not installed.
     """
-    name, url = shared_by(arguments)
-    if arguments.rate is None or url is None:
+    shared = shared_limiter(arguments)
+    if shared is None:
         yield None if arguments.rate is None else RateLimit(arguments.rate)
         return
+    async with shared:
+        yield shared
+
+
+def shared_limiter(arguments: Arguments) -> RedisRateLimit | None:
+    """What paces by `--rate` all who share it; None: no Redis is named, or no rate.
+
+    Raises:
+        ClientMisuse: what it is shared by can't be used, or its package is not installed.
+    """
+    given, variable = arguments.rate_limit, "VOIPSTUDIO_RATE_LIMIT"
+    if arguments.rate is None or not (given or Environment().get(variable)):
+        return None
     try:
         from voipstudio_cmb.ext.redis import RedisRateLimit
     except ImportError:
         raise ClientMisuse(lacks_extra("--rate-limit", "redis")) from None
+    where: Any = {"url": given} if given else {"url_env": variable}
     try:
-        limiter = RedisRateLimit(arguments.rate, url=url, key=arguments.rate_limit_key)
+        return RedisRateLimit(arguments.rate, key=arguments.rate_limit_key, **where)
     except ClientMisuse as error:
+        name = "--rate-limit" if given else variable
         raise ClientMisuse(error.message.replace("RedisRateLimit: ", f"{name}: ")) from None
-    async with limiter:
-        yield limiter
-
-
-def shared_by(arguments: Arguments) -> tuple[str, str | None]:
-    """What says by which Redis `--rate` is shared, and its URL; None: by none."""
-    given, variable = arguments.rate_limit, "VOIPSTUDIO_RATE_LIMIT"
-    if given is not None:
-        return "--rate-limit", given
-    return variable, Environment().get(variable) or None
 
 
 @contextlib.asynccontextmanager

@@ -37,15 +37,22 @@ async def run(arguments: Arguments, plan: Plan) -> int:
         notify(arguments, reason)
     if not arguments.quiet:
         await print_text(table_text([_row(each) for each in forecasts], sys.stdout))
-    unknown = any(each.requests is None and each.error is None for each in forecasts)
-    note(
-        arguments,
-        f"about {requests(forecasts):,} requests"
-        + (", and one for each button" if unknown else "")
-        + (", or fewer: only what is new is fetched" if arguments.since else "")
-        + f"; {_estimate(forecasts, rates, arguments.rate)}; nothing was written",
-    )
+    note(arguments, f"{_outlook(forecasts, rates, arguments)}; nothing was written")
     return exit_code(jobs)
+
+
+def _outlook(
+    forecasts: Sequence[Forecast], rates: dict[str, float | None], arguments: Arguments
+) -> str:
+    known = [each for each in forecasts if each.error is None]
+    if not known:
+        return "what it would take is not known"
+    return (
+        f"about {requests(known):,} requests"
+        + (", and one for each button" if any(each.requests is None for each in known) else "")
+        + (", or fewer: only what is new is fetched" if arguments.since else "")
+        + f"; {_estimate(known, rates, arguments.rate)}"
+    )
 
 
 def _job(each: Forecast, plan: Plan) -> Job:

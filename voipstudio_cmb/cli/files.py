@@ -50,7 +50,7 @@ async def run(arguments: Arguments, plan: Plan, metrics: MetricsFile | None) -> 
         if arguments.progress == "json":
             summary_event(summary)
         else:
-            report(summary, code, tracker.seconds, quiet=quiet)
+            report(summary, code, quiet=quiet)
         if printed:  # who does not know yet what is complete may ask again
             at_the_end(exports.end)
         return code

@@ -42,7 +42,7 @@ def account_options() -> list[click.Parameter]:
     shared = (
         "With --rate: share it with all who name this Redis or Valkey, as redis://HOST:6379/0. A "
         "URL with a password is safer in the variable VOIPSTUDIO_RATE_LIMIT, which is for each "
-        "--rate. Not beside --workers."
+        "--rate."
     )
     key = "The name of what is shared so, such as the account's."
     verbose = "Show what is waited for and tried again; -vv: each attempt, with its request id."

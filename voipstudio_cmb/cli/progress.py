@@ -51,7 +51,7 @@ class RateMeter:
 
 
 class ProgressTracker:
-    """Remembers when jobs started and how far they were.
+    """Remembers how far jobs were.
 
     `clock` gives the time in seconds, and `pause` those for which the API has asked a job to wait.
     """
@@ -63,8 +63,6 @@ class ProgressTracker:
     ) -> None:
         self.clock = clock
         self._pause = pause
-        self._started: dict[Job, float] = {}
-        self._ended: dict[Job, float] = {}
         self._meters: dict[Job, RateMeter] = {}
 
     def measure(self, jobs: Sequence[Job]) -> list[JobProgress]:
@@ -73,10 +71,6 @@ class ProgressTracker:
         return [self._measure(job, now) for job in jobs]
 
     def _measure(self, job: Job, now: float) -> JobProgress:
-        if job.state != "waiting":
-            self._started.setdefault(job, now)
-        if job.state in ("done", "failed"):
-            self._ended.setdefault(job, now)
         if job.state != "running":
             return JobProgress(job=job)
         meter = self._meters.setdefault(job, RateMeter())
@@ -86,7 +80,3 @@ class ProgressTracker:
             seconds_left = (job.total - job.rows) / rate
         paused = self._pause(job)
         return JobProgress(job=job, rate=rate, seconds_left=seconds_left, paused=paused)
-
-    def seconds(self, job: Job) -> float | None:
-        """How long `job` took, or None if it was never seen to end."""
-        return self._ended[job] - self._started[job] if job in self._ended else None

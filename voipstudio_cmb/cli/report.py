@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from voipstudio_cmb.exit_codes import DONE, NOT_AUTHORISED, RESUMABLE
@@ -44,10 +44,8 @@ async def print_files(jobs: Sequence[Job]) -> bool:
     return True
 
 
-def report(
-    summary: Summary, code: int, seconds: Callable[[Job], float | None], *, quiet: bool = False
-) -> None:
-    """Prints all about the jobs but their files on stderr. `seconds` returns how long one took.
+def report(summary: Summary, code: int, *, quiet: bool = False) -> None:
+    """Prints all about the jobs but their files on stderr.
 
     With `quiet` only what is wrong, and nothing if nothing is.
     """
@@ -65,7 +63,7 @@ def report(
         print_message(reason)
     undone = sum(job.state != "done" for job in summary.jobs)
     if not quiet:
-        rows = [_cells(job, seconds(job)) for job in summary.jobs]
+        rows = [_cells(job) for job in summary.jobs]
         sys.stderr.write(table_text(rows, sys.stderr))
         print_message(_totals(summary, undone))
     if undone:
@@ -161,9 +159,9 @@ def label(job: Job) -> str:
     return f"{job.account}/{job.resource}" if job.account else job.resource
 
 
-def _cells(job: Job, seconds: float | None) -> dict[str, str]:
+def _cells(job: Job) -> dict[str, str]:
     state = job.state.replace("failed", "can be resumed") if job.resumable else job.state
-    fetched = job.rows - job.kept
+    fetched, seconds = job.rows - job.kept, job.seconds
     return {
         "account": job.account,
         "resource": job.resource,
@@ -174,6 +172,5 @@ def _cells(job: Job, seconds: float | None) -> dict[str, str]:
         "altered": f"{job.altered:,}" if job.altered else "",
         "missing": f"{len(job.missing):,}" if job.missing else "",
         "seconds": "" if seconds is None else f"{seconds:.1f}",
-        # In less time, a job may have run before it was seen for the first time.
-        "rows/s": f"{fetched / seconds:,.0f}" if seconds and seconds > 0.5 and fetched > 0 else "",
+        "rows/s": f"{fetched / seconds:,.0f}" if seconds and fetched > 0 else "",
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import pickle
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -12,9 +14,11 @@ import attrs
 from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Job, Plan, Summary, read_accounts, shards
+from voipstudio_cmb.limits import Limiter
 
 from .arguments import Arguments
-from .clients import config_of, shared_by
+from .clients import config_of, shared_limiter
+from .terminal import note
 
 
 class AnyExports(Protocol):
@@ -38,6 +42,20 @@ class AnyExports(Protocol):
         ...
 
 
+def _shared(arguments: Arguments) -> Limiter | None:
+    """What the workers share with processes elsewhere, if that is said."""
+    limiter = shared_limiter(arguments)
+    if limiter is not None and arguments.rate_limit:
+        try:
+            pickle.dumps(limiter)
+        except ClientMisuse:
+            raise ClientMisuse(
+                "--rate-limit has a password, which is not sent to workers: put the URL into the "
+                "variable VOIPSTUDIO_RATE_LIMIT, here and where workers are started"
+            ) from None
+    return limiter
+
+
 @contextlib.asynccontextmanager
 async def worker_exports(arguments: Arguments, plan: Plan) -> AsyncIterator[AnyExports]:
     """The exports of `--accounts`, by the workers that `--workers` or `--cluster` say.
@@ -51,15 +69,12 @@ async def worker_exports(arguments: Arguments, plan: Plan) -> AsyncIterator[AnyE
         import voipstudio_cmb.ext.dask as dask
     except ImportError:
         raise ClientMisuse(lacks_extra(flag, "dask")) from None
-    name, url = shared_by(arguments)
-    if arguments.rate is not None and url is not None:
-        raise ClientMisuse(
-            f"{name} can't be used with {flag}, whose scheduler keeps --rate: leave it out, or "
-            "give each pod a part by --shard"
-        )
     config = config_of(arguments)
     if config is not None and config.patience is not None:  # workers have nobody to tell of it
         config = attrs.evolve(config, patience=type(config.patience)(config.patience.seconds))
+    limiter: Limiter | None = _shared(arguments)
+    if limiter is None and arguments.rate is not None:
+        limiter = dask.SchedulerRateLimit(arguments.rate)
     # What is wrong with them is told before processes are started, which have the same tokens.
     shards(arguments.accounts, plan, only=arguments.account)
     if arguments.cluster is None:
@@ -70,9 +85,8 @@ async def worker_exports(arguments: Arguments, plan: Plan) -> AsyncIterator[AnyE
         where = dask.local_cluster(arguments.workers, slots=slots, level=level)
     else:
         where = dask.remote_cluster(arguments.cluster, level=level)
-    limiter = None if arguments.rate is None else dask.SchedulerRateLimit(arguments.rate)
     async with where as client:
         yield dask.DaskExports(
             client, arguments.accounts, plan, only=arguments.account, limiter=limiter,
-            rate=arguments.rate_per_account, config=config,
+            rate=arguments.rate_per_account, config=config, tell=partial(note, arguments),
         )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment, read_token
+from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.boundary.checks import is_quotable, quoted_path
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
@@ -20,13 +20,13 @@ from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 from voipstudio_cmb.limits import checked_rate
 
 from .split import Split, parse_split
+from .token_source import SOURCES, token_of, wrong_source
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What is called like this is the name of a variable, and no token that was put in its place.
 _SURELY_A_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _LONG_LINE = re.compile(r".{1001}")
-_KEYS = ("token_env", "token_file", "base_url", "rate")
+_KEYS = (*SOURCES, "base_url", "rate")
 
 
 def _checked_name(name: object) -> str:
@@ -120,9 +120,10 @@ def read_accounts(
     """The accounts that the TOML file `path` names, with the tokens from the environment.
 
     One table `[accounts.NAME]` each, with `token_env`, the environment variable that holds the
-    token, or `token_file`, the file (from the directory of this one), and perhaps `base_url` and
-    `rate`. One without a `base_url` is asked at `VOIPSTUDIO_API_URL`, else at the default. `env`
-    stands in for `os.environ`. With names in `only` no others are read, nor their tokens.
+    token, `token_file`, the file (from the directory of this one), or `token_function`, what
+    returns it for the name ("module:function", async or not), and perhaps `base_url` and `rate`.
+    One without a `base_url` is asked at `VOIPSTUDIO_API_URL`, else at the default. `env` stands in
+    for `os.environ`. With names in `only` no others are read, nor their tokens.
 
     A `shard` leaves to others what is theirs, and needs no tokens of it: "2/8" is the second of
     eight parts, "auto" the part of this pod of an Indexed Job. It may have no accounts at all.
@@ -215,13 +216,10 @@ def account_of(
     name: str, table: Mapping[str, Any], env: Environment, source: str
 ) -> Account | ConfigError:
     """The account with these keys of the `source`, or what is wrong with them."""
-    if "token_env" in table:
-        secret: Secret | str = Secret(env.get(table["token_env"]))
-    else:
-        secret = read_token(table["token_file"])
+    secret = token_of(name, table, env)
     if isinstance(secret, str):
-        return ConfigError(f"{source}: the file that token_file names {secret}")
-    options = {key: table[key] for key in table if key != "token_file"}
+        return ConfigError(f"{source}: {secret}")
+    options = {key: table[key] for key in table if key not in SOURCES or key == "token_env"}
     if "base_url" not in options and (url := env.get(URL_VARIABLE)):
         options["base_url"], source = url, URL_VARIABLE
     try:
@@ -275,20 +273,8 @@ def complaints(name: str, table: object) -> list[str]:
     except ConfigError as error:
         return [str(error)]
     wrong = [f"{at}: {_unknown(key, ', '.join(_KEYS))}" for key in table if key not in _KEYS]
-    variable, file = table.get("token_env"), table.get("token_file")
-    if variable is not None and file is not None:
-        wrong.append(f"{at} has token_env and token_file: leave one out")
-    elif file is not None:
-        if not isinstance(file, str) or not file:
-            wrong.append(f"{at}: token_file is no path of a file")
-    elif variable is None:
-        if not wrong:
-            wrong.append(
-                f"{at} needs token_env, the environment variable that holds its token, or "
-                "token_file, the file"
-            )
-    elif not isinstance(variable, str) or not _VARIABLE.fullmatch(variable):
-        wrong.append(f"{at}: token_env is no name of an environment variable")
+    if (words := wrong_source(table)) and not (wrong and words.startswith("needs")):
+        wrong.append(f"{at} {words}")
     return wrong
 
 

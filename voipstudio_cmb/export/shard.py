@@ -61,6 +61,8 @@ class Shard:
     """The environment variable that holds its token, where it is exported."""
     token_file: str = attrs.field(default="", repr=False)
     """Instead, the file that holds it, there."""
+    token_function: str = attrs.field(default="", repr=False)
+    """Instead, "module:function" that returns it there for the account's name; async or not."""
     base_url: str = attrs.field(default=DEFAULT_BASE_URL, converter=checked_base_url)
     """Which API it is an account of."""
     rate: float | None = attrs.field(default=None, converter=_checked_rate)
@@ -84,7 +86,7 @@ class Shard:
     @property
     def table(self) -> dict[str, Any]:
         """What an accounts file would say of the account."""
-        names = ("token_env", "token_file", "base_url", "rate")
+        names = ("token_env", "token_file", "token_function", "base_url", "rate")
         return {name: getattr(self, name) for name in names if getattr(self, name)}
 
     @property

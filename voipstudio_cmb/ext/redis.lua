@@ -1,16 +1,17 @@
 -- What `shared.Allowance` computes, on this server's clock. Times are in microseconds.
 --
 -- KEYS   state: when the next grant is due, until when all are held, the size of the log, the last
---        time; log: the names of grants by when they are used; line: processes by when they ask
--- ARGV   n, period, whether a missing state counts as a period spent (1 or 0), grace,
---        process, number, count, lease, hold, how many grants were not used,
+--        time, n and period; log: the names of grants by when they are used; line: processes by when they ask
+-- ARGV   n, period, whether a missing state counts as a period spent (1 or 0), grace, how long
+--        others' rate counts, process, number, count, lease, hold, how many grants were not used,
 --        the names of those, and names of late ones, each followed by how late it was
--- Returns how many may be used now, and after how long to ask for the others.
+-- Returns how many may be used now, and after how long to ask for the others; or n and period of
+-- those who share the key, and 1, if theirs are others.
 
 local state, log, line = KEYS[1], KEYS[2], KEYS[3]
 local n, period, spent, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1', tonumber(ARGV[4])
-local process, number, count, lease = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
-local hold, unused = tonumber(ARGV[9]), tonumber(ARGV[10])
+local other_rate, process, number = tonumber(ARGV[5]), ARGV[6], ARGV[7]
+local count, lease, hold, unused = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local interval = period / n
 local credit = math.max(2, n / 10) * interval
 
@@ -21,18 +22,22 @@ local function whole(value) -- as text with all its digits, which tostring would
   return string.format('%.0f', value)
 end
 
-local known = redis.call('HMGET', state, 'due', 'held', 'size', 'at')
+local known = redis.call('HMGET', state, 'due', 'held', 'size', 'at', 'n', 'period')
 local due, held = tonumber(known[1]), tonumber(known[2])
 local back_in_time = known[4] and tonumber(known[4]) > now
-if not known[3] or redis.call('ZCARD', log) ~= tonumber(known[3]) or back_in_time then
+local other = known[5] and (tonumber(known[5]) ~= n or tonumber(known[6]) ~= period)
+if other and now - known[4] < math.max(tonumber(known[6]), period, other_rate) and not back_in_time then
+  return {tonumber(known[5]), tonumber(known[6]), 1}
+end
+if not known[3] or redis.call('ZCARD', log) ~= tonumber(known[3]) or back_in_time or other then
   redis.call('DEL', state, log, line)
   due, held = 0, (spent or back_in_time) and now + period or 0
 end
 
-for index = 11, 10 + unused do
+for index = 12, 11 + unused do
   if redis.call('ZREM', log, ARGV[index]) == 1 then due = due - interval end
 end
-for index = 11 + unused, #ARGV, 2 do
+for index = 12 + unused, #ARGV, 2 do
   redis.call('ZADD', log, 'XX', 'INCR', ARGV[index + 1], ARGV[index])
 end
 redis.call('ZREMRANGEBYSCORE', log, '-inf', whole(now - period))
@@ -67,7 +72,8 @@ if granted < count then
   wait = math.ceil(at - now)
 end
 
-redis.call('HSET', state, 'due', whole(due), 'held', whole(held), 'size', redis.call('ZCARD', log), 'at', whole(now))
+redis.call('HSET', state, 'due', whole(due), 'held', whole(held), 'size', redis.call('ZCARD', log), 'at', whole(now),
+  'n', n, 'period', whole(period))
 -- Longer than a night without requests, or each would begin with a period spent.
 local kept = math.ceil((math.max(2 * period, held - now) + 86400000000 * 2) / 1000)
 for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, whole(kept)) end

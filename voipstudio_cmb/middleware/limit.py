@@ -97,6 +97,9 @@ class Limit(Frozen, frozen=True):
         began = clock()
         try:
             await self._wait(request)
+        except BaseException:
+            call.unsent += 1
+            raise
         finally:
             call.left_at = clock()
             call.waited += call.left_at - began

@@ -5,6 +5,8 @@ from __future__ import annotations
 import aiohttp
 from aiohttp.connector import Connection
 
+from voipstudio_cmb.http import LEAVES
+
 
 class _Dropped(Exception):
     """Carries `ServerDisconnectedError` or `ClientOSError` past aiohttp's own resend."""
@@ -49,4 +51,7 @@ class CleanRequest(aiohttp.ClientRequest):
         """Sends the request, or raises before anything is sent."""
         if conn.protocol is None or conn.protocol.should_close:
             raise _Unclean
+        if (leaves := LEAVES.get()) is not None:
+            LEAVES.set(None)
+            leaves()
         return await super().send(conn)

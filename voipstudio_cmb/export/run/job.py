@@ -52,6 +52,8 @@ class Job:
     """Where it was published, if that is an object store."""
     note: str = ""
     """What else is worth knowing."""
+    seconds: float | None = None
+    """How long it ran; None if it has not, or not ended."""
 
     @property
     def may_pass(self) -> bool:

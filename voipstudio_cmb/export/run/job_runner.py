@@ -43,7 +43,8 @@ class JobRunner:
         Raises:
             CallMeBackError: it failed; what was fetched is kept.
         """
-        job, workspace = self.job, self.workspace
+        job, workspace, loop = self.job, self.workspace, asyncio.get_running_loop()
+        began = loop.time()
         with locked(job.path) as job.note, as_export_error(job.path, self.kept):
             try:
                 if await in_thread(self._open):
@@ -55,6 +56,7 @@ class JobRunner:
                 self._tell_of_ended()
             finally:
                 workspace.close(done=job.state == "done")
+                job.seconds = loop.time() - began
 
     def _tell_of_ended(self) -> None:
         """Where nothing is new, tells of the rows that an interrupted run had added."""

@@ -125,7 +125,7 @@ async def run_shard(
     watch: Callable[[Export], None] = lambda _: None,
 ) -> Ran:
     """Exports a `shard` as `export_shard` does; `watch` is given each export before it runs."""
-    account = _account(shard)
+    account = await in_thread(partial(_account, shard))
     if isinstance(account, ConfigError):
         return Ran([], error=account)
     client = CallMeBackClient(

@@ -19,6 +19,7 @@ from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectFailed, NoTo
 from voipstudio_cmb.export import Shard
 from voipstudio_cmb.export.accounts import unset_in
 from voipstudio_cmb.export.plan.place import StoreUrl
+from voipstudio_cmb.limits import Limiter
 
 from .worker import other_version
 
@@ -62,8 +63,10 @@ def scheduler_settings(dask_scheduler: Any) -> tuple[str, float | None]:
     return __version__, dask_scheduler.worker_ttl
 
 
-async def check_cluster(client: Any, shards: Sequence[Shard], run: str) -> None:
-    """Returns if the workers of `client` can export the `shards` of a `run`.
+async def check_cluster(
+    client: Any, shards: Sequence[Shard], run: str, limiter: Limiter | None
+) -> None:
+    """Returns if the workers of `client` can export the `shards` of a `run`, paced by `limiter`.
 
     Raises:
         ConnectFailed: it has no workers, or does not answer.
@@ -73,7 +76,9 @@ async def check_cluster(client: Any, shards: Sequence[Shard], run: str) -> None:
         await _check_scheduler(client)
         await client.wait_for_workers(1, timeout=PATIENCE)
         to = shards[0].plan.to
-        await _check_workers(client, shards, to / f".dask-{run}" if isinstance(to, Path) else None)
+        variables = {shard.token_env for shard in shards} | {getattr(limiter, "url_env", "")}
+        mark = to / f".dask-{run}" if isinstance(to, Path) else None
+        await _check_workers(client, sorted(variables - {""}), to, mark)
     except TimeoutError:
         raise ConnectFailed(
             f"the cluster has no workers: start some, as by `dask worker {_address(client)}`"
@@ -105,8 +110,9 @@ async def _check_scheduler(client: Any) -> None:
         )
 
 
-async def _check_workers(client: Any, shards: Sequence[Shard], mark: Path | None) -> None:
-    variables = sorted({shard.token_env for shard in shards if shard.token_env})
+async def _check_workers(
+    client: Any, variables: Sequence[str], to: Path | StoreUrl, mark: Path | None
+) -> None:
     first = [*await _asked(client.nthreads())][:1]
     left = {}
     if mark is not None:
@@ -117,7 +123,7 @@ async def _check_workers(client: Any, shards: Sequence[Shard], mark: Path | None
         if mark is not None:
             await client.run(remove, mark, workers=first, on_error="ignore")
     for worker, answer in {**answers, **_failures(left)}.items():
-        _check_worker(f"the worker {worker}", answer, shards[0].plan.to)
+        _check_worker(f"the worker {worker}", answer, to)
 
 
 def _failures(left: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,9 +144,9 @@ def _check_worker(where: str, answer: Any, to: Path | StoreUrl) -> None:
     if answer.unset:
         more = f" and {len(answer.unset) - _NAMED} more" if len(answer.unset) > _NAMED else ""
         raise NoToken(
-            f"{where} lacks environment variables that hold tokens: "
+            f"{where} lacks environment variables that hold tokens or passwords: "
             f"{', '.join(answer.unset[:_NAMED])}{more}; set them where workers are started, as "
-            "tokens are never sent there"
+            "what they hold is never sent there"
         )
     if not answer.sees:
         raise ClientMisuse(

@@ -7,8 +7,9 @@ import concurrent.futures
 import contextlib
 import time
 import uuid
+import weakref
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from voipstudio_cmb.export.run.shards import Ran
 from voipstudio_cmb.limits import Limiter
 
 from . import worker
+from .attendance import Attendance, deserted
 from .check import check_cluster
 from .rate import SchedulerRateLimit
 
@@ -53,7 +55,9 @@ class DaskExports:
     `limiter` paces the requests of all accounts together if it is a `SchedulerRateLimit` or a
     `RedisRateLimit`; of any other each worker process has a copy of its own. `rate` paces those of
     each account by itself. An account's own rate takes precedence over both. Workers read tokens
-    from their own environment, and make clients with `config`.
+    from their own environment, and make clients with `config`. `tell` is given a sentence when a
+    worker has gone, and while there is none: after a quarter of an hour without any, what is left
+    fails so that it can be resumed.
 
     Raises:
         ConfigError: the file can't be read, or something in it can't be used.
@@ -70,6 +74,7 @@ class DaskExports:
         limiter: Limiter | None = None,
         rate: float | None = None,
         config: ClientConfig | None = None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         if limiter is not None and rate is not None:
             raise ClientMisuse("choose one: a limiter for all accounts, or a rate for each")
@@ -78,7 +83,11 @@ class DaskExports:
         # Workers begin elsewhere, so that a relative path would be another one.
         whole = attrs.evolve(plan, to=plan.to.absolute()) if isinstance(plan.to, Path) else plan
         made = shards(Path(accounts).absolute(), whole, only=only)
+        self._given, self._to = plan.to, whole.to
         self._client: Any = client  # half of its methods have no types
+        self._attendance = Attendance(tell)
+        # Not held here: Dask runs again what somebody holds and a worker that died has done.
+        self._futures = weakref.WeakSet[Future[worker.Outcome]]()
         self._shards = [attrs.evolve(each, rate=each.rate or rate) for each in made]
         self._limiter = limiter
         self._keeper: object = None
@@ -90,7 +99,7 @@ class DaskExports:
         self._ended: set[str] = set()  # accounts
         self._pauses: dict[str, float] = {}
         self._usage = Counter[str]()
-        self._jobs = {each.account: _jobs(each) for each in self._shards}
+        self._jobs = {each.account: self._planned(each) for each in self._shards}
 
     @property
     def jobs(self) -> list[Job]:
@@ -129,7 +138,7 @@ class DaskExports:
 
     async def _run(self) -> Summary:
         began = time.monotonic()
-        await check_cluster(self._client, self._shards, self._run_id)
+        await check_cluster(self._client, self._shards, self._run_id, self._limiter)
         await self._keep_rate()
         watching = asyncio.create_task(self._watch())
         try:
@@ -157,6 +166,7 @@ class DaskExports:
         future: Future[worker.Outcome] = self._client.submit(
             worker.run, *given, key=key, pure=False
         )
+        self._futures.add(future)
         return future
 
     async def _export(self, shard: Shard, future: Future[worker.Outcome]) -> None:
@@ -172,6 +182,8 @@ class DaskExports:
             except _LOST:
                 if future.status == "error":
                     raise  # of the task itself
+                if self._attendance.deserted:
+                    return self._take(shard, Ran([], error=deserted()))
                 if not await self._connected():
                     return self._take(shard, Ran([], error=_gone()))
             else:
@@ -215,6 +227,7 @@ class DaskExports:
         """Has the jobs of an account tell what those on the worker do."""
         left = list(self._jobs[account])
         for told in jobs:
+            told.path = self._shown(told.path)
             own = next((job for job in left if job.resource == told.resource), None)
             if own is None:  # another file of the resource
                 self._jobs[account].append(told)
@@ -223,12 +236,26 @@ class DaskExports:
             for field in attrs.fields(Job):
                 setattr(own, field.name, getattr(told, field.name))
 
+    def _planned(self, shard: Shard) -> list[Job]:
+        plan = shard.own_plan
+        return [
+            Job(resource=each, path=self._shown(plan.path(each)), account=shard.account)
+            for each in plan.resources
+        ]
+
+    def _shown(self, path: Path) -> Path:
+        """The `path` of a file as the plan names it."""
+        given, to = self._given, self._to
+        if isinstance(given, Path) and isinstance(to, Path) and path.is_relative_to(to):
+            return given / path.relative_to(to)
+        return path
+
     async def _watch(self) -> None:
         """Looks at what runs on the workers, as long as it is not cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL)
             answers: dict[str, Any] = {}
             with contextlib.suppress(*_LOST, TimeoutError):
+                await self._look()
                 answers = await self._ask(worker.progress)
             for jobs, pause in (shard for each in answers.values() for shard in each):
                 account = jobs[0].account
@@ -237,6 +264,14 @@ class DaskExports:
                 # A job that has failed may be run again; what became of it is told at the end.
                 self._show(account, [job for job in jobs if job.state != "failed"])
                 self._pauses[account] = pause
+            await asyncio.sleep(INTERVAL)
+
+    async def _look(self) -> None:
+        """Looks which workers there are; without any for long, nothing more is waited for."""
+        async with asyncio.timeout(10 * INTERVAL):
+            self._attendance.look(await self._client.nthreads())
+        if self._attendance.deserted:
+            await self._client.cancel([*self._futures])
 
     async def _stop(self) -> None:
         with contextlib.suppress(*_LOST, TimeoutError):
@@ -246,13 +281,6 @@ class DaskExports:
         """What each worker answers, but for those that died."""
         async with asyncio.timeout(10 * INTERVAL):
             return await self._client.run(question, self._run_id, on_error="ignore")
-
-
-def _jobs(shard: Shard) -> list[Job]:
-    plan = shard.own_plan
-    return [
-        Job(resource=each, path=plan.path(each), account=shard.account) for each in plan.resources
-    ]
 
 
 def _deadly(deaths: int) -> ExportError:

@@ -9,12 +9,22 @@ from typing import Any
 import attrs
 from distributed import Client, SchedulerPlugin, get_worker
 
-from voipstudio_cmb.errors import ConnectFailed
-from voipstudio_cmb.ext.shared import Allowance, Answer, Ask, SharedLimit
+from voipstudio_cmb.ext.shared import OTHER_RATE, Allowance, Answer, Ask, SharedLimit
 from voipstudio_cmb.limits import Limiter
 
 _NAME = "voipstudio_cmb_rate"
 """Of the plugin, and of what it answers."""
+
+
+@attrs.define
+class Kept:
+    """An allowance of `n` grants in a `period`."""
+
+    n: int
+    period: float
+    allowance: Allowance
+    asked: float = 0.0
+    """When it was asked for last."""
 
 
 class Keeper(SchedulerPlugin):
@@ -27,8 +37,8 @@ class Keeper(SchedulerPlugin):
     name = _NAME
 
     def __init__(self) -> None:
-        self.allowances: dict[tuple[str, int, float], Allowance] = {}
-        """By their key, their grants and the seconds of these."""
+        self.allowances: dict[str, Kept] = {}
+        """By their key."""
 
     async def start(self, scheduler: Any) -> None:
         """Has `scheduler` answer what workers ask."""
@@ -37,12 +47,17 @@ class Keeper(SchedulerPlugin):
     async def ask(self, key: str, n: int, period: float, question: Mapping[str, Any]) -> Any:
         """The answer to a worker's `question`, as plain data."""
         now = asyncio.get_running_loop().time()
-        kept = self.allowances.get((key, n, period))
+        kept = self.allowances.get(key)
+        if kept is not None and (kept.n, kept.period) != (n, period):
+            if now - kept.asked < max(kept.period, period, OTHER_RATE):
+                return {"n": kept.n, "period": kept.period}
+            kept = None
         if kept is None:
-            kept = self.allowances[key, n, period] = Allowance(n, period)
-            kept.ask(now, Ask(process="", number=0, count=0, hold=period))
+            kept = self.allowances[key] = Kept(n, period, Allowance(n, period))
+            kept.allowance.ask(now, Ask(process="", number=0, count=0, hold=period))
+        kept.asked = now
         unused = tuple(question["unused"])
-        return attrs.astuple(kept.ask(now, Ask(**{**question, "unused": unused})))
+        return attrs.astuple(kept.allowance.ask(now, Ask(**{**question, "unused": unused})))
 
 
 class SchedulerRateLimit(SharedLimit):
@@ -50,11 +65,13 @@ class SchedulerRateLimit(SharedLimit):
 
     For `DaskExports`, which has the scheduler keep it. Exports with the same `key` share it. Where
     the scheduler is away, requests fail so that they can be tried again, or go by the `fallback`.
-    A new scheduler lets one period pass.
+    A new scheduler lets one period pass. All must say the same rate, as with `RedisRateLimit`.
 
     Raises:
         ClientMisuse: `n`, `per`, `lease` or `fallback` can't be used.
     """
+
+    kept_by = "Dask's scheduler"
 
     def __init__(
         self,
@@ -86,9 +103,11 @@ class SchedulerRateLimit(SharedLimit):
                 key=self.key, n=self.whole, period=self.period, question=attrs.asdict(question)
             )
         except OSError as error:
-            raise ConnectFailed(f"Dask's scheduler keeps no rate for now: {error}") from None
+            raise self._away(f"nothing was sent, as it keeps the rate limit ({error})") from None
+        if isinstance(answer, Mapping) and "n" in answer:
+            raise self._other_rate(answer["n"], answer["period"])
         if not isinstance(answer, list | tuple) or len(answer) != 2:  # of one that was just started
-            raise ConnectFailed("Dask's scheduler keeps no rate yet")
+            raise self._away("it was just started, and keeps no rate limit yet")
         return Answer(tuple(answer[0]), answer[1])
 
 

@@ -111,8 +111,16 @@ async def run(shard: Shard, settings: bytes, run: str, version: str) -> Outcome:
     here = get_worker().address
     if version != __version__:
         return Outcome.of(Ran([], error=other_version(f"the worker {here}", __version__, version)))
-    if settings not in OWN:
-        OWN[settings] = Own(settings)
+    try:
+        if settings not in OWN:
+            OWN[settings] = Own(settings)
+    except ImportError as error:
+        missing = ConfigError(
+            f"the worker {here} lacks the package {error.name!r}: install it there"
+        )
+        return Outcome.of(Ran([], error=missing))
+    except CallMeBackError as error:  # as of a variable that is not set here
+        return Outcome.of(Ran([], error=error.with_detail(f"the worker is {here}")))
     own, running = OWN[settings], Running(run)
 
     def watch(export: Export) -> None:

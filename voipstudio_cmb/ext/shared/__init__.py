@@ -5,7 +5,7 @@ Allowance     what the keeper answers: arithmetic that knows no clock
 Ask, Answer   what they tell each other, as plain data
 """
 
-from .allowance import Allowance, Answer, Ask
+from .allowance import OTHER_RATE, Allowance, Answer, Ask
 from .limit import SharedLimit
 
-__all__ = ["Allowance", "Answer", "Ask", "SharedLimit"]
+__all__ = ["OTHER_RATE", "Allowance", "Answer", "Ask", "SharedLimit"]

@@ -16,6 +16,9 @@ import attrs
 GRACE = 1.0
 """Seconds after which whoever waits may have what another has not come for."""
 
+OTHER_RATE = 60.0
+"""Seconds without anybody who asks for a rate, after which another one may be kept by its key."""
+
 
 @attrs.frozen(kw_only=True)
 class Ask:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
+from functools import partial
 from typing import Self
 
 from voipstudio_cmb.boundary.checks import checked_integer
 from voipstudio_cmb.errors import ClientMisuse, ConnectFailed
+from voipstudio_cmb.http import LEAVES
 from voipstudio_cmb.limits import Limiter, whole_requests
 from voipstudio_cmb.timeouts import LoopGuard
 
@@ -56,6 +58,10 @@ class SharedLimit(ABC):
         ClientMisuse: `n`, `per`, `lease` or `fallback` can't be used.
     """
 
+    key: str = ""
+    """The name of what is shared."""
+    kept_by: str = "the keeper of the rate limit"
+    """Who keeps it, for messages."""
     answer_within: float = 2.0
     """Seconds that the keeper may take; it is away after them."""
 
@@ -129,9 +135,18 @@ class SharedLimit(ABC):
             late = self._now() - grant.due
             if late <= self._allowed_late:
                 self._untold.used(grant, late)
+                LEAVES.set(partial(self._left, grant, self._now()))
                 return
             self._give_back(grant)
             first = True
+
+    def _left(self, grant: Grant, turn: float) -> None:
+        """Tells at once of a request that leaves long after its `turn`, as by a new connection."""
+        late = self._now() - turn
+        if late > self._allowed_late / 4:
+            self._untold.used(grant, late, urgent=True)
+            self._work()
+            self._stir()
 
     async def _pass_by(self, outage: Outage) -> bool:
         passing = outage.pass_by()
@@ -232,15 +247,29 @@ class SharedLimit(ABC):
             async with asyncio.timeout(self.answer_within):
                 return await self.ask(question)
         except TimeoutError:
-            raise ConnectFailed(
-                f"{self!r} got no answer within {self.answer_within:g} s, so nothing was sent"
+            raise self._away(
+                f"nothing was sent, as it gave no answer within {self.answer_within:g} s"
             ) from None
+
+    def _away(self, why: str) -> ConnectFailed:
+        return ConnectFailed(f"{self.kept_by} is away: {why}", peer=self.kept_by)
 
     def _too_slow(self) -> ConnectFailed:
         most = self._allowed_late * 1000
         return ConnectFailed(
-            f"{self!r}: {_SLOW} grants in a row came more than {most:.3g} ms late, so none was "
-            "used: pace by a longer period, such as ten times as many requests in ten times as long"
+            f"{self.kept_by} is too far away: {_SLOW} grants in a row came more than {most:.3g} ms "
+            "late, so none was used; pace by a longer period, such as ten times as many requests "
+            "in ten times as long",
+            peer=self.kept_by,
+        )
+
+    def _other_rate(self, n: int, period: float) -> ClientMisuse:
+        """What to say where others have asked for `n` in a `period` of the keeper's."""
+        theirs, ours = (round(each / (1 + LATE), 4) for each in (period, self.period))
+        return ClientMisuse(
+            f"{self.kept_by} paces {self.key!r} by {n} requests in {theirs:.10g} s, and here it is "
+            f"{self.whole} in {ours:.10g} s: say the same rate everywhere, or another key; a new "
+            "rate counts after a minute without the other"
         )
 
     def _fail(self, error: Exception) -> None:

@@ -19,20 +19,22 @@ class Untold:
         self._unused: deque[str] = deque(maxlen=1000)
         self._held_until = -math.inf
         self._holds = False
+        self._is_late = False
 
     @property
     def urgent(self) -> bool:
         """Whether there is something that others wait for."""
-        return self._holds or bool(self._unused)
+        return self._holds or self._is_late or bool(self._unused)
 
     @property
     def holds(self) -> bool:
         """Whether the keeper does not know yet that all are to be held."""
         return self._holds
 
-    def used(self, grant: Grant, late: float) -> None:
-        """Books that a request left by `grant`, so many seconds late."""
-        self._late[grant.name] = max(0.0, late)
+    def used(self, grant: Grant, late: float, *, urgent: bool = False) -> None:
+        """Books that a request left by `grant`, so many seconds late, or later than was told."""
+        self._late[grant.name] = self._late.get(grant.name, 0.0) + max(0.0, late)
+        self._is_late = self._is_late or urgent
 
     def unused(self, *names: str) -> None:
         """Books grants that nobody will use."""
@@ -70,4 +72,4 @@ class Untold:
     def forget(self) -> None:
         """Leaves it untold: what is not told to be unused counts as used."""
         self._unused.clear()
-        self._holds = False
+        self._holds = self._is_late = False
