@@ -36,7 +36,7 @@ from benchmarks.harness.processes import call_elsewhere
 from voipstudio_cmb import Button, Cdr, Setting
 from voipstudio_cmb.columns import Schema, Splitter, documented
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
-from voipstudio_cmb.export.sinks import compression, parquet, sqlite
+from voipstudio_cmb.export.sinks import compression, parquet, sqlite, sqlite_rows
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.export.sinks.formats import FORMATS, sink
 from voipstudio_cmb.models import Record
@@ -645,7 +645,7 @@ def test_rows_that_can_be_iterated_over_only_once_are_refused(format: str, tmp_p
 
 
 @pytest.mark.parametrize("most", [4, 9, 30, 32_766])
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 256])
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 256])
 def test_sqlite_adds_each_row_once_however_many_a_statement_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, most: int
 ) -> None:
@@ -659,6 +659,26 @@ def test_sqlite_adds_each_row_once_however_many_a_statement_takes(
     write(tmp_path / "file", rows, "sqlite")
     found = [(row["id"], row["name"], row["position"]) for row in read(tmp_path / "file", "sqlite")]
     assert found == [(id, str(id), -id) for id in range(1, count + 1)]
+
+
+def test_sqlite_has_what_many_rows_have_in_common_in_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        b'{"id":%d,"name":"all","title":"%s","floating_icon":true,"more":%d,"flag":%s,"d":0.5}'
+        % (id, b"a" if id <= 300 else b"b", id % 3, b"true" if id > 16 else b"null")
+        for id in range(1, 601)
+    ]
+    rows += rows[-3:-2] * 605  # some chunks have nothing else
+    for name in ("file", "again"):
+        write(tmp_path / name, rows, "sqlite")
+        monkeypatch.setattr(sqlite_rows, "_CAN_SHARE", False)
+        monkeypatch.setattr(sqlite_rows, "_AT_ONCE", 1)
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "again").read_bytes()
+    found = read(tmp_path / "file", "sqlite")
+    assert len(found) == 600
+    for row, cells in zip(rows, found, strict=False):
+        compare("sqlite", exact(row), cells, json_texts(row))
 
 
 def test_sqlite_has_the_last_of_several_rows_with_an_id(tmp_path: Path) -> None:
