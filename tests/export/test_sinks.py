@@ -825,6 +825,29 @@ def test_an_export_loads_no_package_that_its_format_does_not_need() -> None:
     assert ran.stdout == "[]\n"
 
 
+def test_parquet_does_without_pandas_where_it_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(
+        b'{"id":1,"created_at":"2026-01-01 00:00:00"}\n{"id":2,"a":1.5}'
+    )
+    code = (
+        "import sys; from pathlib import Path; from voipstudio_cmb import Cdr\n"
+        "from voipstudio_cmb.export.sinks.formats import sink\n"
+        "to = Path(sys.argv[1]); rows = (to / 'rows').read_bytes().splitlines()\n"
+        "sink('parquet').write(rows, 'cdrs', Cdr, to / 'file', {})\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "True False\n"
+
+
+def test_equal_decimals_keep_the_digits_of_their_own_columns() -> None:
+    rows = [b'{"id":1,"a":1.10,"b":1.100,"c":-0.50}', b'{"id":2,"a":1.20,"b":1.200,"c":0.00}']
+    rows += [b'{"id":3,"a":%s.99,"b":-%s.999,"c":null}' % (b"9" * 36, b"9" * 35)]
+    found = written_and_read("parquet", rows)
+    assert [str(row["b"]) for row in found] == ["1.100", "1.200", "-" + "9" * 35 + ".999"]
+
+
 def test_each_resource_has_its_table_and_columns(tmp_path: Path) -> None:
     kinds: dict[str, type[Record]] = {"cdrs": Cdr, "buttons": Button}
     for resource, record in kinds.items():
