@@ -672,8 +672,8 @@ def test_sqlite_has_what_many_rows_have_in_common_in_each_of_them(
     rows += rows[-3:-2] * 605  # some chunks have nothing else
     for name in ("file", "again"):
         write(tmp_path / name, rows, "sqlite")
-        monkeypatch.setattr(sqlite_rows, "_CAN_SHARE", False)
-        monkeypatch.setattr(sqlite_rows, "_AT_ONCE", 1)
+        monkeypatch.setattr(sqlite_rows, "CAN_SHARE", False)
+        monkeypatch.setattr(sqlite_rows, "AT_ONCE", 1)
     assert (tmp_path / "file").read_bytes() == (tmp_path / "again").read_bytes()
     found = read(tmp_path / "file", "sqlite")
     assert len(found) == 600

@@ -17,13 +17,14 @@ from voipstudio_cmb.columns import Schema
 STATEMENTS = 32
 """How many are kept: there are two for each set of columns of which all rows have the same."""
 
-_AT_ONCE = 16
+AT_ONCE = 16
 """Rows that a statement adds: to run one for each takes a fifth longer, and more gain little."""
+
+CAN_SHARE = not (3, 12) <= sys.version_info < (3, 12, 4)
+"""Whether a parameter can be used twice: these versions of `sqlite3` warn of that."""
 
 # What stands for a column in a statement: a cell of each row, that of the first row, or nothing.
 _OWN, _FIRST, _NONE = "?", "?1", "NULL"
-# Python 3.12.3 and earlier warn where a parameter is used twice.
-_CAN_SHARE = not (3, 12) <= sys.version_info < (3, 12, 4)
 _INTEGERS = {True: 1, False: 0}
 
 
@@ -49,7 +50,7 @@ def add_rows(
         if mark != _NONE
     ]
     most = database.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(columns)
-    count, at_once = len(columns[0]), max(1, min(_AT_ONCE, most))
+    count, at_once = len(columns[0]), max(1, min(AT_ONCE, most))
     whole = count // at_once * at_once
     for part, rows in ((slice(whole), at_once), (slice(whole, count), 1)):
         first = [repeat(cells[0]) if mark == _FIRST else iter(cells[part]) for mark, cells in bound]
@@ -66,7 +67,7 @@ def _mark(name: str, cells: Sequence[Any]) -> str:
         return _OWN
     if cells[0] is None:
         return _NONE
-    return _FIRST if _CAN_SHARE else _OWN
+    return _FIRST if CAN_SHARE else _OWN
 
 
 @lru_cache(STATEMENTS)
