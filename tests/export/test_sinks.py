@@ -36,7 +36,7 @@ from benchmarks.harness.processes import call_elsewhere
 from voipstudio_cmb import Button, Cdr, Setting
 from voipstudio_cmb.columns import Schema, Splitter, documented
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
-from voipstudio_cmb.export.sinks import compression, parquet, sqlite
+from voipstudio_cmb.export.sinks import compression, parquet, sqlite, sqlite_rows
 from voipstudio_cmb.export.sinks.csv import CsvLines
 from voipstudio_cmb.export.sinks.formats import FORMATS, sink
 from voipstudio_cmb.models import Record
@@ -645,7 +645,7 @@ def test_rows_that_can_be_iterated_over_only_once_are_refused(format: str, tmp_p
 
 
 @pytest.mark.parametrize("most", [4, 9, 30, 32_766])
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 256])
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 256])
 def test_sqlite_adds_each_row_once_however_many_a_statement_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, most: int
 ) -> None:
@@ -659,6 +659,26 @@ def test_sqlite_adds_each_row_once_however_many_a_statement_takes(
     write(tmp_path / "file", rows, "sqlite")
     found = [(row["id"], row["name"], row["position"]) for row in read(tmp_path / "file", "sqlite")]
     assert found == [(id, str(id), -id) for id in range(1, count + 1)]
+
+
+def test_sqlite_has_what_many_rows_have_in_common_in_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        b'{"id":%d,"name":"all","title":"%s","floating_icon":true,"more":%d,"flag":%s,"d":0.5}'
+        % (id, b"a" if id <= 300 else b"b", id % 3, b"true" if id > 16 else b"null")
+        for id in range(1, 601)
+    ]
+    rows += rows[-3:-2] * 605  # some chunks have nothing else
+    for name in ("file", "again"):
+        write(tmp_path / name, rows, "sqlite")
+        monkeypatch.setattr(sqlite_rows, "CAN_SHARE", False)
+        monkeypatch.setattr(sqlite_rows, "AT_ONCE", 1)
+    assert (tmp_path / "file").read_bytes() == (tmp_path / "again").read_bytes()
+    found = read(tmp_path / "file", "sqlite")
+    assert len(found) == 600
+    for row, cells in zip(rows, found, strict=False):
+        compare("sqlite", exact(row), cells, json_texts(row))
 
 
 def test_sqlite_has_the_last_of_several_rows_with_an_id(tmp_path: Path) -> None:
@@ -803,6 +823,29 @@ def test_an_export_loads_no_package_that_its_format_does_not_need() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_parquet_does_without_pandas_where_it_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "rows").write_bytes(
+        b'{"id":1,"created_at":"2026-01-01 00:00:00"}\n{"id":2,"a":1.5}'
+    )
+    code = (
+        "import sys; from pathlib import Path; from voipstudio_cmb import Cdr\n"
+        "from voipstudio_cmb.export.sinks.formats import sink\n"
+        "to = Path(sys.argv[1]); rows = (to / 'rows').read_bytes().splitlines()\n"
+        "sink('parquet').write(rows, 'cdrs', Cdr, to / 'file', {})\n"
+        "print('pyarrow' in sys.modules, 'pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert ran.stdout == "True False\n"
+
+
+def test_equal_decimals_keep_the_digits_of_their_own_columns() -> None:
+    rows = [b'{"id":1,"a":1.10,"b":1.100,"c":-0.50}', b'{"id":2,"a":1.20,"b":1.200,"c":0.00}']
+    rows += [b'{"id":3,"a":%s.99,"b":-%s.999,"c":null}' % (b"9" * 36, b"9" * 35)]
+    found = written_and_read("parquet", rows)
+    assert [str(row["b"]) for row in found] == ["1.100", "1.200", "-" + "9" * 35 + ".999"]
 
 
 def test_each_resource_has_its_table_and_columns(tmp_path: Path) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from functools import lru_cache, partial
-from itertools import chain, islice
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from voipstudio_cmb.models import Record
 
 from .base import Sink
 from .sqlite_files import as_os_error, code_of, opened, settle, use_rollback
+from .sqlite_rows import STATEMENTS, add_rows, quoted
 
 SCHEMA_VERSION = 2
 """The `user_version` of the files: changes with the meaning of their columns."""
@@ -46,9 +46,8 @@ _TYPES: dict[Kind, str] = {
     "integer": "INTEGER", "boolean": "BOOLEAN", "double": "REAL", "text": "TEXT",
     "json": "TEXT_JSON", "decimal": "TEXT_DECIMAL",
 }  # fmt: skip
-_INTEGERS = {True: 1, False: 0}
-_AT_ONCE = 8
-"""Rows that a statement adds: to run one for each takes a sixth longer, and more gain nothing."""
+_PAGE_SIZE = 16384
+"""Rows are some hundred bytes, and those of a page are written at once."""
 _KINDS: dict[str, Kind] = {type: kind for kind, type in _TYPES.items()}
 _NOT_OURS = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR)
 PRAGMAS = (
@@ -60,10 +59,6 @@ PRAGMAS = (
     "PRAGMA cache_size = -16384",
     "PRAGMA secure_delete = ON",  # what an upsert replaces shall not stay in the file
 )
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 class SqliteSink(Sink):
@@ -86,13 +81,13 @@ class SqliteSink(Sink):
         settle(path)
 
     def highest_id(self, path: Path, resource: str, record: type[Record]) -> int | None:
-        query = f"SELECT max(id) FROM {_quoted(resource)}"
+        query = f"SELECT max(id) FROM {quoted(resource)}"
         with _unless_unfinished():
             return _answer(query, resource, record, path) or 0
         return None
 
     def count(self, path: Path, resource: str, record: type[Record]) -> int:
-        found: int = _answer(f"SELECT count(*) FROM {_quoted(resource)}", resource, record, path)
+        found: int = _answer(f"SELECT count(*) FROM {quoted(resource)}", resource, record, path)
         return found
 
     def verify(self, path: Path, resource: str, record: type[Record], rows: int) -> None:
@@ -133,7 +128,9 @@ class SqliteSink(Sink):
 
 
 def _connected(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(os.path.abspath(path), isolation_level=None)
+    return sqlite3.connect(
+        os.path.abspath(path), isolation_level=None, cached_statements=STATEMENTS
+    )
 
 
 def _insert(
@@ -148,7 +145,7 @@ def _insert(
         os.truncate(path, 0)
     with closing(_connected(path)) as database:
         if not known:
-            database.execute("PRAGMA page_size = 4096")
+            database.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
         for pragma in PRAGMAS:
             database.execute(pragma)
         database.execute("BEGIN EXCLUSIVE")
@@ -157,42 +154,11 @@ def _insert(
         else:
             _create(database, resource, schema)
         if "created_at" in schema.names:  # made behind the rows, it would take memory for each
-            table, index = _quoted(resource), _quoted(f"{resource}_created_at")
+            table, index = quoted(resource), quoted(f"{resource}_created_at")
             database.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {table} (created_at)")
         for columns in chunks:
-            cells, empty = _bound(schema, columns)
-            _add_rows(database, cells, partial(_upsert, resource, schema.names, empty))
+            add_rows(database, resource, schema, columns)
         database.execute("COMMIT")
-
-
-def _add_rows(
-    database: sqlite3.Connection, cells: Sequence[Sequence[Any]], upsert: Callable[[int], str]
-) -> None:
-    """Adds the rows with these `cells` by statements, which `upsert` makes for a number of rows."""
-    most = database.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // len(cells)
-    at_once = max(1, min(_AT_ONCE, most))
-    whole = len(cells[0]) // at_once * at_once
-    values = chain.from_iterable(islice(zip(*cells, strict=True), whole))
-    database.executemany(upsert(at_once), zip(*[values] * (at_once * len(cells)), strict=True))
-    database.executemany(upsert(1), islice(zip(*cells, strict=True), whole, None))
-
-
-def _bound(
-    schema: Schema, columns: Sequence[Sequence[Any]]
-) -> tuple[list[Sequence[Any]], tuple[bool, ...]]:
-    """`columns` without those that have nothing but NULL, and which these are.
-
-    `sqlite3` asks of each bool and None for what it is to be taken: that takes longer than all else
-    about it.
-    """
-    kinds = [*(column.kind for column in schema.columns), "json"]
-    empty = tuple(all(cell is None for cell in cells) for cells in columns)
-    bound = [
-        [*map(_INTEGERS.get, cells)] if kind == "boolean" else cells
-        for kind, cells, none in zip(kinds, columns, empty, strict=True)
-        if not none
-    ]
-    return bound, empty
 
 
 @contextmanager
@@ -237,34 +203,17 @@ def _create(database: sqlite3.Connection, resource: str, schema: Schema) -> None
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     described = [
-        f"{_quoted(one.name)} {_declared(one)}" + (" PRIMARY KEY" if one.name == "id" else "")
+        f"{quoted(one.name)} {_declared(one)}" + (" PRIMARY KEY" if one.name == "id" else "")
         for one in schema.columns
     ]
     table = ", ".join([*described, f"{EXTRA} TEXT"])
-    database.execute(f"CREATE TABLE {_quoted(resource)} ({table})")
+    database.execute(f"CREATE TABLE {quoted(resource)} ({table})")
 
 
 def _add_columns(database: sqlite3.Connection, resource: str, columns: Iterable[Column]) -> None:
     for column in columns:
-        described = f"{_quoted(column.name)} {_declared(column)}"
-        database.execute(f"ALTER TABLE {_quoted(resource)} ADD COLUMN {described}")
-
-
-@lru_cache
-def _upsert(resource: str, columns: tuple[str, ...], empty: tuple[bool, ...], rows: int) -> str:
-    """Adds so many `rows`, of whose `columns` some are `empty`."""
-    names = [*map(_quoted, columns)]
-    table, others = _quoted(resource), [name for name in names if name != '"id"']
-    before = ", ".join(f"{table}.{name}" for name in others)
-    after = ", ".join(f"excluded.{name}" for name in others)
-    # Of a row that is as it was nothing is written: not even where it stands in the file changes.
-    row = ", ".join("NULL" if none else "?" for none in empty)
-    values = ", ".join([f"({row})"] * rows)
-    return (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES {values} "
-        f"ON CONFLICT(id) DO UPDATE SET ({', '.join(others)}) = ({after}) "
-        f"WHERE ({before}) IS NOT ({after})"
-    )
+        described = f"{quoted(column.name)} {_declared(column)}"
+        database.execute(f"ALTER TABLE {quoted(resource)} ADD COLUMN {described}")
 
 
 def check_format(
@@ -274,7 +223,7 @@ def check_format(
     try:
         [(application,)] = database.execute("PRAGMA application_id")
         [(version,)] = database.execute("PRAGMA user_version")
-        table = database.execute(f"PRAGMA table_info({_quoted(resource)})").fetchall()
+        table = database.execute(f"PRAGMA table_info({quoted(resource)})").fetchall()
     except sqlite3.DatabaseError as error:
         if code_of(error) not in _NOT_OURS:
             raise
