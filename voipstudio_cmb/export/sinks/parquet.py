@@ -37,11 +37,6 @@ class ParquetSink(Sink):
         self._compress = compress or "zstd"
         self._columns = columns
 
-    def check(self, path: Path) -> None:
-        # With its first array pyarrow imports pandas, where that is installed, for more than a
-        # second: here, before anything is sent, and not while others on the loop send and wait.
-        pyarrow.array([])
-
     def write(
         self,
         rows: Iterable[bytes],
