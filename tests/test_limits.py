@@ -11,6 +11,7 @@ from hypothesis import given
 
 from benchmarks.harness.clocks import VirtualLoop, virtual
 from voipstudio_cmb.errors import ClientMisuse
+from voipstudio_cmb.http import LEAVES
 from voipstudio_cmb.limits import RateLimit
 
 
@@ -46,6 +47,34 @@ def test_no_window_of_the_period_sees_more_than_n(n: int, per: float, gaps: list
     for end in range(len(grants)):
         window = [g for g in grants[: end + 1] if g > grants[end] - per * 0.999]
         assert len(window) <= n
+
+
+@given(
+    st.integers(1, 50),
+    st.lists(st.tuples(st.floats(0, 3), st.floats(0, 1)), min_size=1, max_size=200),
+)
+def test_a_request_counts_from_when_it_leaves(n: int, jobs: list[tuple[float, float]]) -> None:
+    left: list[float] = []
+
+    async def job(limit: RateLimit, connecting: float) -> None:
+        await limit.acquire()
+        await asyncio.sleep(connecting)
+        leaves = LEAVES.get()
+        assert leaves is not None
+        leaves()
+        left.append(now())
+
+    async def all_jobs() -> None:
+        limit = RateLimit(n)
+        async with asyncio.TaskGroup() as tasks:
+            for gap, connecting in jobs:
+                await asyncio.sleep(gap / n)
+                tasks.create_task(job(limit, connecting))
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(all_jobs())
+    for end, last in enumerate(left):
+        assert sum(last - 0.999 < each for each in left[: end + 1]) <= n
 
 
 @pytest.mark.parametrize(

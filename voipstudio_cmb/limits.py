@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from contextlib import suppress
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from .boundary.checks import checked_number
 from .errors import ClientMisuse
+from .http import LEAVES
 from .timeouts import LoopGuard, Slots
 
 _MOST = 1_000_000
@@ -19,6 +22,9 @@ _MOST = 1_000_000
 
 _LONGEST = 1e9
 """The longest period in seconds."""
+
+_LATE = 0.005
+"""The part of a period by which a request may leave late without counting from then on."""
 
 
 class Limiter(Protocol):
@@ -53,15 +59,16 @@ class Queue:
         self._turn = Slots(1)
         self._guard = LoopGuard("limiter")
 
-    async def pass_through(self, schedule: Schedule) -> None:
-        """Returns when this caller may pass."""
+    async def pass_through(self, schedule: Schedule) -> float:
+        """Returns when this caller may pass: what the loop's clock says then."""
         earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.taken)
         if loop is not earlier:  # what others waited for belongs to their loop
             self._turn = Slots(1)
         async with self._turn:
             while (wait := schedule.wait(loop.time())) > 0:
                 await asyncio.sleep(wait)
-            schedule.take(loop.time())
+            schedule.take(now := loop.time())
+            return now
 
 
 class EvenSpacing:
@@ -89,6 +96,12 @@ class EvenSpacing:
     def take(self, now: float) -> None:
         """Books one grant at `now`."""
         self._due = max(self._due, now - self._credit) + self._interval
+        self._last.append(now)
+
+    def leave(self, granted: float, now: float) -> None:
+        """Counts what was `granted` at that time from `now` on: it leaves only now."""
+        with suppress(ValueError):  # so many came after it that it does not count any more
+            self._last.remove(granted)
         self._last.append(now)
 
 
@@ -143,8 +156,9 @@ class RateLimit:
 
     It sends `n` requests in 1.02 x `per` seconds: the server counts when requests arrive, and so
     no window of `per` seconds sees more than `n` as long as the time on the way varies by less
-    than 2 % of `per`. Share one among all clients of an account; processes do not know of each
-    other, so each needs a share of its own. A cancelled waiter costs nobody a turn.
+    than 2 % of `per`; what a new connection holds up counts from when it leaves. Share one among
+    all clients of an account; processes do not know of each other, so each needs a share of its
+    own. A cancelled waiter costs nobody a turn.
 
     Raises:
         ClientMisuse: `n` or `per` is not a finite number above 0.
@@ -164,4 +178,11 @@ class RateLimit:
         Raises:
             ClientMisuse: the limiter is in use on another event loop.
         """
-        await self._queue.pass_through(self._spacing)
+        granted = await self._queue.pass_through(self._spacing)
+        LEAVES.set(partial(self._leave, granted))
+
+    def _leave(self, granted: float) -> None:
+        """Counts a request from when it leaves, which may be late, as with a new connection."""
+        now = asyncio.get_running_loop().time()
+        if now - granted > _LATE * self.per:
+            self._spacing.leave(granted, now)
