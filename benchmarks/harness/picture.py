@@ -8,7 +8,7 @@ from html import escape
 from statistics import median
 from typing import Any
 
-_LEFT, _WIDTH, _LINE, _TOP = 400, 1000, 46, 64
+_LEFT, _WIDTH, _LINE, _TOP = 400, 1000, 62, 64
 _LEAST, _MOST = 0.03, 40.0
 """The ratios at both ends of the axis, which is logarithmic."""
 
@@ -41,7 +41,7 @@ def _line(claim: Mapping[str, Any], y: int) -> Iterator[str]:
     """One claim: its words, what it is compared with, and the dots."""
     yield _text(10, y, claim["says"])
     yield _text(10, y + 14, f"1 x = {claim['limit']}", "small")
-    taken = [-math.inf, -math.inf]  # where the last name ends, in either line below the dots
+    taken = [-math.inf] * 3  # where the last name ends, in each line below the dots
     for name, ratio in sorted(_ratios(claim).items(), key=lambda each: each[1]):
         x, ours = _x(ratio), name == claim["ours"]
         kind = 'r="6" class="ours"' if ours else 'r="4.5" class="peer"'
@@ -51,7 +51,7 @@ def _line(claim: Mapping[str, Any], y: int) -> Iterator[str]:
             yield _text(x, y - 10, f"{ratio:.2f}", "ours-label", "middle")
         else:
             half = 3.2 * len(name)
-            row = int(taken[0] > x - half)
+            row = next((row for row, end in enumerate(taken) if end <= x - half), 2)
             taken[row] = x + half
             yield _text(x, y + 16 + 11 * row, name, "small", "middle")
 
