@@ -24,11 +24,14 @@ FORMATS = ("jsonl", "parquet")
 
 
 def hashes(directory: Path) -> dict[str, str]:
-    """The SHA-256 of each file that a reader sees, and of all that should not be left."""
+    """The SHA-256 of each file that a reader sees, and of all that should not be left.
+
+    The empty file of a lock may be: who held it may have been killed when all was done.
+    """
     return {
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*"))
-        if path.is_file()
+        if path.is_file() and (path.suffix != ".lock" or path.stat().st_size)
     }
 
 
