@@ -45,7 +45,7 @@ def run() -> NoReturn:
     """
     try:
         code = _command()()
-    except KeyboardInterrupt:  # before the command is there to say so
+    except KeyboardInterrupt:  # before the command is imported, which would say so
         code = INTERRUPTED
     import contextlib
 

@@ -27,8 +27,7 @@ from voipstudio_cmb.errors import WrongShape
 from .kinds import MISFIT, NESTED, SORTS, Column, Kind, reader, sort_of
 from .schema import Census, Schema
 
-_MOST_LEARNT = 64
-_MEMO = 4096
+_MOST_LEARNT, _MEMO = 64, 4096
 _MINUS_ZERO = re.compile(rb"-0(?<=[: \t]-0)[ \t,}]")  # is found fastest by how it begins
 # What msgspec takes for a member's name.
 _LEARNABLE = re.compile(r'[^\x00-\x1f"\\\ud800-\udfff]*')
