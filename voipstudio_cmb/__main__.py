@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 INTERRUPTED = 130
+POOL = "ARROW_DEFAULT_MEMORY_POOL"
+"""Names what pyarrow gets its memory from: its own pool takes 15 MB more, and is no faster."""
 
 
 def _command() -> Callable[[], int]:
@@ -19,6 +21,7 @@ def _command() -> Callable[[], int]:
 
     Ctrl-C meanwhile ends it too, without a word: nothing is begun yet.
     """
+    os.environ.setdefault(POOL, "system")  # here, where the process is ours
     interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if interruptible:
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,28 @@ def test_an_export_in_too_little_memory_fails_with_a_line_and_is_run_again(
         done = run(*argv)
     assert done.code == 0
     assert len((tmp_path / "out" / "cdrs.jsonl").read_bytes().splitlines()) == 20_000
+
+
+FROM = """
+from voipstudio_cmb.__main__ import _command
+_command()
+import pyarrow
+print(pyarrow.default_memory_pool().backend_name)
+"""
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, "system"), ("mimalloc", "mimalloc")])
+def test_pyarrow_takes_memory_from_the_system_if_no_variable_says_otherwise(
+    asked: str | None, used: str
+) -> None:
+    name = "ARROW_DEFAULT_MEMORY_POOL"
+    environment = {key: value for key, value in os.environ.items() if key != name}
+    if asked is not None:
+        environment[name] = asked
+    child = subprocess.run(
+        [sys.executable, "-c", FROM], env=environment, capture_output=True, text=True, check=True
+    )
+    assert child.stdout.split() == [used]
 
 
 SHORT = [
