@@ -343,6 +343,25 @@ def test_a_subclass_is_read_alike_however_it_is_made(record: type[Cdr]) -> None:
     assert first == record(id=1, src=44, extra={"new": [1]})
 
 
+@attrs.frozen(kw_only=True, repr=False)
+class Watched(Cdr):
+    src: str | None = None
+
+    def __attrs_pre_init__(self) -> None:
+        Watched.made.append(self)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("record", [Cdr, Plain, Slotted, Watched])
+def test_what_the_rows_before_lacked_is_read_all_the_same(record: type[Cdr]) -> None:
+    Watched.made = []  # type: ignore[attr-defined]
+    for row in ({"id": 1, "src": 44}, {"id": 2, "name": "a", "ddi": 5}, {"id": 3}) * 2:
+        assert records.records([to_json(row)], record)[0].to_dict() == row
+        one = records.single(to_json(row), record)
+        assert (one.name, one.ddi) == (row.get("name"), row.get("ddi"))
+    assert hasattr(record, "__attrs_pre_init__") == (record is Watched)
+    assert bool(Watched.made) == (record is Watched)  # type: ignore[attr-defined]
+
+
 def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:
     @attrs.frozen(kw_only=True, repr=False, slots=False)
     class MyCdr(Cdr):

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
+from inspect import getattr_static
 from operator import attrgetter
-from types import NoneType
-from typing import Any, NoReturn, get_args, get_type_hints
+from types import MemberDescriptorType, NoneType
+from typing import Any, NoReturn, TypeAlias, get_args, get_type_hints
 
 import attrs
 import msgspec
 
 from voipstudio_cmb.boundary.value import Frozen
+
+Setter: TypeAlias = Callable[[Any, Any], None]
+"""Sets one field of a record."""
 
 
 def alternatives(annotation: Any) -> tuple[Any, ...]:
@@ -32,6 +36,17 @@ class Shape(Frozen, frozen=True):
     decode: Callable[[bytes], Any]
     """Reads a row as a record, without what it was sent as; raises `TypeError` if the class has to
     be called."""
+    setters: dict[str, Setter]
+    """What sets the fields that may be None."""
+    lacking: list[Setter]
+    """Those of the fields that rows lack, which are set to None before: msgspec takes far longer
+    over a field that it finds neither in the row nor set."""
+
+    def expect(self, made: Any) -> None:
+        """Takes further rows to lack what the record `made` lacks."""
+        self.lacking[:] = [
+            setter for name, setter in self.setters.items() if getattr(made, name) is None
+        ]
 
 
 def _describe(record: Any) -> Shape:
@@ -45,25 +60,50 @@ def _describe(record: Any) -> Shape:
         exact[name] = frozenset(options) & {int, str, bool}
         if Decimal in options:
             numbers.append(attrgetter(name))
-    return Shape(fields, exact, tuple(numbers), _decoder(record))
+    lacking: list[Setter] = []
+    return Shape(
+        fields, exact, tuple(numbers), _decoder(record, lacking), _setters(record), lacking
+    )
 
 
 shape: Callable[[Any], Shape] = cache(_describe)
 """What the codec needs to know of a class of records."""
 
 
-def _decoder(record: Any) -> Callable[[bytes], Any]:
+def _setters(record: Any) -> dict[str, Setter]:
+    slots = {
+        field.name: getattr_static(record, field.name, None)
+        for field in attrs.fields(record)
+        if field.default is None
+    }
+    return {
+        name: slot.__set__ for name, slot in slots.items() if type(slot) is MemberDescriptorType
+    }
+
+
+def _decoder(record: Any, lacking: list[Setter]) -> Callable[[bytes], Any]:
     fields = attrs.fields(record)
     if any(field.converter for field in fields):
         return _refuse
+
+    def prepare(made: Any) -> None:
+        for set_field in lacking:
+            set_field(made, None)
+
+    prepares = "__attrs_pre_init__"
+    by_user = hasattr(record, prepares)
     try:
         # msgspec shall leave `extra` alone: it is found in the row, when somebody asks for it.
         record.__attrs_attrs__ = tuple(field for field in fields if field.name != "extra")
+        if not by_user:
+            setattr(record, prepares, staticmethod(prepare))
         return msgspec.json.Decoder(record).decode
     except TypeError:  # a type of the user's own
         return _refuse
     finally:
         record.__attrs_attrs__ = fields
+        if not by_user:
+            delattr(record, prepares)
 
 
 def _refuse(text: bytes) -> NoReturn:
