@@ -97,5 +97,6 @@ class Usage(State, kw_only=True):
         self.calls += 1
         requests = call.attempts - call.unsent
         self.requests += requests
-        self.retries += max(0, requests - 1)
+        if requests > 1:
+            self.retries += requests - 1
         self.waited += call.waited

@@ -54,9 +54,11 @@ class LoopGuard:
 
     def pin(self) -> asyncio.AbstractEventLoop:
         """As `enter`, and it stays with this loop and process even while it is not busy."""
-        loop = self.enter()
-        self._check_fork()
-        self._pinned = True
+        loop = asyncio.get_running_loop()
+        if loop is not self.loop or not self._pinned or self.closed or self._pid != os.getpid():
+            self.enter()
+            self._check_fork()
+            self._pinned = True
         return loop
 
     def check_owner(self, *, busy: bool = False) -> None:
@@ -100,19 +102,21 @@ class Timeout:
     As `asyncio.timeout` does it: the task is cancelled, and its cancellation taken back here.
     """
 
-    __slots__ = ("_cancelling", "_entry", "_task", "_timeouts", "expired", "when")
+    # No __init__, which Python calls in a way that takes longer than all of this: see `at`.
+    __slots__ = ("_cancelling", "_entry", "_task", "expired", "timeouts", "when")
 
-    def __init__(self, timeouts: Timeouts, when: float) -> None:
-        self._timeouts = timeouts
-        self.when: float = when
-        self.expired: bool = False
-        self._task: asyncio.Task[object] | None = None
+    timeouts: Timeouts
+    when: float
+    expired: bool
+    _entry: _Entry
+    _cancelling: int
+    _task: asyncio.Task[object] | None
 
     def __enter__(self) -> Timeout:
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None
-        self._entry = self._timeouts.enter(self, loop)
+        self._entry = self.timeouts.enter(self, loop)
         self._task, self._cancelling = task, task.cancelling()
         return self
 
@@ -123,7 +127,7 @@ class Timeout:
             self._task.cancel()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._timeouts.leave(self._entry)
+        self.timeouts.leave(self._entry)
         # Or the task, an error that it ends with and the frame that holds this would keep each
         # other alive.
         task, self._task = self._task, None
@@ -153,7 +157,9 @@ class Timeouts:
         Raises:
             ClientMisuse: when it is entered, if the client is closed or busy on another loop.
         """
-        return Timeout(self, when)
+        timeout = Timeout()
+        timeout.timeouts, timeout.when, timeout.expired = self, when, False
+        return timeout
 
     def enter(self, timeout: Timeout, loop: asyncio.AbstractEventLoop) -> _Entry:
         """Begins a block on the running `loop`, to be ended by `leave`; its timer may be set."""

@@ -621,7 +621,7 @@ async def test_a_400_that_speaks_of_the_rate_is_as_good_as_a_429(method: str) ->
     await first
     assert len(network.requests) == 11  # charged to the deadline, and not to the attempts
     assert network.times[1] - network.times[0] >= 2.0
-    assert not limit.throttle.idle
+    assert limit.throttle.refusals
     with pytest.raises(RateLimited, match="call rate exceeded") as caught:
         await full_chain(ScriptedHandler([json_response(RATE, 400)]))(request("POST"))
     assert (caught.value.status, caught.value.sent) == (400, "yes")

@@ -97,7 +97,7 @@ async def test_broken_answers_pause_and_teach_nothing() -> None:
         paused = max(paused, limit.throttle.paused())
         assert limit.throttle.rate == float("inf")
         await asyncio.sleep(0.01)
-    assert not limit.throttle.idle
+    assert limit.throttle.refusals
 
 
 def busy(estimate: RateEstimate, requests: int, rate: float, start: float = 0.0) -> float:
@@ -185,7 +185,7 @@ async def test_nothing_is_slowed_until_something_was_refused() -> None:
         await throttle.wait()
         throttle.passed()
     assert now() == 1000.0
-    assert throttle.idle
+    assert not throttle.refusals
     throttle.refused(now(), 3.0)
     await throttle.wait()
     assert now() == pytest.approx(1003.0)

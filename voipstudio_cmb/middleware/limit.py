@@ -42,16 +42,17 @@ class Limit(Frozen, frozen=True):
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
         call.left_at = asyncio.get_running_loop().time()
-        if self.limiter is not None or not self.throttle.idle:
+        throttle = self.throttle
+        if self.limiter is not None or throttle.refusals:
             await self._turn(request)
-        call.refusals = self.throttle.refusals
+        call.refusals = throttle.refusals
         try:
             response = await handler(request)
         except ProtocolFault:
-            self.throttle.refused(call.left_at, None, learn=False)
+            throttle.refused(call.left_at, None, learn=False)
             raise
         if response.status < 400:
-            self.throttle.passed()
+            throttle.passed()
         else:
             self._hold(response, call.left_at)
         return response

@@ -235,11 +235,6 @@ class AdaptiveThrottle:
         """The 503s since a request was let through."""
 
     @property
-    def idle(self) -> bool:
-        """Whether nobody was ever asked to slow down or to wait."""
-        return not self.refusals
-
-    @property
     def rate(self) -> float:
         """Requests a second that are let through now; infinite while no limit is known."""
         return self._estimate.pace

@@ -41,14 +41,6 @@ def _total_and_row(response: Response, request: PageRequest) -> int:
 class Collection(Service[R]):
     """A collection that can be walked and counted."""
 
-    if not TYPE_CHECKING:  # or each name would be an attribute to it
-
-        def __getattr__(self, name: str) -> Any:
-            text = f"{type(self).__name__!r} object has no attribute {name!r}"
-            if name == "get":
-                text += ': the API has no request for one of them; list(filters=where("id") == 1)'
-            raise AttributeError(text, name=name, obj=self)
-
     def list(self, **options: Unpack[WalkOptions]) -> Walk[R]:
         """Every record, one by one, however many pages; `WalkOptions` says what it takes.
 
@@ -209,3 +201,15 @@ class Collection(Service[R]):
             kept=kept,
             early=parse is None,
         )
+
+
+class ListOnly(Collection[R]):
+    """A collection of which single items can't be requested."""
+
+    if not TYPE_CHECKING:  # or each name would be an attribute to it
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name == "get":
+                text += ': the API has no request for one of them; list(filters=where("id") == 1)'
+            raise AttributeError(text, name=name, obj=self)

@@ -15,25 +15,25 @@ from voipstudio_cmb.models import (
     Website,
 )
 
-from .collection import Collection
+from .collection import Collection, ListOnly
 from .editable import Editable
 
 
-class Websites(Collection[Website]):
+class Websites(ListOnly[Website]):
     """`/callmeback/websites`: the websites that carry a widget."""
 
     path = "/callmeback/websites"
     record = Website
 
 
-class Cdrs(Collection[Cdr]):
+class Cdrs(ListOnly[Cdr]):
     """`/callmeback/cdrs`: the records of calls back."""
 
     path = "/callmeback/cdrs"
     record = Cdr
 
 
-class Visitors(Collection[Visitor]):
+class Visitors(ListOnly[Visitor]):
     """`/callmeback/visitors`: the visitors who met a widget."""
 
     path = "/callmeback/visitors"

@@ -117,12 +117,14 @@ class Session:
             try:
                 with timeout:
                     # As often as there may be such connections; each is closed when it is found.
-                    for _ in range(self._config.connections):
+                    left = self._config.connections
+                    while True:
                         try:
                             return await self._attempt(session, request, seconds)
                         except _Unclean:
-                            pass
-                    return await self._attempt(session, request, seconds)
+                            left -= 1
+                            if left < 0:
+                                raise
             except asyncio.CancelledError as error:
                 failure: BaseException = error.with_traceback(None)
                 failure.__context__ = None
