@@ -177,8 +177,8 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ({"after": 4, "status": 500}, 5, "run the same command again to resume"),
-        ({"after": 4, "status": 401}, 4, "with a valid token to resume"),
+        ({"after": 6, "status": 500}, 5, "run the same command again to resume"),
+        ({"after": 6, "status": 401}, 4, "with a valid token to resume"),
         ({"status": 403}, 1, "cdrs: failed: GET /callmeback/cdrs page 1: 403"),
         ({"status": 429, "headers": {"Retry-After": "90"}}, 5, "run the same command again"),
     ],

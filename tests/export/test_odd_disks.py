@@ -213,7 +213,7 @@ async def test_what_can_not_be_read_now_is_not_taken_for_damaged(
     assert (await run(Offline(count=12), plan)).complete
     longer = Offline(count=30)
     if name != "manifest.json":
-        await interrupted(Offline(count=60), attrs.evolve(plan, since=None, to=tmp_path / "x"), 4)
+        await interrupted(Offline(count=60), attrs.evolve(plan, since=None, to=tmp_path / "x"), 6)
         plan, longer = attrs.evolve(plan, since=None, to=tmp_path / "x"), Offline(count=60)
     path = plan.to / name
     before = path.read_bytes()

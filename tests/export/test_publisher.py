@@ -472,7 +472,7 @@ async def test_what_a_pod_has_left_counts_for_nothing_once_another_has_gone_on(
     await run(api, plan(tmp_path / "a", since="last"))
     api.tables["cdrs"] += rows(20, 100)
     own = plan(tmp_path / "a", since="last", checkpoint=0, resources=("cdrs",))
-    await interrupted(api, own, requests=6)
+    await interrupted(api, own, requests=7)
     assert list((tmp_path / "a").rglob(".cdrs.0002.jsonl.checkpoint"))
     api.tables["cdrs"] += rows(5, 200)
     assert (await run(api, plan(tmp_path / "b", since="last"))).complete
@@ -551,7 +551,7 @@ async def test_an_interrupted_export_resumes_in_its_workspace(
 ) -> None:
     api = Offline(40)
     own = plan(tmp_path, checkpoint=0, page_size=5)
-    await interrupted(api, own, requests=7)
+    await interrupted(api, own, requests=9)
     assert bucket.hashes() == {}
     summary = await run(api, own)
     assert summary.complete

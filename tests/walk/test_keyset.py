@@ -19,8 +19,10 @@ from tests.fakes.collections import HABITS, Table
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
+from voipstudio_cmb.models import Cdr, Page
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Capabilities, Tasks
+from voipstudio_cmb.walk.flights import Guess
 from voipstudio_cmb.walk.ranges import Cutter
 
 WINDOWS = (1, 2, 4, 16)
@@ -171,6 +173,92 @@ async def test_a_window_walks_nearly_as_fast_as_the_latency_allows() -> None:
     assert table.most_flying <= 8
 
 
+@pytest.mark.parametrize(("concurrency", "trips"), [(16, 2), (64, 2), (8, 3)])
+@virtual
+async def test_the_first_ranges_are_asked_for_while_the_server_is_probed(
+    concurrency: int, trips: int
+) -> None:
+    table = Table(list(range(1, 5000, 7)), latency=0.05)  # 15 pages
+    began = asyncio.get_running_loop().time()
+    assert await walked(table, page_size=50, concurrency=concurrency) == table.ids
+    assert asyncio.get_running_loop().time() - began == pytest.approx(trips * 0.05)
+    assert table.most_flying <= concurrency
+
+
+@pytest.mark.parametrize("gap", [1, 2, 5, 30])
+@pytest.mark.parametrize("dense", [1, 6, 11, 16, 21])
+@virtual
+async def test_rows_behind_the_first_page_may_lie_otherwise_than_those_on_it(
+    dense: int, gap: int
+) -> None:
+    ids = [*range(10, 210, 10), *range(210, 210 + dense), *range(300, 300 + 400 * gap, gap)]
+    table = Table(ids)
+    assert await walked(table, concurrency=16) == ids
+
+
+@virtual
+async def test_of_a_limit_no_more_is_asked_for_ahead() -> None:
+    table = Table(list(range(1001, 2000)))
+    assert len(await walked(table, concurrency=16, limit=25)) == 25
+    assert len(table.asked) == 5  # both ends, the probe and two pages
+
+
+class Stuck(Table):
+    """One that never answers what is asked for behind the second page."""
+
+    async def __call__(self, request: Request) -> Response:
+        if any('"value":20}' in text for _, text in request.query):
+            await asyncio.sleep(3600)
+        return await super().__call__(request)
+
+
+@pytest.mark.parametrize("last", [1, 11])
+@virtual
+async def test_nothing_is_left_of_what_was_asked_for_ahead(last: int) -> None:
+    tasks = Tasks()
+    walk = Cdrs(Stuck(list(range(1, 1000)), latency=0.05), tasks).list(
+        walk="keyset", page_size=10, concurrency=16
+    )
+    async with walk:
+        async for record in walk:
+            if record.id == last:
+                break
+        assert len(tasks) > 0
+    assert len(tasks) == 0
+
+
+class OneFlies:
+    """Stands in for `Flights`."""
+
+    held = 0
+
+    def take_off(self, _: Cutter, flying: Any, besides: int) -> None:
+        flying.append((20, 30, None))
+
+    def ask(self, low: int, high: int) -> Any:
+        return low, high, None
+
+
+def _page(*ids: int, unusable: int = 0) -> Page[Cdr]:
+    return Page(records=[Cdr(id=id) for id in ids], number=1, total=50, unusable=unusable)
+
+
+def test_a_guess_is_given_up_where_the_beginning_was_another_or_rows_lie_otherwise() -> None:
+    first = _page(*range(1, 11))
+    ahead = _page(*range(11, 21))
+
+    def fitting(*given: Any) -> list[int] | None:
+        page = Guess[Cdr](OneFlies(), first, 50).fitting(*given)  # type: ignore[arg-type]
+        return page and [record.id for record in page.records]
+
+    assert fitting(first, 50, ahead) == [*range(11, 21)]
+    assert fitting(first, 50, _page(*range(12, 22))) == [*range(12, 21)]
+    assert fitting(_page(*range(1, 11)), 50, ahead) is None
+    assert fitting(first, 51, ahead) is None
+    assert fitting(first, 50, _page(*range(11, 21), unusable=1)) is None
+    assert fitting(first, 50, _page(*range(16, 26))) is None
+
+
 @pytest.mark.parametrize("habit", ["ignore_filter", "refuse_filter", "ignore_sort"])
 @pytest.mark.parametrize("concurrency", WINDOWS)
 @virtual
@@ -205,7 +293,7 @@ async def test_a_proof_is_remembered() -> None:
 @virtual
 async def test_a_server_that_breaks_its_proof_is_reported() -> None:
     def turn(table: Table) -> None:
-        table.ignore_filter = len(table.asked) > 5
+        table.ignore_filter = len(table.asked) > 8
 
     with pytest.raises(PageDrift, match="after it had proved"):
         await walked(Table(list(range(1, 200)), change=turn))

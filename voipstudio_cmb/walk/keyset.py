@@ -11,16 +11,16 @@ before more than the first page is yielded. What it has proved is remembered (`C
 With a concurrency above 1 the ids are cut into ranges, each about a page of rows by the density
 that was found last, and several ranges are asked for at once. A range with more than a page is cut
 again. The rows come in order all the same. All ranges share the concurrency, which bounds what is
-in memory: where it is used up, each range may only ask for one more at a time.
+in memory: where it is used up, each range may only ask for one more at a time. The first ranges are
+asked for while the server is probed (`Guess`), and none of them is looked at before it has proved.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeAlias
+from typing import Generic
 
 import attrs
 
@@ -34,14 +34,12 @@ from .cursor import KeysetCursor
 from .digits import Digits
 from .ending import Ending, Totals, claimed_by
 from .fetcher import PageFetcher
+from .flights import Flight, Flights, Guess
 from .ledger import cursor_of_opening
 from .probe import Probe
 from .ranges import Cutter, id_span
-from .tasks import cancel_all, result_of
+from .tasks import result_of
 from .verdicts import within
-
-_Flight: TypeAlias = tuple[int, int, "asyncio.Task[Page[R]]"]
-"""A range that was asked for: the ids above the first number, up to the second."""
 
 
 @attrs.define(eq=False)
@@ -67,12 +65,13 @@ class KeysetWalk(Generic[R]):
     """Checks the end; None where nothing has to be trusted."""
     _totals: Totals = attrs.field(init=False)
     _digits: Digits[R] = attrs.field(init=False)
-    _held: int = attrs.field(init=False, default=0)
-    """Ranges that were asked for and are not yielded yet, over all segments."""
+    _flights: Flights[R] = attrs.field(init=False)
+    _guess: Guess[R] | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.probe = Probe(self._fetcher, self.resource, self.capabilities)
         self._digits = Digits(self._fetcher, self.resource, self.capabilities)
+        self._flights = Flights(self._fetcher)
         self._totals = Totals(self.resource in self.capabilities.counted)
 
     async def first(self) -> Page[R] | None:
@@ -93,12 +92,12 @@ class KeysetWalk(Generic[R]):
             PageDrift: later, if a response breaks what the server had proved.
         """
         self._fetcher.progress.strategy = "keyset"
-        first, rest = await (self._begin() if self.after is None else self._resume(self.after))
-        for page in first:
-            if self._ending is not None:
-                self._ending.begin_range(self._ending.last)
-            yield self._counted(page)
         try:
+            first, rest = await (self._begin() if self.after is None else self._resume(self.after))
+            for page in first:
+                if self._ending is not None:
+                    self._ending.begin_range(self._ending.last)
+                yield self._counted(page)
             for part in (rest,) if self._ending is None else (rest, self._late(self._ending)):
                 async with aclosing(part) as pages:
                     async for page in pages:
@@ -106,6 +105,8 @@ class KeysetWalk(Generic[R]):
         except PageDrift:
             self.capabilities.refuse(self.resource)
             raise
+        finally:
+            await self._drop_guess()
 
     async def _late(self, ending: Ending[R]) -> AsyncGenerator[Page[R]]:
         """The pages between the last row and the end, if rows have come there or were left out.
@@ -146,6 +147,11 @@ class KeysetWalk(Generic[R]):
                 # All that is wanted. Where the walk would end is found out when it is resumed.
                 self._note(page, None)
                 return [page], self._one_by_one(0, 0)
+        if self.resource not in self.capabilities.supported:
+            first, through = self.probe.opened or await self.probe.open()
+            some = first.records and first.records[-1].id < through
+            if some and not self._fetcher.has_all(first):
+                self._guess = Guess(self._flights, first, through)
         page, self._through, ahead = await self.probe.begin()
         self._opening = self.probe.opening if page.records else self._opening
         self._note(page, self._through)
@@ -155,10 +161,18 @@ class KeysetWalk(Generic[R]):
         if ahead is not None:
             self._learn(ahead, self._through)
         await self._digits.prove(page, ahead, self._through)
-        pages = [page] if ahead is None or not ahead.records else [page, ahead]
         self._ending = Ending(self._fetcher, 0, self._through, claimed_by(page))
+        guess = self._guess
+        if guess and ahead and (fitting := guess.fitting(page, self._through, ahead)):
+            return [page, fitting], self._in_ranges(guess.cutter, guess.flying)
+        await self._drop_guess()
+        pages = [page] if ahead is None or not ahead.records else [page, ahead]
         last = pages[-1].records[-1].id
         return pages, self._segment(last, self._through, _left(pages[-1]), id_span(page))
+
+    async def _drop_guess(self) -> None:
+        if self._guess is not None:
+            await self._flights.drop(self._guess.flying)
 
     async def _resume(self, after: KeysetCursor) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first page behind the cursor, and those after it."""
@@ -197,14 +211,13 @@ class KeysetWalk(Generic[R]):
         # Nothing to ask for, one request at a time, or no density to go by.
         if low >= high or self._fetcher.concurrency == 1 or rows is None:
             return self._one_by_one(low, high)
-        return self._in_ranges(Cutter(low, high, rows, self._size, near))
+        return self._in_ranges(Cutter(low, high, rows, self._size, near), deque())
 
-    async def _in_ranges(self, cutter: Cutter) -> AsyncGenerator[Page[R]]:
-        """The pages of the ranges that `cutter` cuts, several asked for at once."""
-        flying: deque[_Flight[R]] = deque()
+    async def _in_ranges(self, cutter: Cutter, flying: deque[Flight[R]]) -> AsyncGenerator[Page[R]]:
+        """The pages of the ranges `flying`, and of those that `cutter` cuts."""
         high = cutter.high
         try:
-            while self._take_off(cutter, flying):
+            while self._flights.take_off(cutter, flying):
                 through = flying[0][1]
                 page = await self._land(flying)
                 cutter.learn((page.total if page.records else 0) or len(page.records))
@@ -227,28 +240,14 @@ class KeysetWalk(Generic[R]):
                     async for page in pages:
                         yield page
         finally:
-            self._held -= len(flying)
-            await cancel_all([task for *_, task in flying])
+            await self._flights.drop(flying)
 
-    def _take_off(self, cutter: Cutter, flying: deque[_Flight[R]]) -> bool:
-        """Asks for further ranges, as far as the concurrency goes; returns whether any is flying.
-
-        One may always be asked for, or what holds the others would wait for ever.
-        """
-        width = self._fetcher.width(self._fetcher.first.page_size)
-        while not flying or self._held < width:
-            if (cut := cutter.next(len(flying))) is None:
-                break
-            flying.append((*cut, self._fetcher.tasks.start(self._fetcher.ids(*cut))))
-            self._held += 1
-        return bool(flying)
-
-    async def _land(self, flying: deque[_Flight[R]]) -> Page[R]:
+    async def _land(self, flying: deque[Flight[R]]) -> Page[R]:
         """The page of the oldest range, asked for again if it should not be empty."""
         low, high, task = flying[0]
         page = await self._checked(await result_of(task), low, high)
         flying.popleft()
-        self._held -= 1
+        self._flights.held -= 1
         return page if page.records or not page.total else await self._ask(low, high)
 
     async def _one_by_one(self, low: int, high: int) -> AsyncGenerator[Page[R]]:

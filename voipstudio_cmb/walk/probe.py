@@ -55,7 +55,7 @@ class Probe(Generic[R]):
     """How many answers were wrong."""
     _kept: Page[R] | None = attrs.field(init=False, default=None)
     """The first page, where only the highest id has to be asked for again."""
-    _opened: tuple[Page[R], int] | None = attrs.field(init=False, default=None)
+    opened: tuple[Page[R], int] | None = attrs.field(init=False, default=None)
     """What `open` has found for `begin`."""
 
     async def open(self) -> tuple[Page[R], int]:
@@ -64,8 +64,8 @@ class Probe(Generic[R]):
         Raises:
             KeysetUnsupported, KeysetUnproved: as `begin`.
         """
-        self._opened = await self._until_steady(self._open)
-        return self._opened
+        self.opened = await self._until_steady(self._open)
+        return self.opened
 
     async def begin(
         self, low: int | None = None, high: int | None = None
@@ -111,7 +111,7 @@ class Probe(Generic[R]):
     async def _begin(
         self, low: int | None, high: int | None
     ) -> tuple[Page[R], int, Page[R] | None]:
-        opened, self._opened = self._opened, None
+        opened, self.opened = self.opened, None
         first, highest = await self._open() if opened is None else opened
         last = max(ids_of(first), default=0)
         wants_all = low is None and self._fetcher.has_all(first)
