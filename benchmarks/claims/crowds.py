@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from benchmarks.claims.calls import CALLS, measure_of
-from benchmarks.harness.claim import Claim, Sample, Timer
+from benchmarks.harness.claim import Claim, Measure, Sample, Timer
 from benchmarks.harness.processes import sandbox_elsewhere
 from benchmarks.harness.tables import tables_elsewhere
 from voipstudio_cmb.export import Account, Exports, Plan
@@ -45,17 +45,32 @@ async def _expired(count: int) -> Sample:
     return timer.sample(1e6 * timer.cpu / count)
 
 
-async def _cancelled(count: int) -> Sample:
+async def _waiting(count: int) -> Sample:
     """So many tasks that wait for a limiter, all cancelled."""
     limit = RateLimit(1, per=3600)
     tasks = [asyncio.create_task(limit.acquire()) for _ in range(count + 1)]
     while not tasks[0].done():
         await asyncio.sleep(0)
+    return await _cancelled(tasks)
+
+
+async def _waiting_for_futures(count: int) -> Sample:
+    """So many tasks that do nothing but wait, all cancelled."""
+
+    async def wait() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    tasks = [asyncio.create_task(wait()) for _ in range(count)]
+    await asyncio.sleep(0)
+    return await _cancelled(tasks)
+
+
+async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> Sample:
     with Timer() as timer:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    return timer.sample(1e6 * timer.cpu / count)
+    return timer.sample(1e6 * timer.cpu / len(tasks))
 
 
 async def _exported(url: str, token: str, count: int) -> Sample:
@@ -68,7 +83,14 @@ async def _exported(url: str, token: str, count: int) -> Sample:
 
 
 def _claim(
-    name: str, says: str, unit: str, target: float, few: int, many: int, what: Counted
+    name: str,
+    says: str,
+    unit: str,
+    target: float,
+    few: int,
+    many: int,
+    what: Counted,
+    others: Mapping[str, Measure] = {},
 ) -> Claim:
     return Claim(
         name=name,
@@ -78,7 +100,7 @@ def _claim(
         limit=f"{few:,}",
         target=target,
         digits=1,
-        contenders={f"{count:,}": partial(what, count) for count in (few, many)},
+        contenders={f"{count:,}": partial(what, count) for count in (few, many)} | {**others},
     )
 
 
@@ -97,7 +119,13 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
             ),
             _claim(
                 "growth-of-waiters", "a waiter of a limiter, cancelled with all", "us CPU", 2,
-                few[1], many[1], lambda count: asyncio.run(_cancelled(count)),
+                few[1], many[1], lambda count: asyncio.run(_waiting(count)),
+                {
+                    f"{count:,} that only wait": partial(
+                        lambda count: asyncio.run(_waiting_for_futures(count)), count
+                    )
+                    for count in (few[1], many[1])
+                },
             ),
             _claim(
                 "growth-of-accounts", "an account of an export of many", "ms CPU", 1.1,
