@@ -20,6 +20,7 @@ from voipstudio_cmb.auth.profile import Credentials, Environment, resolve
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ConfigError, ConnectFailed, NoToken, Unauthorized
+from voipstudio_cmb.query import MAX_CONCURRENCY
 from voipstudio_cmb.sandbox import Sandbox
 
 CANARY = "canary-not-a-token"
@@ -327,3 +328,7 @@ def test_a_refused_url_beside_a_token_shows_no_token(monkeypatch: pytest.MonkeyP
 def test_a_user_agent_that_no_header_can_carry_is_refused(agent: Any) -> None:
     with pytest.raises(ConfigError, match="user_agent must be printable ASCII"):
         ClientConfig(user_agent=agent)
+
+
+def test_a_walk_may_have_as_many_requests_in_flight_as_it_may_be_told_to() -> None:
+    assert ClientConfig().connections >= MAX_CONCURRENCY

@@ -50,8 +50,8 @@ class ClientConfig:
     """How long one attempt may take, with its body."""
     connect_timeout: float = attrs.field(default=5.0, validator=_number)
     """How long making a connection may take."""
-    connections: int = attrs.field(default=32, validator=_integer(1))
-    """The most connections that are open at once."""
+    connections: int = attrs.field(default=64, validator=_integer(1))
+    """The most that are open at once: as many as a walk may have requests in flight."""
     max_body: int = attrs.field(default=32 * 1024 * 1024, validator=_integer(1))
     """The largest response that is read, decoded."""
     user_agent: str = attrs.field(default="voipstudio-cmb-python", validator=_header)

@@ -18,9 +18,11 @@ from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
 from benchmarks.harness.tables import tables_elsewhere
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
+from voipstudio_cmb.config import ClientConfig
 
 CALLS = 2_000
 IN_FLIGHT = (1, 32)
+CONNECTIONS = 32
 PATH = "callmeback/settings/1"
 
 Call = Callable[[], Awaitable[Any]]
@@ -30,7 +32,8 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 @asynccontextmanager
 async def _ours(url: str) -> AsyncIterator[Call]:
-    async with CallMeBackClient("token", base_url=url) as cmb:
+    config = ClientConfig(connections=CONNECTIONS)
+    async with CallMeBackClient("token", base_url=url, config=config) as cmb:
         yield lambda: cmb.settings.get(1)
 
 
@@ -46,7 +49,7 @@ def _getting(session: Any, url: str) -> Call:
 async def _aiohttp(url: str) -> AsyncIterator[Call]:
     import aiohttp
 
-    connector = aiohttp.TCPConnector(limit=32)  # as many as ours
+    connector = aiohttp.TCPConnector(limit=CONNECTIONS)
     async with aiohttp.ClientSession(
         connector=connector, headers={"X-Auth-Token": "token"}
     ) as session:
