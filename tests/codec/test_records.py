@@ -362,6 +362,25 @@ def test_what_the_rows_before_lacked_is_read_all_the_same(record: type[Cdr]) -> 
     assert bool(Watched.made) == (record is Watched)  # type: ignore[attr-defined]
 
 
+@attrs.frozen(kw_only=True, repr=False)
+class Outer(Cdr):
+    src: str | None = None
+    inner: Inner | None = None
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class Inner(Outer):
+    src: str | None = "unknown"
+
+
+def test_a_class_that_is_met_while_another_is_looked_at_keeps_its_defaults() -> None:
+    for _ in range(3):
+        [outer] = records.records([b'{"id":1,"inner":{"id":2}}'], Outer)
+        [inner] = records.records([b'{"id":3}'], Inner)
+        assert (outer.src, outer.inner and outer.inner.src) == (None, "unknown")
+        assert inner.src == "unknown"
+
+
 def test_a_field_of_a_subclass_that_a_row_lacks_has_the_default_of_its_user() -> None:
     @attrs.frozen(kw_only=True, repr=False, slots=False)
     class MyCdr(Cdr):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from functools import cache
 from inspect import getattr_static
 from operator import attrgetter
+from threading import Lock
 from types import MemberDescriptorType, NoneType
 from typing import Any, NoReturn, TypeAlias, get_args, get_type_hints
 
@@ -14,6 +15,9 @@ import attrs
 import msgspec
 
 from voipstudio_cmb.boundary.value import Frozen
+
+_ONE_AT_A_TIME = Lock()
+"""For what is changed of a class while msgspec looks at it."""
 
 Setter: TypeAlias = Callable[[Any, Any], None]
 """Sets one field of a record."""
@@ -61,9 +65,9 @@ def _describe(record: Any) -> Shape:
         if Decimal in options:
             numbers.append(attrgetter(name))
     lacking: list[Setter] = []
-    return Shape(
-        fields, exact, tuple(numbers), _decoder(record, lacking), _setters(record), lacking
-    )
+    with _ONE_AT_A_TIME:
+        decode = _decoder(record, lacking)
+    return Shape(fields, exact, tuple(numbers), decode, _setters(record), lacking)
 
 
 shape: Callable[[Any], Shape] = cache(_describe)
@@ -87,8 +91,9 @@ def _decoder(record: Any, lacking: list[Setter]) -> Callable[[bytes], Any]:
         return _refuse
 
     def prepare(made: Any) -> None:
-        for set_field in lacking:
-            set_field(made, None)
+        if type(made) is record:  # and no subclass, which msgspec may meet at the same time
+            for set_field in lacking:
+                set_field(made, None)
 
     prepares = "__attrs_pre_init__"
     by_user = hasattr(record, prepares)
