@@ -57,6 +57,8 @@ class Call(State, kw_only=True):
     """An `events.AttemptEvent` for each attempt so far; None where nobody listens."""
     spent: int = 0
     """What its retries have cost of the client's budget."""
+    once: bool = False
+    """It is not to be tried again."""
     shared: bool = False
     """This attempt ended by the failure of another call, which pays for the retry."""
     source: str = ""

@@ -100,7 +100,8 @@ class Patience:
         """As `_tried`; with `seconds` as a call of its own, which may take so many."""
         call, sent = request.call, request
         if seconds is not None:
-            sent = request.with_changes(call=Call(deadline=self._now() + seconds, spent=call.spent))
+            own = Call(deadline=self._now() + seconds, spent=call.spent, once=call.once)
+            sent = request.with_changes(call=own)
         try:
             response = await handler(sent)
         except CallMeBackError as error:

@@ -105,6 +105,8 @@ class PageRequest(Frozen, frozen=True):
     """Whether the highest comes first."""
     conditions: tuple[Filter, ...] = ()
     """Only rows that meet all of them."""
+    once: bool = False
+    """Whether it is not tried again if it fails."""
 
     def query(self) -> tuple[tuple[str, str], ...]:
         """The pairs of the URL's query.

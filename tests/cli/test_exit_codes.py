@@ -90,7 +90,7 @@ def test_the_same_reason_is_the_same_code_in_every_command(
 def test_a_stream_that_breaks_off_has_the_code_of_its_reason(api: Sandbox, run: Any) -> None:
     for status, code in ((401, 4), (403, 1)):
         api.clear_faults()
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=status, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=status, times=None))
         ran = run("export", "cdrs", "--to", "-", "--page-size", "50", "--progress", "none")
         assert (ran.code, ran.out != "") == (code, True)
         assert ran.err.endswith(": the output is incomplete\n")

@@ -209,7 +209,7 @@ def test_filters_and_restart_reach_the_export(api: Sandbox, run: Any, tmp_path: 
     ids = [json.loads(line)["id"] for line in written]
     assert ids
     assert all(100100 < id <= 100200 for id in ids)
-    api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
+    api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
     assert run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "20").code == 4
     other = run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "30")
     assert other.code == 2

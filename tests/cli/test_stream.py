@@ -66,7 +66,7 @@ def test_rejected_rows_of_a_stream_are_named_and_exit_3(api: Sandbox) -> None:
 
 
 def test_an_error_after_some_rows_is_exit_1_and_one_before_is_its_own(api: Sandbox) -> None:
-    fault = api.script(Fault(path="/callmeback/cdrs", after=6, status=403, times=None))
+    fault = api.script(Fault(path="/callmeback/cdrs", after=7, status=403, times=None))
     done = run_process("export", "cdrs", "--to", "-", "--page-size", 50)
     assert done.returncode == 1
     assert 0 < len(done.stdout.splitlines()) < 300

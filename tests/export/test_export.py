@@ -87,7 +87,7 @@ async def test_faults_on_the_way_change_no_byte(tmp_path: Path) -> None:
     async with Sandbox(rows=600) as api:
         await export(api, Plan(to=tmp_path / "calm", page_size=50))
         for page, fault in enumerate(
-            ({"status": 503}, {"drop": "before"}, {"drop": "mid-body"}), 2
+            ({"status": 503}, {"drop": "before"}, {"drop": "mid-body"}), 6
         ):
             api.script(Fault(path="/callmeback/cdrs", after=page, **fault))
         summary = await export(api, Plan(to=tmp_path / "rough", page_size=50))
@@ -157,7 +157,7 @@ async def test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job(
 
 async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> None:
     async with Sandbox(rows=600) as api:
-        api.script(Fault(path="/callmeback/cdrs", after=4, status=401))
+        api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], page_size=50))
     assert isinstance(summary.jobs[0].error, Unauthorized)
     assert summary.resumable

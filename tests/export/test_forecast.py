@@ -32,7 +32,7 @@ async def test_a_forecast_knows_what_is_kept_and_what_is_done(tmp_path: Path) ->
 
     plan = Plan(to=tmp_path, resources=["cdrs", "visitors", "websites", "buttons"], page_size=50)
     async with Sandbox(rows=300) as api, connected(api) as cmb:
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=500, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=500, times=None))
         await Export(cmb, plan, disk=Full()).run()
         api.clear_faults()
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -93,7 +93,7 @@ async def test_a_stream_that_fails_says_so_and_names_what_it_could_not_use() -> 
         api.script(Fault(path="/callmeback/buttons", status=404))
         stream, _ = await streamed(api, Plan(to="-", resources="buttons"))
         assert len(stream.job.missing) == 1
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=403, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=403, times=None))
         async with connected(api) as cmb:
             stream = Stream(cmb, Plan(to="-", resources="cdrs", page_size=50), nowhere)
             with pytest.raises(Forbidden):
@@ -119,7 +119,7 @@ def test_the_command_streams(
             ran = run_command(capfd, *argv, progress, "settings")
             assert (ran.code, ran.out) == (3, '{"id":1}\n{"id":2}\n')
             assert "it is no object but a string" in ran.err
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=403, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=403, times=None))
         ran = run_command(capfd, *argv, "none", "cdrs")
         assert ran.code == 1
         assert ran.err.endswith(": the output is incomplete\n")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,19 @@ from hypothesis import given, settings
 from benchmarks.harness.clocks import VirtualLoop, virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.collections import HABITS, Table
-from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
+from tests.fakes.handlers import full_chain
+from voipstudio_cmb.errors import (
+    BadRequest,
+    ClientMisuse,
+    NotFound,
+    PageDrift,
+    ServerFault,
+    WalkError,
+)
 from voipstudio_cmb.filters import where
 from voipstudio_cmb.http import Request, Response
 from voipstudio_cmb.models import Cdr, Page
+from voipstudio_cmb.retry import Backoff, RetryBudget
 from voipstudio_cmb.services import Cdrs
 from voipstudio_cmb.walk import Capabilities, Tasks
 from voipstudio_cmb.walk.flights import Guess
@@ -225,6 +235,90 @@ async def test_nothing_is_left_of_what_was_asked_for_ahead(last: int) -> None:
                 break
         assert len(tasks) > 0
     assert len(tasks) == 0
+
+
+class Refusing(Table):
+    """One that answers a range, which is a guess, by an error so many times."""
+
+    def __init__(self, ids: list[int], error: Exception, times: int) -> None:
+        super().__init__(ids, latency=0.05)
+        self.error, self.times = error, times
+
+    async def __call__(self, request: Request) -> Response:
+        response = await super().__call__(request)
+        if self.times and any('"value":30}' in text for _, text in request.query):
+            self.times -= 1
+            raise self.error
+        return response
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerFault("Away", status=503, sent="maybe", retryable=True),
+        NotFound("None", status=404, sent="yes"),
+    ],
+    ids=repr,
+)
+@virtual
+async def test_a_guess_that_fails_is_asked_for_again_when_it_is_due(error: Exception) -> None:
+    table = Refusing(list(range(1, 1000)), error, 1)
+    assert await walked(table, concurrency=16) == table.ids
+    assert table.times == 0
+
+
+@pytest.mark.parametrize("concurrency", [4, 64])
+@virtual
+async def test_a_guess_is_tried_once(concurrency: int) -> None:
+    table = Table(list(range(1, 3000)), latency=0.05)
+    tried = list[Request]()
+
+    async def away(request: Request) -> Response:
+        if "filter" in dict(request.query):
+            tried.append(request)
+            raise ServerFault("Away", status=503, sent="maybe", retryable=True)
+        return await table(request)
+
+    budget = RetryBudget()
+    handler = full_chain(away, budget=budget, policy=Backoff(attempts=3))
+    with pytest.raises(ServerFault):
+        await Cdrs(handler).list(walk="keyset", page_size=10, concurrency=concurrency).collect()
+    guesses = Counter(id(each.call) for each in tried if each.call.once)
+    assert len(guesses) == concurrency - 2
+    assert {*guesses.values()} == {1}
+    assert budget.tokens > budget.capacity - 100
+
+
+class Spoilt(Table):
+    """One with rows without a usable id."""
+
+    bad: range = range(0)
+
+    async def __call__(self, request: Request) -> Response:
+        found = json.loads((await super().__call__(request)).body)
+        for row in found["data"]:
+            if row["id"] in self.bad:
+                row.update(id=f"{row['id']} ")
+        return json_response(found)
+
+
+@pytest.mark.parametrize("concurrency", WINDOWS)
+@pytest.mark.parametrize("bad", [(404, 416), (400, 440), (404, 410), (12, 60), (430, 450)])
+@virtual
+async def test_rows_behind_a_page_of_which_none_can_be_used_come(
+    bad: tuple[int, int], concurrency: int
+) -> None:
+    ids = [*range(2, 400, 4), *range(400, 440), *range(440, 900, 4)]
+    table, rejected = Spoilt(ids), set[bytes]()
+    table.bad = range(*bad)
+    walk = Cdrs(table).raw_pages(
+        reject=lambda rows: rejected.update(row.json for row in rows),
+        walk="keyset", page_size=10, concurrency=concurrency,
+    )  # fmt: skip
+    async with walk:
+        found = [row.id async for page in walk for row in page.records]
+    assert found == [id for id in ids if id not in table.bad]
+    assert len(rejected) == len({*ids} & {*table.bad})
 
 
 class OneFlies:

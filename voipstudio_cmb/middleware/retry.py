@@ -44,7 +44,7 @@ class Retry(Frozen, frozen=True):
             if await self._already_gone(failure, request, handler):
                 self._earn(call)
                 return Response(status=204, already_gone=True)
-            delay = self.policy(failure, request, call.attempts)
+            delay = None if call.once else self.policy(failure, request, call.attempts)
             # A sleep that would end past the deadline is hopeless: the real error says more.
             now = asyncio.get_running_loop().time()
             hopeless = delay is None or now + delay >= call.deadline

@@ -181,7 +181,7 @@ class Collection(Service[R]):
 
     async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
         parse = partial(parse, number=request.number)
-        return await self._send("GET", "list", parse, query=request.query())
+        return await self._send("GET", "list", parse, query=request.query(), once=request.once)
 
     def _strategy(
         self,

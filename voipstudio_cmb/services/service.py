@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import ClassVar, Generic, TypeVar
 
 from voipstudio_cmb.codec import envelopes
-from voipstudio_cmb.http import UNREAD, Handler, Request, Response
+from voipstudio_cmb.http import UNREAD, Call, Handler, Request, Response
 from voipstudio_cmb.models import Record
 from voipstudio_cmb.walk import Capabilities, Tasks
 
@@ -47,6 +47,7 @@ class Service(Generic[R]):
         path: str = "",
         query: tuple[tuple[str, str], ...] = (),
         body: bytes | None = None,
+        once: bool = False,
     ) -> T:
         request = Request(
             method=method,
@@ -55,6 +56,7 @@ class Service(Generic[R]):
             query=query,
             body=body,
             parse=parse,
+            call=Call(once=once),
         )
         response = await self._handler(request)
         # A handler without the standard chain, as in a test, leaves the parsing to the service.

@@ -139,7 +139,8 @@ class Ending(Generic[R]):
         low, high = lows[first], lows[after]
         page = await self._fetcher.ids(low, high)
         found = len(page.records) + page.unusable
-        finds_no_more = page.total == len(page.records) and found <= rows[after] - rows[first]
+        all_shown = not page.records or page.total == len(page.records)
+        finds_no_more = all_shown and found <= rows[after] - rows[first]
         return finds_no_more or not within(page, low, high)
 
     async def _total(self, through: int) -> int:

@@ -12,7 +12,7 @@ from typing import Generic
 import attrs
 
 from voipstudio_cmb.boundary.value import replace
-from voipstudio_cmb.errors import NotFound
+from voipstudio_cmb.errors import CallMeBackError, NotFound
 from voipstudio_cmb.models import Page, Rows
 from voipstudio_cmb.query import Fetch, PageRequest, R
 
@@ -138,6 +138,13 @@ class PageFetcher(Generic[R]):
         )
         page = await self._or_none(request) if after or through else await self.fetch(request)
         return await self._found_nothing(request) if page is None else page
+
+    async def guess(self, after: int, through: int) -> Page[R] | None:
+        """The first rows of a range, asked for once; None if that fails."""
+        try:
+            return await self.fetch(replace(self.first, after=after, through=through, once=True))
+        except CallMeBackError:
+            return None
 
     async def _or_none(self, request: PageRequest) -> Page[R] | None:
         try:

@@ -18,8 +18,11 @@ from .ids import ids_of
 from .ranges import Cutter, id_span
 from .tasks import cancel_all
 
-Flight: TypeAlias = tuple[int, int, "asyncio.Task[Page[R]]"]
+Flight: TypeAlias = tuple[int, int, "asyncio.Task[Page[R]] | asyncio.Task[Page[R] | None]"]
 """A range that was asked for: the ids above the first number, up to the second."""
+
+_FEW = 4
+"""Rows that show how far the next ones reach."""
 
 
 @attrs.define(eq=False)
@@ -33,20 +36,23 @@ class Flights(Generic[R]):
     def take_off(self, cutter: Cutter, flying: deque[Flight[R]], besides: int = 0) -> bool:
         """Asks for further ranges, as far as the concurrency goes; returns whether any is flying.
 
-        One may always be asked for, or what holds the others would wait for ever; but not
-        `besides` so many other requests.
+        One may always be asked for, or what holds the others would wait for ever. But `besides` so
+        many other requests they are guesses: none is needed, nor tried again.
         """
         width = self._fetcher.width(self._fetcher.first.page_size) - besides
         while self.held < width or not (flying or besides):
             if (cut := cutter.next(len(flying) + besides)) is None:
                 break
-            flying.append(self.ask(*cut))
+            flying.append(self.ask(*cut, guess=bool(besides)))
         return bool(flying)
 
-    def ask(self, low: int, high: int) -> Flight[R]:
+    def ask(self, low: int, high: int, guess: bool = False) -> Flight[R]:
         """Asks for a range, whatever is flying."""
         self.held += 1
-        return low, high, self._fetcher.tasks.start(self._fetcher.ids(low, high))
+        fetcher = self._fetcher
+        if guess:
+            return low, high, fetcher.tasks.start(fetcher.guess(low, high))
+        return low, high, fetcher.tasks.start(fetcher.ids(low, high))
 
     async def drop(self, flying: deque[Flight[R]]) -> None:
         """Ends what is `flying`."""
@@ -68,8 +74,8 @@ class Guess(Generic[R]):
     first: Page[R]
     through: int
     """The highest id."""
+    flying: deque[Flight[R]] = attrs.field(factory=deque)
     cutter: Cutter = attrs.field(init=False)
-    flying: deque[Flight[R]] = attrs.field(init=False, factory=deque)
     start: int = attrs.field(init=False)
     """Where they begin: the page that is asked for along with the probe should reach so far."""
 
@@ -78,7 +84,7 @@ class Guess(Generic[R]):
         left, last = (first.total or 0) - rows, first.records[-1].id
         self.cutter = Cutter(last, self.through, left, rows, id_span(first))
         _, self.start = self.cutter.next(0) or (last, last)
-        if left > rows:  # else the page after the first may be the last one
+        if left > rows >= _FEW:  # else the page after the first may be the last one
             self.flights.held += 1  # that page
             self.flights.take_off(self.cutter, self.flying, besides=1)
             self.flights.held -= 1

@@ -37,7 +37,7 @@ from .fetcher import PageFetcher
 from .flights import Flight, Flights, Guess
 from .ledger import cursor_of_opening
 from .probe import Probe
-from .ranges import Cutter, id_span
+from .ranges import Cutter, hides_rows, id_span, left_behind
 from .tasks import result_of
 from .verdicts import within
 
@@ -66,7 +66,7 @@ class KeysetWalk(Generic[R]):
     _totals: Totals = attrs.field(init=False)
     _digits: Digits[R] = attrs.field(init=False)
     _flights: Flights[R] = attrs.field(init=False)
-    _guess: Guess[R] | None = attrs.field(init=False, default=None)
+    _guessed: deque[Flight[R]] = attrs.field(init=False, factory=deque)
 
     def __attrs_post_init__(self) -> None:
         self.probe = Probe(self._fetcher, self.resource, self.capabilities)
@@ -106,7 +106,8 @@ class KeysetWalk(Generic[R]):
             self.capabilities.refuse(self.resource)
             raise
         finally:
-            await self._drop_guess()
+            if self._guessed:
+                await self._flights.drop(self._guessed)
 
     async def _late(self, ending: Ending[R]) -> AsyncGenerator[Page[R]]:
         """The pages between the last row and the end, if rows have come there or were left out.
@@ -147,11 +148,12 @@ class KeysetWalk(Generic[R]):
                 # All that is wanted. Where the walk would end is found out when it is resumed.
                 self._note(page, None)
                 return [page], self._one_by_one(0, 0)
+        guess: Guess[R] | None = None
         if self.resource not in self.capabilities.supported:
             first, through = self.probe.opened or await self.probe.open()
             some = first.records and first.records[-1].id < through
             if some and not self._fetcher.has_all(first):
-                self._guess = Guess(self._flights, first, through)
+                guess = Guess(self._flights, first, through, self._guessed)
         page, self._through, ahead = await self.probe.begin()
         self._opening = self.probe.opening if page.records else self._opening
         self._note(page, self._through)
@@ -162,17 +164,12 @@ class KeysetWalk(Generic[R]):
             self._learn(ahead, self._through)
         await self._digits.prove(page, ahead, self._through)
         self._ending = Ending(self._fetcher, 0, self._through, claimed_by(page))
-        guess = self._guess
         if guess and ahead and (fitting := guess.fitting(page, self._through, ahead)):
             return [page, fitting], self._in_ranges(guess.cutter, guess.flying)
-        await self._drop_guess()
+        await self._flights.drop(self._guessed)
         pages = [page] if ahead is None or not ahead.records else [page, ahead]
         last = pages[-1].records[-1].id
-        return pages, self._segment(last, self._through, _left(pages[-1]), id_span(page))
-
-    async def _drop_guess(self) -> None:
-        if self._guess is not None:
-            await self._flights.drop(self._guess.flying)
+        return pages, self._segment(last, self._through, left_behind(pages[-1]), id_span(page))
 
     async def _resume(self, after: KeysetCursor) -> tuple[list[Page[R]], AsyncGenerator[Page[R]]]:
         """The first page behind the cursor, and those after it."""
@@ -199,7 +196,7 @@ class KeysetWalk(Generic[R]):
         self._ending = Ending(self._fetcher, low, high, claimed_by(page))
         if not page.records:
             return [], self._one_by_one(low, high)
-        return [page], self._segment(page.records[-1].id, high, _left(page), id_span(page))
+        return [page], self._segment(page.records[-1].id, high, left_behind(page), id_span(page))
 
     def _note(self, first: Page[R], through: int | None) -> None:
         self._fetcher.progress.through = through
@@ -218,15 +215,17 @@ class KeysetWalk(Generic[R]):
         high = cutter.high
         try:
             while self._flights.take_off(cutter, flying):
-                through = flying[0][1]
+                low, through = flying[0][:2]
                 page = await self._land(flying)
                 cutter.learn((page.total if page.records else 0) or len(page.records))
-                if not page.records:
+                if page.records:
+                    yield page
+                    if not self._has_more(page, through):
+                        continue
+                elif not hides_rows(page, self._size):
                     continue
-                yield page
-                if not self._has_more(page, through):
-                    continue
-                more, last = (page.total or 0) - len(page.records), page.records[-1].id
+                last = page.records[-1].id if page.records else low
+                more = (page.total or 0) - len(page.records)
                 if through == high and len(page.records) >= self._size and more > 0:
                     # The last of all ranges, so that what is left of it is all that is left.
                     cutter = Cutter(last, high, more, self._size, id_span(page))
@@ -245,7 +244,8 @@ class KeysetWalk(Generic[R]):
     async def _land(self, flying: deque[Flight[R]]) -> Page[R]:
         """The page of the oldest range, asked for again if it should not be empty."""
         low, high, task = flying[0]
-        page = await self._checked(await result_of(task), low, high)
+        page = await result_of(task)
+        page = await (self._ask(low, high) if page is None else self._checked(page, low, high))
         flying.popleft()
         self._flights.held -= 1
         return page if page.records or not page.total else await self._ask(low, high)
@@ -256,10 +256,17 @@ class KeysetWalk(Generic[R]):
             page = await self._ask(low, high)
             if not page.records and page.total:
                 page = await self._ask(low, high)
-            if not page.records:
+            if page.records:
+                yield page
+                low = page.records[-1].id if self._has_more(page, high) else high
+            elif hides_rows(page, self._size) and high - low > 1:
+                middle = (low + high) // 2
+                async with aclosing(self._one_by_one(low, middle)) as pages:
+                    async for page in pages:
+                        yield page
+                low = middle
+            else:
                 return
-            yield page
-            low = page.records[-1].id if self._has_more(page, high) else high
 
     async def _ask(self, low: int, high: int) -> Page[R]:
         return await self._checked(await self._fetcher.ids(low, high), low, high)
@@ -288,11 +295,6 @@ class KeysetWalk(Generic[R]):
 
         A total can be too low, or count no more than the page; the highest id can't be wrong.
         """
-        rows = len(page.records)
-        is_all = page.total is not None and page.total <= rows < self._size
+        rows, came = len(page.records), len(page.records) + page.unusable
+        is_all = page.total is not None and page.total <= rows and came < self._size
         return page.records[-1].id < through and not (is_all and self._totals.are_right)
-
-
-def _left(page: Page[R]) -> int | None:
-    """How many rows there should be after `page`, the first of its range."""
-    return None if page.total is None else page.total - len(page.records)

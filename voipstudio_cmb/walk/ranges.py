@@ -65,3 +65,16 @@ def id_span(page: Page[Any]) -> int:
     ids: int = page.records[-1].id - page.records[0].id
     rows = len(page.records)
     return ids * rows // (rows - 1) if rows > 1 else 1
+
+
+def left_behind(page: Page[Any]) -> int | None:
+    """How many rows there should be after `page`, the first of its range."""
+    return None if page.total is None else page.total - len(page.records)
+
+
+def hides_rows(page: Page[Any], size: int) -> bool:
+    """Whether rows may be behind those of `page`, of which none has an id to go on from.
+
+    The server sends `size` rows at once.
+    """
+    return page.unusable > 0 and (bool(page.total) or page.unusable >= size)
