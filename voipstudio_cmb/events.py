@@ -66,6 +66,8 @@ class CallEvent(Event, frozen=True, kw_only=True):
     """Seconds spent in back-off and pacing."""
     already_gone: bool
     """A deletion whose second attempt found that the first had done it."""
+    once: bool
+    """It was a guess of a walk's: not tried again, and if it failed, asked for again when due."""
     tries: tuple[AttemptEvent, ...]
     """The attempts one by one."""
 

@@ -183,7 +183,7 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 unit="us CPU",
                 ours="voipstudio_cmb",
                 limit="aiohttp",
-                target=1.2,
+                target=1.12,
                 digits=0,
                 contenders=_contenders(url, calls, in_flight),
             )

@@ -55,7 +55,7 @@ def test_a_dry_run_refuses_what_the_run_would(api: Sandbox, run: Any, tmp_path: 
         assert run("export", "--to", to).code == 2
     assert api.requests == 0
     assert not (tmp_path / "nowhere").exists()
-    api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
+    api.script(Fault(path="/callmeback/cdrs", after=7, status=401))
     assert run("export", "cdrs", "--to", tmp_path / "a", "--page-size", "20").code == 4
     api.script(Fault(path="/me", body={"data": {"id": 999}}, times=None))
     for more in ([], ["--dry-run"]):

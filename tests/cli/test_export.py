@@ -177,8 +177,8 @@ def test_an_interrupted_export_says_how_to_resume_it_and_resumes(
 @pytest.mark.parametrize(
     ("fault", "code", "words"),
     [
-        ({"after": 6, "status": 500}, 5, "run the same command again to resume"),
-        ({"after": 6, "status": 401}, 4, "with a valid token to resume"),
+        ({"after": 7, "status": 500}, 5, "run the same command again to resume"),
+        ({"after": 7, "status": 401}, 4, "with a valid token to resume"),
         ({"status": 403}, 1, "cdrs: failed: GET /callmeback/cdrs page 1: 403"),
         ({"status": 429, "headers": {"Retry-After": "90"}}, 5, "run the same command again"),
     ],
@@ -209,7 +209,7 @@ def test_filters_and_restart_reach_the_export(api: Sandbox, run: Any, tmp_path: 
     ids = [json.loads(line)["id"] for line in written]
     assert ids
     assert all(100100 < id <= 100200 for id in ids)
-    api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
+    api.script(Fault(path="/callmeback/cdrs", after=7, status=401))
     assert run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "20").code == 4
     other = run("export", "cdrs", "--to", tmp_path / "b", "--page-size", "30")
     assert other.code == 2

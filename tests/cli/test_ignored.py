@@ -128,7 +128,7 @@ def test_what_can_not_pass_by_itself_is_exit_1_however_often(
 
 
 def test_a_refusal_in_the_middle_is_exit_1(api: Sandbox, run: Any, tmp_path: Path) -> None:
-    api.script(Fault(path="/callmeback/cdrs", after=6, status=403, times=None))
+    api.script(Fault(path="/callmeback/cdrs", after=7, status=403, times=None))
     for _ in range(2):
         ran = run("export", "--to", str(tmp_path), "cdrs", "--page-size", "50")
         assert ran.code == 1

@@ -71,7 +71,7 @@ def test_a_failed_resource_is_exit_3_and_all_failed_is_1(
 def test_a_401_in_the_middle_is_exit_4_and_says_how_to_go_on(
     api: Sandbox, run: Any, tmp_path: Path
 ) -> None:
-    api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
+    api.script(Fault(path="/callmeback/cdrs", after=7, status=401))
     ran = run("export", "--to", str(tmp_path / "a"), "cdrs", "--page-size", "50")
     assert ran.code == 4
     assert "1 of 1 not done: run the same command again with a valid token to resume" in ran.err

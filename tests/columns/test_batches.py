@@ -178,7 +178,7 @@ def test_a_reader_that_is_closed_or_let_go_of_ends_its_walk() -> None:
 
 def test_a_reader_raises_what_the_walk_raises_and_then_that_it_has_failed() -> None:
     with Sandbox(rows=400) as api:
-        api.script(Fault(path="/callmeback/cdrs", status=400, after=6, times=None))
+        api.script(Fault(path="/callmeback/cdrs", status=400, after=7, times=None))
         config = ClientConfig(attempts=1)
         cmb = CallMeBackClient(api.token, base_url=api.base_url, config=config)
         reader = cmb.cdrs.batches(size=20, page_size=20).to_reader()

@@ -108,7 +108,7 @@ async def test_a_job_that_fails_does_not_stop_the_others_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
     async with Sandbox(rows=600) as api:
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=500, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=500, times=None))
         api.script(Fault(path="/callmeback/visitors", status=403, times=None))
         summary = await export(api, Plan(to=tmp_path, page_size=50))
     assert states(summary) == {
@@ -157,7 +157,7 @@ async def test_a_button_that_is_gone_is_noted_and_one_that_fails_fails_the_job(
 
 async def test_a_401_in_the_middle_leaves_no_file_in_part(tmp_path: Path) -> None:
     async with Sandbox(rows=600) as api:
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=401))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=401))
         summary = await export(api, Plan(to=tmp_path, resources=["cdrs"], page_size=50))
     assert isinstance(summary.jobs[0].error, Unauthorized)
     assert summary.resumable

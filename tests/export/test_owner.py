@@ -92,7 +92,7 @@ async def test_a_series_that_began_without_it_goes_on_with_it(tmp_path: Path) ->
 
 async def test_an_export_that_is_resumed_waits_until_it_is_said_again(tmp_path: Path) -> None:
     async with Sandbox(rows=200) as api:
-        api.script(Fault(path="/callmeback/cdrs", after=6, status=403, times=None))
+        api.script(Fault(path="/callmeback/cdrs", after=7, status=403, times=None))
         assert (await exported(api, tmp_path)).resumable
         api.clear_faults()
         api.script(Fault(path="/me", status=502, times=None))

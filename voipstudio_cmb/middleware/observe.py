@@ -87,6 +87,7 @@ class Observe(Frozen, frozen=True):
             attempts=call.attempts,
             waited=call.waited,
             already_gone=isinstance(outcome, Response) and outcome.already_gone,
+            once=call.once,
             tries=tuple(call.tries or ()),
             **known,
         )

@@ -66,8 +66,7 @@ class Flights(Generic[R]):
 class Guess(Generic[R]):
     """Ranges that are asked for while a server is probed, by the density of the first page.
 
-    Where it is no good they were asked for in vain: so there are none if the rows of the first page
-    lie otherwise than all rows do.
+    They are useless where rows lie otherwise, so there are none if the mean of all is another.
     """
 
     flights: Flights[R]

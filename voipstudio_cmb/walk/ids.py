@@ -16,7 +16,7 @@ from voipstudio_cmb.models import Identified, Page, Rows
 R = TypeVar("R", bound=Identified)
 
 _FEW = 10_000
-"""So many ids are moved within an array at the most, for one that goes before them."""
+"""So many ids are moved within an array at the most, for one that is inserted."""
 
 
 class Seen:

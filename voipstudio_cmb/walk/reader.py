@@ -63,7 +63,6 @@ class PageReader(Generic[R]):
         `opening` holds the first page and the top, if they were asked for already; `again` says
         that the collection has been walked before.
         """
-        top: Page[R] | None
         if opening is None:
             first, top, early = await self._open(window, again)
         else:

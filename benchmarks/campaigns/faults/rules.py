@@ -40,6 +40,7 @@ class Rules:
         result.log.append(f"{where} met {met}")
         most = self.attempts
         result.check(charged - renewed <= most, f"{where}: more than {most} attempts")
+        result.check(not event.once or len(tries) <= 1, f"{where}: a guess was tried again")
         reached = [t for t in tries if t.sent != "no"]
         result.check(len(seen) <= len(reached), f"{where}: the server saw {len(seen)}: {met}")
         if event.error == "CancelledError" or not tries:
@@ -54,6 +55,7 @@ class Rules:
         if event.error and last.error:
             over = charged >= most or (last.error == "NotJSON" and charged >= MOST_GARBLED)
             retries = self._retries(event.method, last, names[:-1])
+            over = over or event.once
             result.check(over or not retries, f"{where}: gave up after {last.error}")
 
     def _retries(self, method: str, attempt: AttemptEvent, before: list[str]) -> bool:
