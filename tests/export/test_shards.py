@@ -23,6 +23,7 @@ from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectionLost, Una
 from voipstudio_cmb.export import Export, Plan, Shard, ShardResult, export_shard, shards
 from voipstudio_cmb.export.run import shards as unit
 from voipstudio_cmb.export.sinks.csv import CsvSink
+from voipstudio_cmb.export.store import lock
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.sandbox import Sandbox
@@ -38,9 +39,13 @@ class KilledError(BaseException):
 class Mortal(CountingDisk):
     """Is killed before or after its step number `dies`, and waits for no disk."""
 
+    @property
+    def dead(self) -> bool:
+        return 0 < self._dies <= self.steps
+
     def step(self) -> None:
         self.steps += 1
-        if 0 < self._dies <= self.steps:  # what is dead takes no step any more
+        if self.dead:  # what is dead takes no step any more
             raise KilledError
 
     def sync(self, file: int) -> None:
@@ -66,6 +71,12 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Offline:
     monkeypatch.setattr(unit, "CallMeBackClient", lambda *_, **options: api.client())
     monkeypatch.setenv("SHOP_TOKEN", "fake-token")
     return api
+
+
+def exports_on(monkeypatch: pytest.MonkeyPatch, disk: Mortal) -> None:
+    """Exports of shards take place on `disk`; what is dead removes no lock files either."""
+    monkeypatch.setattr(unit, "Export", partial(Export, disk=disk))
+    monkeypatch.setattr(lock, "_remove", lambda path: disk.dead or path.unlink())
 
 
 async def undisturbed(to: Path, **more: Any) -> dict[str, str]:
@@ -116,12 +127,12 @@ async def test_killed_at_any_step_and_run_again_it_is_the_same(
     while True:
         dies += every
         to = tmp_path / str(dies)
-        monkeypatch.setattr(unit, "Export", partial(Export, disk=Mortal(dies)))
+        exports_on(monkeypatch, Mortal(dies))
         try:
             await export_shard(shard(to, **more))
             break
         except* KilledError:
-            monkeypatch.setattr(unit, "Export", partial(Export, disk=Mortal()))
+            exports_on(monkeypatch, Mortal())
         result = await export_shard(shard(to, **more).to_dict())
         # Behind its very last step an incremental export finds nothing new.
         assert (result["exit_code"], result["rows"] or 18 * ("since" in more)) == (0, 18), dies

@@ -68,6 +68,27 @@ async def test_a_file_changes_only_in_the_version_that_is_named(tmp_path: Path) 
     assert (files.list(), files.read("a"), files.sha256("a")) == (({}, []), None, None)
 
 
+@pytest.mark.parametrize("step", ["remove_sidecars", "sync_directory"])
+async def test_a_shard_killed_as_it_cleans_up_leaves_no_rows_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def dies(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("SHOP_TOKEN", "sandbox-token")
+    file, workspace = tmp_path / "accounts.toml", tmp_path / "workspace"
+    async with Sandbox(rows=40) as api:
+        file.write_text(f'[accounts.shop]\ntoken_env = "SHOP_TOKEN"\nbase_url = "{api.base_url}"')
+        plan = Plan(to=f"file://{tmp_path}/store", resources="cdrs", workspace=workspace)
+        (shard,) = shards(file, plan)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(f"voipstudio_cmb.export.run.export.{step}", dies)
+            await export_shard(shard)
+        assert list(workspace.rglob("cdrs.jsonl"))
+        assert (await export_shard(shard))["state"] == "already"
+    assert [path.name for path in workspace.rglob("*cdrs*")] == [".cdrs.jsonl.store"]
+
+
 async def test_a_shard_publishes_wherever_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from voipstudio_cmb.export.shard import Shard
 from voipstudio_cmb.export.store.disk import in_thread, sidecar, status
 from voipstudio_cmb.export.store.ended import end_mark
 from voipstudio_cmb.export.store.failures import before_sending
+from voipstudio_cmb.export.store.lock import remove_left_lock
 from voipstudio_cmb.export.store.published import published
 from voipstudio_cmb.export.store.seen import kept
 from voipstudio_cmb.limits import Limiter, RateLimit
@@ -193,7 +194,8 @@ def _account(shard: Shard) -> Account | ConfigError:
 def _complete(plan: Plan, account: Account) -> list[Job]:
     """The files of `plan` that earlier runs have completed, as the manifest says.
 
-    Not those with a checkpoint: the export finds them complete, and removes it.
+    Not those with a checkpoint: the export finds them complete, and removes it. What else a run
+    has left that was killed as it cleaned up is removed here.
     """
     if plan.since:
         return []
@@ -216,6 +218,9 @@ def _complete(plan: Plan, account: Account) -> list[Job]:
                 job.already, job.made = True, True
                 job.url = plan.shown(path) if in_store else ""
                 jobs.append(job)
+                remove_left_lock(path)
+        if in_store:
+            StoreWorkspace(plan).clean_up(jobs)
         if len(jobs) == len(plan.resources):  # a run may have been killed before it removed that
             _mark(plan).unlink(missing_ok=True)
     return jobs

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from voipstudio_cmb.errors import ExportError
 
-from .disk import sidecar
+from .disk import sidecar, status
 from .failures import as_export_error, unsupported
 
 _TRIES = 100
@@ -43,6 +43,14 @@ def locked(path: Path) -> Iterator[str]:
                     busy=True,
                 ) from None
         yield known
+
+
+def remove_left_lock(path: Path) -> None:
+    """Removes the lock file that a killed export of the file `path` has left, if there is one."""
+    with contextlib.suppress(OSError, ExportError):
+        if status(sidecar(path, "lock")) is not None:
+            with locked(path):
+                pass
 
 
 @contextlib.contextmanager
