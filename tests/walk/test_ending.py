@@ -78,6 +78,15 @@ async def test_what_was_proved_of_short_ids_is_not_taken_for_longer_ones(
 
 
 @virtual
+async def test_what_was_proved_of_two_lengths_apart_is_not_taken_for_both_together() -> None:
+    server = Odd(ids=list(range(1, 14, 2)), conditions="as text", total="missing")
+    cdrs = Cdrs(server, None, Capabilities())
+    for page_size in (6, 1, 1):
+        options: Any = {"page_size": page_size, "concurrency": 4}
+        assert [record.id async for record in cdrs.list(**options)] == server.ids
+
+
+@virtual
 async def test_what_was_proved_of_all_lengths_is_not_proved_again() -> None:
     server = Odd(ids=list(range(1, 1201)))
     cdrs = Cdrs(server, None, Capabilities())
@@ -154,6 +163,20 @@ async def test_rows_that_the_totals_still_claim_are_missed(
         async for record in walk:
             found.append(record.id)
         assert found == ids
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+@virtual
+async def test_totals_that_count_rows_where_none_can_be_miss_none(concurrency: int) -> None:
+    def change(server: Odd, query: dict[str, str]) -> None:
+        if len(server.asked) in (2, 4):
+            server.ids.pop(0)
+        if len(server.asked) == 4:
+            server.ids.pop()
+
+    server = Odd(ids=list(range(100, 120)), total="too high", change=change)
+    walk = Cdrs(server).list(page_size=7, concurrency=concurrency, walk="keyset")
+    assert {*server.ids[2:-1]} <= {record.id async for record in walk}
 
 
 @pytest.mark.one_in(2)
@@ -234,6 +257,18 @@ async def test_rows_that_come_while_it_begins_leave_it_its_end(count: int) -> No
     found = [record.id async for record in walk]
     assert found == list(range(1, found[-1] + 1))
     assert walk.progress.through == found[-1] > count
+
+
+@virtual
+async def test_a_row_that_comes_below_the_first_page_is_not_handed_out_behind_it() -> None:
+    def change(server: Odd, query: dict[str, str]) -> None:
+        if "filter" in query and 4 not in server.ids:
+            server.ids = [4, 10, 20, 30]  # without the highest, so that it begins again
+
+    server = Odd(ids=[10, 20, 30, 40, 50], total="missing", change=change)
+    walk = Cdrs(server).list(page_size=3)
+    assert [record.id async for record in walk] == [10, 20, 30]
+    assert walk.progress.seen == 3
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 3, 5, 6, 7, 8, 20])

@@ -21,6 +21,9 @@ _LIMITS = (2**31 - 1, 2**32 - 1, 2**53)
 """The largest numbers that some servers compare: they take a larger one for this one."""
 
 
+_Length: TypeAlias = tuple[int, int]
+"""How long an id is, as a text and as a number."""
+
 Question: TypeAlias = tuple[int, int, list[int]]
 """Two bounds, and the ids above the first and up to the second."""
 
@@ -28,8 +31,8 @@ Question: TypeAlias = tuple[int, int, list[int]]
 class Capabilities(State):
     """What a server supports of each resource."""
 
-    supported: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """From which id up to which it has proved that it supports conditions on `id`."""
+    supported: dict[str, set[tuple[_Length, _Length]]] = field(default_factory=dict)
+    """From which length up to which it has proved that it supports conditions on `id`."""
     refused: set[str] = field(default_factory=set)
     """It has shown that it does not."""
     counted: set[str] = field(default_factory=set)
@@ -41,15 +44,13 @@ class Capabilities(State):
 
     def supports(self, resource: str, low: int, high: int) -> bool:
         """Whether what was proved of `resource` holds for the ids from `low` to `high`."""
-        if resource not in self.supported:
-            return False
-        lowest, highest = self.supported[resource]
-        return _length(lowest) <= _length(low) and _length(high) <= _length(highest)
+        shortest, longest = _length(low), _length(high)
+        proved = self.supported.get(resource, ())
+        return any(least <= shortest and longest <= most for least, most in proved)
 
     def prove(self, resource: str, low: int, high: int) -> None:
         """Notes that conditions on the ids from `low` to `high` are supported."""
-        lowest, highest = self.supported.get(resource, (low, high))
-        self.supported[resource] = (min(low, lowest), max(high, highest))
+        self.supported.setdefault(resource, set()).add((_length(low), _length(high)))
 
     def refuse(self, resource: str) -> None:
         """Notes that conditions on `id` are not supported."""
@@ -99,8 +100,7 @@ def is_proof(page: Page[Any], low: int, high: int, left: int | None) -> bool:
     return as_numbers and (is_counted or _limits(low) == _limits(high))
 
 
-def _length(id: int) -> tuple[int, int]:
-    """How long `id` is, as a text and as a number."""
+def _length(id: int) -> _Length:
     return len(str(id)), _limits(id)
 
 

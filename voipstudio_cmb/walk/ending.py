@@ -126,8 +126,11 @@ class Ending(Generic[R]):
     async def _contradicts(self) -> bool:
         """Whether some range does not have the rows that the totals on both sides of it claim.
 
-        It is found by halves, and asked for again as it was before.
+        It is found by halves, and asked for again as it was before. Totals that count rows where
+        none can be claim nothing.
         """
+        if await self._total(self.low):
+            return False
         lows, rows = [self.low, *self._lows, self.through], [0, *self._rows, self.came]
         first, after = 0, len(lows) - 1
         while after - first > 1:

@@ -132,7 +132,7 @@ class Strategy(Generic[R]):
             names_order=self.query.names_order,
         )
         probe: Probe[R] | None = None
-        shown, progress = set[int](), state.progress
+        shown, last, progress = set[int](), 0, state.progress
         if self._tries_keyset():
             after = self.cursor if isinstance(self.cursor, KeysetCursor) else None
             trusted = self.query.walk == "keyset"
@@ -143,11 +143,14 @@ class Strategy(Generic[R]):
             try:
                 if self.early and not trusted and (first := await keyset.first()) is not None:
                     shown.update(ids_of(first))
+                    last = max(shown)
                     progress.pages, progress.seen = 1, len(first.records)
                     yield first
                     del first
                 async with aclosing(keyset.pages()) as pages:
                     async for page in pages:
+                        if page.records[0].id < last:  # read again, with rows that came since
+                            shown.update(id for id in ids_of(page) if id < last)
                         if (page := _unshown(page, shown, progress)).records:
                             yield page
                 return
