@@ -36,6 +36,10 @@ def test_random_walks_keep_their_contract(kind: str) -> None:
     assert any(key[-1] == "complete" for key in outcomes)
 
 
+def test_a_row_that_comes_behind_a_page_that_came_early_leaves_no_cursor() -> None:
+    run(scenario_of(5451, 200, list(KINDS)))
+
+
 @pytest.mark.parametrize("excuse", EXCUSES, ids=lambda excuse: excuse.name)
 def test_a_loss_is_excused_only_in_the_words_of_the_guide(excuse: Excuse) -> None:
     guide = " ".join(read("walking").split())

@@ -17,7 +17,7 @@ from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 
 from .capabilities import Capabilities
-from .cursor import Cursor, Kept, KeysetCursor, PageCursor, parse_cursor
+from .cursor import Cursor, Kept, KeysetCursor, PageCursor, no_cursor, parse_cursor
 from .fetcher import PageFetcher
 from .ids import ids_of, without
 from .keyset import KeysetWalk
@@ -161,6 +161,8 @@ class Strategy(Generic[R]):
         async with aclosing(self._by_page(fetcher, state, probe)) as pages:
             async for page in pages:
                 if (page := _unshown(page, shown, progress)).records:
+                    if last and min(ids_of(page)) < last:  # behind the page that came early
+                        state.cursor = lambda _: no_cursor(self.checksum)
                     yield page
 
     def _tries_keyset(self) -> bool:
