@@ -430,7 +430,8 @@ async def test_a4_a_token_that_died_while_idle_is_renewed_by_the_next_call() -> 
     async def network(request: Request) -> Response:
         nonlocal last
         fresh = (
-            loop.time() - last < 1800 and request.credentials()["X-Auth-Token"] == handed_out[-1]
+            loop.time() - last < 1800
+            and request.call.credentials()["X-Auth-Token"] == handed_out[-1]
         )
         last = loop.time() if fresh else last
         return json_response({}) if fresh else Response(status=401)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.http import Call, Handler, Middleware, Request, Response, chain
 
 
@@ -35,7 +36,7 @@ def test_a_request_describes_itself() -> None:
 def test_a_call_masks_with_every_token_that_it_had() -> None:
     call = Call()
     for number in range(3000):
-        call.hide(lambda text, secret=f"<{number}>": text.replace(secret, "***"))  # type: ignore[misc]
-    assert call.quote("<0> <7> <2999> <3000>") == "*** *** *** <3000>"
-    call.hide(call.masks[0])
-    assert len(call.masks) == 3000
+        call.hide(Secret(f"token-{number:04}"))
+    assert call.quote("token-0000 token-0007 token-2999 token-3000") == "*** *** *** token-3000"
+    call.hide(call.secrets[0])
+    assert len(call.secrets) == 3000

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextvars import ContextVar
 from inspect import isroutine
 from math import inf
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from .boundary.text import on_one_line
 from .boundary.value import Frozen, State, field
@@ -24,6 +24,14 @@ A gateway's 5xx to a POST, PATCH or DELETE leaves open whether that arrived: "ma
 
 UNREAD: Any = object()
 """What `Response.value` is until somebody has parsed the body; None is a value."""
+
+
+class Masking(Protocol):
+    """A secret, or what holds one."""
+
+    def mask(self, text: str) -> str:
+        """`text` without the secret, in any form that was sent."""
+        ...
 
 
 class Call(State, kw_only=True):
@@ -63,29 +71,31 @@ class Call(State, kw_only=True):
     """This attempt ended by the failure of another call, which pays for the retry."""
     source: str = ""
     """Where token and base URL come from, for messages."""
-    masks: list[Callable[[str], str]] = field(default_factory=list)
-    """Each removes one of this call's secrets from a text."""
+    credentials: Callable[[], Mapping[str, str]] = dict
+    """Makes the headers that say who asks: called by what sends the request, and kept nowhere."""
+    secrets: list[Masking] = field(default_factory=list)
+    """What its messages must not show."""
 
-    def hide(self, mask: Callable[[str], str]) -> None:
-        """Adds to `masks`: a server may echo the token that has just been replaced, too."""
-        if mask not in self.masks:
-            self.masks.append(mask)
+    def hide(self, secret: Masking) -> None:
+        """Adds to `secrets`: a server may echo the token that has just been replaced, too."""
+        if secret not in self.secrets:
+            self.secrets.append(secret)
 
     def quote(self, text: str) -> str:
         """A server's `text` as it may stand in a message: without secrets, on one line.
 
-        What is longer than any message is cut first; the masks know what a cut leaves of a secret.
+        What is longer than any message is cut first; masking knows what a cut leaves of a secret.
         """
         text = text[:16384]
-        for mask in self.masks:
-            text = mask(text)
+        for secret in self.secrets:
+            text = secret.mask(text)
         return on_one_line(text)
 
 
 class Request(Frozen, frozen=True, kw_only=True):
     """One operation to perform, before it is known where and with which token."""
 
-    _hidden = frozenset({"body", "parse", "call", "credentials"})
+    _hidden = frozenset({"body", "parse", "call"})
 
     method: str
     path: str
@@ -99,23 +109,6 @@ class Request(Frozen, frozen=True, kw_only=True):
     parse: Callable[[Response], Any] | None = None
     """Makes the value of a 2xx response, or raises `BadPayload`; called inside the retry."""
     call: Call = field(default_factory=Call)
-    credentials: Callable[[], Mapping[str, str]] = dict
-    """Makes the headers that say who asks: called by what sends the request, and kept nowhere."""
-
-    def with_credentials(self, credentials: Callable[[], Mapping[str, str]]) -> Request:
-        """The same request of the same call with these `credentials`."""
-        # Not `with_changes`, which takes three times as long: this is done for every attempt.
-        return Request(
-            method=self.method,
-            path=self.path,
-            operation=self.operation,
-            query=self.query,
-            body=self.body,
-            headers=self.headers,
-            parse=self.parse,
-            call=self.call,
-            credentials=credentials,
-        )
 
     @property
     def page(self) -> int | None:

@@ -262,21 +262,27 @@ class Slots:
             return True
         return False
 
-    async def turn(self) -> None:
-        """Takes a slot, to be given up, as soon as it is this caller's turn."""
+    def queue(self) -> asyncio.Future[None]:
+        """A place in the line, to be awaited for a slot; to be left if that is cancelled."""
         place = asyncio.get_running_loop().create_future()
         self._line[place] = None
+        return place
+
+    def leave(self, place: asyncio.Future[None]) -> None:
+        """Leaves the line, where awaiting `place` was cancelled."""
+        self._line.pop(place, None)
+        if not place.cancelled():  # it was given a slot in the same moment
+            self.give_up()
+
+    async def __aenter__(self) -> None:
+        if self.take():
+            return
+        place = self.queue()
         try:
             await place
         except asyncio.CancelledError:
-            self._line.pop(place, None)
-            if not place.cancelled():  # it was given a slot in the same moment
-                self.give_up()
+            self.leave(place)
             raise
-
-    async def __aenter__(self) -> None:
-        if not self.take():
-            await self.turn()
 
     async def __aexit__(self, *_: object) -> None:
         self.give_up()

@@ -141,7 +141,7 @@ def test_no_line_of_the_package_keeps_a_token_in_a_variable(source: str) -> None
     made = SOURCES[source]()
 
     async def network(request: Request) -> Response:
-        request.credentials()
+        request.call.credentials()
         if request.path == "/login":
             return Response(status=200, body=b'{"user_token":"%s"}' % LONG.encode())
         return Response(status=400, body=b'{"message":"%s refused"}' % LONG.encode())

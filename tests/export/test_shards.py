@@ -23,13 +23,13 @@ from voipstudio_cmb.errors import ClientMisuse, ConfigError, ConnectionLost, Una
 from voipstudio_cmb.export import Export, Plan, Shard, ShardResult, export_shard, shards
 from voipstudio_cmb.export.run import shards as unit
 from voipstudio_cmb.export.sinks.csv import CsvSink
-from voipstudio_cmb.export.store import lock
 from voipstudio_cmb.export.store.lock import locked
 from voipstudio_cmb.http import Request
 from voipstudio_cmb.sandbox import Sandbox
 
 URL = "https://api.example/v1.2/voipstudio"
 TWO = ("cdrs", "visitors")
+UNLINK = Path.unlink
 
 
 class KilledError(BaseException):
@@ -76,7 +76,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Offline:
 def exports_on(monkeypatch: pytest.MonkeyPatch, disk: Mortal) -> None:
     """Exports of shards take place on `disk`; what is dead removes no lock files either."""
     monkeypatch.setattr(unit, "Export", partial(Export, disk=disk))
-    monkeypatch.setattr(lock, "_remove", lambda path: disk.dead or path.unlink())
+    monkeypatch.setattr(Path, "unlink", lambda *given, **how: disk.dead or UNLINK(*given, **how))
 
 
 async def undisturbed(to: Path, **more: Any) -> dict[str, str]:

@@ -779,7 +779,7 @@ async def test_every_attempt_carries_the_token_and_nobody_outside_sees_it() -> N
     network = ScriptedHandler([OK])
     await full_chain(network, middlewares=[mine])(request())
     assert network.requests[0].headers == {"X-Mine": "1"}
-    assert network.requests[0].credentials() == {"X-Auth-Token": CANARY}
+    assert network.requests[0].call.credentials() == {"X-Auth-Token": CANARY}
     assert CANARY not in repr(network.requests[0])
     assert CANARY not in repr(outside)
     assert "X-Auth-Token" not in outside[0].headers
@@ -804,7 +804,7 @@ async def test_eight_401s_together_cost_one_fresh_token() -> None:
     provider = Provider("old", "new")
 
     async def network(request: Request) -> Response:
-        token = request.credentials()["X-Auth-Token"]
+        token = request.call.credentials()["X-Auth-Token"]
         await asyncio.sleep(0.1)
         return OK if token == "new" else Response(status=401)
 
@@ -823,7 +823,7 @@ async def test_a_refused_token_is_not_sent_by_those_who_waited_for_a_connection(
 
     async def network(request: Request) -> Response:
         async with connections:
-            token = request.credentials()["X-Auth-Token"]
+            token = request.call.credentials()["X-Auth-Token"]
             sent.append(token)
             await asyncio.sleep(0.1)
             return OK if token == "new" else Response(status=401)

@@ -35,13 +35,13 @@ from voipstudio_cmb.errors import (
     TooLarge,
     TransportError,
 )
-from voipstudio_cmb.http import LEAVES, Request
+from voipstudio_cmb.http import LEAVES, Call, Request
 from voipstudio_cmb.sandbox import Sandbox
 from voipstudio_cmb.transport.faults import translate
 from voipstudio_cmb.transport.guards import CleanRequest, send_once
 from voipstudio_cmb.transport.session import Session
 
-GET = Request(method="GET", path="/x", credentials=Token(Secret(CANARY)).headers)
+GET = Request(method="GET", path="/x", call=Call(credentials=Token(Secret(CANARY)).headers))
 
 
 @pytest.fixture

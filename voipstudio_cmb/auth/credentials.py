@@ -90,7 +90,7 @@ class Login:
             Unauthorized: the login was refused, or the account requires a second factor.
         """
         login = self._request()
-        login.call.hide(self._password.mask)
+        login.call.hide(self._password)
         refusal = None
         try:
             response = await handler(login)

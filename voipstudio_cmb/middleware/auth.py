@@ -52,10 +52,10 @@ class Auth:
         call.source = self.source
         while True:
             current = self._current or await self._fetch(call, handler)
-            call.hide(current.mask)
-            newest = partial(self._newest, current) if self._changes else current.headers
+            call.hide(current)
+            call.credentials = partial(self._newest, current) if self._changes else current.headers
             try:
-                response = await handler(request.with_credentials(newest))
+                response = await handler(request)
             except _Renewed:
                 continue
             if response.status != 401 or not self._changes or call.renewed:

@@ -104,7 +104,12 @@ class Session:
         call, slots = request.call, self._slots
         if waits := not slots.take():
             call.queued = True
-            await slots.turn()
+            place = slots.queue()
+            try:
+                await place
+            except asyncio.CancelledError:
+                slots.leave(place)
+                raise
             call.queued = False
         try:
             if waits and self._again is not None:
@@ -172,7 +177,7 @@ class Session:
             params=request.query,
             data=request.body,
             # Made here and kept by no frame of ours.
-            headers={**standard, **request.headers, **content, **request.credentials()},
+            headers={**standard, **request.headers, **content, **request.call.credentials()},
             allow_redirects=False,
             raise_for_status=False,
             timeout=self._connecting if self._connect < seconds else _to_connect(seconds * 0.95),

@@ -5,12 +5,11 @@ from __future__ import annotations
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from itertools import pairwise
 from operator import le, lt
 from typing import Any, TypeVar
 
-from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.models import Identified, Page, Rows
 
 R = TypeVar("R", bound=Identified)
@@ -106,13 +105,6 @@ def ids_of(page: Page[Any]) -> list[int]:
 def checksum(page: Page[Any], rows: int) -> int:
     """A checksum of the first `rows` ids of `page`, in its order."""
     return zlib.crc32(array("q", ids_of(page)[:rows]).tobytes())
-
-
-def without(page: Page[R], ids: Set[int]) -> Page[R]:
-    """The `page` without the rows of these `ids`."""
-    if not ids or ids.isdisjoint(ids_of(page)):
-        return page
-    return replace(page, records=[each for each in page.records if each.id not in ids])
 
 
 def overlap(first: Page[Any], second: Page[Any]) -> bool:

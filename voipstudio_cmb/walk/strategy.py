@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, Set
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Generic
 
@@ -19,7 +19,7 @@ from voipstudio_cmb.query import Fetch, R, WalkQuery
 from .capabilities import Capabilities
 from .cursor import Cursor, Kept, KeysetCursor, PageCursor, no_cursor, parse_cursor
 from .fetcher import PageFetcher
-from .ids import ids_of, without
+from .ids import ids_of
 from .keyset import KeysetWalk
 from .pages import PageWalk
 from .probe import Probe
@@ -149,9 +149,10 @@ class Strategy(Generic[R]):
                     del first
                 async with aclosing(keyset.pages()) as pages:
                     async for page in pages:
-                        if page.records[0].id < last:  # read again, with rows that came since
-                            shown.update(id for id in ids_of(page) if id < last)
-                        if (page := _unshown(page, shown, progress)).records:
+                        if page.records[0].id <= last:  # with rows that came since, perhaps
+                            rows = [each for each in page.records if each.id > last]
+                            page = _cut(page, rows, progress)
+                        if page.records:
                             yield page
                 return
             except KeysetUnsupported as verdict:
@@ -160,7 +161,10 @@ class Strategy(Generic[R]):
                 probe = keyset.probe
         async with aclosing(self._by_page(fetcher, state, probe)) as pages:
             async for page in pages:
-                if (page := _unshown(page, shown, progress)).records:
+                if not shown.isdisjoint(ids_of(page)):
+                    rows = [each for each in page.records if each.id not in shown]
+                    page = _cut(page, rows, progress)
+                if page.records:
                     if last and min(ids_of(page)) < last:  # behind the page that came early
                         state.cursor = lambda _: no_cursor(self.checksum)
                     yield page
@@ -240,12 +244,11 @@ class Strategy(Generic[R]):
         return walk
 
 
-def _unshown(page: Page[R], shown: Set[int], progress: Progress) -> Page[R]:
-    """The `page`, which is counted in `progress`, without the rows that were `shown` before."""
-    rows, page = len(page.records), without(page, shown)
-    progress.seen -= rows - len(page.records)
-    progress.pages -= not page.records
-    return page
+def _cut(page: Page[R], rows: list[R], progress: Progress) -> Page[R]:
+    """The `page`, which is counted in `progress`, with these `rows` only."""
+    progress.seen -= len(page.records) - len(rows)
+    progress.pages -= not rows
+    return replace(page, records=rows)
 
 
 def _of_cached(error: WalkError, cached: str) -> WalkError:

@@ -120,7 +120,7 @@ class ModelServer:
 
     async def __call__(self, request: Request) -> Response:
         # Read as it is sent: later the token may have been renewed.
-        token = request.credentials().get("X-Auth-Token")
+        token = request.call.credentials().get("X-Auth-Token")
         pending = PendingRequest(request, self.loop.create_future(), token)
         self.waiting.append(pending)
         if not pending.login:
