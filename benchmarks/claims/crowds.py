@@ -5,6 +5,7 @@ cancelled, an account of an export, and a call where far more are made than ther
 from __future__ import annotations
 
 import asyncio
+import gc
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,6 +53,15 @@ async def _waiting(count: int) -> Sample:
     while not tasks[0].done():
         await asyncio.sleep(0)
     return await _cancelled(tasks)
+
+
+def _uncollected(count: int) -> Sample:
+    """As `_waiting`, without what Python's collector takes to look through so many tasks."""
+    gc.disable()
+    try:
+        return asyncio.run(_waiting(count))
+    finally:
+        gc.enable()
 
 
 async def _waiting_for_futures(count: int) -> Sample:
@@ -121,6 +131,10 @@ def claims(quick: bool) -> Iterator[list[Claim]]:
                 "growth-of-waiters", "a waiter of a limiter, cancelled with all", "us CPU", 2,
                 few[1], many[1], lambda count: asyncio.run(_waiting(count)),
                 {
+                    f"{count:,} without Python's collector": partial(_uncollected, count)
+                    for count in (few[1], many[1])
+                }
+                | {
                     f"{count:,} that only wait": partial(
                         lambda count: asyncio.run(_waiting_for_futures(count)), count
                     )
