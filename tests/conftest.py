@@ -35,6 +35,9 @@ settings.register_profile("fixed", **CALM, max_examples=30, derandomize=True)
 settings.register_profile("campaign", **CALM, max_examples=500, print_blob=True)
 settings.load_profile("fixed")
 
+# How Tornado ends a wait that is over: Dask's batches leave one behind where they are closed then.
+OF_DASK = "exception=TimeoutError('Timeout')>"
+
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Any]:
     """Gives every async test a loop on which no busy machine lets a time-out come early."""
@@ -51,7 +54,8 @@ def quiet(request: pytest.FixtureRequest) -> None:
 def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fails the test on any asyncio log record from WARNING up.
 
-    `-W error` does not see "Task exception was never retrieved": it only goes to this logger.
+    `-W error` does not see "Task exception was never retrieved": it only goes to this logger. Nor
+    is it of the test that runs when Python comes to collect it, so that one of Dask's is left out.
     """
     yield
     complaints = [
@@ -59,6 +63,7 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         for when in ("setup", "call", "teardown")
         for record in caplog.get_records(when)
         if record.name == "asyncio" and record.levelno >= logging.WARNING
+        if OF_DASK not in record.getMessage()
     ]
     assert not complaints, f"asyncio complained: {complaints}"
 
