@@ -8,7 +8,6 @@ short by the end of the text. No pattern is made of the secret, because `re` wou
 from __future__ import annotations
 
 import binascii
-import html
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +118,9 @@ def _spelt(escape: re.Match[str]) -> str:
         case "hex":
             return chr(int(escape["hex"], 16))
         case "html":
-            return html.unescape(escape[0])
+            from html import unescape  # late, as in boundary/text.py
+
+            return unescape(escape[0])
     return escape["char"] or ""
 
 

@@ -18,7 +18,7 @@ from voipstudio_cmb.boundary.value import Frozen
 
 from .surrogates import escaped, tolerant
 
-_STRUCTURE = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]', re.DOTALL)
+_STRUCTURE = rb'(?s)"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]'
 _skipped = tolerant(msgspec.json.Decoder(list[list[list[msgspec.Raw]]]).decode)
 
 
@@ -60,7 +60,7 @@ def odd_rows(body: bytes) -> OddRows | None:
 def _places(body: bytes) -> Iterator[tuple[int, int]]:
     """Where each element of the array `data` begins and ends, found without recursion."""
     depth, first, name = 0, -1, b""
-    for found in _STRUCTURE.finditer(body):
+    for found in re.finditer(_STRUCTURE, body):
         sign = found[0]
         if first >= 0 and depth == 2 and sign in (b",", b"]"):
             if body[first : found.start()].strip():

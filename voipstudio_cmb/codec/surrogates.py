@@ -7,8 +7,8 @@ of the other functions. No other module knows how they are spelt.
 from __future__ import annotations
 
 import json
+import os
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,9 +16,7 @@ import msgspec
 
 T = TypeVar("T")
 
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+_ESCAPE = rb"(?s)\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F][0-9a-fA-F]{2})|.)"
 _HALF = "[\ud800-\udfff]"
 
 
@@ -33,9 +31,9 @@ def tolerant(read: Callable[[bytes], T]) -> Callable[[bytes], T]:
             return read(text)
         except msgspec.DecodeError:
             text = bytes(text)
-            stand_in = f"~{secrets.token_hex(8)}~".encode()  # nobody can send it on purpose
-            plain = _ESCAPE.sub(
-                lambda escape: stand_in + escape[1] if escape[1] else escape[0], text
+            stand_in = f"~{os.urandom(8).hex()}~".encode()  # nobody can send it on purpose
+            plain = re.sub(
+                _ESCAPE, lambda escape: stand_in + escape[1] if escape[1] else escape[0], text
             )
             if plain == text:
                 raise
