@@ -10,7 +10,7 @@ import math
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from .boundary.checks import checked_number
 from .errors import ClientMisuse
@@ -105,17 +105,6 @@ class EvenSpacing:
         self._last.append(now)
 
 
-class Allowed(NamedTuple):
-    """What a limiter was asked for, and what it counts instead."""
-
-    n: float
-    per: float
-    whole: int
-    """So many requests…"""
-    seconds: float
-    """…in so many seconds are the same rate."""
-
-
 def checked_rate(name: str, rate: object, *, error: type[ClientMisuse] = ClientMisuse) -> float:
     """The requests a second that the argument called `name` stands for, as `RateLimit` takes them.
 
@@ -132,8 +121,8 @@ def checked_rate(name: str, rate: object, *, error: type[ClientMisuse] = ClientM
     return number
 
 
-def whole_requests(name: str, n: object, per: object, most: int) -> Allowed:
-    """`n` requests in `per` seconds as a whole number, of `most` requests at the most.
+def whole_requests(name: str, n: object, per: object, most: int) -> tuple[float, float, int, float]:
+    """`n` and `per`, and the same rate as whole requests, `most` at the most, in some seconds.
 
     Only whole requests can be counted: 2.5 in a second are 2 in 0.8 seconds.
 
@@ -148,7 +137,7 @@ def whole_requests(name: str, n: object, per: object, most: int) -> Allowed:
             f"{name}: {rate} requests in {seconds} s are no rate that can be kept: choose other "
             "numbers"
         )
-    return Allowed(rate, seconds, count, period)
+    return rate, seconds, count, period
 
 
 class RateLimit:

@@ -9,9 +9,7 @@ from email.utils import parsedate_to_datetime
 from time import time
 from typing import TypeAlias
 
-import attrs
-
-from .boundary.value import Frozen
+from .boundary.value import Frozen, State
 from .errors import (
     BadPayload,
     CallMeBackError,
@@ -156,8 +154,7 @@ class Backoff(Frozen, frozen=True, kw_only=True):
         return asked + self.rng() * min(1.0, 0.1 * asked) if asked else jittered
 
 
-@attrs.define(kw_only=True, eq=False)
-class RetryBudget:
+class RetryBudget(State, kw_only=True):
     """What a client may spend on retries, so that an outage does not meet a flood.
 
     Each retry costs; a call that succeeds in the end gets its cost back, one that succeeds at once
@@ -170,19 +167,19 @@ class RetryBudget:
     """The cost of a retry after a fault."""
     throttled_cost: int = 5
     """The cost of a retry after a 429."""
-    tokens: int = attrs.Factory(lambda self: self.capacity, takes_self=True)
-    """What is left."""
+    used: int = 0
+    """What has been spent, and was not earned since."""
 
     def spend(self, error: CallMeBackError) -> int | None:
         """Takes the cost of a retry after `error` and returns it; None if it can't be paid."""
         if isinstance(error, Unauthorized):
             return 0
         cost = self.throttled_cost if isinstance(error, RateLimited) else self.fault_cost
-        if cost > self.tokens:
+        if self.used + cost > self.capacity:
             return None
-        self.tokens -= cost
+        self.used += cost
         return cost
 
     def earn(self, spent: int) -> None:
         """Books a success that has `spent` this much on its retries."""
-        self.tokens = min(self.capacity, self.tokens + (spent or 1))
+        self.used = max(0, self.used - (spent or 1))

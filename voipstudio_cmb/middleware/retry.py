@@ -38,7 +38,7 @@ class Retry(Frozen, frozen=True):
             except CallMeBackError as error:
                 failure = _booked(error, request)
             else:
-                if call.spent or self.budget.tokens < self.budget.capacity:
+                if call.spent or self.budget.used:
                     self._earn(call)
                 return response
             if await self._already_gone(failure, request, handler):
