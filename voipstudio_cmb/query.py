@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Literal, Self, TypeAlias, TypedDict, TypeVar, get_args
 
-import attrs
-
 from .boundary.checks import checked_integer, described
 from .boundary.value import Frozen, replace
 from .codec.json import to_json
@@ -141,34 +139,10 @@ Fetch = Callable[[PageRequest], Awaitable[Page[R]]]
 """Fetches one page. All that a walk knows of the network."""
 
 
-def _names_order(query: WalkQuery) -> bool:
-    return query.sort is not None or query.descending
-
-
-def _conditions_here(query: WalkQuery) -> tuple[Filter, ...]:
-    return query.conditions if query.on_ignored_filter == "client" else ()
-
-
-def _most(query: WalkQuery) -> int | None:
-    return None if query.conditions_here else query.limit
-
-
-def _first(query: WalkQuery) -> PageRequest:
-    size = query.page_size if query.most is None else min(query.page_size, query.most)
-    return PageRequest(
-        # One row would show no order.
-        page_size=max(size, min(2, query.page_size)) if query.names_order else size,
-        sort=query.sort or "id",
-        descending=query.descending,
-        conditions=() if query.conditions_here else query.conditions,
-    )
-
-
-@attrs.frozen(kw_only=True, eq=False, repr=False)
-class WalkQuery:
+class WalkQuery(Frozen, frozen=True, kw_only=True):
     """The options of one walk, checked; `WalkOptions` says what they mean."""
 
-    conditions: tuple[Filter, ...] = attrs.field(default=(), alias="filters", converter=checked)
+    filters: tuple[Filter, ...] = ()
     on_ignored_filter: OnIgnoredFilter = "raise"
     sort: str | None = None
     descending: bool = False
@@ -177,16 +151,6 @@ class WalkQuery:
     concurrency: int = 4
     walk: WalkStrategy = "auto"
     cursor: str | None = None
-    names_order: bool = attrs.field(init=False, default=attrs.Factory(_names_order, True))
-    """Whether the caller has named an order."""
-    conditions_here: tuple[Filter, ...] = attrs.field(
-        init=False, default=attrs.Factory(_conditions_here, True)
-    )
-    """The conditions that rows are compared with here, because the server ignores them."""
-    most: int | None = attrs.field(init=False, default=attrs.Factory(_most, True))
-    """The most rows to ask for; None if that is not known."""
-    first: PageRequest = attrs.field(init=False, default=attrs.Factory(_first, True))
-    """The request for the first page."""
 
     @classmethod
     def of(cls, call: str, options: Mapping[str, Any], known: type) -> Self:
@@ -204,9 +168,9 @@ class WalkQuery:
             for name, bounds in _BOUNDS.items()
             if name in options and (name, options[name]) != ("limit", None)
         }
-        return cls(**{**options, **numbers})
+        return cls(**{**options, **numbers, "filters": checked(options.get("filters"))})
 
-    def __attrs_post_init__(self) -> None:
+    def __post_init__(self) -> None:
         if self.sort is not None and (not isinstance(self.sort, str) or not self.sort):
             raise ClientMisuse(f"sort must be the name of a property, not {described(self.sort)}")
         if self.on_ignored_filter not in get_args(OnIgnoredFilter):
@@ -222,14 +186,43 @@ class WalkQuery:
     @property
     def options(self) -> dict[str, object]:
         """What the caller has chosen, by its name, for people to read."""
-        chosen = {
-            field.name: value
-            for field in attrs.fields(type(self))
-            if field.init and (value := getattr(self, field.name)) != field.default
-        }
-        if self.conditions:
-            chosen["filters"] = ", ".join(map(str, chosen.pop("conditions")))
+        defaults = WalkQuery().to_dict().items()
+        chosen = dict(each for each in self.to_dict().items() if each not in defaults)
+        if self.filters:
+            chosen["filters"] = ", ".join(map(str, self.filters))
         return chosen
+
+    @property
+    def names_order(self) -> bool:
+        """Whether the caller has named an order."""
+        return self.sort is not None or self.descending
+
+    @property
+    def conditions_here(self) -> tuple[Filter, ...]:
+        """The conditions that rows are compared with here, because the server ignores them."""
+        return self.filters if self.on_ignored_filter == "client" else ()
+
+    @property
+    def most(self) -> int | None:
+        """The most rows to ask for; None if that is not known."""
+        return None if self.conditions_here else self.limit
+
+    @property
+    def first(self) -> PageRequest:
+        """The request for the first page."""
+        size = self.page_size if self.most is None else min(self.page_size, self.most)
+        return PageRequest(
+            # One row would show no order.
+            page_size=max(size, min(2, self.page_size)) if self.names_order else size,
+            sort=self.sort or "id",
+            descending=self.descending,
+            conditions=() if self.conditions_here else self.filters,
+        )
+
+    @property
+    def rows(self) -> tuple[object, ...]:
+        """Which rows it walks over, in which order: what all its requests have in common."""
+        return (*self.first.rows(), *self.conditions_here)
 
     @property
     def by_id(self) -> bool:
@@ -239,7 +232,7 @@ class WalkQuery:
     @property
     def fits_keyset(self) -> bool:
         """Whether the filters leave room for the two conditions of a keyset walk."""
-        if not self.conditions or self.conditions_here:
+        if not self.filters or self.conditions_here:
             return True
         try:
             replace(self.first, after=_MAX_ID, through=_MAX_ID).query()

@@ -161,7 +161,7 @@ CALLS: dict[str, Any] = {
     "a filter's value": lambda: where("id") == CANARY,
     "a directory's scheme": lambda: Plan(to=Path(f"{CANARY}:/x")),
     "XDG_CONFIG_HOME": lambda: CallMeBackClient.from_env(env={"XDG_CONFIG_HOME": f"/{CANARY}"}),
-    "filters": lambda: WalkQuery(filters=CANARY),  # type: ignore[arg-type]
+    "filters": lambda: WalkQuery.of("list", {"filters": CANARY}, RawWalkOptions),
     "a page size": lambda: WalkQuery.of("list", {"page_size": CANARY}, RawWalkOptions),
     "a walk": lambda: WalkQuery(walk=CANARY),  # type: ignore[arg-type]
     "a property": lambda: where(CANARY) != 1,

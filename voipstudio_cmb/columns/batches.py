@@ -168,7 +168,7 @@ class Batches(Walk[Any]):
         columns: Chosen,
         known: Iterable[Column],
         began: str | None = None,
-        asked: Mapping[str, object] | None = None,
+        asked: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._builder = _Builder(
             partial(Census, record, checked_columns(columns), tuple(known)),

@@ -15,7 +15,7 @@ from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.http import Handler, Response
 from voipstudio_cmb.models import Page, Reject, Row, Rows
 from voipstudio_cmb.query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
-from voipstudio_cmb.walk import Kept, Walk, check_conditions
+from voipstudio_cmb.walk import Kept, Walk
 
 from .service import R, Service
 
@@ -33,6 +33,8 @@ def _refuse(rejects: Sequence[Reject]) -> None:
 def _total_and_row(response: Response, request: PageRequest) -> int:
     total = envelopes.read_total(response)
     if request.conditions:
+        from voipstudio_cmb.walk.contradiction import check_conditions  # late, as the walks
+
         page = envelopes.read_rows(response, 1, reject=lambda _: None)
         check_conditions(page, request)
     return total
@@ -52,14 +54,12 @@ class Collection(Service[R]):
             CallMeBackError: from the iteration, after the rows of all pages before the failed one.
         """
         query = WalkQuery.of("list", options, WalkOptions)
-        asked = {"of": self.path, **query.options}
-        return Walk(self._strategy(query).records, query.cursor, asked)
+        return Walk(self._strategy(query).records, query.cursor, partial(self._asked, query))
 
     def pages(self, **options: Unpack[WalkOptions]) -> Walk[Page[R]]:
         """The same walk as `list`, a `Page` at a time. An empty collection has no pages."""
         query = WalkQuery.of("pages", options, WalkOptions)
-        asked = {"of": self.path, **query.options}
-        return Walk(self._strategy(query).pages, query.cursor, asked)
+        return Walk(self._strategy(query).pages, query.cursor, partial(self._asked, query))
 
     def raw_pages(
         self,
@@ -79,13 +79,10 @@ class Collection(Service[R]):
         stopped. Rows that are not among them come at the end.
         """
         query = WalkQuery.of("raw_pages", options, RawWalkOptions)
-        judged = {each.property for each in query.conditions} - {"id", "created_at"}
+        judged = {each.property for each in query.filters} - {"id", "created_at"}
         parse = partial(envelopes.read_rows, reject=reject, fields=tuple(sorted(judged)))
-        return Walk(
-            self._strategy(query, parse, kept).pages,
-            query.cursor,
-            {"of": self.path, **query.options},
-        )
+        pages = self._strategy(query, parse, kept).pages
+        return Walk(pages, query.cursor, partial(self._asked, query))
 
     def batches(
         self,
@@ -123,7 +120,7 @@ class Collection(Service[R]):
             from voipstudio_cmb.columns.batches import Batches
         except ImportError:
             raise ClientMisuse(lacks_extra("batches()", "arrow")) from None
-        judged = {each.property for each in query.conditions} | {query.sort or "id"}
+        judged = {each.property for each in query.filters} | {query.sort or "id"}
         fields = tuple(sorted(judged - {"id", "created_at"}))
         parse = partial(envelopes.read_rows, reject=reject or _refuse, fields=fields)
 
@@ -138,7 +135,7 @@ class Collection(Service[R]):
             columns=columns,
             known=known,
             began=query.cursor,
-            asked={"of": self.path, "size": size, "columns": columns, **query.options},
+            asked=partial(self._asked, query, size=size, columns=columns),
         )
 
     @asynccontextmanager
@@ -178,6 +175,10 @@ class Collection(Service[R]):
         parse = partial(envelopes.read_rows, number=1, reject=lambda _: None)
         page = await self._send("GET", "newest", parse, query=request.query())
         return as_rows(page.records)
+
+    def _asked(self, query: WalkQuery, **more: object) -> dict[str, object]:
+        """What a walk shows of what it was asked for."""
+        return {"of": self.path, **more, **query.options}
 
     async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
         parse = partial(parse, number=request.number)

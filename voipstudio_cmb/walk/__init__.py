@@ -22,7 +22,6 @@ A page comes back the same way as a `Page`; only `Strategy.records` takes it apa
 from __future__ import annotations
 
 from .capabilities import Capabilities
-from .contradiction import check_conditions
 from .cursor import Kept
 from .tasks import Tasks
 from .walk import Progress, Walk, WalkState
@@ -34,5 +33,4 @@ __all__ = [
     "Tasks",
     "Walk",
     "WalkState",
-    "check_conditions",
 ]

@@ -12,7 +12,7 @@ import attrs
 from voipstudio_cmb.boundary.tracebacks import forget_locals
 from voipstudio_cmb.boundary.value import replace
 from voipstudio_cmb.errors import BadRequest, ClientMisuse, PageDrift, WalkError
-from voipstudio_cmb.filters import matching
+from voipstudio_cmb.filters import Filter, matching
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import Fetch, R, WalkQuery
 
@@ -47,14 +47,16 @@ class Strategy(Generic[R]):
     """What was kept of the rows before the cursor."""
     early: bool = False
     """Whether the first page is wanted as soon as it has come, whatever its cursor is."""
+    here: tuple[Filter, ...] = attrs.field(init=False)
+    """The filters that rows are compared with here."""
     checksum: str = attrs.field(init=False)
     """Identifies the collection, the filters and the order."""
     cursor: Cursor | None = attrs.field(init=False)
     """Where to resume."""
 
     def __attrs_post_init__(self) -> None:
-        here = self.query.conditions_here
-        rows = repr((self.resource, *self.query.first.rows(), *here))
+        self.here = self.query.conditions_here
+        rows = repr((self.resource, *self.query.rows))
         self.checksum = f"{zlib.crc32(rows.encode()):08x}"
         text = self.query.cursor
         self.cursor = None if text is None else parse_cursor(text, self.checksum)
@@ -95,11 +97,8 @@ class Strategy(Generic[R]):
             async with aclosing(self._all_pages(state)) as pages:
                 async for page in pages:
                     last = page.records[-1].id
-                    if self.query.conditions_here:
-                        page = replace(
-                            page, total=None,
-                            records=matching(self.query.conditions_here, page.records),
-                        )  # fmt: skip
+                    if self.here:
+                        page = replace(page, total=None, records=matching(self.here, page.records))
                         if not page.records:
                             continue
                     if left is not None and len(page.records) >= left:

@@ -73,10 +73,10 @@ class Walk(AsyncIterator[T]):
         self,
         items: Callable[[WalkState], AsyncGenerator[T]],
         began: str | None = None,
-        asked: Mapping[str, object] | None = None,
+        asked: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._began = began
-        self._asked = asked or {}
+        self._asked = asked
         self._state = WalkState()
         self.progress: Progress = self._state.progress
         self._make = items
@@ -91,7 +91,7 @@ class Walk(AsyncIterator[T]):
     def _repr_html_(self) -> str:
         begun = "ended" if self._has_ended() else "begun" if self._items else "nothing is sent yet"
         known = {name: value for name, value in self.progress.to_dict().items() if value}
-        shown = {**self._asked, "state": begun, **known}
+        shown = {**self._asked(), "state": begun, **known}
         return html_table((type(self).__name__, ""), shown.items())
 
     @property
