@@ -16,8 +16,13 @@ from voipstudio_cmb.limits import Queue
 
 
 class Traffic(State, kw_only=True):
-    """How fast requests get through while callers are busy. Quiet times do not count."""
+    """How fast requests get through while callers are busy. Quiet times do not count.
 
+    Nobody asks for it before a refusal, so that a success costs no more than to note its time.
+    """
+
+    passed: deque[float] = field(default_factory=lambda: deque(maxlen=4000))
+    """When requests got through that are not counted yet; the last ones, if that is too many."""
     quiet: float = 2.0
     """A gap of more seconds between two requests is no busy traffic: the count begins again."""
     known: int = 10
@@ -29,38 +34,41 @@ class Traffic(State, kw_only=True):
     _gap: float = 0.0
     _whole_gap: float = 0.0
 
-    def passed(self, now: float) -> None:
-        """Books a request that got through at `now`."""
-        # Without min() and max(): this is done for every response, and they took half of its time.
-        whole = now - self._last
-        gap = whole - self._paused if self._paused < whole else 0.0
-        self._last, self._paused = now, 0.0
-        if gap > self.quiet:
-            self.count = 0
-            return
-        self.count = count = self.count + 1
-        self._gap += (gap - self._gap) / (count if count < 100 else 100)
-        self._whole_gap += (whole - self._whole_gap) / self._memory()
+    def _count(self) -> None:
+        if len(self.passed) == self.passed.maxlen:
+            self._last = -math.inf  # what came before them is forgotten
+        while self.passed:
+            now = self.passed.popleft()
+            whole = now - self._last
+            gap = max(whole - self._paused, 0.0)
+            self._last, self._paused = now, 0.0
+            if gap > self.quiet:
+                self.count = 0
+                continue
+            self.count += 1
+            self._gap += (gap - self._gap) / min(self.count, 100)
+            self._whole_gap += (whole - self._whole_gap) / self._memory()
 
     def paused(self, seconds: float) -> None:
         """Books seconds from now in which nobody may send."""
+        self._count()
         self._paused += seconds
 
     def rate(self) -> float | None:
         """Requests a second outside of pauses; None if too few are known."""
+        self._count()
         return None if self.count < self.known else 1 / max(self._gap, 1e-6)
 
     def throughput(self, now: float) -> float:
         """Requests a second with all pauses, over three seconds or 150 requests at least."""
+        self._count()
         return 1 / max(self._whole_gap + (now - self._last) / self._memory(), 1e-6)
 
     def _memory(self) -> float:
         """Requests over which `throughput` is an average."""
         if self.count <= 150:
             return self.count or 1
-        three_seconds = 3.0 / self._gap if self._gap > 1e-6 else 3e6
-        longest = three_seconds if three_seconds > 150 else 150
-        return self.count if self.count < longest else longest
+        return min(self.count, max(150, 3.0 / max(self._gap, 1e-6)))
 
 
 class RateEstimate(State, kw_only=True):
@@ -118,10 +126,10 @@ class RateEstimate(State, kw_only=True):
 
     def passed(self, now: float) -> None:
         """Books a request that the server let through."""
-        self._traffic.passed(now)
+        self._traffic.passed.append(now)
         self._passed += 1
         self._in_a_row = 0
-        if math.isinf(self.ceiling):
+        if self.ceiling == math.inf:
             return
         if self._strays and self._passed - self._refusals[-1] > 400:
             self._strays = False
