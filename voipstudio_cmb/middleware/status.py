@@ -65,6 +65,11 @@ _HINTS: dict[type[HTTPStatusError], str] = {
 _BY_CONFIGURATION = (Unauthorized, Forbidden, UnexpectedRedirect)
 """What a wrong token or base URL leads to."""
 
+_NO_SUCH_PATH = (
+    "there is nothing at that path: check the base URL, which ends with /v1.2/voipstudio where it "
+    "is the vendor's"
+)
+
 _REFUSALS = frozenset({301, 307, 308, *range(400, 500)} - {408, 499})
 """Statuses that say for certain that a request was not carried out.
 
@@ -141,8 +146,13 @@ def status_error(request: Request, response: Response) -> HTTPStatusError:
     words = [f"{response.status} {said or text or unquoted}"]
     if kind in _HINTS:
         words.append(_HINTS[kind])
+    # Of one item, in the API's own words, it says that the item does not exist.
+    lost = kind is NotFound and not (messages and request.path.rpartition("/")[2].isdigit())
+    if lost:
+        words.append(_NO_SUCH_PATH)
     words += filter(None, [_cached(response)])
-    if request.call.source and (kind in _BY_CONFIGURATION or response.status == NOT_MODIFIED):
+    configured = kind in _BY_CONFIGURATION or lost or response.status == NOT_MODIFIED
+    if request.call.source and configured:
         words.append(request.call.source)
     if asked is not None:
         words.append(f"it asks to wait {asked:g} s")
