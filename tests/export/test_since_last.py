@@ -271,10 +271,9 @@ async def test_a_run_that_was_interrupted_behind_one_of_its_files_is_ended_by_th
 
 @pytest.mark.parametrize("concurrency", [1, 2, 4])
 @pytest.mark.parametrize("page", [3, 9, 10])
-async def test_rows_that_came_while_pages_were_read_are_left_to_the_next_run(
+async def test_rows_that_came_while_pages_were_read_are_in_one_of_two_runs(
     tmp_path: Path, page: int, concurrency: int
 ) -> None:
-    """By page some of them would come."""
     api = Offline(deaf=True, dates=False)
     api.sorts = True
     api.tables["cdrs"] = rows(95)
@@ -287,11 +286,26 @@ async def test_rows_that_came_while_pages_were_read_are_left_to_the_next_run(
     api.hook = hook
     assert (await run(api, only)).complete
     assert len(api.tables["cdrs"]) == 110
-    assert ids(tmp_path / "cdrs.jsonl") == list(range(1, 96))
     api.hook = None
     assert (await run(api, only)).complete
     found = [id for path in sorted(tmp_path.glob("*.jsonl")) for id in ids(path)]
     assert sorted(found) == list(range(1, 111))
+
+
+@pytest.mark.parametrize("page_size", [20, 500])
+@pytest.mark.parametrize(
+    "order",
+    [[50, 49, *range(100, 50, -1), *range(48, 0, -1)], [*range(50, 0, -1), *range(100, 50, -1)]],
+)
+async def test_a_server_with_an_order_of_its_own_hides_no_row_above_its_first(
+    tmp_path: Path, order: list[int], page_size: int
+) -> None:
+    api = Offline(deaf=True)
+    api.tables["cdrs"] = [row for id in order for row in rows(100) if row["id"] == id]
+    assert (await run(api, plan(tmp_path, page_size=page_size))).complete
+    assert sorted(ids(tmp_path / "cdrs.jsonl")) == list(range(1, 101))
+    assert (await run(api, plan(tmp_path, page_size=page_size))).complete
+    assert names(tmp_path) == {"cdrs.jsonl", "manifest.json"}
 
 
 async def test_an_empty_resource_makes_one_file(tmp_path: Path) -> None:

@@ -199,11 +199,6 @@ class CollectionSource(Source):
                 rows = as_rows(page.records)
                 if self.mark is None:
                     self.mark = mark_of(walk.progress, rows, self.plan, self.file.share)
-                # A walk by page also brings some of the rows that have come meanwhile: all of them
-                # are left to the next export.
-                through = walk.progress.through
-                if through is not None and max(rows.ids, default=0) > through:
-                    rows = as_rows(row for row in rows if row.id <= through)
                 # A resumed walk by keyset is only told of the rows that are left.
                 unknown = cursor is not None and walk.progress.strategy == "keyset"
                 if self.plan.filters_here:
