@@ -31,6 +31,7 @@ from voipstudio_cmb.retry import RETRYABLE_STATUSES, asked_to_wait
 
 _BY_STATUS: dict[int, type[HTTPStatusError]] = {
     400: BadRequest,
+    422: BadRequest,
     401: Unauthorized,
     403: Forbidden,
     404: NotFound,

@@ -43,7 +43,10 @@ class Digits(Generic[R]):
         """
         count = None if ahead is None else claimed_by(ahead)
         adds_up = count is not None and first.total == len(first.records) + count
-        hidden = not adds_up and await self.passed_over(first, 0, None)
+        hidden = not adds_up and (
+            await self.passed_over(first, 0, None)
+            or (ahead is not None and await self._fetcher.hides_above(through))
+        )
         if ahead is not None and not hidden:
             hidden = await self.passed_over(ahead, first.records[-1].id, through)
         if hidden:

@@ -114,13 +114,20 @@ class Ending(Generic[R]):
         Raises:
             PageDrift: there are more by the total, and the server does not find them.
         """
-        if not self.claimed or self.came >= self.claimed or not totals.are_right:
+        if not self.claimed or self.came >= self.claimed or not totals.count:
+            return
+        if totals.wrong:
+            if await self._fetcher.counts_from_0():  # and sends its last page for any behind it
+                raise self.drift("the server counts its pages from 0, not from 1")
             return
         left = 0
         for _ in range(_CHECKS):
             left = await self._total(self.through)
-            if left <= self.came or not await self._contradicts():
-                return
+            if left > self.came and await self._contradicts():
+                continue
+            if await self._fetcher.hides_above(self.through):
+                raise self.drift(f"there are ids above {self.through}, the highest by its order")
+            return
         raise self.drift(f"{self.came} rows came of {left}, and of {self.claimed} at the beginning")
 
     async def _contradicts(self) -> bool:

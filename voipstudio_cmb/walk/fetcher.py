@@ -139,6 +139,17 @@ class PageFetcher(Generic[R]):
         page = await self._or_none(request) if after or through else await self.fetch(request)
         return await self._found_nothing(request) if page is None else page
 
+    async def hides_above(self, highest: int) -> bool:
+        """Whether there are ids above the one that the server calls the `highest`, and still does.
+
+        It may sort them as texts, of which 9 is the highest.
+        """
+        for _ in range(_TRIES):
+            found = ids_of(await self.ids(highest, None, 1))
+            if not found or max(ids_of(await self.newest(1)), default=0) >= found[0]:
+                return False  # or it has come since
+        return True
+
     async def guess(self, after: int, through: int) -> Page[R] | None:
         """The first rows of a range, asked for once; None if that fails."""
         try:

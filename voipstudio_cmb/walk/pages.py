@@ -163,7 +163,7 @@ class PageWalk(Generic[R]):
                 if missed.records:
                     yield self._counted(self._fresh(seen, missed)[0])
                 reader.cover(before, reader.page_size)
-                if reader.reached_top():
+                if await reader.is_past_top():
                     return
                 page = await self._next(window, before.number)
             while True:
@@ -180,7 +180,7 @@ class PageWalk(Generic[R]):
                 if not received.records and not received.unusable:
                     reader.end = number
                     return
-                if number >= early and reader.reached_top():
+                if number >= early and await reader.is_past_top():
                     return
                 more = not received.records and not reader.claims_no_more(received.total, number)
                 repeats = 0 if 2 * fresh > len(received) or more else repeats + 1

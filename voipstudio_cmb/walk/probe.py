@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from voipstudio_cmb.errors import BadRequest, FilterIgnored
+from voipstudio_cmb.errors import BadRequest, FilterIgnored, Forbidden, NotFound
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
@@ -96,7 +96,9 @@ class Probe(Generic[R]):
                 if wrong or shown == before:
                     self._note_wrong()
                 before = shown
-        except BadRequest:
+        except (BadRequest, Forbidden, NotFound) as error:
+            if self.opening is None and not isinstance(error, BadRequest):
+                raise
             if self.refusal is None:
                 self._capabilities.refuse(self._resource)
             raise KeysetUnsupported from None

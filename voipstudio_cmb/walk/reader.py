@@ -253,8 +253,22 @@ class PageReader(Generic[R]):
         return all(id in self.seen for id in ledger.tops) and await ledger.is_proved()
 
     def reached_top(self) -> bool:
-        """Whether the highest id of the beginning has come."""
+        """Whether the highest id of the beginning has come, or one above it."""
         return self.ordered and 0 < self.ledger.top <= self.seen.last
+
+    async def is_past_top(self) -> bool:
+        """Whether nothing up to the highest id of the beginning is to come any more.
+
+        If only a higher one has come, that may have gone; or the server sorts ids as texts, and has
+        shown another one as the highest. Then it is forgotten.
+        """
+        if not self.reached_top() or self.ledger.top in self.seen:
+            return self.reached_top()
+        now = await self.ask_top(1)
+        if now is not None and self.seen.last > max(ids_of(now), default=0):
+            self.ledger.top, self.ledger.tops, self.ledger.mark = 0, (), None
+            self.fetcher.progress.through = None
+        return self.reached_top()
 
     async def check_end(self) -> None:
         """Makes sure that no row is known which has not come, and that no total claims more.

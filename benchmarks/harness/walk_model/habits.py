@@ -66,7 +66,11 @@ HABITS: dict[str, tuple[Temper, ...]] = {
     "total cached": (Temper(total="cached"), Temper(total="cached", past="last")),
     "later page size": tuple(Temper(later=size, later_by=by, filter=filter)
         for size, by, filter in product((2, 5), ("request", "own"), ("", "ignored"))),
-    "pages from 0": (Temper(from_zero=True), Temper(from_zero=True, filter="ignored")),
+    "pages from 0": (
+        Temper(from_zero=True),
+        Temper(from_zero=True, filter="ignored"),
+        Temper(from_zero=True, past="last"),
+    ),
     "cut by bytes": tuple(Temper(weight=weight, filter=filter)
         for weight, filter in product((3, 6), ("", "ignored"))),
     "a short page": tuple(Temper(short_page=page, filter=filter)
