@@ -58,6 +58,8 @@ def test_a_property_has_a_name(name: Any) -> None:
 def test_conditions_are_not_joined_by_python() -> None:
     for wrong in (
         lambda: (where("id") > 1) and (where("id") < 9),
+        lambda: (where("id") > 1) & (where("id") < 9),
+        lambda: (where("id") > 1) | (where("id") < 9),
         lambda: 1 < where("id") < 9,
         lambda: not (where("id") > 1),
     ):
@@ -109,6 +111,8 @@ def test_filters_are_copied_and_checked() -> None:
     for wrong in ("id>5", b"x", 5, where("id"), [where("id")], ["id>5"], [{"property": "id"}]):
         with pytest.raises(ClientMisuse, match="filters must be Filter objects"):
             checked(wrong)
+    with pytest.raises(ClientMisuse, match="not dict"):
+        checked({"id": 1})  # type: ignore[arg-type]
 
 
 WRONG = [

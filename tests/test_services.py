@@ -218,3 +218,6 @@ async def test_one_of_what_only_a_list_gives_is_found_by_its_id() -> None:
     with pytest.raises(AttributeError, match="'Cdrs' object has no attribute 'update'$"):
         cdrs.update(1)
     assert not hasattr(cdrs, "get")
+    buttons: Any = Buttons(ScriptedHandler([]))
+    with pytest.raises(AttributeError, match=r"no attribute 'list': .*\(button_id\)$"):
+        buttons.list()

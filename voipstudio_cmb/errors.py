@@ -167,7 +167,7 @@ class HTTPStatusError(CallMeBackError):
 
 
 class BadRequest(HTTPStatusError):
-    """400 or 422: the API's validation refused the request; `messages` says which fields and why."""
+    """400 or 422: the API's validation refused it; `messages` says which fields, and why."""
 
 
 class Unauthorized(HTTPStatusError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
@@ -102,9 +102,14 @@ class Filter:
     def __bool__(self) -> bool:
         # `a and b` and `1 < where("id") < 9` would otherwise drop one of the two unseen.
         raise ClientMisuse(
-            "conditions can't be joined by and, or, not or a chained comparison: "
+            "conditions can't be joined by and, or, not, & or a chained comparison: "
             'list them, as in filters=[where("id") > 1, where("id") < 9]'
         )
+
+    def __and__(self, other: object) -> bool:
+        return bool(self)
+
+    __or__ = __and__
 
 
 @attrs.frozen(eq=False)
@@ -202,7 +207,7 @@ def checked(filters: Filter | Iterable[Filter] | None) -> tuple[Filter, ...]:
     """
     if filters is None:
         return ()
-    single = isinstance(filters, Filter | str | bytes | Property)
+    single = isinstance(filters, Filter | str | bytes | Property | Mapping)
     conditions: tuple[Any, ...]
     conditions = (filters,) if single or not isinstance(filters, Iterable) else tuple(filters)
     for condition in conditions:

@@ -191,8 +191,7 @@ def test_a_file_of_accounts_that_holds_it_is_not_quoted(tmp_path: Path, text: st
 
 
 def test_what_is_not_known_is_named_if_it_looks_like_an_option() -> None:
-    assert unrecognized(["--limit", "5"]) == (
-        "unrecognized arguments: --limit, '5'; --limit is called --page-size"
-    )
+    assert unrecognized(["--limit", "5"]) == ("unrecognized arguments: --limit, '5'")
+    assert "; --since is called --from" in unrecognized(["--since=last"], "list")
     assert unrecognized([CANARY, "b"]) == "unrecognized arguments: 'b', 1 without --"
     assert unrecognized(["--token=x"]).endswith("a token is read from VOIPSTUDIO_API_TOKEN")

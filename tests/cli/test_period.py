@@ -78,6 +78,10 @@ def test_a_note_says_which_moments_and_which_zone(new_york: None) -> None:
         "created_at from 2026-03-28 08:30:15 on, in this machine's zone (EDT): "
         "--zone NAME if the account's times are another's"
     )
+    assert period("2026-01-31", "2026-02-01 10:00", None).note == (
+        "created_at from 2026-01-31 00:00:00 on and before 2026-02-01 10:00:00, "
+        "by the account's own clock"
+    )
     assert period(None, None, None) == Period((), "")
 
 

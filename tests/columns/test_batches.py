@@ -83,6 +83,17 @@ async def test_the_first_batch_says_which_columns_there_are() -> None:
             of_rows(rows).batches(**wrong)  # type: ignore[arg-type]
 
 
+async def test_a_column_that_no_row_has_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    cdrs = of_rows([{"id": id, "duration": 5} for id in range(1, 30)])
+    await cdrs.batches(columns=["id", "duration"], size=10).read_all()
+    assert not caplog.messages
+    await cdrs.batches(columns=["id", "durration"], size=10).read_all()
+    assert caplog.messages == [
+        "batches(), in its first batch: no row has 'durration', so that column is empty: "
+        "did you mean 'duration'?"
+    ]
+
+
 async def test_others_have_their_turn_between_some_hundred_rows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -67,7 +67,7 @@ def test_a_file_names_accounts_and_the_environment_has_their_tokens(tmp_path: Pa
         ("[accounts.a]", "accounts.a needs token_env"),
         ("[accounts.a]\ntoken_env = 5", "accounts.a has no usable token_env: it is no name of"),
         ("[accounts.a]\ntoken_env = 'a b'", "accounts.a has no usable token_env: it is no name of"),
-        ("[accounts.a]\ntoken_env = 'SHOP'\nrates = 5", "accounts.a: it has a key that is not"),
+        ("[accounts.a]\ntoken_env = 'SHOP'\nrates = 5", "is not known; did you mean rate?"),
         ("[accounts.a]\ntoken_env = 'SHOP'\nrate = 0", "accounts.a: rate must be a finite number"),
         ("[accounts.a]\ntoken_env = 'SHOP'\nrate = inf", "rate must be a finite number"),
         ("[accounts.a]\ntoken_env = 'SHOP'\nrate = true", "rate must be a finite number"),

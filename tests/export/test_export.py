@@ -331,8 +331,8 @@ async def test_a_temporary_file_that_a_killed_export_left_is_no_obstacle(tmp_pat
 
 
 def test_a_plan_is_checked_before_anything_happens() -> None:
-    with pytest.raises(ClientMisuse, match=r"unknown resource \(known: cdrs, visitors"):
-        Plan(to="x", resources=["cdrs", "calls"])
+    with pytest.raises(ClientMisuse, match=r"did you mean cdrs\? \(known: cdrs, visitors"):
+        Plan(to="x", resources=["cdrs", "cdr"])
     with pytest.raises(
         ClientMisuse, match=r"unknown format \(known: jsonl, csv, sqlite, parquet\)"
     ):

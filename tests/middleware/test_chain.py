@@ -136,6 +136,25 @@ async def test_a_redirect_names_the_other_origin_only() -> None:
     assert "t=1" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "lost"),
+    [
+        ("/callmeback/cdrs", b'{"message": "Not Found"}', True),
+        ("/callmeback/settings/7", b"<html>", True),
+        ("/callmeback/settings/7", b'{"message": "Resource not found"}', False),
+    ],
+)
+async def test_a_404_says_where_to_look_unless_it_is_of_one_item(
+    path: str, body: bytes, lost: bool
+) -> None:
+    asked = request().with_changes(path=path)
+    asked.call.source = "the base URL is from here"
+    with pytest.raises(NotFound) as caught:
+        await check_status(asked, ScriptedHandler([Response(status=404, body=body)]))
+    assert ("check the base URL" in str(caught.value)) is lost
+    assert ("the base URL is from here" in str(caught.value)) is lost
+
+
 async def test_what_a_cache_answers_is_said_to_be_cached() -> None:
     not_modified = Response(status=304, headers={"location": "https://evil.example", "age": "35"})
     network = ScriptedHandler([not_modified])

@@ -20,7 +20,18 @@ _NAME = re.compile(r"--?[a-z][a-z-]{0,19}")
 _NEEDS: dict[str, Sequence[str]] = {"rate_limit": ["rate"], "rate_limit_key": ["rate"]}
 """What says nothing without another option, in every command that has it."""
 
-_RENAMED = {"--limit": "--page-size", "--window": "--concurrency"}
+FROM, UNTIL = "--filter 'created_at>=2026-01-31'", "--filter 'created_at<2026-02-01'"
+_INSTEAD = {
+    "--window": {"": "is called --concurrency"},
+    "--from": {"export": f"is {FROM} here"},
+    "--until": {"export": f"is {UNTIL} here"},
+    "--limit": {"export": "is for `list`: an export brings all rows"},
+    "--out": {"export": "is called --to"},
+    "--output": {"export": "is called --to"},
+    "--since": dict.fromkeys(("list", "chart", "count"), "is called --from"),
+}
+"""What to say of options that a command does not have; "" stands for any other command."""
+
 _DEFAULTS = (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
 
 
@@ -45,11 +56,14 @@ class Value(click.ParamType[Any]):
 
 
 class OneOf(click.Choice[str]):
-    """One of some words, in which tabs complete; `else_` maps others to what to say of them."""
+    """One of some words, in which tabs complete; `else_` maps others to what to say of them.
 
-    def __init__(self, words: Collection[str], **else_: str) -> None:
+    The `hint` is said of any other that is like none.
+    """
+
+    def __init__(self, words: Collection[str], hint: str = "", **else_: str) -> None:
         super().__init__(tuple(words))
-        self._else = else_
+        self._hint, self._else = hint, else_
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word, or an error that names the nearest."""
@@ -58,7 +72,8 @@ class OneOf(click.Choice[str]):
         if value in self._else:
             self.fail(self._else[value], param, ctx)
         known = ", ".join(self.choices)
-        self.fail(f"it is none of {known}{nearest(value, self.choices)}", param, ctx)
+        hint = nearest(value, self.choices) or self._hint
+        self.fail(f"it is none of {known}{hint}", param, ctx)
 
 
 def _integer(text: str) -> int:
@@ -152,7 +167,7 @@ class Command(click.Command):
         """Reads the arguments into `ctx`, and complains of those that nothing takes."""
         rest = super().parse_args(ctx, args)
         if rest and not ctx.resilient_parsing:
-            raise click.UsageError(unrecognized(rest), ctx)
+            raise click.UsageError(unrecognized(rest, self.name or ""), ctx)
         return rest
 
     def invoke(self, ctx: click.Context) -> Arguments:
@@ -226,8 +241,9 @@ def complaint(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption) and isinstance(error.ctx and error.ctx.command, Group):
         return "an option of a command stands behind the command's name"
     if isinstance(error, click.NoSuchOption):
+        said = unrecognized([error.option_name], (error.ctx and error.ctx.command.name) or "")
         meant = f"; did you mean {error.possibilities[0]}?" if error.possibilities else ""
-        return unrecognized([error.option_name]) + meant
+        return said if ";" in said else said + meant
     if isinstance(error, click.BadParameter) and error.param is not None:
         flag = error.param.opts[0]
         named = flag if flag[0] == "-" else error.param.human_readable_name.strip("[].")
@@ -253,14 +269,16 @@ def fail(message: str) -> NoReturn:
     raise click.UsageError(message, click.get_current_context(silent=True))
 
 
-def unrecognized(arguments: Sequence[str]) -> str:
-    """What to say of `arguments` that no command takes; what may be a token is only counted."""
+def unrecognized(arguments: Sequence[str], command: str = "") -> str:
+    """What to say of `arguments` that a `command` does not take; a possible token is counted."""
     from voipstudio_cmb.boundary.checks import is_quotable  # not for help: it needs attrs
 
     names = [name for each in arguments if _NAME.fullmatch(name := each.partition("=")[0])]
     shown = [each for each in arguments if is_quotable(each) and each not in names]
     others = len(arguments) - len(names) - len(shown)
     words = [*names, *map(repr, shown), *([f"{others} without --"] if others else [])]
-    renamed = (f"; {old} is called {_RENAMED[old]}" for old in names if old in _RENAMED)
+    known = {name: _INSTEAD[name] for name in names if name in _INSTEAD}
+    said = {name: each.get(command) or each.get("") for name, each in known.items()}
+    instead = "".join(f"; {name} {text}" for name, text in said.items() if text)
     token = "; a token is read from VOIPSTUDIO_API_TOKEN" if "--token" in names else ""
-    return f"unrecognized arguments: {', '.join(words)}{''.join(renamed)}{token}"
+    return f"unrecognized arguments: {', '.join(words)}{instead}{token}"

@@ -98,6 +98,7 @@ class _Clock:
 
     def __init__(self, zone: str | None, now: datetime) -> None:
         self._name, self._zone, self._now = zone, None if zone is None else _zone(zone), now
+        self._asked = False
 
     def read(self, option: str, text: str, *, last: bool) -> datetime:
         """The moment that `text` writes, without a zone; of a day its end, if `last`."""
@@ -131,12 +132,15 @@ class _Clock:
 
     def _here(self, moment: datetime) -> datetime:
         """What the clocks of the zone show at `moment`."""
+        self._asked = True
         return moment.astimezone(self._zone).replace(tzinfo=None)
 
     def zone_note(self) -> str:
         """Which zone's times these are."""
         if self._name is not None:
             return f"in the zone {self._name}"
+        if not self._asked:
+            return "by the account's own clock"
         own = self._now.astimezone().tzname()
         return f"in this machine's zone ({own}): --zone NAME if the account's times are another's"
 

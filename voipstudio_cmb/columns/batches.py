@@ -6,6 +6,7 @@ Extra: `arrow`.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from functools import partial
@@ -21,12 +22,15 @@ from voipstudio_cmb.errors import CallMeBackError, ClientMisuse
 from voipstudio_cmb.models import Page, Record, Row
 from voipstudio_cmb.walk import Walk, WalkState
 
+from .absent import absent_columns
 from .arrow import VALUES, arrow_schema, record_batch
 from .kinds import Column
 from .reader import Reader
 from .schema import Census, Chosen, Schema, checked_columns
 from .split import Splitter
 from .write import CHUNK, chunks
+
+_log = logging.getLogger("voipstudio_cmb")
 
 _MOST_BYTES = 1 << 30
 """Of the rows of a batch: Arrow counts the bytes of a text column in 31 bits."""
@@ -36,7 +40,9 @@ _MOST_BYTES = 1 << 30
 class _Builder:
     """Makes batches of `size` rows. The first one's rows say which columns there are."""
 
-    census: Callable[[], Census]
+    record: type[Record]
+    chosen: Chosen
+    known: tuple[Column, ...]
     size: int
     schema: Any = None
     columns: tuple[Column, ...] = ()
@@ -79,13 +85,16 @@ class _Builder:
     def altered(self) -> int:
         return self._splitter.altered if self._splitter else 0
 
+    def _census(self) -> Census:
+        return Census(self.record, self.chosen, self.known)
+
     def _split(self) -> Splitter:
         rows, self._rows = self._rows, []
         if self._splitter is None:
-            guessed = self.census()
+            guessed = self._census()
             for row in rows:
                 guessed.see(row)
-            self._use(guessed.schema(), self.census())
+            self._use(guessed.schema(), self._census())
         assert self._splitter is not None
         if self.schema is None:
             self._first += rows
@@ -102,6 +111,8 @@ class _Builder:
         """Splits the first batch's rows again, if all of them tell of other columns."""
         assert splitter.census is not None
         schema, rows, splitter.census, self._first = splitter.census.schema(), self._first, None, []
+        if absent := absent_columns(self.chosen, self.record, rows):
+            _log.warning("batches(), in its first batch: %s", absent)
         if schema != splitter.schema:
             splitter = self._use(schema, None)
             for chunk in chunks(rows):
@@ -171,7 +182,9 @@ class Batches(Walk[Any]):
         asked: Callable[[], Mapping[str, object]] = dict,
     ) -> None:
         self._builder = _Builder(
-            partial(Census, record, checked_columns(columns), tuple(known)),
+            record,
+            checked_columns(columns),
+            tuple(known),
             checked_integer("size", size, 1, None),
         )
         super().__init__(partial(_batches, pages, self._builder), began, asked)

@@ -261,7 +261,9 @@ def _unknown(key: str, known: str) -> str:
             "tokens do not belong in this file: name an environment variable in token_env, or a "
             "file in token_file"
         )
-    return f"it has a key that is not known (known: {known})"
+    like = difflib.get_close_matches(key, _KEYS, 1)
+    meant = f"; did you mean {like[0]}?" if like else ""
+    return f"it has a key that is not known{meant} (known: {known})"
 
 
 def complaints(name: str, table: object) -> list[str]:

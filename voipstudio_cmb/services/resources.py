@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.models import (
@@ -73,6 +73,14 @@ class Settings(Collection[Setting], Editable[Setting]):
 
 class Buttons(Editable[Button]):
     """`/callmeback/buttons`: single buttons; the API has no collection of them."""
+
+    if not TYPE_CHECKING:  # or each name would be an attribute to it
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"{type(self).__name__!r} object has no attribute {name!r}"
+            if name in ("list", "pages", "batches", "count"):
+                text += ": the API has no collection of them; other records name theirs (button_id)"
+            raise AttributeError(text, name=name, obj=self)
 
     path = "/callmeback/buttons"
     record = Button

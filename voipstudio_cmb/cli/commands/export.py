@@ -18,7 +18,7 @@ from voipstudio_cmb.cli.options import (
     filter_options,
     walk_options,
 )
-from voipstudio_cmb.cli.parser import INTEGER, NUMBER, Command, OneOf, Value, option
+from voipstudio_cmb.cli.parser import FROM, INTEGER, NUMBER, Command, OneOf, Value, option
 from voipstudio_cmb.resources import RESOURCES
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _output_options() -> list[click.Parameter]:
     overlap = (
         "With --since: how long a row can take to show after it was created, as 30s, 10m or 1h."
     )
+    since = OneOf(["last"], hint=f"; for rows from a day on, {FROM}")
     verify = "With --since last: compare the files before with their SHA-256, not only their size."
     return [
         option("--to", required=True, metavar="DIR", help=to, completes="dir"),
@@ -102,7 +103,7 @@ def _output_options() -> list[click.Parameter]:
             help="What represents null in CSV.",
         ),
         *filter_options(),
-        option("--since", type=OneOf(["last"]), help="Only what is new since the last export."),
+        option("--since", type=since, help="Only what is new since the last export."),
         option("--overlap", default="0", metavar="TIME", help=overlap),
         option("--verify", is_flag=True, help=verify),
         option("--overwrite", is_flag=True, help="Replace files that exist."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -43,7 +44,9 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
     unique: tuple[Any, ...] = tuple(dict.fromkeys(chosen)) or RESOURCES
     for name in unique:
         if name not in RESOURCES:
-            raise ClientMisuse(f"unknown resource (known: {', '.join(RESOURCES)})")
+            like = difflib.get_close_matches(str(name), RESOURCES, 1)
+            meant = f"; did you mean {like[0]}?" if like else ""
+            raise ClientMisuse(f"unknown resource{meant} (known: {', '.join(RESOURCES)})")
     return unique
 
 

@@ -165,13 +165,22 @@ def publish(disk: Disk, path: Path, to: Path, *, overwrite: bool) -> None:
 
 
 def write_atomic(disk: Disk, path: Path, data: bytes) -> None:
-    """Replaces the file `path` by `data`: after a crash it holds the old or the new."""
+    """Replaces the file `path` by `data`: after a crash it holds the old or the new.
+
+    Raises:
+        OSError: that can't be done; it names `path`.
+    """
     new = path.with_name(f".{path.name.removeprefix('.')}.new")
-    disk.unlink(new)  # not cut off: after a power cut it may be a second name of `path`
-    with contextlib.closing(AppendedFile(new, disk)) as out:
-        disk.write(out.file, data)
-        sync(disk, out.file)
-    disk.replace(new, path)
+    try:
+        disk.unlink(new)  # not cut off: after a power cut it may be a second name of `path`
+        with contextlib.closing(AppendedFile(new, disk)) as out:
+            disk.write(out.file, data)
+            sync(disk, out.file)
+        disk.replace(new, path)
+    except OSError as error:
+        if error.filename == str(new):
+            error.filename = str(path)
+        raise
     sync_directory(disk, path.parent)
 
 
