@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import attrs
 
+from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.models import Identified, Page
 
 from .cursor import PageCursor, SuspectPage
@@ -175,6 +176,28 @@ class Ledger:
             rows_to_mark=self.rows_to_mark - sum(id <= mark.id for id in coming),
             rows=self.rows - len(coming),
             suspects=tuple(self.suspects.values()),
+        )
+
+    def drift(self, why: str, total: int | None, *, lasting: bool, keyset: bool) -> PageDrift:
+        """The error that says `why` a walk can't be complete, with what was counted.
+
+        It advises to walk again, unless it is `lasting`, and by `keyset` where that is worth a try.
+        """
+        advice = "Walk again when it is quieter"
+        if lasting:
+            advice = (
+                "This does not pass by itself: ask for pages that hold all rows (page_size, "
+                "--page-size), or filter for fewer"
+            )
+        if keyset:
+            advice += ', or walk by keyset (walk="keyset")'
+        mark = "unknown" if self.mark is None else f"{self.mark.rows} up to id {self.mark.id}"
+        return PageDrift(
+            f"this collection can't be walked without loss by its pages: {why}. {advice}",
+            evidence=f"rows at the beginning: {mark}; of these came {self.rows_to_mark}, of all "
+            f"{self.rows}; the total is {total}",
+            sent="yes",
+            retryable=not lasting,
         )
 
     async def is_proved(self) -> bool:

@@ -185,7 +185,7 @@ class PageWalk(Generic[R]):
                 more = not received.records and not reader.claims_no_more(received.total, number)
                 repeats = 0 if 2 * fresh > len(received) or more else repeats + 1
                 if repeats > reader.fetcher.concurrency:
-                    raise reader.lasting_drift("its pages repeat each other")
+                    raise reader.drift("its pages repeat each other", lasting=True)
                 before, page = received, await self._next(window, number)
         finally:
             await window.aclose()

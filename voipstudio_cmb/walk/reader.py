@@ -190,7 +190,9 @@ class PageReader(Generic[R]):
         if not same:
             return second
         if not self.reached_top() and self.ledger.rows != self.ledger.highest_total:
-            raise self.lasting_drift("page 2 is page 1 again: the server seems to ignore `page`")
+            raise self.drift(
+                "page 2 is page 1 again: the server seems to ignore `page`", lasting=True
+            )
         return replace(second, records=[])
 
     async def confirm_empty(self, number: int) -> Page[R]:
@@ -277,7 +279,7 @@ class PageReader(Generic[R]):
             PageDrift: it is not so.
         """
         if not self.claims_no_more(self.fetcher.progress.total, self.end - 1):
-            raise self.lasting_drift("the total claims rows after the last one")
+            raise self.drift("the total claims rows after the last one", lasting=True)
         top = self.ledger.top
         now = await self.ask_top(max(2, self.page_size)) if top else None
         last = [] if now is None else [id for id in ids_of(now) if id <= top]
@@ -285,30 +287,14 @@ class PageReader(Generic[R]):
             turned = replace(first, page_size=2, descending=False)
             last += ids_of(await self.fetcher.fetch(turned))
         if any(id not in self.seen for id in (*self.ledger.tops, *last)):
-            raise self.lasting_drift("rows at the end of the collection are on none of them")
+            raise self.drift("rows at the end of the collection are on none of them", lasting=True)
 
     def expects_more(self) -> bool:
         """Whether there should be more rows than have come."""
         ledger, higher = self.ledger, self.ordered and self.ledger.top > self.seen.last
         return higher or ledger.highest_total > ledger.rows
 
-    def drift(self, why: str) -> PageDrift:
-        """The error that says `why` this walk can't be complete, with the evidence."""
-        return self._drift(why, "Walk again when it is quieter", retryable=True)
-
-    def lasting_drift(self, why: str) -> PageDrift:
-        """As `drift`, of a server that would do the same again."""
-        pages = "ask for pages that hold all rows (page_size, --page-size), or filter for fewer"
-        return self._drift(why, f"This does not pass by itself: {pages}", retryable=False)
-
-    def _drift(self, why: str, advice: str, *, retryable: bool) -> PageDrift:
-        ledger = self.ledger
-        keyset = ', or walk by keyset (walk="keyset")' if self.tries_keyset else ""
-        mark = "unknown" if ledger.mark is None else f"{ledger.mark.rows} up to id {ledger.mark.id}"
-        return PageDrift(
-            f"this collection can't be walked without loss by its pages: {why}. {advice}{keyset}",
-            evidence=f"rows at the beginning: {mark}; of these came {ledger.rows_to_mark}, of all "
-            f"{ledger.rows}; the total is {self.fetcher.progress.total}",
-            sent="yes",
-            retryable=retryable,
-        )
+    def drift(self, why: str, *, lasting: bool = False) -> PageDrift:
+        """The error that says `why` this walk can't be complete; see `Ledger.drift`."""
+        total = self.fetcher.progress.total
+        return self.ledger.drift(why, total, lasting=lasting, keyset=self.tries_keyset)

@@ -31,7 +31,7 @@ async def check_beginning(reader: PageReader[Any]) -> bool:
     """
     missed = any(id not in reader.seen for id in await reader.fetcher.unnamed_page())
     if missed and await reader.fetcher.counts_from_0():
-        raise reader.lasting_drift("the server counts its pages from 0, not from 1")
+        raise reader.drift("the server counts its pages from 0, not from 1", lasting=True)
     return not missed
 
 
@@ -108,7 +108,7 @@ class Verifier(Generic[R]):
         why = f"what comes after the row {low} is on none of them"
         if high == END and reader.ledger.top == 0:
             why = f"nothing comes after the row {low}, and the total claims more"
-        return reader.drift(why) if reader.ledger.has_changed else reader.lasting_drift(why)
+        return reader.drift(why, lasting=not reader.ledger.has_changed)
 
     def _question(self, low: int, high: int) -> tuple[int, int]:
         """The number and size of a page to close the gap between two ids; 0 for the highest."""
@@ -203,8 +203,9 @@ class Verifier(Generic[R]):
             if ids and ids[0] not in self._ending:
                 reader.coverage.add(min(self._ending), END)
             elif self._tries > _TRIES // 2:
-                raise reader.lasting_drift(
-                    "page 1 is the last one again: the server seems to ignore `page`"
+                raise reader.drift(
+                    "page 1 is the last one again: the server seems to ignore `page`",
+                    lasting=True,
                 )
             self._ending = set()
         elif ids and ids[-1] > known:
