@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from benchmarks.harness.clocks import virtual
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.timeouts import Timeouts
+from voipstudio_cmb.timeouts import Timeout, Timeouts
 
 
 def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+@contextmanager
+def ending(timeouts: Timeouts, when: float) -> Iterator[Timeout]:
+    """Raises `TimeoutError` where the block was cancelled by its bound, as `asyncio.timeout`."""
+    timeout = timeouts.begin(when, asyncio.get_running_loop())
+    try:
+        yield timeout
+    except asyncio.CancelledError as error:
+        if not timeout.is_cause():
+            raise
+        raise TimeoutError from error
+    finally:
+        timeouts.end(timeout)
+
+
 async def bounded(timeouts: Timeouts, seconds: float, takes: float) -> float:
     """Sleeps for so long within a bound; gives the time when it ended, below 0 if by that."""
     try:
-        with timeouts.at(now() + seconds):
+        with ending(timeouts, now() + seconds):
             await asyncio.sleep(takes)
     except TimeoutError:
         return -now()
@@ -81,17 +96,21 @@ async def test_the_earliest_goes_first_however_late_it_comes() -> None:
 @virtual
 async def test_one_within_another() -> None:
     timeouts = Timeouts()
-    with timeouts.at(now() + 10) as outer:
-        with pytest.raises(TimeoutError), timeouts.at(now() + 2) as inner:
+    with ending(timeouts, now() + 10) as outer:
+        with pytest.raises(TimeoutError), ending(timeouts, now() + 2) as inner:
             await asyncio.sleep(5)
         assert (inner.expired, outer.expired) == (True, False)
         await asyncio.sleep(1)
-    with pytest.raises(TimeoutError), timeouts.at(now() + 2) as outer:
-        with timeouts.at(now() + 5) as inner:
+    with pytest.raises(TimeoutError), ending(timeouts, now() + 2) as outer:
+        with ending(timeouts, now() + 5) as inner:
             await asyncio.sleep(9)
     assert (inner.expired, outer.expired) == (False, True)
     when = now() + 2
-    with pytest.raises(TimeoutError), timeouts.at(when) as outer, timeouts.at(when) as inner:
+    with (
+        pytest.raises(TimeoutError),
+        ending(timeouts, when) as outer,
+        ending(timeouts, when) as inner,
+    ):
         await asyncio.sleep(9)
     assert (inner.expired, outer.expired) == (True, True)
     await asyncio.sleep(1)  # and no cancellation is left over
@@ -116,7 +135,7 @@ async def test_a_cancellation_from_elsewhere_stays_one() -> None:
 @virtual
 async def test_an_error_of_its_own_passes_also_when_the_time_is_up() -> None:
     timeouts = Timeouts()
-    with pytest.raises(ZeroDivisionError), timeouts.at(now() + 1):
+    with pytest.raises(ZeroDivisionError), ending(timeouts, now() + 1):
         try:
             await asyncio.sleep(5)
         except asyncio.CancelledError:
@@ -142,7 +161,7 @@ def test_they_belong_to_one_loop_while_any_is_in_use() -> None:
     timeouts = Timeouts()
 
     async def use(inner: Any) -> None:
-        with timeouts.at(now() + 5):
+        with ending(timeouts, now() + 5):
             await inner()
 
     async def elsewhere() -> None:
@@ -183,28 +202,27 @@ class Compared(float):
 @virtual
 async def test_one_that_expires_costs_the_same_beside_any_number_of_others(others: int) -> None:
     timeouts, began = Timeouts(), now()
-    beside = [timeouts.at(Compared(began + 100 + n % 977)) for n in range(others)]
-    for each in beside:
-        each.__enter__()
+    loop = asyncio.get_running_loop()
+    beside = [timeouts.begin(Compared(began + 100 + n % 977), loop) for n in range(others)]
     Compared.comparisons = 0
     for n in range(10):
-        with pytest.raises(TimeoutError), timeouts.at(Compared(began + 1 + n)):
+        with pytest.raises(TimeoutError), ending(timeouts, Compared(began + 1 + n)):
             await asyncio.sleep(50)
     # It goes up and down a heap.
     assert Compared.comparisons < 10 * 60
     for each in beside:
-        each.__exit__(None, None, None)
+        timeouts.end(each)
 
 
 @virtual
 async def test_those_that_have_ended_are_not_kept() -> None:
     timeouts = Timeouts()
-    with timeouts.at(now() + 5):
+    with ending(timeouts, now() + 5):
         gc.collect()
         before = len(gc.get_objects())
         for _ in range(10_000):
-            with timeouts.at(now() + 50):
+            with ending(timeouts, now() + 50):
                 pass
         assert len(gc.get_objects()) < before + 400
-    with timeouts.at(now() + 50):
+    with ending(timeouts, now() + 50):
         await asyncio.sleep(20)

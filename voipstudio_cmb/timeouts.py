@@ -12,12 +12,9 @@ from collections import OrderedDict
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import Any, TypeAlias
 
+from .boundary.value import State
 from .errors import ClientMisuse
-
-_Entry: TypeAlias = "list[Any]"
-"""When a block ends, a number that no other has, and its `Timeout`: None once it has ended."""
 
 _FEW = 64
 """So many blocks that have ended are no matter."""
@@ -96,45 +93,32 @@ class LoopGuard:
             )
 
 
-class Timeout:
-    """A time bound of a `with` block, which ends with a `TimeoutError` if it runs out.
+class Timeout(State, eq=True, order=True):
+    """A time bound that has begun: the task is cancelled when it runs out, as by `asyncio.timeout`.
 
-    As `asyncio.timeout` does it: the task is cancelled, and its cancellation taken back here.
+    No context manager, whose two methods take Python longer than all of this.
     """
 
-    # No __init__, which Python calls in a way that takes longer than all of this: see `at`.
-    __slots__ = ("_cancelling", "_entry", "_task", "expired", "timeouts", "when")
-
-    timeouts: Timeouts
+    # Compared by these two, in the heap of `Timeouts`.
     when: float
-    expired: bool
-    _entry: _Entry
-    _cancelling: int
-    _task: asyncio.Task[object] | None
+    number: int
+    """Which no other has."""
+    task: asyncio.Task[object] | None
+    """None once it has ended."""
+    cancelling: int
+    expired: bool = False
 
-    def __enter__(self) -> Timeout:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
-        assert task is not None
-        self._entry = self.timeouts.enter(self, loop)
-        self._task, self._cancelling = task, task.cancelling()
-        return self
+    def is_cause(self) -> bool:
+        """Whether the cancellation that arrives was its own alone; to be asked before it ends."""
+        return (
+            self.expired and self.task is not None and self.task.cancelling() - 1 <= self.cancelling
+        )
 
     def expire(self) -> None:
-        """Ends the block, unless that has been done already."""
-        if not self.expired and self._task is not None:
+        """Cancels the task, unless that has been done already."""
+        if not self.expired and self.task is not None:
             self.expired = True
-            self._task.cancel()
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self.timeouts.leave(self._entry)
-        # Or the task, an error that it ends with and the frame that holds this would keep each
-        # other alive.
-        task, self._task = self._task, None
-        if self.expired and task is not None:
-            others = task.uncancel() > self._cancelling
-            if kind is asyncio.CancelledError and not others:
-                raise TimeoutError from error
+            self.task.cancel()
 
 
 class Timeouts:
@@ -142,7 +126,7 @@ class Timeouts:
 
     def __init__(self) -> None:
         self.guard: LoopGuard = LoopGuard("client")
-        self._line: list[_Entry] = []
+        self._line: list[Timeout] = []
         """A heap, in which those that have ended stay until they are due, or are most of it."""
         self._left = 0
         """How many of them have."""
@@ -151,33 +135,36 @@ class Timeouts:
         self._timer: asyncio.TimerHandle | None = None
         self._due = inf
 
-    def at(self, when: float) -> Timeout:
-        """A bound that ends at the time `when` on the running loop's clock.
+    def begin(self, when: float, loop: asyncio.AbstractEventLoop) -> Timeout:
+        """Bounds what the running task does up to `end`, by the time `when` on the running `loop`.
+
+        When it runs out, or the client is closed, a `CancelledError` arrives of which it
+        `is_cause`.
 
         Raises:
-            ClientMisuse: when it is entered, if the client is closed or busy on another loop.
+            ClientMisuse: the client is closed, or busy on another loop.
         """
-        timeout = Timeout()
-        timeout.timeouts, timeout.when, timeout.expired = self, when, False
-        return timeout
-
-    def enter(self, timeout: Timeout, loop: asyncio.AbstractEventLoop) -> _Entry:
-        """Begins a block on the running `loop`, to be ended by `leave`; its timer may be set."""
         guard = self.guard
         if guard.closed or loop is not self._loop or loop is not guard.loop:
             self._move()
-        entry: _Entry = [timeout.when, next(self._order), timeout]
-        heappush(self._line, entry)
-        if timeout.when < self._due:
-            self._ring_at(timeout.when)
-        return entry
+        task = asyncio.current_task(loop)
+        assert task is not None
+        timeout = Timeout(when, next(self._order), task, task.cancelling())
+        heappush(self._line, timeout)
+        if when < self._due:
+            self._ring_at(when)
+        return timeout
 
-    def leave(self, entry: _Entry) -> None:
-        """Ends a block."""
-        entry[2] = None
+    def end(self, timeout: Timeout) -> None:
+        """Ends a bound, and takes its cancellation back if there was one."""
+        if timeout.expired and timeout.task is not None:
+            timeout.task.uncancel()
+        # Or the task, an error that it ends with and the frame that holds this would keep each
+        # other alive.
+        timeout.task = None
         self._left += 1
         if self._left > _FEW and 2 * self._left > len(self._line):
-            self._line = [each for each in self._line if each[2] is not None]
+            self._line = [each for each in self._line if each.task is not None]
             heapify(self._line)
             self._left = 0
 
@@ -190,7 +177,7 @@ class Timeouts:
 
     @property
     def _busy(self) -> bool:
-        return any(each[2] is not None for each in self._line)
+        return any(each.task is not None for each in self._line)
 
     def _ring_at(self, when: float) -> None:
         assert self._loop is not None
@@ -204,17 +191,17 @@ class Timeouts:
         now = max(self._loop.time(), self._due)
         self._timer, self._due = None, inf
         line = self._line
-        while line and (line[0][2] is None or line[0][0] <= now):
-            entry = heappop(line)
-            if entry[2] is None:
+        while line and (line[0].task is None or line[0].when <= now):
+            timeout = heappop(line)
+            if timeout.task is None:
                 self._left -= 1
             else:
-                entry[2].expire()
-                entry[0] = inf  # it runs on until its task has seen that
-                heappush(line, entry)
+                timeout.expire()
+                timeout.when = inf  # it runs on until its task has seen that
+                heappush(line, timeout)
         # Where nothing is running the timer is not set again, or a loop would never be idle.
-        if line and line[0][0] < inf:
-            self._ring_at(line[0][0])
+        if line and line[0].when < inf:
+            self._ring_at(line[0].when)
 
     def check_owner(self) -> None:
         """Raises `ClientMisuse` where it is not the running loop's to close."""
@@ -230,9 +217,8 @@ class Timeouts:
         self.guard.closed = True
         if self._loop is None or self._loop.is_closed():
             return  # nothing runs there any more
-        for _, _, timeout in self._line:
-            if timeout is not None:
-                timeout.expire()
+        for timeout in self._line:
+            timeout.expire()
         if self._timer is not None:
             self._timer.cancel()
             self._timer, self._due = None, inf

@@ -28,9 +28,9 @@ FIGURES = {
     ("aiohttp", 1): 381_800,
     ("aiohttp", 32): 370_400,
     ("aiohttp", 1000): 404_700,
-    ("voipstudio_cmb", 1): 410_100,
-    ("voipstudio_cmb", 32): 401_300,
-    ("voipstudio_cmb", 1000): 462_800,
+    ("voipstudio_cmb", 1): 399_400,
+    ("voipstudio_cmb", 32): 384_800,
+    ("voipstudio_cmb", 1000): 464_300,
 }
 """Instructions of a call, by contender and calls in flight, with Python 3.11 and aiohttp 3.14.5.
 

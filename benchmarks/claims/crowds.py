@@ -30,14 +30,17 @@ Counted = Callable[[int], Sample]
 async def _expired(count: int) -> Sample:
     """So many calls whose time-outs expire one after the other."""
     timeouts = Timeouts()
-    now = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    now = loop.time()
 
     async def call(number: int) -> None:
+        timeout = timeouts.begin(now + 0.5 + 1e-4 * number, loop)
         try:
-            with timeouts.at(now + 0.5 + 1e-4 * number):
-                await asyncio.sleep(3600)
-        except TimeoutError:
-            pass
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            assert timeout.is_cause()
+        finally:
+            timeouts.end(timeout)
 
     tasks = [asyncio.create_task(call(number)) for number in range(count)]
     await asyncio.sleep(0)

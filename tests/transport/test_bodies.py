@@ -23,7 +23,7 @@ from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.errors import BadPayload, CallMeBackError, ConnectionLost
 from voipstudio_cmb.http import Request
-from voipstudio_cmb.transport.guards import CleanRequest, send_once
+from voipstudio_cmb.transport.guards import CleanRequest, OnceResponse
 from voipstudio_cmb.transport.session import Session
 
 ITEM = b'{"data":{"id":7},"links":{}}'
@@ -116,7 +116,7 @@ async def connected(
     async with (
         serving(*scripts, tls=SECURE) as server,
         aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=TRUSTING), middlewares=(send_once,),
+            connector=aiohttp.TCPConnector(ssl=TRUSTING), response_class=OnceResponse,
             request_class=CleanRequest,
         ) as session,
         client(server.url, session=session, timeout=30, deadline=60) as cmb,

@@ -32,7 +32,7 @@ from voipstudio_cmb.errors import (
     UnexpectedStatus,
 )
 from voipstudio_cmb.http import Handler, Request, Response
-from voipstudio_cmb.transport.guards import send_once
+from voipstudio_cmb.transport.guards import OnceResponse
 
 ITEM = b'{"data":{"id":7},"links":{}}'
 every_method = pytest.mark.parametrize("method", CALLS)
@@ -48,7 +48,7 @@ async def failure(cmb: CallMeBackClient, method: str = "GET") -> Any:
 async def through(**connector: Any) -> AsyncIterator[aiohttp.ClientSession]:
     """An aiohttp session of the caller's."""
     made = aiohttp.TCPConnector(**connector)
-    async with aiohttp.ClientSession(connector=made, middlewares=(send_once,)) as session:
+    async with aiohttp.ClientSession(connector=made, response_class=OnceResponse) as session:
         yield session
 
 

@@ -38,7 +38,7 @@ from voipstudio_cmb.errors import (
 from voipstudio_cmb.http import LEAVES, Call, Request
 from voipstudio_cmb.sandbox import Sandbox
 from voipstudio_cmb.transport.faults import translate
-from voipstudio_cmb.transport.guards import CleanRequest, send_once
+from voipstudio_cmb.transport.guards import CleanRequest, OnceResponse
 from voipstudio_cmb.transport.session import Session
 
 GET = Request(method="GET", path="/x", call=Call(credentials=Token(Secret(CANARY)).headers))
@@ -113,7 +113,7 @@ async def test_who_gave_the_turn_is_told_once_when_the_request_leaves(sessions: 
 
 
 async def test_aiohttp_alone_would_send_it_twice() -> None:
-    # Guards the reason for send_once: when this fails, aiohttp has mended its resend.
+    # Guards the reason for OnceResponse: when this fails, aiohttp has mended its resend.
     async with serving(resets) as server, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientOSError):
             await session.get(server.url)
@@ -123,7 +123,7 @@ async def test_aiohttp_alone_would_send_it_twice() -> None:
 async def test_a_session_that_is_passed_in_is_used_and_left_alone() -> None:
     async with serving(resets, healthy) as server:
         async with aiohttp.ClientSession(
-            headers={"X-Mine": "1"}, middlewares=(send_once,)
+            headers={"X-Mine": "1"}, response_class=OnceResponse
         ) as given:
             session = Session(server.url, ClientConfig(), given)
             assert type(await failure(session)) is ConnectionLost
@@ -478,7 +478,7 @@ async def test_what_came_on_an_idle_connection_is_nobodys_answer(
 ) -> None:
     passed = None
     if given:
-        passed = aiohttp.ClientSession(middlewares=(send_once,), request_class=CleanRequest)
+        passed = aiohttp.ClientSession(response_class=OnceResponse, request_class=CleanRequest)
     async with serving(talks) as server:
         session = sessions(server.url, passed)
         for _ in range(3):
@@ -502,7 +502,7 @@ async def test_a_server_that_always_speaks_first_is_a_fault_and_no_loop(sessions
 
     async with (
         serving(speaks) as server,
-        aiohttp.ClientSession(middlewares=(send_once,), request_class=Late) as passed,
+        aiohttp.ClientSession(response_class=OnceResponse, request_class=Late) as passed,
     ):
         error = await failure(sessions(server.url, passed, connections=3))
     assert isinstance(error, ProtocolFault)

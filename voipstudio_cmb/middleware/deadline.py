@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from voipstudio_cmb.boundary.value import Frozen, field
-from voipstudio_cmb.errors import CallMeBackError, ClientMisuse, RequestTimeout
+from voipstudio_cmb.errors import ClientMisuse, RequestTimeout
 from voipstudio_cmb.http import Handler, Request, Response
 from voipstudio_cmb.retry import concluded
 from voipstudio_cmb.timeouts import Timeouts
@@ -24,18 +24,20 @@ class Deadline(Frozen, frozen=True):
 
     async def __call__(self, request: Request, handler: Handler) -> Response:
         call = request.call
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if now + self.seconds < call.deadline:
             call.deadline = now + self.seconds
         seconds = call.deadline - now
         call.timeout = self.timeout
-        timeout = self.timeouts.at(call.deadline)
+        timeout = self.timeouts.begin(call.deadline, loop)
         try:
-            with timeout:
-                return await handler(request)
-        except TimeoutError as error:
-            if isinstance(error, CallMeBackError) or not timeout.expired:
+            return await handler(request)
+        except asyncio.CancelledError:
+            if not timeout.is_cause():
                 raise
+        finally:
+            self.timeouts.end(timeout)
         known: dict[str, Any] = request.place()
         known |= {"attempts": call.attempts, "waited": call.waited}
         if self.timeouts.guard.closed:

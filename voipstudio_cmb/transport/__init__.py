@@ -8,6 +8,6 @@ no resend by aiohttp,       an error of this package,   gzip by its older name
 no dirty connection         without aiohttp's frames
 """
 
-from .guards import CleanRequest, send_once
+from .guards import CleanRequest, OnceResponse
 
-__all__ = ["CleanRequest", "send_once"]
+__all__ = ["CleanRequest", "OnceResponse"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 import aiohttp
 from aiohttp.connector import Connection
 
@@ -16,23 +19,24 @@ class _Dropped(Exception):
         self.error = error
 
 
-async def send_once(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """An aiohttp client middleware that keeps aiohttp from sending a request twice.
+class OnceResponse(aiohttp.ClientResponse):
+    """A response of aiohttp's that keeps it from sending the request twice.
 
     aiohttp resends GET, PUT, DELETE and others once after a lost connection, and can't be told not
     to (its issue 10790). It does so on two exception types; under another name they pass. The
-    client's own session has it; put it last in the `middlewares=` of a session that you pass in.
+    client's own session has it; pass it as the `response_class=` of a session that you pass in.
     """
-    try:
-        return await handler(request)
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        dropped = _Dropped(error)
-    try:
-        raise dropped
-    finally:
-        del dropped  # or frame and error would keep each other alive
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Waits for the response, or raises what aiohttp does not resend for."""
+        try:
+            return await super().start(connection)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            dropped = _Dropped(error)
+        try:
+            raise dropped
+        finally:
+            del dropped  # or frame and error would keep each other alive
 
 
 class _Unclean(Exception):
@@ -47,11 +51,11 @@ class CleanRequest(aiohttp.ClientRequest):
     that you pass in.
     """
 
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Sends the request, or raises before anything is sent."""
         if conn.protocol is None or conn.protocol.should_close:
             raise _Unclean
         if (leaves := LEAVES.get()) is not None:
             LEAVES.set(None)
             leaves()
-        return await super().send(conn)
+        return super().send(conn)

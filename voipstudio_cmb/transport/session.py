@@ -31,7 +31,7 @@ from voipstudio_cmb.timeouts import Slots, Timeouts
 from .body import read_body
 from .coding import unzipped
 from .faults import _FAULTS, drop_frames, short_of_memory, translate
-from .guards import CleanRequest, _Unclean, send_once
+from .guards import CleanRequest, OnceResponse, _Unclean
 
 
 def _to_connect(seconds: float) -> aiohttp.ClientTimeout:
@@ -118,22 +118,25 @@ class Session:
             seconds = call.timeout or self._config.timeout
             if call.deadline - now < seconds:
                 seconds = max(call.deadline - now, 0.001)
-            timeout = self._timeouts.at(now + seconds)
+            timeout = self._timeouts.begin(now + seconds, loop)
             try:
-                with timeout:
-                    # As often as there may be such connections; each is closed when it is found.
-                    left = self._config.connections
-                    while True:
-                        try:
-                            return await self._attempt(session, request, seconds)
-                        except _Unclean:
-                            left -= 1
-                            if left < 0:
-                                raise
+                # As often as there may be such connections; each is closed when it is found.
+                left = self._config.connections
+                while True:
+                    try:
+                        return await self._attempt(session, request, seconds)
+                    except _Unclean:
+                        left -= 1
+                        if left < 0:
+                            raise
             except asyncio.CancelledError as error:
-                failure: BaseException = error.with_traceback(None)
-                failure.__context__ = None
-                request.book("maybe")
+                if timeout.is_cause():
+                    failure: BaseException = self._failure(error, seconds)
+                    drop_frames(error)
+                else:
+                    failure = error.with_traceback(None)
+                    failure.__context__ = None
+                    request.book("maybe")
             except CallMeBackError as error:
                 failure = error.with_traceback(None)
             except _FAULTS as error:
@@ -142,6 +145,8 @@ class Session:
             except BaseException as error:  # out of memory, Ctrl-C, a bug: with its lines
                 forget_locals(error)
                 raise
+            finally:
+                self._timeouts.end(timeout)
         finally:
             slots.give_up()
         # Raised out here, so that nothing carries aiohttp's frames: their locals hold the headers.
@@ -216,8 +221,8 @@ class Session:
                 headers=self._fixed,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
-                middlewares=(send_once,),
                 request_class=CleanRequest,
+                response_class=OnceResponse,
             )
         return self._own
 

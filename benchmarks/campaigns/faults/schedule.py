@@ -19,7 +19,7 @@ from voipstudio_cmb import CallMeBackClient
 from voipstudio_cmb.config import ClientConfig
 from voipstudio_cmb.events import CallEvent
 from voipstudio_cmb.retry import Backoff
-from voipstudio_cmb.transport.guards import CleanRequest, send_once
+from voipstudio_cmb.transport.guards import CleanRequest, OnceResponse
 
 
 @attrs.define
@@ -82,7 +82,7 @@ class Schedule:
             resolver=Ports(rng, refusing, live, dead), use_dns_cache=False, limit=32
         )
         session = aiohttp.ClientSession(
-            connector=connector, middlewares=(send_once,), request_class=CleanRequest
+            connector=connector, response_class=OnceResponse, request_class=CleanRequest
         )
         token, url = provider if self.rules.provider else "token", f"http://localhost:{live}"
         async with (
