@@ -10,7 +10,8 @@ import pytest
 
 from voipstudio_cmb import Filter, where
 from voipstudio_cmb.errors import ClientMisuse
-from voipstudio_cmb.filters import checked, parse
+from voipstudio_cmb.filters import parse
+from voipstudio_cmb.query import checked_filters
 
 
 def test_operators() -> None:
@@ -104,15 +105,15 @@ def test_a_text_that_is_no_filter_is_refused() -> None:
 
 def test_filters_are_copied_and_checked() -> None:
     one = where("id") > 5
-    assert checked(None) == ()
-    assert checked(one) == (one,)
-    assert checked(iter([one])) == (one,)
+    assert checked_filters(None) == ()
+    assert checked_filters(one) == (one,)
+    assert checked_filters(iter([one])) == (one,)
     wrong: Any
     for wrong in ("id>5", b"x", 5, where("id"), [where("id")], ["id>5"], [{"property": "id"}]):
         with pytest.raises(ClientMisuse, match="filters must be Filter objects"):
-            checked(wrong)
+            checked_filters(wrong)
     with pytest.raises(ClientMisuse, match="not dict"):
-        checked({"id": 1})  # type: ignore[arg-type]
+        checked_filters({"id": 1})  # type: ignore[arg-type]
 
 
 WRONG = [

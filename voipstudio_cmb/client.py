@@ -9,8 +9,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from math import inf
 from typing import Any, Self
 
-import attrs
-
 from .auth.credentials import Basic, Login, Token, TokenProvider
 from .auth.profile import Environment, resolve
 from .auth.secret import Secret
@@ -223,7 +221,7 @@ class CallMeBackClient:
         named = {"attempts": attempts, "deadline": deadline, "timeout": timeout}
         changes: dict[str, Any] = {key: value for key, value in named.items() if value is not None}
         other = copy.copy(self)
-        other._config = attrs.evolve(self._config, **changes)
+        other._config = self._config.with_changes(**changes)
         other._owner = False
         other._assemble()
         return other

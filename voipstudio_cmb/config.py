@@ -9,9 +9,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import attrs
-
 from .boundary.checks import checked_integer, checked_number
+from .boundary.value import Frozen
 from .errors import ConfigError
 from .patience import Patience
 from .retry import MAX_RETRY_AFTER, Backoff, RetryPolicy
@@ -20,57 +19,55 @@ DEFAULT_BASE_URL = "https://l7api.com/v1.2/voipstudio"
 """What the vendor's introduction and clients use today; its page for the module says v1.1."""
 
 
-def _number(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    checked_number(field.name, value, error=ConfigError)
+class ClientConfig(Frozen, frozen=True, kw_only=True):
+    """How a client behaves. Times are in seconds, sizes in bytes.
 
+    Raises:
+        ConfigError: a value is of another type or out of range.
+    """
 
-def _integer(low: int) -> Callable[[object, attrs.Attribute[Any], object], object]:
-    return lambda _, field, value: checked_integer(field.name, value, low, error=ConfigError)
-
-
-def _header(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~][ -~]*", value):
-        raise ConfigError(f"{field.name} must be printable ASCII that begins with no blank")
-
-
-def _plain_function(_: object, field: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and (not callable(value) or inspect.iscoroutinefunction(value)):
-        raise ConfigError(f"{field.name} must be a function that is not async, or None")
-
-
-@attrs.frozen(kw_only=True)
-class ClientConfig:
-    """How a client behaves. Times are in seconds, sizes in bytes."""
-
-    attempts: int = attrs.field(default=4, validator=_integer(1))
+    attempts: int = 4
     """The most attempts of one call."""
-    deadline: float = attrs.field(default=60.0, validator=_number)
+    deadline: float = 60.0
     """How long a call may take, with its retries and waits."""
-    timeout: float = attrs.field(default=30.0, validator=_number)
+    timeout: float = 30.0
     """How long one attempt may take, with its body."""
-    connect_timeout: float = attrs.field(default=5.0, validator=_number)
+    connect_timeout: float = 5.0
     """How long making a connection may take."""
-    connections: int = attrs.field(default=64, validator=_integer(1))
+    connections: int = 64
     """The most that are open at once: as many as a walk may have requests in flight."""
-    max_body: int = attrs.field(default=32 * 1024 * 1024, validator=_integer(1))
+    max_body: int = 32 * 1024 * 1024
     """The largest response that is read, decoded."""
-    user_agent: str = attrs.field(default="voipstudio-cmb-python", validator=_header)
+    user_agent: str = "voipstudio-cmb-python"
     """The `User-Agent` header."""
     retry: RetryPolicy | None = None
     """Replaces the standard policy, `retry.Backoff`, and with it `attempts`."""
-    retry_budget: int = attrs.field(default=500, validator=_integer(0))
+    retry_budget: int = 500
     """What the client may spend on retries (see `retry.RetryBudget`)."""
-    max_retry_after: float = attrs.field(default=MAX_RETRY_AFTER, validator=_number)
+    max_retry_after: float = MAX_RETRY_AFTER
     """The longest `Retry-After` that is obeyed: a longer one ends the call and holds no other."""
     patience: Patience | None = None
     """How long reads wait for an API that is away (see `patience.Patience`); None: not at all."""
-    on_event: Callable[[Any], None] | None = attrs.field(default=None, validator=_plain_function)
+    on_event: Callable[[Any], None] | None = None
     """Called with an `events.AttemptEvent` for each attempt and a `CallEvent` for each call."""
+
+    def __post_init__(self) -> None:
+        for name in ("deadline", "timeout", "connect_timeout", "max_retry_after"):
+            checked_number(name, getattr(self, name), error=ConfigError)
+        for name in ("attempts", "connections", "max_body"):
+            checked_integer(name, getattr(self, name), 1, error=ConfigError)
+        checked_integer("retry_budget", self.retry_budget, 0, error=ConfigError)
+        agent = self.user_agent
+        if not isinstance(agent, str) or not re.fullmatch(r"[!-~][ -~]*", agent):
+            raise ConfigError("user_agent must be printable ASCII that begins with no blank")
+        tell = self.on_event
+        if tell is not None and (not callable(tell) or inspect.iscoroutinefunction(tell)):
+            raise ConfigError("on_event must be a function that is not async, or None")
 
     def elsewhere(self) -> ClientConfig:
         """The same for a client in another event loop, or of another API."""
         patience = None if self.patience is None else self.patience.elsewhere()
-        return attrs.evolve(self, patience=patience)
+        return self.with_changes(patience=patience)
 
     def policy(self) -> RetryPolicy:
         """The retry policy in force."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, TypeAlias, TypeVar, get_args
@@ -197,23 +197,3 @@ def matching(conditions: Iterable[Filter], records: Sequence[T]) -> Sequence[T]:
         values = zip(records, values_of(records, name), strict=True)
         records = [record for record, found in values if meets(name, how, wanted, found)]
     return records
-
-
-def checked(filters: Filter | Iterable[Filter] | None) -> tuple[Filter, ...]:
-    """`filters` as a tuple.
-
-    Raises:
-        ClientMisuse: one is no `Filter`.
-    """
-    if filters is None:
-        return ()
-    single = isinstance(filters, Filter | str | bytes | Property | Mapping)
-    conditions: tuple[Any, ...]
-    conditions = (filters,) if single or not isinstance(filters, Iterable) else tuple(filters)
-    for condition in conditions:
-        if not isinstance(condition, Filter):
-            raise ClientMisuse(
-                f"filters must be Filter objects, not {type(condition).__name__}: "
-                'write where("created_at") >= "2026-01-01", or Filter(property, operator, value)'
-            )
-    return conditions

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Protocol
 
-import attrs
-
 from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.errors import ClientMisuse
 from voipstudio_cmb.export import Job, Plan, Summary, read_accounts, shards
@@ -71,7 +69,7 @@ async def worker_exports(arguments: Arguments, plan: Plan) -> AsyncIterator[AnyE
         raise ClientMisuse(lacks_extra(flag, "dask")) from None
     config = config_of(arguments)
     if config is not None and config.patience is not None:  # workers have nobody to tell of it
-        config = attrs.evolve(config, patience=type(config.patience)(config.patience.seconds))
+        config = config.with_changes(patience=type(config.patience)(config.patience.seconds))
     limiter: Limiter | None = _shared(arguments)
     if limiter is None and arguments.rate is not None:
         limiter = dask.SchedulerRateLimit(arguments.rate)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .conversion import make_converter
-
 if TYPE_CHECKING:
     import cattrs
+
+    from .conversion import make_converter
 
     converter: cattrs.Converter
     """The converter in use; register hooks here for the types of fields that you add."""
@@ -25,8 +25,8 @@ __all__ = ["converter", "make_converter"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "converter":
-        from .conversion import shared_converter
+    if name in __all__:
+        from . import conversion  # late: most APIs send what they document
 
-        return shared_converter()
+        return conversion.shared_converter() if name == "converter" else conversion.make_converter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

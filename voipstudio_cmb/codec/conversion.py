@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -36,7 +37,7 @@ def _int(value: object, _: type) -> int:
     if type(value) is int:
         return value
     # Zeros in front would be lost: a phone number's too.
-    if isinstance(value, str) and INTEGER.fullmatch(value) and str(int(value)) == value:
+    if isinstance(value, str) and re.fullmatch(INTEGER, value) and str(int(value)) == value:
         return int(value)
     raise ValueError("not an integer")
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from voipstudio_cmb.errors import BadPayload, NotJSON, WrongShape
 from voipstudio_cmb.http import Response
 from voipstudio_cmb.models import Page, Record, Reject, Row
 
 from .json import decode, kind_of, total_of
-from .odd_rows import OddRows, odd_rows
 from .records import collection, single
 from .rows import raw_item, raw_object, raw_rows
+
+if TYPE_CHECKING:
+    from .odd_rows import OddRows
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -203,6 +205,8 @@ def _envelope(response: Response, kind: type) -> dict[str, Any]:
     try:
         envelope = read_object(response)
     except NotJSON:
+        from .odd_rows import odd_rows  # late: few servers send any
+
         if odd := odd_rows(response.body):
             raise _unreadable(odd) from None
         raise

@@ -18,7 +18,7 @@ from .surrogates import escaped
 T = TypeVar("T")
 
 MAX_ID = 2**63 - 1
-INTEGER = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+INTEGER = "-?[0-9]{1,18}"
 
 
 def to_json(value: object) -> bytes:
@@ -88,6 +88,6 @@ def decode(response: Response) -> Any:
 
 def total_of(value: object) -> int | None:
     """A collection's claimed total, or None for what can't be one."""
-    if isinstance(value, str) and INTEGER.fullmatch(value):
+    if isinstance(value, str) and re.fullmatch(INTEGER, value):
         value = int(value)
     return value if type(value) is int and value >= 0 else None

@@ -19,7 +19,6 @@ from voipstudio_cmb.errors import BadPayload, WrongShape
 from voipstudio_cmb.models import Record
 from voipstudio_cmb.models.sent import AsSent
 
-from .conversion import structured
 from .json import MAX_ID, total_of
 from .rows import id_problem
 from .shape import Shape, shape
@@ -92,6 +91,8 @@ def single(row: bytes, record: type[R]) -> R:
 def _misfit(index: int, row: bytes, record: type[R]) -> R:
     """The record of a row with a value that does not fit."""
     try:
+        from .conversion import structured  # late: most APIs send what they document
+
         return structured(row, record)
     except BadPayload:
         raise WrongShape(

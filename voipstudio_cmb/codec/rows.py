@@ -5,7 +5,6 @@ So every digit, key and nesting stays what it was. msgspec finds where values be
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from operator import attrgetter
@@ -19,7 +18,6 @@ from voipstudio_cmb.boundary.value import Frozen, replace
 from voipstudio_cmb.models import Row, Rows
 
 from .json import MAX_ID
-from .odd_rows import odd_rows
 from .surrogates import tolerant
 
 T = TypeVar("T")
@@ -52,7 +50,6 @@ _compact = tolerant(lambda json: msgspec.json.format(json, indent=-1))
 
 # In a string, JSON allows them raw; readers that split text into lines take them for line ends.
 _LINE_ENDS = {"\u2028": b"\\u2028", "\u2029": b"\\u2029", "\x85": b"\\u0085"}
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 class RawRows(Frozen, frozen=True):
@@ -74,6 +71,8 @@ def raw_rows(body: bytes, fields: tuple[str, ...] = ()) -> RawRows:
     try:
         return _raw_rows(body, fields)
     except (ValueError, RecursionError):
+        from .odd_rows import odd_rows  # late: few servers send any
+
         odd = odd_rows(body)
         if odd is None:
             raise
@@ -220,8 +219,3 @@ def integers(rows: Iterable[bytes], name: str) -> set[int]:
     """The integers above 0 that the member `name` of the objects `rows` holds."""
     cells = (tokens(row).get(name, b"") for row in rows)
     return {int(cell) for cell in cells if cell.isdigit() and len(cell) < 20} - {0}
-
-
-def is_time(value: object) -> bool:
-    """Whether `value` is a time in the documented form."""
-    return isinstance(value, str) and _TIME.fullmatch(value) is not None

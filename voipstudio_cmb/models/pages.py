@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar, overload
 
-import attrs
-
 from voipstudio_cmb.boundary.text import html_table
 from voipstudio_cmb.boundary.value import Frozen
 
@@ -31,16 +29,24 @@ class Row(Frozen, frozen=True):
     Blanks are kept, unless the response was spread over several lines: then there are none."""
 
 
-@attrs.frozen(eq=False, repr=False)
 class Rows(Sequence[Row]):
     """Rows side by side. A `Row` is only made when somebody asks for it."""
 
-    ids: list[int]
-    created: list[Any]
-    """What each row gives for `created_at`, unchecked; None where it gives nothing."""
-    _objects: Sequence[Any]
-    columns: Mapping[str, Sequence[Any]] = attrs.field(factory=dict)
-    """What each row gives for other fields, where somebody has asked for them."""
+    __slots__ = ("_objects", "columns", "created", "ids")
+
+    def __init__(
+        self,
+        ids: list[int],
+        created: list[Any],
+        objects: Sequence[Any],
+        columns: Mapping[str, Sequence[Any]] | None = None,
+    ) -> None:
+        """Of each row, what it gives for `created_at`, unchecked (None where it gives nothing),
+        its JSON, and what it gives for the fields of `columns`."""
+        self.ids = ids
+        self.created = created
+        self._objects = objects
+        self.columns: Mapping[str, Sequence[Any]] = columns or {}
 
     def __len__(self) -> int:
         return len(self.ids)

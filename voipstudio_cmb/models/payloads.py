@@ -1,6 +1,6 @@
 """The attributes that the API takes, as the vendor's page documents them."""
 
-from __future__ import annotations
+# Not `from __future__ import annotations`: it would have each type compiled as the client starts.
 
 from decimal import Decimal
 from typing import TypedDict

@@ -11,10 +11,15 @@ from voipstudio_cmb.boundary.text import lacks_extra
 from voipstudio_cmb.codec import envelopes
 from voipstudio_cmb.codec.rows import as_rows
 from voipstudio_cmb.errors import ClientMisuse, WrongShape
-from voipstudio_cmb.filters import Filter, checked
 from voipstudio_cmb.http import Handler, Response
 from voipstudio_cmb.models import Page, Reject, Row, Rows
-from voipstudio_cmb.query import PageRequest, RawWalkOptions, WalkOptions, WalkQuery
+from voipstudio_cmb.query import (
+    PageRequest,
+    RawWalkOptions,
+    WalkOptions,
+    WalkQuery,
+    checked_filters,
+)
 from voipstudio_cmb.walk import Kept, Walk
 
 from .service import R, Service
@@ -22,6 +27,7 @@ from .service import R, Service
 if TYPE_CHECKING:
     from voipstudio_cmb.columns import Chosen, Column
     from voipstudio_cmb.columns.batches import Batches
+    from voipstudio_cmb.filters import Filter
     from voipstudio_cmb.walk.strategy import Strategy
 
 
@@ -155,7 +161,7 @@ class Collection(Service[R]):
             FilterIgnored: the row contradicts a filter.
             WrongShape: the server claims no total.
         """
-        conditions = checked(filters)
+        conditions = checked_filters(filters)
         # The end of the collection that contradicts them first.
         descending = any(each.operator in ("lt", "lte") for each in conditions) and not any(
             each.operator in ("gt", "gte") for each in conditions
@@ -171,7 +177,9 @@ class Collection(Service[R]):
 
         Nothing is checked: of a server that ignores `sort` they are some other rows.
         """
-        request = PageRequest(page_size=rows, sort=by, descending=True, conditions=checked(filters))
+        request = PageRequest(
+            page_size=rows, sort=by, descending=True, conditions=checked_filters(filters)
+        )
         parse = partial(envelopes.read_rows, number=1, reject=lambda _: None)
         page = await self._send("GET", "newest", parse, query=request.query())
         return as_rows(page.records)

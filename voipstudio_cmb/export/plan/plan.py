@@ -29,9 +29,9 @@ from voipstudio_cmb.export.store.ended import untold
 from voipstudio_cmb.export.store.failures import before_sending
 from voipstudio_cmb.export.store.manifest import Entry
 from voipstudio_cmb.export.store.published import published
-from voipstudio_cmb.filters import Filter, checked
+from voipstudio_cmb.filters import Filter
 from voipstudio_cmb.models import RECORDS
-from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter
+from voipstudio_cmb.query import MAX_CONCURRENCY, MAX_PAGE_SIZE, OnIgnoredFilter, checked_filters
 from voipstudio_cmb.resources import RESOURCES, Resource
 
 from .files import OutputFile
@@ -98,7 +98,7 @@ class Plan:
     """Which members of the rows are columns, in formats that have columns: "all", the "documented"
     fields, or those of these names. What no column holds is in the last one, `extra`; where names
     are given, only of these members."""
-    filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked)
+    filters: tuple[Filter, ...] = attrs.field(default=(), converter=checked_filters)
     """Only rows that meet all of them are exported. Buttons are not filtered."""
     on_ignored_filter: OnIgnoredFilter = "raise"
     """What to do about a server that ignores filters: "client" sends none and compares all rows

@@ -7,14 +7,13 @@ read while others still come. So each row is in one file, whenever it turns up.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, TypeAlias
 
 import attrs
-
-from voipstudio_cmb.codec.rows import is_time
 
 MOST_KNOWN = 100_000
 """So many rows behind its mark an export may have, before it moves the mark."""
@@ -26,6 +25,7 @@ KnownRow: TypeAlias = tuple[int, str]
 """An id and the time of creation: an id may be given again to another row."""
 
 _FORM = "%Y-%m-%d %H:%M:%S"
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Mark:
 
 def time_of(created: object) -> str:
     """What a row gives for `created_at` if that is a time, or else ""."""
-    return created if isinstance(created, str) and is_time(created) else ""
+    return created if isinstance(created, str) and _TIME.fullmatch(created) else ""
 
 
 def moved(time: str, seconds: float) -> str | None:
