@@ -1,8 +1,8 @@
 """One call over loopback: its CPU time in the client's process, one at a time and 32 in flight.
 
 The limit is a bare `aiohttp` GET whose JSON is read with `await response.json()`. Each contender
-asks for the same small resource of the same server, which is a process of its own. Two of them are
-measured on uvloop, too.
+asks for the same small resource of the same server, and is a process of its own, as the server is.
+Two of them are measured on uvloop, too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.harness.claim import Claim, Measure, Sample, Timer, installed
+from benchmarks.harness.processes import call_elsewhere
 from benchmarks.harness.tables import tables_elsewhere
 from benchmarks.harness.workers import run_jobs
 from voipstudio_cmb import CallMeBackClient
@@ -27,7 +28,6 @@ PATH = "callmeback/settings/1"
 
 Call = Callable[[], Awaitable[Any]]
 Client = Callable[[str], AbstractAsyncContextManager[Call]]
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 @asynccontextmanager
@@ -142,17 +142,21 @@ async def work_on(client: Client, url: str, calls: int, in_flight: int) -> Sampl
     return timer.sample(1e6 * timer.cpu / calls, calls=calls)
 
 
-def measure_of(
-    name: str, url: str, calls: int, in_flight: int, loop: LoopFactory | None = None
-) -> Measure:
+def measured(name: str, url: str, calls: int, in_flight: int, on_uvloop: bool) -> Sample:
     """Makes so many calls by the contender of that name."""
-    client, _ = CONTENDERS[name]
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    if on_uvloop:
+        import uvloop
 
-    def measure() -> Sample:
-        with asyncio.Runner(loop_factory=loop) as runner:
-            return runner.run(work_on(client, url, calls, in_flight))
+        loop = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(work_on(CONTENDERS[name][0], url, calls, in_flight))
 
-    return measure
+
+def measure_of(name: str, url: str, calls: int, in_flight: int, on_uvloop: bool = False) -> Measure:
+    """As `measured`, in another process: what one imports is not the collector's for all."""
+    given = name, url, calls, in_flight, on_uvloop
+    return lambda: Sample(**call_elsewhere(measured, *given))
 
 
 def _contenders(url: str, calls: int, in_flight: int) -> dict[str, Measure]:
@@ -162,12 +166,8 @@ def _contenders(url: str, calls: int, in_flight: int) -> dict[str, Measure]:
         if installed(*modules)
     }
     if installed("uvloop"):
-        import uvloop
-
         for name in ON_UVLOOP:
-            contenders[f"{name} on uvloop"] = measure_of(
-                name, url, calls, in_flight, uvloop.new_event_loop
-            )
+            contenders[f"{name} on uvloop"] = measure_of(name, url, calls, in_flight, True)
     return contenders
 
 
