@@ -219,8 +219,7 @@ async def test_t4_t5_and_h2_a_page_that_is_cut_is_asked_for_again_and_yielded_on
     async def pages(peer: Peer) -> None:
         while request := await peer.request():
             found = re.search(rb"page=(\d)", request)
-            assert found is not None
-            number = int(found[1])
+            number = 1 if found is None else int(found[1])
             if b"dir=DESC" in request:
                 await peer.send(reply(b'{"data":[{"id":4},{"id":3}],"total":4}'))
                 continue

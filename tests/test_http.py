@@ -30,7 +30,7 @@ async def test_the_first_middleware_is_outermost() -> None:
 
 def test_a_request_describes_itself() -> None:
     assert Request(method="GET", path="/x").describe() == "GET /x"
-    assert Request(method="GET", path="/x", query=(("page", "3"),)).describe() == "GET /x page 3"
+    assert Request(method="GET", path="/x", page=3).describe() == "GET /x page 3"
 
 
 def test_a_call_masks_with_every_token_that_it_had() -> None:

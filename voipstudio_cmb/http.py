@@ -104,17 +104,13 @@ class Request(Frozen, frozen=True, kw_only=True):
     """Its name in events: `cdrs.list`."""
     query: tuple[tuple[str, str], ...] = ()
     """Decoded pairs."""
+    page: int | None = None
+    """The number of the page that is requested, or None."""
     body: bytes | None = None
     headers: Mapping[str, str] = {}
     parse: Callable[[Response], Any] | None = None
     """Makes the value of a 2xx response, or raises `BadPayload`; called inside the retry."""
     call: Call = field(default_factory=Call)
-
-    @property
-    def page(self) -> int | None:
-        """The page that is requested, or None."""
-        page = dict(self.query).get("page")
-        return None if page is None else int(page)
 
     @property
     def reads(self) -> bool:
@@ -137,8 +133,7 @@ class Request(Frozen, frozen=True, kw_only=True):
 
     def describe(self) -> str:
         """Method, path and page, for messages: "GET /callmeback/cdrs page 3"."""
-        page = self.page
-        return f"{self.method} {self.path}" + (f" page {page}" if page else "")
+        return f"{self.method} {self.path}" + (f" page {self.page}" if self.page else "")
 
 
 class Response(Frozen, frozen=True, kw_only=True):

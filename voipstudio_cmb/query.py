@@ -115,8 +115,8 @@ class PageRequest(Frozen, frozen=True):
     page_size: int
     """How many rows to ask for."""
     number: int = 1
-    """The number of the page, from 1; a range of ids is asked for by its first page. 0: not named,
-    so that it is the first, from wherever the server counts."""
+    """The number of the page, from 1. The first is not named, so that it is the first from wherever
+    the server counts."""
     after: int = 0
     """Only ids above this one; 0 for any."""
     through: int | None = None
@@ -129,6 +129,8 @@ class PageRequest(Frozen, frozen=True):
     """Only rows that meet all of them."""
     once: bool = False
     """Whether it is not tried again if it fails."""
+    named: bool = False
+    """Whether the first page is named, too."""
 
     def query(self) -> tuple[tuple[str, str], ...]:
         """The pairs of the URL's query.
@@ -136,7 +138,7 @@ class PageRequest(Frozen, frozen=True):
         Raises:
             ClientMisuse: the conditions are too long for a URL.
         """
-        page = (("page", str(self.number)),) if self.number else ()
+        page = (("page", str(self.number)),) if self.named or self.number > 1 else ()
         return (*page, ("limit", str(self.page_size)), *self.rows())
 
     def rows(self) -> tuple[tuple[str, str], ...]:

@@ -38,9 +38,9 @@ def refusal(status: int, **headers: str) -> Response:
     return Response(status=status, body=body, headers=hostile | headers)
 
 
-async def traffic(page: str = "3") -> None:
+async def traffic(page: int = 3) -> None:
     responses = [refusal(503), refusal(429, **{"retry-after": "7"}), json_response({"data": []})]
-    request = Request(method="GET", path="/callmeback/cdrs", query=(("page", page),))
+    request = Request(method="GET", path="/callmeback/cdrs", page=page)
     await full_chain(ScriptedHandler(responses))(request)
 
 

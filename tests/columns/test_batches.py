@@ -24,7 +24,7 @@ from voipstudio_cmb.services import Cdrs
 def of_rows(rows: list[Any]) -> Cdrs:
     async def network(request: Request) -> Response:
         asked = dict(request.query)
-        at = (int(asked["page"]) - 1) * int(asked["limit"])
+        at = (int(asked.get("page", 1)) - 1) * int(asked["limit"])
         found = rows[at : at + int(asked["limit"])]
         return Response(status=200, body=json.dumps({"data": found, "total": len(rows)}).encode())
 

@@ -103,7 +103,7 @@ async def test_a_status_becomes_its_error(status: int, kind: type[HTTPStatusErro
         [json_response({"message": "the API's words"}, status, x_request_id="r-1")]
     )
     with pytest.raises(HTTPStatusError) as caught:
-        await check_status(request(query=(("page", "3"),)), network)
+        await check_status(request(page=3), network)
     error = caught.value
     assert type(error) is kind
     assert (error.status, error.sent, error.request_id) == (status, "yes", "r-1")

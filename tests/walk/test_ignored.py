@@ -333,7 +333,7 @@ async def test_a_complaint_about_what_came_out_of_a_cache_says_so(call: str) -> 
 @virtual
 async def test_evidence_of_drift_says_what_came_out_of_a_cache_if_anything_did() -> None:
     async def stale(request: Request) -> Response:
-        number = dict(request.query)["page"]
+        number = dict(request.query).get("page", "1")
         first = {"data": [{"id": 1}, {"id": 2}], "total": 9}
         return json_response(first, **({"age": "35"} if number == "2" and cached else {}))
 

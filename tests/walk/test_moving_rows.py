@@ -73,7 +73,7 @@ async def test_rows_that_have_crossed_several_pages_are_looked_for_until_known_o
     found, progress = await walked(table)
     assert found == list(range(1, 51))
     assert progress.repaired == 15
-    assert [query["page"] for query in table.asked] == ["1", "1", "2", "3", "2", "1", "4"]
+    assert [query.get("page") for query in table.asked] == [None, None, *"232", None, "4"]
 
 
 @virtual
@@ -232,7 +232,7 @@ async def test_a_row_that_is_looked_for_late_is_not_given_up_for_an_empty_page()
     class Hiccup(Table):
         async def __call__(self, request: Request) -> Response:
             response = await super().__call__(request)
-            firsts = [q for q in self.asked if (q["page"], q["dir"]) == ("1", "ASC")]
+            firsts = [q for q in self.asked if ("page" in q, q["dir"]) == (False, "ASC")]
             if len(firsts) == 2 and self.asked[-1] is firsts[-1]:
                 return json_response({**json.loads(response.body), "data": []})
             return response

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import attrs
@@ -12,6 +13,7 @@ import pytest
 from benchmarks.harness.clocks import virtual
 from benchmarks.harness.responses import json_response
 from tests.fakes.collections import meets, page
+from voipstudio_cmb import Cdr, Walk
 from voipstudio_cmb.errors import PageDrift
 from voipstudio_cmb.http import Request, Response, chain
 from voipstudio_cmb.middleware.status import check_status
@@ -33,7 +35,9 @@ class Server:
     key: Callable[[int], Any] = int
     """What it sorts ids by."""
     from_zero: bool = False
-    """It counts its pages from 0, and sends its last one for any behind it."""
+    """It counts its pages from 0."""
+    past: str = ""
+    """What it sends for pages behind its last one: nothing, or the "last" again."""
     filters: bool = True
     total: bool = True
     status: int = 0
@@ -51,10 +55,14 @@ class Server:
         found.sort(key=self.key, reverse=query.get("dir") == "DESC")
         size = int(query["limit"])
         number = int(query.get("page", 0 if self.from_zero else 1)) - (not self.from_zero)
-        if self.from_zero:
+        if self.past:
             number = min(number, max(0, len(found) - 1) // size)
         shown = found[number * size : (number + 1) * size]
         return page(shown, len(found) if self.total else None)
+
+
+async def ids_in(walk: Walk[Cdr]) -> list[int]:
+    return [record.id async for record in walk]
 
 
 @pytest.mark.one_in(4)
@@ -89,22 +97,30 @@ async def test_that_the_highest_row_has_gone_does_not_make_a_walk_longer(filters
     assert len(found) <= 110
 
 
-@pytest.mark.parametrize("concurrency", [1, 4])
-@pytest.mark.parametrize("page_size", [2, 8, 50, 500])
-@pytest.mark.parametrize("count", [60, 1200])
+@pytest.mark.one_in(4)
+@pytest.mark.parametrize("past", ["", "last"])
+@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize("page_size", [1, 2, 8, 50, 500])
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 60, 520])
 @virtual
-async def test_a_server_that_counts_from_0_and_sends_its_last_page_again_loses_nothing_unseen(
-    count: int, page_size: int, concurrency: int
+async def test_a_server_that_counts_from_0_loses_nothing_unseen(
+    count: int, page_size: int, total: bool, past: str
 ) -> None:
     ids = [*range(1, count + 1)]
-    walk = Cdrs(Server(ids, from_zero=True)).list(page_size=page_size, concurrency=concurrency)
-    try:
-        assert [record.id async for record in walk] == ids
-    except PageDrift:
-        pass
+    for filters, concurrency in product((True, False), (1, 4)):
+        made = Server(ids, from_zero=True, past=past, filters=filters, total=total)
+        for limit in (None, 1, 2, page_size, page_size + 1, 3 * page_size):
+            options: Any = {"page_size": page_size, "concurrency": concurrency, "limit": limit}
+            try:
+                found = await ids_in(Cdrs(made).list(**options))
+                assert (found if limit else sorted(found)) == ids[:limit]
+                found = await ids_in(Cdrs(made).list(**options, sort="id", descending=True))
+                assert (found if limit else sorted(found)[::-1]) == ids[::-1][:limit]
+            except PageDrift:
+                assert limit is None or limit > min(page_size, count)
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 422])
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 414, 422, 501])
 @virtual
 async def test_a_server_that_refuses_conditions_is_walked_by_page(status: int) -> None:
     ids = [*range(1, 101)]

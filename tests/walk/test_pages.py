@@ -128,7 +128,7 @@ async def test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for(
     class Capping(Collection):
         async def __call__(self, request: Any) -> Any:
             query = dict(request.query)
-            start = (request.page - 1) * int(query["limit"])
+            start = ((request.page or 1) - 1) * int(query["limit"])
             found = self.rows[start : start + min(int(query["limit"]), 7)]
             return json_response({"data": found, "total": len(self.rows)})
 
@@ -140,7 +140,7 @@ async def test_a_server_that_caps_rows_but_counts_pages_by_the_limit_asked_for(
 async def test_a_server_that_answers_404_past_the_end(concurrency: int) -> None:
     class Missing(Collection):
         async def __call__(self, request: Any) -> Any:
-            if (request.page - 1) * LIMIT >= len(self.rows):
+            if ((request.page or 1) - 1) * LIMIT >= len(self.rows):
                 raise NotFound("no such page", status=404)
             return await super().__call__(request)
 
@@ -580,7 +580,8 @@ async def test_no_page_beyond_the_limit_is_asked_for(walk: Any) -> None:
     for limit, pages in ((5, 1), (10, 1), (11, 2), (25, 3)):
         before = len(table.asked)
         await cdrs.list(walk=walk, page_size=10, concurrency=8, limit=limit).collect()
-        again = 2 if walk == "page" and pages > 1 else 0  # the first two pages are suspect
+        # The first two pages are suspect, and the one named 1 may be another.
+        again = 3 if walk == "page" and pages > 1 else 0
         assert len(table.asked) - before <= 1 + pages + again, limit
 
 
@@ -630,11 +631,11 @@ async def test_a_cancellation_at_the_limit_loses_no_row() -> None:
 async def test_a_resumed_walk_that_is_begun_again_yields_no_row_twice() -> None:
     """The server does not sort, and rows come and go, so that one pass is not enough."""
     answers: dict[Any, list[tuple[list[int], int]]] = {
-        ("1", "6", "ASC"): [([2], 1), ([6], 1)],
+        (None, "6", "ASC"): [([2], 1), ([6], 1)],
         ("2", "6", "ASC"): [([], 1)],
-        ("1", "1", "ASC"): [([2], 1)],
-        ("1", "8", "DESC"): [([], 0), ([], 0), ([], 0), ([2, 6], 2)],
-        (None, "2", "ASC"): [([6], 1)],
+        (None, "1", "ASC"): [([2], 1)],
+        (None, "8", "DESC"): [([], 0), ([], 0), ([], 0), ([2, 6], 2)],
+        ("1", "2", "ASC"): [([6], 1)],
     }
 
     async def network(request: Request) -> Response:

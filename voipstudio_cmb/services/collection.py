@@ -190,7 +190,8 @@ class Collection(Service[R]):
 
     async def _fetch(self, parse: Callable[..., Page[Any]], request: PageRequest) -> Page[Any]:
         parse = partial(parse, number=request.number)
-        return await self._send("GET", "list", parse, query=request.query(), once=request.once)
+        query, page = request.query(), request.number
+        return await self._send("GET", "list", parse, query=query, page=page, once=request.once)
 
     def _strategy(
         self,

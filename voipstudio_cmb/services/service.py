@@ -46,6 +46,7 @@ class Service(Generic[R]):
         *,
         path: str = "",
         query: tuple[tuple[str, str], ...] = (),
+        page: int | None = None,
         body: bytes | None = None,
         once: bool = False,
     ) -> T:
@@ -54,6 +55,7 @@ class Service(Generic[R]):
             path=self.path + path,
             operation=f"{self.path.rpartition('/')[2]}.{operation}",
             query=query,
+            page=page,
             body=body,
             parse=parse,
             call=Call(once=once),

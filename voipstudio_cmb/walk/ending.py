@@ -114,11 +114,7 @@ class Ending(Generic[R]):
         Raises:
             PageDrift: there are more by the total, and the server does not find them.
         """
-        if not self.claimed or self.came >= self.claimed or not totals.count:
-            return
-        if totals.wrong:
-            if await self._fetcher.counts_from_0():  # and sends its last page for any behind it
-                raise self.drift("the server counts its pages from 0, not from 1")
+        if not self.claimed or self.came >= self.claimed or not totals.count or totals.wrong:
             return
         left = 0
         for _ in range(_CHECKS):

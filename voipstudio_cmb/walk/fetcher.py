@@ -100,16 +100,16 @@ class PageFetcher(Generic[R]):
             return Page(records=[], number=number, total=None)
 
     async def counts_from_0(self) -> bool:
-        """Whether page 1 is behind rows that the first page has, before it was asked for and after.
+        """Whether the page named 1 is behind rows that the first one has, before and after.
 
         Twice, because an id may be given again. Without an order of ids, only of an empty page it
         is known what it is behind.
         """
         ordered, down = self.first.sort == "id", self.first.descending
-        before = await self.unnamed_page()
+        before = {*ids_of(await self.fetch(self.first))}
         for _ in range(2):
-            ids = ids_of(await self.page(1, self.first.page_size))
-            after = await self.unnamed_page()
+            ids = await self.named_page()
+            after = {*ids_of(await self.fetch(self.first))}
             stayed, before = before & after, after
             if not stayed or (ids and not ordered):
                 return False
@@ -117,9 +117,12 @@ class PageFetcher(Generic[R]):
                 return False
         return True
 
-    async def unnamed_page(self) -> set[int]:
-        """The ids on the first page, from wherever the server counts: no page is named."""
-        return {*ids_of(await self.fetch(replace(self.first, number=0)))}
+    async def named_page(self) -> list[int]:
+        """The ids on the page named 1: the second, if the server counts them from 0."""
+        try:
+            return ids_of(await self.fetch(replace(self.first, named=True)))
+        except NotFound:
+            return []
 
     async def newest(self, rows: int) -> Page[R]:
         """So many `rows` with the highest ids, the highest first."""

@@ -168,6 +168,8 @@ class PageWalk(Generic[R]):
                 page = await self._next(window, before.number)
             while True:
                 number, received = page.number, await reader.confirm(page, before)
+                if number == 2 and reader.limited:
+                    await check_beginning(reader)  # it may not come to what checks the count
                 page, fresh = self._fresh(seen, await self._verified(received, before, early))
                 reader.cover(received, reader.page_size)
                 if number == 1 and self._is_capped(received):

@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from voipstudio_cmb.errors import BadRequest, FilterIgnored, Forbidden, NotFound
+from voipstudio_cmb.errors import BadRequest, FilterIgnored, HTTPStatusError, Unauthorized
 from voipstudio_cmb.models import Page
 from voipstudio_cmb.query import R
 
@@ -96,8 +96,8 @@ class Probe(Generic[R]):
                 if wrong or shown == before:
                     self._note_wrong()
                 before = shown
-        except (BadRequest, Forbidden, NotFound) as error:
-            if self.opening is None and not isinstance(error, BadRequest):
+        except HTTPStatusError as error:
+            if not _refuses(error) or (self.opening is None and not isinstance(error, BadRequest)):
                 raise
             if self.refusal is None:
                 self._capabilities.refuse(self._resource)
@@ -141,8 +141,6 @@ class Probe(Generic[R]):
             raise KeysetUnsupported  # no row that comes or goes turns an order round
         highest, self._kept = max(tops, default=0), None
         if not ids and not tops and (not first.total or self._wrong == _WRONG - 1):
-            if first.total and await self._fetcher.counts_from_0():
-                raise KeysetUnsupported
             return first, 0  # totals are known to overstate
         if not ids or highest < ids[-1] or passed_over(ids, tops) or lower:
             raise Changed  # between the two, or it sorts otherwise
@@ -275,8 +273,6 @@ class Probe(Generic[R]):
 
     async def _more_than(self, first: int) -> list[int]:
         """The first few ids, where a page has no more than the `first`."""
-        if await self._fetcher.counts_from_0():
-            raise KeysetUnsupported  # else it might show the second row of any range
         known = ids_of(await self._fetcher.ids(0, None, 3))
         if len(known) == 1:  # the server sends no more than one row a page
             known += ids_of(await self._fetcher.ids(known[0], None))
@@ -291,3 +287,9 @@ class Probe(Generic[R]):
             return page
         self._capabilities.refuse(self._resource)
         raise KeysetUnsupported
+
+
+def _refuses(error: HTTPStatusError) -> bool:
+    """Whether `error` may be about the conditions, as that of a server or proxy without them."""
+    lasting = 400 <= error.status < 500 and not error.retryable
+    return error.status == 501 or (lasting and not isinstance(error, Unauthorized))

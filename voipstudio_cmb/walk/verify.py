@@ -24,12 +24,12 @@ _FEW = 8
 
 
 async def check_beginning(reader: PageReader[Any]) -> bool:
-    """Whether the first page, where no number says which, has no row that has not come.
+    """Whether the page named 1 has no row that has not come.
 
     Raises:
         PageDrift: it has some each time, since the server counts its pages from 0.
     """
-    missed = any(id not in reader.seen for id in await reader.fetcher.unnamed_page())
+    missed = any(id not in reader.seen for id in await reader.fetcher.named_page())
     if missed and await reader.fetcher.counts_from_0():
         raise reader.drift("the server counts its pages from 0, not from 1", lasting=True)
     return not missed
@@ -115,7 +115,7 @@ class Verifier(Generic[R]):
         reader = self._reader
         sorts = reader.ledger.top > 0
         if self._gone:
-            return 1, 1  # so that a server that counts its pages from 0 shows a row
+            return 1, 1  # the first row, if there is one
         if sorts and (high == END or self._tries % 4 == 3):
             return 0, self._most
         if high == END:

@@ -230,12 +230,12 @@ class WalkChecker:
         # A page larger than requested makes the total promise more pages than exist.
         if options.walk == "page" and self.parts == 1 and not temper.fixed:
             pages = -(-len(self.ever) // self._size)
-            # The highest id, the first two pages again, an empty one, and one without a number;
+            # The highest id, the first two pages again, an empty one, and the one named 1;
             # without `sort`, the last.
             most = pages + (6 if temper.order else 5) + 2 * self.inserted
             if self.jumbled and self.inserted:
                 # As above: it looks across each border again, twice where they move meanwhile. And
-                # it looks for a page 0, as rows may be there that came after page 1 was read.
+                # it asks for the one named 1, as rows may be there that came after page 1 was read.
                 most += 2 * pages + 5
             assert self.calls <= most, f"{self.calls} requests for {pages} pages"
 
@@ -248,13 +248,13 @@ class WalkChecker:
             return self.options.descending and bool(odd)
         part = self.received[self._part :]
         if self._strategy(walk) == "keyset" and not part:
-            sound = temper.by_id and temper.single and not (temper.spoils or temper.from_zero)
+            sound = temper.by_id and temper.single and not temper.spoils
             if type(error) is WalkError:  # what comes and goes is no verdict on a server
                 return not sound
             if error.retryable:  # a tiny table may change too fast to prove anything
                 return not quiet or not sound
         if self._strategy(walk) == "keyset" and temper.by_id and not temper.spoils:
-            return temper.from_zero or not temper.single
+            return not temper.single
         if temper.upright and quiet:
             # What came before a cursor may have looked as if it were in order.
             return self.parts > 1 and not temper.ascends

@@ -250,7 +250,7 @@ class ModelServer:
             if temper.past == "last":
                 start = max(0, len(ids) - 1) // step * step
         shown = ids[start : start + size]
-        if page == temper.short_page:
+        if page == temper.short_page > 0:
             shown = shown[: max(1, 3 * len(shown) // 4)]
         return _within(shown, temper.weight) if temper.weight else shown
 
