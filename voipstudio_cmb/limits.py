@@ -64,11 +64,21 @@ class Queue:
         earlier, loop = self._guard.loop, self._guard.enter(busy=self._turn.taken)
         if loop is not earlier:  # what others waited for belongs to their loop
             self._turn = Slots(1)
-        async with self._turn:
+        turn = self._turn
+        if not turn.take():  # no `async with`: its coroutines are more for Python's collector
+            place = turn.queue()
+            try:
+                await place
+            except asyncio.CancelledError:
+                turn.leave(place)
+                raise
+        try:
             while (wait := schedule.wait(loop.time())) > 0:
                 await asyncio.sleep(wait)
             schedule.take(now := loop.time())
             return now
+        finally:
+            turn.give_up()
 
 
 class EvenSpacing:

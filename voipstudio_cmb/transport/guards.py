@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
@@ -51,7 +50,8 @@ class CleanRequest(aiohttp.ClientRequest):
     that you pass in.
     """
 
-    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+    # Not async: that would be a coroutine around the one that it returns.
+    def send(self, conn: Connection) -> Any:
         """Sends the request, or raises before anything is sent."""
         if conn.protocol is None or conn.protocol.should_close:
             raise _Unclean
