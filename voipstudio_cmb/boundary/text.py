@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 UNPRINTABLE = (
     "[\x00-\x1f\x7f-\x9f"  # controls: C0, DEL, C1
@@ -36,3 +36,11 @@ def html_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
 def lacks_extra(what: str, extra: str) -> str:
     """What to say where `what` needs a package of an `extra` that is not installed."""
     return f"{what} takes the extra {extra}: pip install '.[{extra}]' in a clone of voipstudio_cmb"
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """A question about the one of `known` that was perhaps meant, or nothing."""
+    import difflib  # late: only where something is wrong
+
+    found = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {found[0]}?" if found else ""

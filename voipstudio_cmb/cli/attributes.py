@@ -11,10 +11,11 @@ from typing import Any, get_type_hints
 
 import click
 
+from voipstudio_cmb.boundary.text import nearest
 from voipstudio_cmb.models.payloads import ButtonFields, SettingFields
 
 from .arguments import Arguments
-from .parser import INTEGER, Value, nearest, option
+from .parser import INTEGER, Value, option
 
 MOST = 1024 * 1024
 """The most bytes of `--json`."""

@@ -5,7 +5,6 @@ Whatever was typed may be a token in the wrong place, and what is printed may en
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
@@ -13,6 +12,8 @@ from typing import Any, NoReturn, TypeAlias
 import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
+
+from voipstudio_cmb.boundary.text import nearest
 
 from .arguments import Arguments
 
@@ -99,12 +100,6 @@ def _number(text: str) -> float:
 INTEGER = Value("integer", _integer)
 NUMBER = Value("number", _number)
 TEXT = Value("text", _text)
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """A question about the one of `known` that was perhaps meant, or nothing."""
-    found = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {found[0]}?" if found else ""
 
 
 def option(

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from typing import Any, TypeAlias
 
 from voipstudio_cmb.boundary.checks import is_quotable
+from voipstudio_cmb.boundary.text import nearest
 from voipstudio_cmb.codec.payloads import write_payload
 from voipstudio_cmb.errors import ClientMisuse
 
@@ -155,8 +156,7 @@ class _Checks:
         if "button_id" in section or (isinstance(nulls, list) and "button_id" in nulls):
             self.add((*at, "button"), "button and button_id say the same: take out one of them")
         elif not isinstance(button, str) or button not in buttons:
-            near = get_close_matches(str(button), buttons, 1)
-            hint = f"; did you mean {near[0]}?" if near else ": add it, or give button_id"
+            hint = nearest(str(button), buttons) or ": add it, or give button_id"
             self.add((*at, "button"), f"there is no [buttons.NAME] of that name{hint}")
 
     def twice(self, at: Path, sections: Mapping[str, Mapping[str, Any]]) -> None:

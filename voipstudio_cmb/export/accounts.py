@@ -15,6 +15,7 @@ from voipstudio_cmb.auth.profile import URL_VARIABLE, Environment
 from voipstudio_cmb.auth.secret import Secret
 from voipstudio_cmb.boundary.checks import is_quotable, quoted_path
 from voipstudio_cmb.boundary.files import decode_handwritten, read_regular
+from voipstudio_cmb.boundary.text import nearest
 from voipstudio_cmb.config import DEFAULT_BASE_URL, checked_base_url
 from voipstudio_cmb.errors import ClientMisuse, ConfigError, NoToken
 from voipstudio_cmb.limits import checked_rate
@@ -261,9 +262,7 @@ def _unknown(key: str, known: str) -> str:
             "tokens do not belong in this file: name an environment variable in token_env, or a "
             "file in token_file"
         )
-    like = difflib.get_close_matches(key, _KEYS, 1)
-    meant = f"; did you mean {like[0]}?" if like else ""
-    return f"it has a key that is not known{meant} (known: {known})"
+    return f"it has a key that is not known{nearest(key, _KEYS)} (known: {known})"
 
 
 def complaints(name: str, table: object) -> list[str]:

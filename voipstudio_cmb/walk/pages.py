@@ -20,12 +20,12 @@ otherwise that it has all rows: the ids between the first row of a page and its 
 has rows of both (`Verifier`). This needs no totals, and no row that comes or goes hides another
 from it. What is found then comes late.
 
-What it can't repair is `PageDrift`: a server that ends its pages before its rows, counts them from
-0, or leaves rows out whatever the page size. If rows come in another order than that of their ids,
-by the caller's wish or the server's, the collection is walked up to three times, with another page
-size each time, until the count is right or two walks have found the same. A walk that resumed from
-a cursor knows only how many rows came before it, unless it is given the ids of those (`Kept`): then
-it reads them again where the count leaves a doubt, as it does with its own.
+What it can't repair is `PageDrift`: a server that ends its pages before its rows, leaves rows out
+whatever the page size, or (most often) counts its pages from 0. If rows come in another order than
+that of their ids, by the caller's wish or the server's, the collection is walked up to three times,
+with another page size each time, until the count is right or two walks have found the same. A walk
+that resumed from a cursor knows only how many rows came before it, unless it is given the ids of
+those (`Kept`): then it reads them again where the count leaves a doubt, as it does with its own.
 
 What is not guaranteed: in another order than that of ids, rows that are inserted before existing
 ones while rows are deleted; totals that are wrong at times by just the number of rows that were
@@ -84,6 +84,8 @@ class PageWalk(Generic[R]):
     """Where to resume."""
     kept: Kept | None
     """What was kept of the rows before that."""
+    limited: bool
+    """Whether it may end before its count is verified, at the caller's limit."""
     _progress: Progress = attrs.field(init=False)
     _page: Page[R] | None = attrs.field(init=False, default=None)
     """The page that was yielded last."""
@@ -168,8 +170,8 @@ class PageWalk(Generic[R]):
                 page = await self._next(window, before.number)
             while True:
                 number, received = page.number, await reader.confirm(page, before)
-                if number == 2 and reader.limited:
-                    await check_beginning(reader)  # it may not come to what checks the count
+                if number == 2 and self.limited:
+                    await check_beginning(reader)
                 page, fresh = self._fresh(seen, await self._verified(received, before, early))
                 reader.cover(received, reader.page_size)
                 if number == 1 and self._is_capped(received):

@@ -37,8 +37,6 @@ class PageReader(Generic[R]):
     """Whether the server may be asked for an order."""
     tries_keyset: bool = True
     """Whether a walk by keyset is worth a try where this one fails."""
-    limited: bool = False
-    """Whether the walk may end before its count is verified, at the caller's limit."""
     ordered: bool = attrs.field(init=False)
     """Whether the rows have come in ascending order of ids so far."""
     page_size: int = attrs.field(init=False)

@@ -237,14 +237,9 @@ class Strategy(Generic[R]):
         after = self.cursor if isinstance(self.cursor, PageCursor) else None
         # Elsewhere it was tried, or can't be.
         untried = self.query.walk == "page" and self._may_try_keyset()
-        reader = PageReader(
-            fetcher,
-            self.query.by_id,
-            sorts=not unsorted,
-            tries_keyset=untried,
-            limited=self.query.limit is not None,
-        )
-        walk = PageWalk(reader, self.checksum, after, self.kept)
+        reader = PageReader(fetcher, self.query.by_id, sorts=not unsorted, tries_keyset=untried)
+        limited = self.query.limit is not None
+        walk = PageWalk(reader, self.checksum, after, self.kept, limited)
         state.cursor = walk.cursor
         return walk
 

@@ -143,8 +143,8 @@ class Verifier(Generic[R]):
     def _may_begin(self, ids: list[int], size: int) -> bool:
         """Whether page 1, with these `ids`, seems to begin with the first row.
 
-        Only from there on do pages of two sizes begin with the same one: a server may count its
-        pages from 0. A much smaller one would begin with a lower id there.
+        Only from there on do pages of two sizes begin with the same one: a server may take another
+        page for the first. A much smaller one would begin with a lower id there.
         """
         if not ids:
             return self._gone >= 2

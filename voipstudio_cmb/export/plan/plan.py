@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -17,6 +16,7 @@ from voipstudio_cmb.boundary.checks import (
     checked_number,
     described,
 )
+from voipstudio_cmb.boundary.text import nearest
 from voipstudio_cmb.columns import Chosen, absent_columns, checked_columns
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.export.sinks.base import Sink
@@ -44,8 +44,7 @@ def _resources(names: Resource | Iterable[Resource]) -> tuple[Resource, ...]:
     unique: tuple[Any, ...] = tuple(dict.fromkeys(chosen)) or RESOURCES
     for name in unique:
         if name not in RESOURCES:
-            like = difflib.get_close_matches(str(name), RESOURCES, 1)
-            meant = f"; did you mean {like[0]}?" if like else ""
+            meant = nearest(str(name), RESOURCES)
             raise ClientMisuse(f"unknown resource{meant} (known: {', '.join(RESOURCES)})")
     return unique
 
