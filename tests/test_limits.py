@@ -108,6 +108,21 @@ async def test_it_is_first_come_first_served() -> None:
 
 
 @virtual
+async def test_whoever_is_cancelled_as_its_turn_comes_passes_it_on() -> None:
+    limit = RateLimit(1, per=10)
+    await limit.acquire()
+    first, second = (asyncio.create_task(limit.acquire()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)  # it has given its turn to the second, who has not seen that
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert first.cancelled()
+    assert second.cancelled()
+    await asyncio.wait_for(limit.acquire(), 20)
+
+
+@virtual
 async def test_a_cancelled_waiter_costs_nobody_a_turn() -> None:
     limit, granted = RateLimit(1, per=1 / 1.02), []
 
