@@ -18,7 +18,7 @@ from tests.fakes.exports import hashes
 from tests.fakes.secrets import CANARY, leaks, reports_of
 from voipstudio_cmb.errors import ClientMisuse, ExportError
 from voipstudio_cmb.exit_codes import DONE, FAILED, INCOMPLETE, RESUMABLE, USAGE
-from voipstudio_cmb.export import Export, Plan, export_shard, shards
+from voipstudio_cmb.export import Export, Job, Plan, export_shard, shards
 from voipstudio_cmb.export.plan.place import StoreUrl
 from voipstudio_cmb.ext import obstore as adapter
 from voipstudio_cmb.sandbox import Sandbox
@@ -123,6 +123,21 @@ def test_the_command_publishes_and_verifies(run: Any, api: Sandbox, tmp_path: Pa
     (tmp_path / "store" / "cdrs.jsonl").unlink()
     done = run("verify", to)
     assert (done.code, done.out) == (FAILED, "cdrs.jsonl: missing\n")
+
+
+def test_a_job_is_not_done_before_its_file_is_published(
+    run: Any, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, set_field = list[str](), Job.__setattr__
+
+    def noted(job: Job, name: str, value: Any) -> None:
+        if name == "state":
+            states.append(value)
+        set_field(job, name, value)
+
+    monkeypatch.setattr(Job, "__setattr__", noted)
+    assert run("export", "cdrs", "--to", f"file://{tmp_path}/store").code == DONE
+    assert (states[-2:], states.count("done")) == (["publishing", "done"], 1)
 
 
 def test_accounts_have_directories_of_their_own(

@@ -189,7 +189,10 @@ class Export:
             # Only a file with all rows of a resource tells of all buttons that it names.
             all_rows = file.share == Share() and not self.plan.filters
             names = next((n for n in named if all_rows and n.resource == job.resource), None)
-            writer = FileWriter(job=job, source=source, workspace=workspace, names=names)
+            writer = FileWriter(
+                job=job, source=source, workspace=workspace, names=names,
+                ends_as="publishing" if self._in_store else "done",
+            )  # fmt: skip
             # What an interrupted run has published is complete, and stays.
             restart = self.plan.restart and isinstance(state, Fresh)
             runners.append(JobRunner(writer, restart=restart))
@@ -219,8 +222,6 @@ class Export:
             if names is not None:
                 names.give(job.error)
         else:
-            if self._in_store:
-                job.state = "publishing"
             if names is not None and job.already:
                 await self._read(names)
 

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -50,6 +51,8 @@ class FileWriter:
     workspace: Workspace
     names: ButtonIds | None
     """The buttons that the rows name, if the file has all rows of the resource."""
+    ends_as: Literal["publishing", "done"]
+    """The state of a job whose file is made."""
     _copied: tuple[int, ...] = attrs.field(init=False, default=())
 
     def write(self, stop: threading.Event) -> None:
@@ -61,7 +64,7 @@ class FileWriter:
         if file.incremental and not (workspace.checkpoint.rows or len(workspace.rejects)):
             if workspace.checkpoint.untold is None:  # or that goes when it has been told
                 remove_sidecars(workspace.disk, path)
-            self.job.state = "done"
+            self.job.state = self.ends_as
             self.job.note = "; ".join(filter(None, ("nothing new", self.job.note)))
             return
         if plan.sink.spool_is_output:
@@ -164,7 +167,7 @@ class FileWriter:
             job.note = "made again, with other bytes: rows were changed or deleted since"
         for kind in ("part", "new", "rejects"):
             disk.unlink(sidecar(job.path, kind))
-        job.state, job.made = "done", True
+        job.state, job.made = self.ends_as, True
 
 
 @attrs.frozen

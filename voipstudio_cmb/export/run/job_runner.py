@@ -55,7 +55,7 @@ class JobRunner:
                 await self._write()
                 self._tell_of_ended()
             finally:
-                workspace.close(done=job.state == "done")
+                workspace.close(done=job.state == self.writer.ends_as)
                 job.seconds = loop.time() - began
 
     def _tell_of_ended(self) -> None:
